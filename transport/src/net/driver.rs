@@ -1,0 +1,340 @@
+//! The loop that moves datagrams: receive, do what is due, transmit, wake the application.
+//!
+//! One task drives one endpoint. The lock around the state machine is held while it thinks
+//! and never while the system is called.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use super::error::Failure;
+use super::runtime::{RecvBatch, Runtime, Socket, Timer, Transmit};
+use crate::config::Config;
+use crate::proto::{ConnectionId, Endpoint, Event, Outgoing};
+use crate::{Ecn, Time};
+
+/// Turns of the loop before other tasks get their chance.
+const MAX_TURNS: usize = 32;
+
+/// Reserved for one burst.
+const BURST_BYTES: usize = 64 * 1024;
+
+/// What the driver and the application's handles share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) runtime: Arc<dyn Runtime>,
+    pub(super) local_addr: SocketAddr,
+    state: Mutex<State>,
+}
+
+/// The state machine and who waits for it.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) endpoint: Endpoint,
+    pub(super) accepted: VecDeque<ConnectionId>,
+    pub(super) accept_waker: Option<Waker>,
+    wakers: BTreeMap<ConnectionId, StreamWakers>,
+    driver: Option<Waker>,
+    /// Listeners and streams that are held.
+    handles: usize,
+    failure: Option<std::io::ErrorKind>,
+}
+
+#[derive(Debug, Default)]
+struct StreamWakers {
+    read: Option<Waker>,
+    write: Option<Waker>,
+}
+
+impl Shared {
+    /// Opens a socket and starts a driver for it; the caller holds the first handle.
+    pub(super) fn start(
+        runtime: Arc<dyn Runtime>,
+        addr: SocketAddr,
+        config: Config,
+    ) -> std::io::Result<Arc<Self>> {
+        let socket = runtime.bind(addr)?;
+        let local_addr = socket.local_addr()?;
+        let source = Arc::clone(&runtime);
+        let random = Box::new(move |bytes: &mut [u8]| source.fill_random(bytes));
+        let shared = Arc::new(Self {
+            local_addr,
+            state: Mutex::new(State {
+                endpoint: Endpoint::new(Arc::new(config), random),
+                accepted: VecDeque::new(),
+                accept_waker: None,
+                wakers: BTreeMap::new(),
+                driver: None,
+                handles: 1,
+                failure: None,
+            }),
+            runtime,
+        });
+        let driver = Driver::new(Arc::clone(&shared), socket);
+        shared.runtime.spawn(Box::pin(driver));
+        Ok(shared)
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets `act` change the state machine, and the driver send what follows from it.
+    pub(super) fn act<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
+        let mut state = self.lock();
+        let result = act(&mut state);
+        let waker = if state.endpoint.wants_transmit() { state.driver.take() } else { None };
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        result
+    }
+
+    /// One handle fewer; the driver ends when none is left and every connection is done.
+    pub(super) fn release(&self) {
+        let mut state = self.lock();
+        state.handles -= 1;
+        let waker = state.driver.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl State {
+    pub(super) const fn hold(&mut self) {
+        self.handles += 1;
+    }
+
+    pub(super) fn failure(&self, id: ConnectionId) -> Option<Failure> {
+        let socket = self.failure.map(Failure::Socket);
+        socket.or_else(|| self.endpoint.error(id).map(Failure::Connection))
+    }
+
+    pub(super) const fn socket_failure(&self) -> Option<std::io::ErrorKind> {
+        self.failure
+    }
+
+    pub(super) fn wait_read(&mut self, id: ConnectionId, cx: &Context<'_>) {
+        self.wakers.entry(id).or_default().read = Some(cx.waker().clone());
+    }
+
+    pub(super) fn wait_write(&mut self, id: ConnectionId, cx: &Context<'_>) {
+        self.wakers.entry(id).or_default().write = Some(cx.waker().clone());
+    }
+
+    pub(super) fn forget(&mut self, id: ConnectionId) {
+        self.wakers.remove(&id);
+    }
+
+    /// Takes the wakers of everybody who should hear of what happened.
+    fn collect_wakers(&mut self, out: &mut Vec<Waker>) {
+        while let Some(event) = self.endpoint.poll_event() {
+            let (id, read, write) = match event {
+                Event::Accepted(id) => {
+                    self.accepted.push_back(id);
+                    out.extend(self.accept_waker.take());
+                    continue;
+                }
+                Event::Readable(id) => (id, true, false),
+                Event::Writable(id) | Event::Finished(id) | Event::Established(id) => {
+                    (id, false, true)
+                }
+                Event::Closed(id) => (id, true, true),
+            };
+            if let Some(wakers) = self.wakers.get_mut(&id) {
+                out.extend(read.then(|| wakers.read.take()).flatten());
+                out.extend(write.then(|| wakers.write.take()).flatten());
+            }
+        }
+    }
+
+    fn fail(&mut self, kind: std::io::ErrorKind, out: &mut Vec<Waker>) {
+        self.failure = Some(kind);
+        out.extend(self.accept_waker.take());
+        for wakers in std::mem::take(&mut self.wakers).into_values() {
+            out.extend(wakers.read);
+            out.extend(wakers.write);
+        }
+    }
+}
+
+/// Drives one endpoint until nobody needs it.
+struct Driver {
+    shared: Arc<Shared>,
+    socket: Arc<dyn Socket>,
+    timer: Pin<Box<dyn Timer>>,
+    timer_at: Option<Time>,
+    batch: RecvBatch,
+    burst: Vec<u8>,
+    /// A burst that the socket had no room for.
+    held: Option<Outgoing>,
+    wakers: Vec<Waker>,
+}
+
+/// What a step of the loop came to.
+#[derive(PartialEq)]
+enum Step {
+    Progress,
+    Idle,
+}
+
+impl Driver {
+    fn new(shared: Arc<Shared>, socket: Arc<dyn Socket>) -> Self {
+        let timer = shared.runtime.timer(Time::MAX);
+        Self {
+            shared,
+            socket,
+            timer,
+            timer_at: None,
+            batch: RecvBatch::new(),
+            burst: Vec::with_capacity(BURST_BYTES),
+            held: None,
+            wakers: Vec::new(),
+        }
+    }
+
+    fn receive(&mut self, cx: &mut Context<'_>) -> std::io::Result<Step> {
+        self.batch.metas.clear();
+        match self.socket.poll_recv(cx, &mut self.batch) {
+            Poll::Pending => Ok(Step::Idle),
+            // An earlier datagram met a closed port (ICMP): its connection will time out.
+            Poll::Ready(Err(error)) if is_transient(&error) => Ok(Step::Progress),
+            Poll::Ready(Err(error)) => Err(error),
+            Poll::Ready(Ok(())) => {
+                let now = self.shared.runtime.now();
+                let mut state = self.shared.lock();
+                for (meta, datagram) in self.batch.datagrams() {
+                    state.endpoint.handle_datagram(now, meta.source, meta.ecn, datagram);
+                }
+                Ok(Step::Progress)
+            }
+        }
+    }
+
+    /// Sends until there is nothing more to send or the socket is full.
+    fn transmit(&mut self, cx: &mut Context<'_>) -> std::io::Result<()> {
+        let max_segments = self.socket.max_segments();
+        loop {
+            let outgoing = match self.held.take() {
+                Some(held) => held,
+                None => {
+                    self.burst.clear();
+                    let now = self.shared.runtime.now();
+                    let mut state = self.shared.lock();
+                    match state.endpoint.poll_transmit(now, max_segments, &mut self.burst) {
+                        Some(outgoing) => outgoing,
+                        None => return Ok(()),
+                    }
+                }
+            };
+            match self.socket.try_send(&describe(&outgoing, &self.burst)) {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    self.held = Some(outgoing);
+                    match self.socket.poll_writable(cx) {
+                        Poll::Pending => return Ok(()),
+                        Poll::Ready(ready) => ready?,
+                    }
+                }
+                // Lost like any other packet: the network may be back before the timeout.
+                Err(error) => tracing::debug!(%error, to = %outgoing.destination, "not sent"),
+            }
+        }
+    }
+
+    /// Wakes the application, and waits for the next deadline.
+    fn settle(&mut self, cx: &mut Context<'_>) -> Step {
+        let mut state = self.shared.lock();
+        state.collect_wakers(&mut self.wakers);
+        let deadline = state.endpoint.poll_timeout();
+        state.driver = Some(cx.waker().clone());
+        let more = state.endpoint.wants_transmit() && self.held.is_none();
+        drop(state);
+        for waker in self.wakers.drain(..) {
+            waker.wake();
+        }
+        if more {
+            return Step::Progress;
+        }
+        let Some(deadline) = deadline else { return Step::Idle };
+        if self.timer_at != Some(deadline) {
+            self.timer.as_mut().reset(deadline);
+            self.timer_at = Some(deadline);
+        }
+        if self.timer.as_mut().poll_fire(cx).is_pending() {
+            return Step::Idle;
+        }
+        self.timer_at = None;
+        let now = self.shared.runtime.now();
+        self.shared.lock().endpoint.handle_timeout(now);
+        Step::Progress
+    }
+
+    fn is_done(&self) -> bool {
+        let state = self.shared.lock();
+        state.handles == 0 && state.endpoint.connection_count() == 0
+    }
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        for _ in 0..MAX_TURNS {
+            let stepped = this.receive(cx).and_then(|received| {
+                this.transmit(cx)?;
+                Ok(received)
+            });
+            let received = match stepped {
+                Ok(received) => received,
+                Err(error) => {
+                    tracing::error!(%error, addr = %this.shared.local_addr, "the socket failed");
+                    let mut wakers = Vec::new();
+                    this.shared.lock().fail(error.kind(), &mut wakers);
+                    wakers.into_iter().for_each(Waker::wake);
+                    return Poll::Ready(());
+                }
+            };
+            let settled = this.settle(cx);
+            if this.is_done() {
+                return Poll::Ready(());
+            }
+            if received == Step::Idle && settled == Step::Idle {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+fn describe<'a>(outgoing: &Outgoing, contents: &'a [u8]) -> Transmit<'a> {
+    let several = contents.len() > outgoing.segment_bytes;
+    Transmit {
+        destination: outgoing.destination,
+        ecn: outgoing.ecn.filter(|&ecn| ecn == Ecn::Ect0),
+        contents,
+        segment_size: several.then_some(outgoing.segment_bytes),
+    }
+}
+
+fn is_transient(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionRefused, ConnectionReset, HostUnreachable, Interrupted};
+    use std::io::ErrorKind::{NetworkUnreachable, WouldBlock};
+    matches!(
+        error.kind(),
+        ConnectionRefused
+            | ConnectionReset
+            | HostUnreachable
+            | NetworkUnreachable
+            | Interrupted
+            | WouldBlock
+    )
+}

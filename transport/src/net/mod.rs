@@ -1,0 +1,25 @@
+//! The driver: datagrams between a socket and the state machine, a face for the application.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`runtime`] | what the driver asks of its surroundings |
+//! | [`tokio_runtime`], [`precise_timer`] | the operating system's answer |
+//! | [`driver`] | the loop: receive, time, transmit, wake |
+//! | [`listener`], [`stream`], [`error`] | what the application holds |
+
+mod driver;
+mod error;
+mod listener;
+mod precise_timer;
+mod runtime;
+mod stream;
+mod tokio_runtime;
+
+pub use error::{AcceptError, BindError, ConnectError, ReadError, WriteError};
+pub use listener::Listener;
+pub use runtime::{
+    BoxFuture, Elapsed, RecvBatch, RecvMeta, Runtime, Socket, Timer, Transmit, sleep, timeout,
+    unblock,
+};
+pub use stream::Stream;
+pub use tokio_runtime::TokioRuntime;

@@ -1,0 +1,150 @@
+//! What the receiver acknowledges, and when (RFC 9000 §13.2).
+//!
+//! A bulk receiver sends a handful of acknowledgements a round trip: after an eighth of it,
+//! or after [`MAX_PACKETS`]. A gap hurries it along, but no oftener than 16 times a round
+//! trip: at 10 % loss every tenth packet shows a gap. While a connection is young every
+//! second packet is answered, so that start-up sees its own effect.
+
+use std::time::Duration;
+
+use super::ranges::RangeSet;
+use crate::Time;
+use crate::wire::EcnCounts;
+
+/// At most this many packets share an acknowledgement.
+const MAX_PACKETS: u32 = 64;
+
+/// How many packets of a young connection are answered two by two.
+const YOUNG_PACKETS: u64 = 128;
+
+/// The most ranges that are remembered; the oldest give way.
+const MAX_RANGES: usize = 512;
+
+/// With more ranges than this, those the sender knows of are forgotten.
+const ENOUGH_RANGES: usize = 32;
+
+/// Packet numbers received and what is still to be said of them.
+#[derive(Debug)]
+pub(crate) struct AckState {
+    received: RangeSet,
+    /// Everything below counts as received.
+    floor: u64,
+    largest_at: Time,
+    ecn: EcnCounts,
+    eliciting_total: u64,
+    /// Packets that ask for an answer and have not got one.
+    pending: u32,
+    due: Option<Time>,
+    last_sent: Time,
+}
+
+impl AckState {
+    pub(crate) const fn new(now: Time) -> Self {
+        Self {
+            received: RangeSet::new(),
+            floor: 0,
+            largest_at: now,
+            ecn: EcnCounts { ect0: 0, ect1: 0, ce: 0 },
+            eliciting_total: 0,
+            pending: 0,
+            due: None,
+            last_sent: Time::ZERO,
+        }
+    }
+
+    pub(crate) fn is_duplicate(&self, number: u64) -> bool {
+        number < self.floor || self.received.contains(number)
+    }
+
+    /// A packet arrived that was not there before. Whether it leaves or fills a gap is told.
+    pub(crate) fn on_received(&mut self, now: Time, number: u64) -> bool {
+        let expected = self.received.max().map_or(self.floor, |largest| largest + 1);
+        self.received.insert_one(number);
+        if number >= expected {
+            self.largest_at = now;
+        }
+        while self.received.len() > MAX_RANGES {
+            if let Some(lowest) = self.received.pop_first() {
+                self.floor = lowest.end;
+            }
+        }
+        number != expected
+    }
+
+    pub(crate) const fn on_ecn(&mut self, ecn: Option<crate::Ecn>) {
+        match ecn {
+            Some(crate::Ecn::Ect0) => self.ecn.ect0 += 1,
+            Some(crate::Ecn::Ect1) => self.ecn.ect1 += 1,
+            Some(crate::Ecn::Ce) => self.ecn.ce += 1,
+            None => {}
+        }
+    }
+
+    /// A packet asked for an answer; `round` is the round-trip time as this side knows it.
+    pub(crate) fn on_eliciting(
+        &mut self,
+        now: Time,
+        out_of_order: bool,
+        round: Duration,
+        max_delay: Duration,
+    ) {
+        self.pending += 1;
+        self.eliciting_total += 1;
+        let every = if self.eliciting_total <= YOUNG_PACKETS { 2 } else { MAX_PACKETS };
+        let by = if self.pending >= every {
+            now
+        } else if out_of_order {
+            now.max(self.last_sent + round / 16)
+        } else {
+            now + (round / 8).min(max_delay)
+        };
+        self.due = Some(self.due.map_or(by, |due| due.min(by)));
+    }
+
+    /// The next chance to answer is to be taken.
+    pub(crate) fn hurry(&mut self, now: Time) {
+        self.pending += 1;
+        self.due = Some(now);
+    }
+
+    pub(crate) const fn due(&self) -> Option<Time> {
+        self.due
+    }
+
+    /// Whether a packet that goes out anyway should say what has arrived.
+    pub(crate) const fn is_pending(&self) -> bool {
+        self.pending > 0
+    }
+
+    pub(crate) const fn ecn_counts(&self) -> Option<EcnCounts> {
+        if self.ecn.ect0 + self.ecn.ect1 + self.ecn.ce > 0 { Some(self.ecn) } else { None }
+    }
+
+    pub(crate) const fn ranges(&self) -> &RangeSet {
+        &self.received
+    }
+
+    /// How long the answer to the largest packet was held back, in microseconds.
+    pub(crate) fn delay_us(&self, now: Time) -> u64 {
+        now.saturating_since(self.largest_at).as_micros() as u64
+    }
+
+    /// An acknowledgement went out; gives the packet number below which it told everything.
+    pub(crate) fn on_ack_sent(&mut self, now: Time) -> u64 {
+        self.pending = 0;
+        self.due = None;
+        self.last_sent = now;
+        self.received.max().map_or(self.floor, |largest| largest + 1)
+    }
+
+    /// The peer has seen an acknowledgement that told everything below `number`.
+    pub(crate) fn on_ack_acked(&mut self, number: u64) {
+        while self.received.len() > ENOUGH_RANGES {
+            match self.received.peek_first() {
+                Some(lowest) if lowest.end <= number => self.floor = lowest.end,
+                _ => break,
+            }
+            self.received.pop_first();
+        }
+    }
+}

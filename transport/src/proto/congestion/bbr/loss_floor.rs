@@ -1,0 +1,163 @@
+//! How much the path loses whatever the sender does.
+//!
+//! Loss that congestion causes falls when the sender slows down; the rest is the path's own,
+//! and sending less only wastes the link. Two shares are kept: of what was sent at the
+//! model's rate while no queue stood, and of what was sent below it, when the queue had just
+//! been drained. The floor is no more than either, nor than the loss there is now: a shallow
+//! buffer or a policer that drops whatever exceeds its rate shows in the first share and
+//! not in the second, and a path that has healed shows in the last.
+
+use std::collections::VecDeque;
+
+/// No floor is believed beyond this: the rest is taken for congestion.
+const MAX_FLOOR: f64 = 0.5;
+
+/// Fewer packets than this say nothing.
+const LEAST_PACKETS: f64 = 48.0;
+
+/// What is kept of a share when another round is added to it: some 16 rounds' memory.
+const KEEP: f64 = 15.0 / 16.0;
+
+/// The drained share gets one sample a cycle and remembers some six.
+const KEEP_DRAINED: f64 = 5.0 / 6.0;
+
+/// The recent share remembers some four rounds.
+const KEEP_RECENT: f64 = 3.0 / 4.0;
+
+/// How a packet was sent: what its fate can tell.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Load {
+    /// Above the model's rate: loss may be of the sender's own making.
+    Above,
+    /// At the model's rate.
+    At,
+    /// Below it.
+    Below,
+}
+
+/// Packets delivered and lost; not whole once they fade.
+#[derive(Copy, Clone, Debug, Default)]
+struct Share {
+    delivered: f64,
+    lost: f64,
+}
+
+impl Share {
+    fn add(&mut self, keep: f64, other: Self) {
+        self.delivered = self.delivered * keep + other.delivered;
+        self.lost = self.lost * keep + other.lost;
+    }
+
+    fn total(self) -> f64 {
+        self.delivered + self.lost
+    }
+
+    /// The share lost, if enough is known.
+    fn ratio(self) -> Option<f64> {
+        (self.total() >= LEAST_PACKETS).then(|| self.lost / self.total())
+    }
+
+    /// What the share may be at most, by two standard deviations.
+    fn at_most(self) -> Option<f64> {
+        let total = self.total();
+        let ratio = (self.lost + 1.0) / (total + 2.0);
+        (total >= LEAST_PACKETS).then(|| ratio + 2.0 * (ratio * (1.0 - ratio) / total).sqrt())
+    }
+}
+
+/// The estimator.
+#[derive(Clone, Debug)]
+pub(super) struct LossFloor {
+    /// From which packet number on packets were sent how, the oldest first; never empty.
+    loads: VecDeque<(u64, Load)>,
+    /// Since the last round began, by load.
+    round: [Share; 3],
+    at: Share,
+    below: Share,
+    recent: Share,
+    floor: f64,
+}
+
+impl LossFloor {
+    pub(super) fn new() -> Self {
+        Self {
+            loads: VecDeque::from([(0, Load::Above)]),
+            round: [Share::default(); 3],
+            at: Share::default(),
+            below: Share::default(),
+            recent: Share::default(),
+            floor: 0.0,
+        }
+    }
+
+    /// The share of packets the path loses by itself.
+    pub(super) const fn get(&self) -> f64 {
+        self.floor
+    }
+
+    /// From now on, packets are sent so.
+    pub(super) fn on_load(&mut self, next_packet_number: u64, load: Load) {
+        match self.loads.back_mut() {
+            Some((_, last)) if *last == load => {}
+            Some((from, last)) if *from == next_packet_number => *last = load,
+            _ => self.loads.push_back((next_packet_number, load)),
+        }
+    }
+
+    pub(super) fn on_delivered(&mut self, largest_acked: u64, packets: f64) {
+        let load = self.load_of(largest_acked);
+        self.round[load as usize].delivered += packets;
+    }
+
+    pub(super) fn on_lost(&mut self, largest_lost: u64, packets: f64) {
+        let load = self.load_of(largest_lost);
+        self.round[load as usize].lost += packets;
+    }
+
+    /// What was counted as lost, and lately, has been delivered after all.
+    pub(super) fn on_spurious(&mut self, largest_acked: u64, packets: f64) {
+        let load = self.load_of(largest_acked);
+        self.round[load as usize].lost -= packets;
+    }
+
+    /// A round is over. `quiet`: no queue stood in it; `growing`: bandwidth still followed the
+    /// sending rate, so that what was lost at any load was not lost to congestion.
+    pub(super) fn end_round(&mut self, oldest_in_flight: u64, quiet: bool, growing: bool) {
+        let [above, at, below] = std::mem::take(&mut self.round);
+        for share in [above, at, below] {
+            if share.total() > 0.0 {
+                let keep = if share.total() == 0.0 { 1.0 } else { KEEP_RECENT };
+                self.recent.add(keep, share);
+            }
+        }
+        if quiet && growing {
+            self.at.add(KEEP, above);
+        }
+        if quiet && at.total() > 0.0 {
+            self.at.add(KEEP, at);
+        }
+        if quiet && below.total() > 0.0 {
+            self.below.add(KEEP_DRAINED, below);
+        }
+        self.forget_loads(oldest_in_flight);
+        self.floor = self.estimate();
+    }
+
+    fn estimate(&self) -> f64 {
+        let Some(at) = self.at.ratio() else { return 0.0 };
+        let below = self.below.at_most().unwrap_or(1.0);
+        let recent = self.recent.at_most().unwrap_or(1.0);
+        at.min(below).min(recent).clamp(0.0, MAX_FLOOR)
+    }
+
+    fn load_of(&self, number: u64) -> Load {
+        let entry = self.loads.iter().rev().find(|(from, _)| *from <= number);
+        entry.map_or(Load::Above, |(_, load)| *load)
+    }
+
+    fn forget_loads(&mut self, oldest: u64) {
+        while self.loads.get(1).is_some_and(|(from, _)| *from <= oldest) {
+            self.loads.pop_front();
+        }
+    }
+}

@@ -1,0 +1,426 @@
+//! BBR: a model of the path instead of a reaction to loss
+//! (draft-cardwell-iccrg-bbr-congestion-control-00, "BBR v1").
+//!
+//! The model is two numbers, the bandwidth of the bottleneck and the round-trip time without
+//! a queue. Their product is what fits into the path; the sender paces at the first and
+//! keeps twice the product in flight at most. [`startup`] finds the bandwidth, [`probe`]
+//! keeps both numbers fresh.
+//!
+//! Departs from the draft so that a path that loses packets at random is filled as well:
+//!
+//! - *What was carried, not what survived.* The bandwidth is that of packets delivered *and*
+//!   lost, the lost ones counted up to the share the path loses by itself ([`loss_floor`]).
+//!   Where packets are lost behind the bottleneck this is its true rate; where they are lost
+//!   before it, it is the rate that fills it. Neither needs luck to reach the maximum, so the
+//!   filter does not overshoot as a maximum of noisy samples does.
+//! - *Loss that comes with load stays a signal*: it is left out of the bandwidth.
+//! - Start-up believes packet trains, and leaves after one flat round with a queue.
+//! - Bandwidth that follows a probe for a whole quarter is climbed after as in start-up.
+//! - Under a queue beyond what its own window makes, old bandwidth is forgotten sooner.
+//! - The look for the least round-trip time keeps half of what fits in flight.
+//! - A CE mark drains the queue at once, once a round.
+
+use std::time::Duration;
+
+use self::aggregation::{Aggregation, bytes_in};
+use self::filters::{MaxBandwidth, MinRtt, Rounds};
+use self::loss_floor::{Load, LossFloor};
+use self::probe::{Cycle, ProbeRtt, Progress};
+use self::startup::{AckTrain, FullPipe};
+use super::{AckInfo, LossInfo, Params};
+use crate::Time;
+use crate::proto::rate::RateSample;
+use crate::time::nanos;
+
+mod aggregation;
+mod filters;
+mod loss_floor;
+mod probe;
+mod startup;
+
+/// 2 / ln 2: the least gain that lets the rate double each round, per mille.
+const STARTUP_GAIN_PERMILLE: u64 = 2885;
+
+/// Gives back in a round what start-up put into the queue, per mille.
+const DRAIN_GAIN_PERMILLE: u64 = 1_000_000 / STARTUP_GAIN_PERMILLE;
+
+/// In flight at most, as parts of what fits, per mille: room for acknowledgements held back
+/// and losses not yet noticed, and no more queue than fits behind a usual bottleneck.
+const WINDOW_GAIN_PERMILLE: u64 = 2000;
+
+/// In flight while looking for the least round-trip time.
+const PROBE_RTT_GAIN_PERMILLE: u64 = 500;
+
+const MINIMUM_WINDOW_PACKETS: u64 = 4;
+
+/// Packets leave in quanta of this duration's worth; three may be on their way through the
+/// end systems.
+const QUANTUM: Duration = Duration::from_millis(1);
+const MAX_QUANTUM_BYTES: u64 = 64 * 1024;
+const QUANTA: u64 = 3;
+
+/// Paces the first flight when not even the handshake told a round-trip time.
+const GUESSED_RTT: Duration = Duration::from_millis(100);
+
+/// Round trips this much above the least mean that a queue stands: an eighth, or this.
+const QUEUE_DIVISOR: u32 = 8;
+const QUEUE_LEAST: Duration = Duration::from_millis(2);
+
+/// Growth within one probe, of the quarter there can be, that is worth climbing after.
+const CLIMB_PERMILLE: u64 = 1150;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Bbr {
+    mss: u64,
+    initial_window: u64,
+    state: State,
+    bandwidth: MaxBandwidth,
+    min_rtt: MinRtt,
+    rounds: Rounds,
+    floor: LossFloor,
+    train: AckTrain,
+    full_pipe: FullPipe,
+    aggregation: Aggregation,
+    /// The pipe has been full once.
+    filled: bool,
+    window: u64,
+    /// Bytes a second; 0 before the first acknowledgement.
+    pacing_rate: u64,
+    /// Nothing was in flight when the last burst began.
+    restarted: bool,
+    declared_lost: u64,
+    spurious: u64,
+    next_packet_number: u64,
+    /// The round in which a mark was last answered.
+    marked_round: Option<u64>,
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    Startup,
+    Drain,
+    ProbeBw(Cycle),
+    ProbeRtt(ProbeRtt),
+}
+
+impl Bbr {
+    pub(crate) fn new(params: Params, _now: Time) -> Self {
+        let mss = params.mss_bytes;
+        let initial_window = params.initial_window_packets.max(MINIMUM_WINDOW_PACKETS) * mss;
+        Self {
+            mss,
+            initial_window,
+            state: State::Startup,
+            bandwidth: MaxBandwidth::default(),
+            min_rtt: MinRtt::default(),
+            rounds: Rounds::default(),
+            floor: LossFloor::new(),
+            train: AckTrain::default(),
+            full_pipe: FullPipe::default(),
+            aggregation: Aggregation::default(),
+            filled: false,
+            window: initial_window,
+            pacing_rate: 0,
+            restarted: false,
+            declared_lost: 0,
+            spurious: 0,
+            next_packet_number: 0,
+            marked_round: None,
+        }
+    }
+
+    pub(crate) fn on_sent(&mut self, _now: Time, number: u64, bytes: u64, in_flight_after: u64) {
+        self.next_packet_number = number + 1;
+        if in_flight_after == bytes && self.filled {
+            self.restarted = true;
+        }
+    }
+
+    pub(crate) fn on_ack(&mut self, ack: &AckInfo<'_>) {
+        let sample = ack.sample;
+        self.count_fates(ack);
+        let round_ended =
+            self.rounds.update(sample.prior_delivered, sample.delivered, sample.rtt);
+        if round_ended {
+            self.bandwidth.advance();
+        }
+        self.update_bandwidth(sample);
+        self.update_min_rtt(ack);
+        let Some(min_rtt) = self.min_rtt.get() else { return };
+        let bandwidth = self.bandwidth.get();
+        self.aggregation.on_ack(
+            ack.now,
+            self.rounds.count(),
+            sample.newly_acked_bytes,
+            bandwidth,
+            self.window,
+        );
+        if matches!(self.state, State::Startup) {
+            let sent_at = ack.largest_acked_sent_at;
+            self.train.on_ack(ack.now, sent_at, sample.delivered, min_rtt, self.mss);
+        }
+        if round_ended {
+            self.end_round(ack, min_rtt);
+        }
+        self.advance(ack, min_rtt);
+        self.update_window(ack);
+        self.update_pacing();
+        self.floor.on_load(ack.next_packet_number, self.load());
+    }
+
+    /// Books what was delivered, and what had been called lost and was delivered after all.
+    fn count_fates(&mut self, ack: &AckInfo<'_>) {
+        let packets = |bytes: u64| bytes as f64 / self.mss as f64;
+        self.floor.on_delivered(ack.largest_acked, packets(ack.sample.newly_acked_bytes));
+        let spurious = self.declared_lost.saturating_sub(ack.sample.total_lost);
+        if spurious > self.spurious {
+            self.floor.on_spurious(ack.largest_acked, packets(spurious - self.spurious));
+            self.spurious = spurious;
+        }
+    }
+
+    /// The rate that was carried: delivered, and lost as far as the path does that by itself.
+    fn update_bandwidth(&mut self, sample: &RateSample) {
+        let interval = nanos(sample.interval);
+        if interval == 0 {
+            return;
+        }
+        let delivered = sample.delivered - sample.prior_delivered;
+        let explained = (delivered as f64 / (1.0 - self.floor.get())) as u64;
+        let carried = (delivered + sample.lost).min(explained);
+        let rate = u128::from(carried) * 1_000_000_000 / u128::from(interval);
+        let rate = u64::try_from(rate).unwrap_or(u64::MAX);
+        if !sample.is_app_limited || rate >= self.bandwidth.get() {
+            self.bandwidth.update(rate);
+        }
+    }
+
+    fn update_min_rtt(&mut self, ack: &AckInfo<'_>) {
+        if let Some(rtt) = ack.sample.rtt {
+            self.min_rtt.update(ack.now, rtt);
+        }
+    }
+
+    fn end_round(&mut self, ack: &AckInfo<'_>, min_rtt: Duration) {
+        let rtt = self.rounds.last_rtt_min().unwrap_or(min_rtt);
+        let queue = rtt > min_rtt + (min_rtt / QUEUE_DIVISOR).max(QUEUE_LEAST);
+        let app_limited = ack.sample.is_app_limited;
+        if matches!(self.state, State::Startup) && !app_limited {
+            let full = self.full_pipe.end_round(self.bandwidth.get(), queue);
+            if full {
+                self.filled = true;
+                self.state = State::Drain;
+                self.train = AckTrain::default();
+            }
+        }
+        let growing = matches!(self.state, State::Startup) && self.full_pipe.is_growing();
+        let oldest = ack.largest_acked.saturating_sub(self.window / self.mss);
+        self.floor.end_round(oldest, !queue, growing);
+        // Twice what fits makes at most one round trip of queue; beyond that the model is off.
+        if rtt > min_rtt * 5 / 2 + QUEUE_LEAST {
+            self.bandwidth.forget_stale();
+        }
+        self.climb(queue, app_limited);
+    }
+
+    /// When a probe's whole quarter came through without a queue there is more where that
+    /// came from.
+    fn climb(&mut self, queue: bool, app_limited: bool) {
+        let State::ProbeBw(cycle) = &self.state else { return };
+        let Some(before) = cycle.probed_from() else { return };
+        let grown = self.bandwidth.get().saturating_mul(1000)
+            >= before.max(1).saturating_mul(CLIMB_PERMILLE);
+        if grown && !queue && !app_limited {
+            self.full_pipe = FullPipe::default();
+            self.train = AckTrain::default();
+            self.state = State::Startup;
+        }
+    }
+
+    fn advance(&mut self, ack: &AckInfo<'_>, min_rtt: Duration) {
+        let now = ack.now;
+        let bandwidth = self.bandwidth.get();
+        match &mut self.state {
+            State::Startup => {}
+            State::Drain => {
+                if ack.bytes_in_flight <= self.inflight(1000) {
+                    self.state = self.probe_bandwidth(now);
+                }
+            }
+            State::ProbeBw(_) => {
+                let progress = Progress {
+                    now,
+                    min_rtt,
+                    bandwidth,
+                    bytes_in_flight: ack.prior_bytes_in_flight,
+                    inflight_even: self.inflight(1000),
+                    inflight_above: self.inflight(1250),
+                };
+                if let State::ProbeBw(cycle) = &mut self.state {
+                    cycle.advance(&progress);
+                }
+            }
+            State::ProbeRtt(_) => self.leave_probe_rtt(ack),
+        }
+        let restarted = std::mem::take(&mut self.restarted);
+        if self.min_rtt.is_expired(now)
+            && !restarted
+            && !matches!(self.state, State::ProbeRtt(_))
+        {
+            self.state = State::ProbeRtt(ProbeRtt::new(self.window));
+        }
+    }
+
+    fn leave_probe_rtt(&mut self, ack: &AckInfo<'_>) {
+        let low = ack.bytes_in_flight <= self.probe_rtt_window();
+        let round = self.rounds.count();
+        let State::ProbeRtt(visit) = &mut self.state else { return };
+        if !visit.on_ack(ack.now, round, low, ack.sample.rtt) {
+            return;
+        }
+        self.min_rtt.replace(ack.now, visit.rtt_min());
+        self.window = self.window.max(visit.window_before);
+        self.state = if self.filled { self.probe_bandwidth(ack.now) } else { State::Startup };
+    }
+
+    fn probe_bandwidth(&self, now: Time) -> State {
+        State::ProbeBw(Cycle::new(now, self.next_packet_number, self.bandwidth.get()))
+    }
+
+    fn update_window(&mut self, ack: &AckInfo<'_>) {
+        let acked = ack.sample.newly_acked_bytes;
+        let least = MINIMUM_WINDOW_PACKETS * self.mss;
+        let target = match self.state {
+            State::ProbeRtt(_) => {
+                self.window = self.window.min(self.probe_rtt_window());
+                return;
+            }
+            State::Startup => self.inflight(WINDOW_GAIN_PERMILLE),
+            _ => self.inflight(WINDOW_GAIN_PERMILLE) + self.aggregation.get(),
+        };
+        if self.filled {
+            let grown = if ack.app_limited { self.window } else { self.window + acked };
+            self.window = grown.min(target).max(least);
+        } else if !ack.app_limited {
+            // A train has shown that the path can do it; pacing keeps it from being a burst.
+            self.window = (self.window + acked).min(target.max(self.initial_window)).max(target);
+        }
+    }
+
+    fn update_pacing(&mut self) {
+        let rate = scale(self.model_bandwidth(), self.pacing_gain_permille());
+        if self.filled || rate > self.pacing_rate {
+            self.pacing_rate = rate.max(1);
+        }
+    }
+
+    const fn pacing_gain_permille(&self) -> u64 {
+        match &self.state {
+            State::Startup => STARTUP_GAIN_PERMILLE,
+            State::Drain => DRAIN_GAIN_PERMILLE,
+            State::ProbeBw(cycle) => cycle.gain_permille(),
+            State::ProbeRtt(_) => 1000,
+        }
+    }
+
+    const fn load(&self) -> Load {
+        match &self.state {
+            State::Startup | State::Drain => Load::Above,
+            State::ProbeBw(cycle) => cycle.load(),
+            State::ProbeRtt(_) => Load::Below,
+        }
+    }
+
+    /// Bytes a second the bottleneck is believed to carry.
+    fn model_bandwidth(&self) -> u64 {
+        let train = (self.train.get() as f64 / (1.0 - self.floor.get())) as u64;
+        self.bandwidth.get().max(train)
+    }
+
+    /// What fits into the path, times a gain, with what is on its way through the ends.
+    fn inflight(&self, gain_permille: u64) -> u64 {
+        let bandwidth = self.model_bandwidth();
+        let Some(min_rtt) = self.min_rtt.get() else { return self.initial_window };
+        if bandwidth == 0 {
+            return self.initial_window;
+        }
+        let quantum = bytes_in(bandwidth, QUANTUM).clamp(2 * self.mss, MAX_QUANTUM_BYTES);
+        scale(bytes_in(bandwidth, min_rtt), gain_permille) + QUANTA * quantum
+    }
+
+    fn probe_rtt_window(&self) -> u64 {
+        self.inflight(PROBE_RTT_GAIN_PERMILLE).max(MINIMUM_WINDOW_PACKETS * self.mss)
+    }
+
+    /// Loss alone changes nothing but the estimate of how much of it is the path's.
+    pub(crate) fn on_loss(&mut self, loss: &LossInfo) {
+        self.declared_lost += loss.lost_bytes;
+        self.floor.on_lost(loss.largest_lost, loss.lost_bytes as f64 / self.mss as f64);
+        if let State::ProbeBw(cycle) = &mut self.state {
+            cycle.on_loss();
+        }
+    }
+
+    /// The model was never changed.
+    pub(crate) const fn on_spurious(&mut self, _now: Time) {}
+
+    /// Nothing came through for a long time: what is known may still hold, but it is tried
+    /// out gently. The window doubles each round up to what the model allows.
+    pub(crate) fn on_persistent_congestion(&mut self, _now: Time) {
+        self.window = MINIMUM_WINDOW_PACKETS * self.mss;
+    }
+
+    pub(crate) fn on_ce(&mut self, now: Time, _sent_at: Time) {
+        let round = self.rounds.count();
+        if self.marked_round.replace(round) == Some(round) {
+            return;
+        }
+        match &mut self.state {
+            State::Startup => {
+                self.filled = true;
+                self.state = State::Drain;
+                self.train = AckTrain::default();
+            }
+            State::ProbeBw(cycle) => cycle.drain(now),
+            State::Drain | State::ProbeRtt(_) => {}
+        }
+    }
+
+    pub(crate) fn on_retransmission_timeout(&mut self, now: Time) {
+        self.on_persistent_congestion(now);
+    }
+
+    pub(crate) const fn window_bytes(&self) -> u64 {
+        self.window
+    }
+
+    /// Bytes a second.
+    pub(crate) fn pacing_rate(&self, smoothed_rtt: Option<Duration>) -> u64 {
+        if self.pacing_rate > 0 {
+            return self.pacing_rate;
+        }
+        let rtt_ns = nanos(smoothed_rtt.unwrap_or(GUESSED_RTT)).max(1);
+        let rate = u128::from(self.initial_window) * 1_000_000_000 / u128::from(rtt_ns);
+        scale(u64::try_from(rate).unwrap_or(u64::MAX), STARTUP_GAIN_PERMILLE).max(1)
+    }
+
+    pub(crate) const fn phase(&self) -> &'static str {
+        match self.state {
+            State::Startup => "startup",
+            State::Drain => "drain",
+            State::ProbeBw(_) => "probe-bw",
+            State::ProbeRtt(_) => "probe-rtt",
+        }
+    }
+
+    pub(crate) fn set_mss(&mut self, mss: u64) {
+        self.initial_window = self.initial_window / self.mss * mss;
+        self.mss = mss;
+        self.window = self.window.max(MINIMUM_WINDOW_PACKETS * mss);
+    }
+}
+
+fn scale(value: u64, permille: u64) -> u64 {
+    let scaled = u128::from(value) * u128::from(permille) / 1000;
+    u64::try_from(scaled).unwrap_or(u64::MAX)
+}

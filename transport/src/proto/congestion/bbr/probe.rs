@@ -1,0 +1,208 @@
+//! The steady state: a cycle of gains that looks for more bandwidth and gives back the queue
+//! it made (draft-cardwell-iccrg-bbr-00 §4.3.4), and now and then a look for the least
+//! round-trip time (§4.3.5).
+
+use std::time::Duration;
+
+use super::loss_floor::Load;
+use crate::Time;
+
+/// Pacing gains, per mille: a quarter above, a quarter below, and six round trips even.
+const GAINS_PERMILLE: [u64; 8] = [1250, 750, 1000, 1000, 1000, 1000, 1000, 1000];
+
+/// The phase that gives back what the one before put into the queue.
+const DRAINING: usize = 1;
+
+/// How long [`ProbeRtt`] stays (§4.3.5).
+const PROBE_RTT_DURATION: Duration = Duration::from_millis(200);
+
+/// A place in the cycle.
+#[derive(Clone, Debug)]
+pub(super) struct Cycle {
+    phase: usize,
+    began_at: Time,
+    lost: bool,
+    /// The bandwidth before the last look for more, bytes a second.
+    bandwidth_before: u64,
+}
+
+/// What a phase's end depends on.
+pub(super) struct Progress {
+    pub(super) now: Time,
+    pub(super) min_rtt: Duration,
+    pub(super) bandwidth: u64,
+    pub(super) bytes_in_flight: u64,
+    /// What fits without a queue.
+    pub(super) inflight_even: u64,
+    /// What a full quarter above would have in flight.
+    pub(super) inflight_above: u64,
+}
+
+impl Cycle {
+    /// Begins at any phase but the draining one; `seed` chooses, so that flows that share a
+    /// link do not probe in step.
+    pub(super) const fn new(now: Time, seed: u64, bandwidth: u64) -> Self {
+        // Fibonacci hashing: the high bits of the product are well mixed.
+        let mixed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let phase = DRAINING + 1 + (mixed % (GAINS_PERMILLE.len() as u64 - 1)) as usize;
+        Self {
+            phase: phase % GAINS_PERMILLE.len(),
+            began_at: now,
+            lost: false,
+            bandwidth_before: bandwidth,
+        }
+    }
+
+    pub(super) const fn gain_permille(&self) -> u64 {
+        GAINS_PERMILLE[self.phase]
+    }
+
+    pub(super) const fn load(&self) -> Load {
+        match self.gain_permille() {
+            1001.. => Load::Above,
+            1000 => Load::At,
+            _ => Load::Below,
+        }
+    }
+
+    pub(super) const fn on_loss(&mut self) {
+        self.lost = true;
+    }
+
+    /// A queue has been signalled: gives it back now, unless that is under way.
+    pub(super) const fn drain(&mut self, now: Time) {
+        if self.phase != DRAINING {
+            self.phase = DRAINING;
+            self.began_at = now;
+            self.lost = false;
+        }
+    }
+
+    /// What the last look for more has brought: the bandwidth before, while its result is
+    /// coming in.
+    pub(super) const fn probed_from(&self) -> Option<u64> {
+        match self.phase {
+            0..=2 => Some(self.bandwidth_before),
+            _ => None,
+        }
+    }
+
+    /// Goes on to the next phase when this one is over.
+    pub(super) fn advance(&mut self, progress: &Progress) {
+        let lasted = progress.now.saturating_since(self.began_at) > progress.min_rtt;
+        let over = match self.load() {
+            Load::At => lasted,
+            Load::Above => {
+                lasted && (self.lost || progress.bytes_in_flight >= progress.inflight_above)
+            }
+            Load::Below => lasted || progress.bytes_in_flight <= progress.inflight_even,
+        };
+        if over {
+            self.phase = (self.phase + 1) % GAINS_PERMILLE.len();
+            self.began_at = progress.now;
+            self.lost = false;
+            if self.load() == Load::Above {
+                self.bandwidth_before = progress.bandwidth;
+            }
+        }
+    }
+}
+
+/// A visit to where no queue of our own can be.
+///
+/// Departs from the draft, which goes down to four packets: half of what fits drains any
+/// queue that is ours within the visit and costs half as much.
+#[derive(Clone, Debug)]
+pub(super) struct ProbeRtt {
+    /// When the visit ends, once so little is in flight.
+    done_at: Option<Time>,
+    /// And the round it has to reach.
+    round: u64,
+    rtt_min: Option<Duration>,
+    /// The window to come back to.
+    pub(super) window_before: u64,
+}
+
+impl ProbeRtt {
+    pub(super) const fn new(window_before: u64) -> Self {
+        Self { done_at: None, round: 0, rtt_min: None, window_before }
+    }
+
+    pub(super) const fn rtt_min(&self) -> Option<Duration> {
+        self.rtt_min
+    }
+
+    /// Whether the visit is over. `low`: no more is in flight than was meant to be.
+    pub(super) fn on_ack(
+        &mut self,
+        now: Time,
+        round: u64,
+        low: bool,
+        rtt: Option<Duration>,
+    ) -> bool {
+        let Some(done_at) = self.done_at else {
+            if low {
+                self.done_at = Some(now + PROBE_RTT_DURATION);
+                self.round = round + 1;
+            }
+            return false;
+        };
+        if let Some(rtt) = rtt {
+            self.rtt_min = Some(self.rtt_min.map_or(rtt, |min| min.min(rtt)));
+        }
+        now >= done_at && round >= self.round
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn progress(now_ms: u64, bytes_in_flight: u64) -> Progress {
+        Progress {
+            now: Time::ZERO + Duration::from_millis(now_ms),
+            min_rtt: Duration::from_millis(40),
+            bandwidth: 1_000_000,
+            bytes_in_flight,
+            inflight_even: 40_000,
+            inflight_above: 50_000,
+        }
+    }
+
+    #[test]
+    fn a_cycle_begins_anywhere_but_draining() {
+        let mut begun = [0; 8];
+        for seed in 0..700 {
+            begun[Cycle::new(Time::ZERO, seed, 0).phase] += 1;
+        }
+        assert_eq!(begun[DRAINING], 0);
+        assert!(begun.iter().enumerate().all(|(phase, n)| phase == DRAINING || *n > 50));
+    }
+
+    #[test]
+    fn what_is_put_in_is_given_back() {
+        let mut cycle = Cycle::new(Time::ZERO, 0, 1);
+        let mut gains = Vec::new();
+        let mut last = None;
+        for ms in 0..2000 {
+            let in_flight = if cycle.load() == Load::Below { 45_000 } else { 51_000 };
+            cycle.advance(&progress(ms, in_flight));
+            if last != Some(cycle.phase) {
+                last = Some(cycle.phase);
+                gains.push(cycle.gain_permille());
+            }
+        }
+        let above = gains.iter().position(|gain| *gain == 1250).unwrap();
+        assert_eq!(gains[above..above + 9], [&GAINS_PERMILLE[..], &[1250]].concat());
+    }
+
+    #[test]
+    fn draining_ends_as_soon_as_the_queue_is_gone() {
+        let mut cycle = Cycle::new(Time::ZERO, 0, 1);
+        cycle.drain(Time::ZERO);
+        cycle.advance(&progress(1, 41_000));
+        assert_eq!(cycle.load(), Load::Below);
+        cycle.advance(&progress(2, 40_000));
+        assert_eq!(cycle.load(), Load::At);
+    }
+}

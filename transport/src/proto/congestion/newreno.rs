@@ -1,0 +1,138 @@
+//! NewReno (RFC 9002 §7 and appendix B).
+
+use super::{AckInfo, LossInfo, Params, window_was_used};
+use crate::Time;
+
+/// RFC 9002 §7.2.
+const MINIMUM_WINDOW_PACKETS: u64 = 2;
+
+#[derive(Clone, Debug)]
+pub(crate) struct NewReno {
+    mss: u64,
+    window: u64,
+    ssthresh: Option<u64>,
+    /// Acknowledged in congestion avoidance since the window last grew.
+    acked: u64,
+    /// When the present recovery period began; packets sent before belong to it.
+    recovery_start: Option<Time>,
+    in_recovery: bool,
+    before: Option<Undo>,
+}
+
+/// The state before the last congestion event, should it prove to have been none.
+#[derive(Copy, Clone, Debug)]
+struct Undo {
+    window: u64,
+    ssthresh: Option<u64>,
+    acked: u64,
+}
+
+impl NewReno {
+    pub(crate) fn new(params: Params) -> Self {
+        let mss = params.mss_bytes;
+        Self {
+            mss,
+            window: params.initial_window_packets.max(MINIMUM_WINDOW_PACKETS) * mss,
+            ssthresh: None,
+            acked: 0,
+            recovery_start: None,
+            in_recovery: false,
+            before: None,
+        }
+    }
+
+    pub(crate) fn on_ack(&mut self, ack: &AckInfo<'_>) {
+        if self.recovery_start.is_some_and(|start| ack.largest_acked_sent_at <= start) {
+            return;
+        }
+        self.in_recovery = false;
+        if !window_was_used(ack, self.window) {
+            return;
+        }
+        let mut bytes = ack.sample.newly_acked_bytes;
+        if self.in_slow_start() {
+            let room = self.ssthresh.map_or(u64::MAX, |ssthresh| ssthresh - self.window);
+            let step = bytes.min(room);
+            self.window += step;
+            bytes -= step;
+        }
+        self.acked += bytes;
+        while self.acked >= self.window {
+            self.acked -= self.window;
+            self.window += self.mss;
+        }
+    }
+
+    pub(crate) fn on_loss(&mut self, loss: &LossInfo) {
+        self.on_congestion(loss.now, loss.largest_lost_sent_at);
+    }
+
+    pub(crate) const fn on_spurious(&mut self, _now: Time) {
+        if let Some(before) = self.before.take() {
+            self.window = before.window;
+            self.ssthresh = before.ssthresh;
+            self.acked = before.acked;
+            self.recovery_start = None;
+            self.in_recovery = false;
+        }
+    }
+
+    pub(crate) const fn on_persistent_congestion(&mut self, _now: Time) {
+        self.window = MINIMUM_WINDOW_PACKETS * self.mss;
+        self.acked = 0;
+        self.recovery_start = None;
+        self.in_recovery = false;
+        self.before = None;
+    }
+
+    pub(crate) fn on_ce(&mut self, now: Time, sent_at: Time) {
+        self.on_congestion(now, sent_at);
+        // A mark is never spurious.
+        self.before = None;
+    }
+
+    pub(crate) fn on_retransmission_timeout(&mut self, now: Time) {
+        self.on_congestion(now, now);
+        self.on_persistent_congestion(now);
+    }
+
+    fn on_congestion(&mut self, now: Time, sent_at: Time) {
+        if self.recovery_start.is_some_and(|start| sent_at <= start) {
+            return;
+        }
+        self.before =
+            Some(Undo { window: self.window, ssthresh: self.ssthresh, acked: self.acked });
+        self.recovery_start = Some(now);
+        self.in_recovery = true;
+        self.window = (self.window / 2).max(MINIMUM_WINDOW_PACKETS * self.mss);
+        self.ssthresh = Some(self.window);
+        self.acked = 0;
+    }
+
+    pub(crate) const fn window_bytes(&self) -> u64 {
+        self.window
+    }
+
+    pub(crate) const fn ssthresh_bytes(&self) -> Option<u64> {
+        self.ssthresh
+    }
+
+    pub(crate) fn in_slow_start(&self) -> bool {
+        self.ssthresh.is_none_or(|ssthresh| self.window < ssthresh)
+    }
+
+    pub(crate) fn phase(&self) -> &'static str {
+        if self.in_recovery {
+            "recovery"
+        } else if self.in_slow_start() {
+            "slow-start"
+        } else {
+            "congestion-avoidance"
+        }
+    }
+
+    pub(crate) fn set_mss(&mut self, mss: u64) {
+        self.window = self.window.max(MINIMUM_WINDOW_PACKETS * mss);
+        self.mss = mss;
+    }
+}

@@ -1,0 +1,429 @@
+//! One peer. Holds the parts and answers the poll calls; the work is done in [`super::transmit`],
+//! [`super::receive`] and [`super::recover`].
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::ack::AckState;
+use super::assembler::Assembler;
+use super::congestion::{Controller, Params};
+use super::ecn::EcnState;
+use super::flow::{ReceiveWindow, SendWindow};
+use super::handshake::{ClientHandshake, HalfOpen, Retry};
+use super::loss::LossDetector;
+use super::mtu::Mtu;
+use super::observe::{FlowId, Metrics, TraceEvent};
+use super::pacing::Pacer;
+use super::rate::RateSampler;
+use super::recover::Recoverer;
+use super::rtt::RttEstimator;
+use super::send_buffer::SendBuffer;
+use super::sent::SentPackets;
+use super::stats::Stats;
+use super::timer::{Timer, Timers};
+use crate::Time;
+use crate::config::Config;
+use crate::time::nanos;
+use crate::wire::Parameters;
+
+/// Why a connection is over before its end.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectionError {
+    /// Nothing was heard from the peer for too long.
+    #[error("nothing was heard from the peer for too long")]
+    TimedOut,
+    /// The peer ended the connection.
+    #[error("the peer reset the connection (reason {reason})")]
+    Reset {
+        /// What the peer gave as its reason.
+        reason: u32,
+    },
+    /// The peer did not accept the connection.
+    #[error("the peer refused the connection ({0})")]
+    Refused(super::Refusal),
+    /// The peer broke the protocol.
+    #[error("the peer broke the protocol: {0}")]
+    Protocol(&'static str),
+    /// This side ended the connection.
+    #[error("the connection was closed on this side")]
+    Closed,
+}
+
+/// The reason in a RESET that answers a broken protocol.
+pub(crate) const PROTOCOL_RESET: u32 = u32::MAX;
+
+/// Where a connection is in its life.
+#[derive(Debug)]
+pub(crate) enum State {
+    /// A client that waits for the server's SYN/ACK.
+    Connecting(ClientHandshake),
+    Established,
+    /// Ended by this side: late packets are answered with RESET.
+    Closing { reason: u32, answer: bool },
+    /// Ended by the peer or by silence, or both FINs are through: nothing more is sent.
+    Drained,
+}
+
+/// The FIN of one direction.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct OwnFin {
+    pub(crate) asked: bool,
+    pub(crate) sent: bool,
+    pub(crate) acked: bool,
+}
+
+/// What the next packet has to carry beside data.
+#[derive(Copy, Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    pub(crate) ping: bool,
+    pub(crate) rwnd: bool,
+    pub(crate) rwnd_check: bool,
+    /// Packets that may ignore window and pacing.
+    pub(crate) probes: u8,
+}
+
+/// What the application should hear of.
+#[derive(Copy, Clone, Debug, Default)]
+pub(crate) struct News {
+    pub(crate) established: bool,
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+    pub(crate) finished: bool,
+    pub(crate) closed: bool,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) config: Arc<Config>,
+    pub(crate) flow: FlowId,
+    pub(crate) state: State,
+    pub(crate) error: Option<ConnectionError>,
+    pub(crate) remote_id: u64,
+    /// The server's nonce, until the server has shown that the echo arrived.
+    pub(crate) echo: Option<u64>,
+    pub(crate) peer_max_ack_delay_us: u64,
+    pub(crate) timers: Timers,
+    pub(crate) wanted: Wanted,
+    pub(crate) news: News,
+    pub(crate) stats: Stats,
+    // Sending.
+    pub(crate) send: SendBuffer,
+    /// The highest offset ever sent, also across a rewind.
+    pub(crate) highest_sent: u64,
+    pub(crate) send_window: SendWindow,
+    pub(crate) own_fin: OwnFin,
+    pub(crate) sent: SentPackets,
+    pub(crate) rtt: RttEstimator,
+    pub(crate) loss: LossDetector,
+    pub(crate) recover: Recoverer,
+    pub(crate) sampler: RateSampler,
+    pub(crate) controller: Controller,
+    pub(crate) pacer: Pacer,
+    pub(crate) ecn: EcnState,
+    pub(crate) mtu: Mtu,
+    // Receiving.
+    pub(crate) acks: AckState,
+    pub(crate) receive: Assembler,
+    pub(crate) receive_window: ReceiveWindow,
+    pub(crate) received_bytes: u64,
+    /// The length of the peer's stream, once its FIN has arrived.
+    pub(crate) final_offset: Option<u64>,
+    /// Nobody will read or write any more.
+    pub(crate) abandoned: bool,
+}
+
+impl Connection {
+    /// A client's, about to send its SYN.
+    pub(crate) fn connect(now: Time, config: Arc<Config>, flow: FlowId, nonce: u64) -> Self {
+        let handshake = ClientHandshake { nonce, retry: Retry::new(now, &config) };
+        let mut connection = Self::new(now, config, flow, 0);
+        connection.timers.set(Timer::Handshake, now);
+        connection.state = State::Connecting(handshake);
+        connection
+    }
+
+    /// A server's, whose handshake has just been completed.
+    pub(crate) fn accept(now: Time, config: Arc<Config>, flow: FlowId, half: &HalfOpen) -> Self {
+        let round_trip = half.retry.round_trip(now, &config);
+        let mut connection = Self::new(now, config, flow, half.client_id);
+        connection.establish(now, half.parameters, round_trip);
+        connection
+    }
+
+    fn new(now: Time, config: Arc<Config>, flow: FlowId, remote_id: u64) -> Self {
+        let overhead = if flow.remote.is_ipv6() { 20 } else { 0 };
+        let mss = (config.max_datagram_bytes as u64).clamp(576, 65_507) - overhead;
+        let params = Params {
+            mss_bytes: mss,
+            initial_window_packets: u64::from(config.initial_window_packets),
+        };
+        let mut timers = Timers::default();
+        timers.set(Timer::Idle, now + config.idle_timeout);
+        Self {
+            flow,
+            state: State::Established,
+            error: None,
+            remote_id,
+            echo: None,
+            peer_max_ack_delay_us: 0,
+            timers,
+            wanted: Wanted::default(),
+            news: News::default(),
+            stats: Stats::default(),
+            send: SendBuffer::new(config.send_buffer_bytes),
+            highest_sent: 0,
+            send_window: SendWindow::new(0),
+            own_fin: OwnFin::default(),
+            sent: SentPackets::new(),
+            rtt: RttEstimator::new(),
+            loss: LossDetector::new(),
+            recover: Recoverer::default(),
+            sampler: RateSampler::new(),
+            controller: Controller::new(config.congestion, params, now),
+            pacer: Pacer::new(now, 2 * mss),
+            ecn: EcnState::new(config.ecn),
+            mtu: Mtu::new(mss),
+            acks: AckState::new(now),
+            receive: Assembler::new(),
+            receive_window: ReceiveWindow::new(
+                now,
+                config.receive_window_bytes,
+                config.max_receive_window_bytes,
+            ),
+            received_bytes: 0,
+            final_offset: None,
+            abandoned: false,
+            config,
+        }
+    }
+
+    /// Both sides know each other now.
+    pub(crate) fn establish(
+        &mut self,
+        now: Time,
+        parameters: Parameters,
+        round_trip: Option<std::time::Duration>,
+    ) {
+        self.state = State::Established;
+        self.timers.stop(Timer::Handshake);
+        self.mtu.limit(parameters.max_datagram_bytes);
+        self.send_window.on_limit(parameters.initial_rwnd);
+        self.peer_max_ack_delay_us = parameters.max_ack_delay_us;
+        if let Some(round_trip) = round_trip {
+            self.rtt.update(round_trip, std::time::Duration::ZERO);
+        }
+        self.news.established = true;
+        self.news.writable = true;
+        self.touch_idle(now);
+        self.trace(now, &TraceEvent::Established);
+    }
+
+    // What the application does.
+
+    /// Room in the send buffer, bytes.
+    pub(crate) fn write_room(&self) -> u64 {
+        self.send.room()
+    }
+
+    pub(crate) fn write(&mut self, bytes: Bytes) {
+        debug_assert!(!self.own_fin.asked, "nothing is written behind the FIN");
+        self.send.write(bytes);
+    }
+
+    /// No more will be written.
+    pub(crate) const fn finish(&mut self) {
+        self.own_fin.asked = true;
+    }
+
+    pub(crate) const fn is_finished(&self) -> bool {
+        self.own_fin.acked
+    }
+
+    /// The next bytes in order.
+    pub(crate) fn read(&mut self, max: usize) -> Option<Bytes> {
+        let bytes = self.receive.read(max);
+        if bytes.is_some() && self.receive_window.should_offer(self.receive.read_offset()) {
+            self.wanted.rwnd = true;
+        }
+        bytes
+    }
+
+    /// Whether every byte up to the peer's FIN has been read.
+    pub(crate) fn is_read_out(&self) -> bool {
+        self.final_offset == Some(self.receive.read_offset())
+    }
+
+    /// Ends both directions at once.
+    pub(crate) fn reset(&mut self, now: Time, reason: u32) {
+        if matches!(self.state, State::Drained | State::Closing { .. }) {
+            return;
+        }
+        if matches!(self.state, State::Connecting(_)) {
+            self.drain(now, ConnectionError::Closed);
+            return;
+        }
+        self.state = State::Closing { reason, answer: true };
+        self.end(now, ConnectionError::Closed);
+        self.timers.set(Timer::Drain, now + 3 * self.rtt.pto_base());
+    }
+
+    /// Nobody will read or write any more: what is under way is let finish, anything else
+    /// is reset.
+    pub(crate) fn abandon(&mut self, now: Time) {
+        self.abandoned = true;
+        if !self.own_fin.acked || self.final_offset.is_none() {
+            self.reset(now, 0);
+        } else {
+            self.linger(now);
+        }
+    }
+
+    /// Once both FINs are through, stays long enough to acknowledge the peer's again.
+    pub(crate) fn linger(&mut self, now: Time) {
+        let through = self.own_fin.acked
+            && self.final_offset == Some(self.receive.contiguous_end())
+            && self.abandoned;
+        if through && self.timers.get(Timer::Drain).is_none() {
+            self.timers.stop_all();
+            self.timers.set(Timer::Drain, now + 3 * self.rtt.pto_base());
+        }
+    }
+
+    /// Over, and nothing more is said.
+    pub(crate) fn drain(&mut self, now: Time, error: ConnectionError) {
+        self.state = State::Drained;
+        self.end(now, error);
+    }
+
+    /// The peer broke the rules: it is told, once for each packet that still comes.
+    pub(crate) fn fail(&mut self, now: Time, what: &'static str) {
+        if matches!(self.state, State::Established) {
+            self.reset(now, PROTOCOL_RESET);
+            self.error = Some(ConnectionError::Protocol(what));
+        }
+    }
+
+    fn end(&mut self, now: Time, error: ConnectionError) {
+        self.timers.stop_all();
+        self.error.get_or_insert(error);
+        self.news.closed = true;
+        self.trace(now, &TraceEvent::Closed);
+    }
+
+    pub(crate) const fn is_established(&self) -> bool {
+        !matches!(self.state, State::Connecting(_))
+    }
+
+    pub(crate) const fn is_drained(&self) -> bool {
+        matches!(self.state, State::Drained)
+    }
+
+    // Time.
+
+    pub(crate) fn poll_timeout(&self) -> Option<Time> {
+        self.timers.next()
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Time) {
+        if self.timers.expired(Timer::Drain, now) {
+            self.state = State::Drained;
+            self.timers.stop_all();
+            self.news.closed = true;
+            return;
+        }
+        if self.timers.expired(Timer::Idle, now) {
+            self.drain(now, ConnectionError::TimedOut);
+            return;
+        }
+        if let State::Connecting(handshake) = &self.state {
+            if self.timers.expired(Timer::Handshake, now) && handshake.retry.is_exhausted() {
+                self.drain(now, ConnectionError::TimedOut);
+            }
+            return;
+        }
+        if self.timers.expired(Timer::KeepAlive, now) {
+            self.wanted.ping = true;
+        }
+        if self.timers.expired(Timer::Loss, now) {
+            self.on_loss_timer(now);
+        }
+        if self.timers.expired(Timer::Probe, now) {
+            self.on_probe_timer(now);
+        }
+        // Pacing and held-back acknowledgements are looked up when a packet is built.
+        self.timers.expired(Timer::Pacing, now);
+        self.timers.expired(Timer::Ack, now);
+    }
+
+    /// Something was heard: silence begins anew.
+    pub(crate) fn touch_idle(&mut self, now: Time) {
+        self.timers.set(Timer::Idle, now + self.config.idle_timeout);
+        if let Some(interval) = self.config.keep_alive {
+            self.timers.set(Timer::KeepAlive, now + interval);
+        }
+    }
+
+    // What it tells.
+
+    /// Hands what the application should hear of to the caller.
+    pub(crate) fn take_news(&mut self) -> News {
+        std::mem::take(&mut self.news)
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        Stats {
+            latest_rtt: self.rtt.latest(),
+            smoothed_rtt: self.rtt.smoothed(),
+            min_rtt: self.rtt.min(),
+            congestion_window_bytes: self.controller.window_bytes(),
+            bytes_in_flight: self.sent.bytes_in_flight(),
+            receive_window_bytes: self.receive_window.window(),
+            ..self.stats
+        }
+    }
+
+    pub(crate) fn trace(&self, now: Time, event: &TraceEvent) {
+        if let Some(observer) = &self.config.observer {
+            observer.observe(now, self.flow, event);
+        }
+    }
+
+    pub(crate) fn trace_metrics(&self, now: Time) {
+        if self.config.observer.is_none() {
+            return;
+        }
+        let sampled = self.rtt.is_sampled();
+        let known = |duration| sampled.then(|| nanos(duration));
+        self.trace(
+            now,
+            &TraceEvent::MetricsUpdated(Metrics {
+                congestion_window_bytes: self.controller.window_bytes(),
+                ssthresh_bytes: self.controller.ssthresh_bytes(),
+                bytes_in_flight: self.sent.bytes_in_flight(),
+                smoothed_rtt_ns: known(self.rtt.smoothed()),
+                latest_rtt_ns: known(self.rtt.latest()),
+                min_rtt_ns: known(self.rtt.min()),
+                pacing_rate_bps: self.pacing_rate().map(|rate| rate.saturating_mul(8)),
+                rwnd_bytes: self.send_window.limit().saturating_sub(self.highest_sent),
+                delivered_bytes: self.recover.delivered_bytes(),
+                pto_count: self.recover.pto_count(),
+                phase: self.controller.phase(),
+            }),
+        );
+    }
+
+    /// The controller's pacing rate, bytes a second.
+    pub(crate) fn pacing_rate(&self) -> Option<u64> {
+        let smoothed = self.rtt.is_sampled().then(|| self.rtt.smoothed());
+        let rate = self.controller.pacing_rate_bytes_per_second(smoothed)?;
+        Some(rate.saturating_mul(u64::from(self.config.pacing_permille)) / 1000)
+    }
+
+    pub(crate) const fn remote(&self) -> SocketAddr {
+        self.flow.remote
+    }
+}

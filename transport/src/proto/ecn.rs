@@ -1,0 +1,49 @@
+//! Explicit congestion notification: whether the path carries marks, and what they say
+//! (RFC 9000 §13.4.2).
+
+use crate::wire::EcnCounts;
+
+/// The sender's view of the path's ECN.
+#[derive(Clone, Debug)]
+pub(crate) struct EcnState {
+    enabled: bool,
+    marked_packets_acked: u64,
+    counts: EcnCounts,
+}
+
+impl EcnState {
+    pub(crate) const fn new(enabled: bool) -> Self {
+        Self {
+            enabled,
+            marked_packets_acked: 0,
+            counts: EcnCounts { ect0: 0, ect1: 0, ce: 0 },
+        }
+    }
+
+    /// Whether packets are to be marked ECT(0).
+    pub(crate) const fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
+    /// Takes the counts of an acknowledgement of `newly_acked` packets; gives the number of
+    /// new CE marks. A path that loses or changes marks is not marked any more.
+    pub(crate) fn on_ack(&mut self, newly_acked: u64, counts: Option<EcnCounts>) -> u64 {
+        if !self.enabled {
+            return 0;
+        }
+        self.marked_packets_acked += newly_acked;
+        let Some(counts) = counts else {
+            // Counts may lag behind on a reordered path; none at all after this many do not.
+            self.enabled = self.marked_packets_acked < 10;
+            return 0;
+        };
+        let told = counts.ect0 + counts.ce;
+        if counts.ect1 > 0 || told < self.marked_packets_acked {
+            self.enabled = false;
+            return 0;
+        }
+        let new_ce = counts.ce.saturating_sub(self.counts.ce);
+        self.counts.ce = self.counts.ce.max(counts.ce);
+        new_ce
+    }
+}

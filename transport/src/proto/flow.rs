@@ -1,0 +1,112 @@
+//! Flow control: how far the peer may send, and how far we may.
+//!
+//! The window offered follows what one round trip brings. An in-order reader stands still
+//! behind every lost packet until its repeat arrives; with N packets in flight at loss p the
+//! slowest needs about log(N)/log(1/p) rounds, so eight round trips' worth of bytes are kept
+//! free, which covers 20 % loss.
+
+use std::time::Duration;
+
+use crate::Time;
+
+/// Round trips' worth of data the window has room for.
+const WINDOW_ROUNDS: u64 = 8;
+
+/// The receiving half.
+#[derive(Debug)]
+pub(crate) struct ReceiveWindow {
+    window: u64,
+    max_window: u64,
+    /// The limit the peer was last told.
+    offered: u64,
+    /// Data received up to the start of the present measuring round.
+    round_start_bytes: u64,
+    round_start: Time,
+}
+
+impl ReceiveWindow {
+    pub(crate) const fn new(now: Time, initial: u64, max_window: u64) -> Self {
+        Self {
+            window: initial,
+            max_window,
+            offered: initial,
+            round_start_bytes: 0,
+            round_start: now,
+        }
+    }
+
+    pub(crate) const fn offered(&self) -> u64 {
+        self.offered
+    }
+
+    pub(crate) const fn window(&self) -> u64 {
+        self.window
+    }
+
+    /// Grows the window to what the last round trip brought; `received` counts every stream
+    /// byte so far.
+    pub(crate) fn on_received(&mut self, now: Time, received: u64, round: Duration) {
+        if now.saturating_since(self.round_start) < round {
+            return;
+        }
+        let wanted = (received - self.round_start_bytes).saturating_mul(WINDOW_ROUNDS);
+        if wanted > self.window {
+            self.window = wanted.min(self.max_window).max(self.window);
+        }
+        self.round_start_bytes = received;
+        self.round_start = now;
+    }
+
+    /// The limit to offer now that the application has read up to `read_offset`.
+    pub(crate) const fn limit(&self, read_offset: u64) -> u64 {
+        let limit = read_offset + self.window;
+        if limit > self.offered { limit } else { self.offered }
+    }
+
+    /// Whether the new limit is worth a packet of its own.
+    pub(crate) const fn should_offer(&self, read_offset: u64) -> bool {
+        self.limit(read_offset) - self.offered >= self.window / 8
+    }
+
+    pub(crate) const fn on_offered(&mut self, limit: u64) {
+        self.offered = limit;
+    }
+}
+
+/// The sending half.
+#[derive(Debug)]
+pub(crate) struct SendWindow {
+    limit: u64,
+    /// The limit at which the peer was last asked for more.
+    asked_at: Option<u64>,
+}
+
+impl SendWindow {
+    pub(crate) const fn new(limit: u64) -> Self {
+        Self { limit, asked_at: None }
+    }
+
+    /// The first offset that may not be sent.
+    pub(crate) const fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// Takes a limit from the peer; an older one that arrives late changes nothing.
+    pub(crate) fn on_limit(&mut self, limit: u64) -> bool {
+        let grew = limit > self.limit;
+        self.limit = self.limit.max(limit);
+        grew
+    }
+
+    /// The sender stands still at the limit: whether to ask, once for each limit.
+    pub(crate) fn on_blocked(&mut self) -> bool {
+        let ask = self.asked_at != Some(self.limit);
+        self.asked_at = Some(self.limit);
+        ask
+    }
+
+    /// The question was lost.
+    pub(crate) const fn ask_again(&mut self) {
+        self.asked_at = None;
+    }
+}

@@ -1,0 +1,102 @@
+//! When a packet counts as lost: RFC 9002 §6.1 with the adaptive window of RFC 8985 (RACK).
+//!
+//! Until reordering has been seen, three later packets acknowledged are enough, and so is an
+//! eighth of a round trip. Once a packet arrives behind later ones, only time counts: the
+//! window grows to what was seen, with a quarter on top, and shrinks again when nothing
+//! arrives late for a while. A path that jitters then costs no spurious retransmissions, a
+//! path that keeps order loses no time.
+
+use std::time::Duration;
+
+use super::rtt::{GRANULARITY, RttEstimator};
+use crate::Time;
+
+/// RFC 9002 §6.1.1.
+const PACKET_THRESHOLD: u64 = 3;
+
+/// For how many round trips a lateness is remembered (RFC 8985 §6.2 step 4 uses 16).
+const MEMORY_ROUNDS: u32 = 16;
+
+/// The packet that was sent last among those acknowledged, and how late others may be.
+#[derive(Clone, Debug)]
+pub(crate) struct LossDetector {
+    /// When that packet was sent, and its number.
+    newest: Option<(Time, u64)>,
+    /// The round trip it took.
+    newest_rtt: Duration,
+    reordering: Option<Lateness>,
+}
+
+/// The worst reordering of late.
+#[derive(Clone, Debug)]
+struct Lateness {
+    worst: Duration,
+    packets: u64,
+    seen_at: Time,
+}
+
+impl LossDetector {
+    pub(crate) const fn new() -> Self {
+        Self { newest: None, newest_rtt: Duration::ZERO, reordering: None }
+    }
+
+    /// A packet was acknowledged that had been sent at `sent_at`.
+    pub(crate) fn on_acked(&mut self, now: Time, number: u64, sent_at: Time, rtt: &RttEstimator) {
+        let newest_before = self.newest.map_or(0, |(_, newest)| newest);
+        if self.newest.is_none() || number > newest_before {
+            self.newest = Some((sent_at, number));
+            self.newest_rtt = now.saturating_since(sent_at);
+            return;
+        }
+        // Acknowledged behind a later one: by how much it took longer than that one did.
+        let took = now.saturating_since(sent_at);
+        let lateness = took.saturating_sub(self.newest_rtt.min(rtt.smoothed()));
+        let packets = newest_before - number;
+        match &mut self.reordering {
+            Some(seen) if lateness < seen.worst => seen.packets = seen.packets.max(packets),
+            seen => {
+                let packets = packets.max(seen.as_ref().map_or(0, |seen| seen.packets));
+                *seen = Some(Lateness { worst: lateness, packets, seen_at: now });
+            }
+        }
+    }
+
+    /// Forgets reordering that has not been seen again for a while, half at a time.
+    pub(crate) fn decay(&mut self, now: Time, rtt: &RttEstimator) {
+        let Some(seen) = &mut self.reordering else { return };
+        if now.saturating_since(seen.seen_at) > MEMORY_ROUNDS * rtt.smoothed() {
+            seen.worst /= 2;
+            seen.packets /= 2;
+            seen.seen_at = now;
+            if seen.packets < PACKET_THRESHOLD {
+                self.reordering = None;
+            }
+        }
+    }
+
+    /// How long behind the newest acknowledged packet another may come.
+    pub(crate) fn window(&self, rtt: &RttEstimator) -> Duration {
+        let round = rtt.smoothed().max(rtt.latest());
+        let least = (round / 8).max(GRANULARITY);
+        self.reordering.as_ref().map_or(least, |seen| (seen.worst * 5 / 4).clamp(least, round))
+    }
+
+    /// Whether a packet is lost by count alone.
+    pub(crate) fn lost_by_count(&self, number: u64) -> bool {
+        self.reordering.is_none()
+            && self.newest.is_some_and(|(_, newest)| newest >= number + PACKET_THRESHOLD)
+    }
+
+    /// When a packet counts as lost by time, if no later one were acknowledged; `None` while
+    /// none has been.
+    pub(crate) fn lost_at(&self, number: u64, sent_at: Time, rtt: &RttEstimator) -> Option<Time> {
+        let (_, newest) = self.newest?;
+        let round = self.newest_rtt.max(rtt.smoothed());
+        (number < newest).then(|| sent_at + round + self.window(rtt))
+    }
+
+    /// The highest packet number acknowledged.
+    pub(crate) fn newest_acked(&self) -> Option<u64> {
+        self.newest.map(|(_, number)| number)
+    }
+}

@@ -1,0 +1,53 @@
+//! The state machine: datagrams and the time go in, datagrams and deadlines come out.
+//!
+//! Nothing in here names a socket, a task or a clock. One contract holds for [`Endpoint`]:
+//! after any call, the caller drains [`Endpoint::poll_transmit`] and then waits until
+//! [`Endpoint::poll_timeout`] or the next datagram.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`endpoint`] | one UDP address: demultiplexing, listening, half-open handshakes |
+//! | [`connection`] | one peer: the poll calls; delegates to what follows |
+//! | [`handshake`] | SYN, SYN/ACK, ACK and their repeats |
+//! | [`transmit`] | which packet goes next, and its bytes |
+//! | [`receive`] | what an arriving packet changes |
+//! | [`recover`] | acknowledged, lost, timed out: what follows for the sender |
+//! | [`go_back_n`] | the seed's recovery, beside the selective one |
+//! | [`sent`], [`loss`], [`rtt`], [`rate`] | packets under way and what they teach |
+//! | [`congestion`], [`pacing`], [`ecn`], [`mtu`] | how much, how fast, how large |
+//! | [`ack`], [`ranges`] | what has arrived, and when to say so |
+//! | [`flow`], [`send_buffer`], [`assembler`] | the stream's bytes and their windows |
+//! | [`timer`], [`stats`], [`observe`] | deadlines, counters, traces |
+
+mod ack;
+mod assembler;
+pub(crate) mod congestion;
+mod connection;
+mod ecn;
+mod endpoint;
+mod flow;
+mod go_back_n;
+mod handshake;
+mod loss;
+mod mtu;
+mod observe;
+mod pacing;
+mod ranges;
+pub(crate) mod rate;
+mod receive;
+mod recover;
+mod rtt;
+mod send_buffer;
+mod sent;
+mod stats;
+mod timer;
+mod transmit;
+
+pub use connection::ConnectionError;
+pub use endpoint::{ConnectionId, Endpoint, Event, Outgoing, Refusal};
+pub use observe::{FlowId, LossTrigger, Metrics, Observer, TraceEvent};
+pub use stats::Stats;
+pub use transmit::DATA_OVERHEAD_BYTES;
+
+#[cfg(test)]
+mod tests;

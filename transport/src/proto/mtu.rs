@@ -1,0 +1,68 @@
+//! The size of datagrams, and the way out of a black hole (RFC 8899 §4.3).
+//!
+//! The configured size is used from the start. When several probe timeouts in a row bring no
+//! answer to any datagram above the base size, the path may swallow large ones: the sender
+//! falls back to 1,200 bytes, which every path carries (RFC 9000 §14), and tries the full
+//! size again later.
+
+use std::time::Duration;
+
+use crate::Time;
+
+/// RFC 9000 §14: the size every path has to carry.
+pub(crate) const BASE_BYTES: u64 = 1200;
+
+/// Probe timeouts in a row after which large datagrams are suspected.
+const SUSPICIOUS_TIMEOUTS: u32 = 3;
+
+/// How long to stay with small datagrams before the full size is tried again.
+const RETRY_AFTER: Duration = Duration::from_secs(10);
+
+/// The present datagram size.
+#[derive(Clone, Debug)]
+pub(crate) struct Mtu {
+    full: u64,
+    current: u64,
+    raise_at: Option<Time>,
+}
+
+impl Mtu {
+    pub(crate) const fn new(full: u64) -> Self {
+        Self { full, current: full, raise_at: None }
+    }
+
+    /// The largest datagram to send, bytes of UDP payload.
+    pub(crate) const fn current(&self) -> u64 {
+        self.current
+    }
+
+    /// The peer takes no more than `limit`.
+    pub(crate) fn limit(&mut self, limit: u64) {
+        self.full = self.full.min(limit);
+        self.current = self.current.min(limit);
+    }
+
+    /// A probe timeout, the `count`th in a row. Whether the size changed is told.
+    pub(crate) fn on_probe_timeout(&mut self, now: Time, count: u32) -> bool {
+        let suspect = count >= SUSPICIOUS_TIMEOUTS && self.current > BASE_BYTES;
+        if suspect {
+            self.current = BASE_BYTES;
+            self.raise_at = Some(now + RETRY_AFTER);
+        }
+        suspect
+    }
+
+    /// Something was acknowledged: the path lives. Whether the size changed is told.
+    pub(crate) fn on_ack(&mut self, now: Time, largest_bytes: u64) -> bool {
+        if largest_bytes > BASE_BYTES && self.raise_at.take().is_some() {
+            self.current = self.full;
+            return true;
+        }
+        if self.raise_at.is_some_and(|at| at <= now) {
+            self.raise_at = None;
+            self.current = self.full;
+            return true;
+        }
+        false
+    }
+}

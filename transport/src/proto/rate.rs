@@ -1,0 +1,176 @@
+//! Delivery-rate sampling: how fast the path carries what is sent
+//! (draft-cheng-iccrg-delivery-rate-estimation-02).
+//!
+//! Each packet takes along how much had been delivered when it was sent. When it is
+//! acknowledged, what was delivered in between, over the longer of the time it took to send
+//! and the time it took to acknowledge that much, is a rate the path has shown it can carry.
+//! Stretches in which the application had nothing to send are marked: they only show what
+//! the application asked for.
+//!
+//! Departs from the draft: lost bytes are counted beside delivered ones, as what was sent,
+//! has not been delivered and is no longer in flight. A packet that proves to be there after
+//! all is thereby taken off again.
+
+use std::time::Duration;
+
+use crate::Time;
+use crate::time::nanos;
+
+const NANOS_PER_SECOND: u128 = 1_000_000_000;
+
+/// A connection's counters. All bytes are those of packets that count as in flight.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RateSampler {
+    sent_bytes: u64,
+    delivered_bytes: u64,
+    lost_bytes: u64,
+    delivered_time: Time,
+    /// When the packet was sent that was acknowledged last.
+    first_sent_time: Time,
+    /// Samples are application-limited until this much has been delivered; 0 when they are not.
+    app_limited_until: u64,
+    newest: Option<Newest>,
+    newly_acked_bytes: u64,
+    newly_lost_bytes: u64,
+}
+
+/// The packet sent last of those acknowledged since the last sample.
+#[derive(Copy, Clone, Debug)]
+struct Newest {
+    packet: PacketRate,
+    sent_at: Time,
+    acked_at: Time,
+    send_elapsed: Duration,
+}
+
+/// What a packet takes along from when it was sent.
+#[derive(Copy, Clone, Debug, Default)]
+pub(crate) struct PacketRate {
+    /// Went through [`RateSampler::on_sent`].
+    counted: bool,
+    is_app_limited: bool,
+    delivered: u64,
+    delivered_time: Time,
+    first_sent_time: Time,
+    tx_in_flight: u64,
+    lost: u64,
+}
+
+/// What one acknowledgement shows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RateSample {
+    /// Bytes delivered since the connection began.
+    pub(crate) delivered: u64,
+    /// `delivered` as it was when the newest acknowledged packet was sent.
+    pub(crate) prior_delivered: u64,
+    /// The time over which `delivered - prior_delivered` bytes came through; zero when unknown.
+    pub(crate) interval: Duration,
+    /// Bits a second; `None` without a sound interval.
+    pub(crate) delivery_rate_bps: Option<u64>,
+    /// The application, not the network, may have set this rate.
+    pub(crate) is_app_limited: bool,
+    /// Round-trip time of the newest packet acknowledged, with the peer's delay in it.
+    pub(crate) rtt: Option<Duration>,
+    /// Bytes acknowledged since the last sample.
+    pub(crate) newly_acked_bytes: u64,
+    /// Bytes declared lost since the last sample.
+    pub(crate) newly_lost_bytes: u64,
+    /// Bytes in flight right after the newest acknowledged packet was sent.
+    pub(crate) tx_in_flight: u64,
+    /// Bytes lost between the sending and the acknowledgement of that packet.
+    pub(crate) lost: u64,
+    /// Bytes lost since the connection began.
+    pub(crate) total_lost: u64,
+}
+
+impl RateSampler {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// A packet goes out; `bytes_in_flight_before` does not have it yet.
+    pub(crate) fn on_sent(
+        &mut self,
+        now: Time,
+        bytes_in_flight_before: u64,
+        bytes: u64,
+    ) -> PacketRate {
+        if bytes_in_flight_before == 0 {
+            self.first_sent_time = now;
+            self.delivered_time = now;
+        }
+        self.lost_bytes =
+            self.sent_bytes.saturating_sub(self.delivered_bytes + bytes_in_flight_before);
+        self.sent_bytes += bytes;
+        PacketRate {
+            counted: true,
+            is_app_limited: self.app_limited_until > 0,
+            delivered: self.delivered_bytes,
+            delivered_time: self.delivered_time,
+            first_sent_time: self.first_sent_time,
+            tx_in_flight: bytes_in_flight_before + bytes,
+            lost: self.lost_bytes,
+        }
+    }
+
+    /// A packet is acknowledged for the first time, also after it was declared lost.
+    pub(crate) fn on_acked(&mut self, now: Time, packet: &PacketRate, sent_at: Time, bytes: u64) {
+        if !packet.counted {
+            return;
+        }
+        self.delivered_bytes += bytes;
+        self.delivered_time = now;
+        self.newly_acked_bytes += bytes;
+        let newer = self.newest.is_none_or(|newest| {
+            (packet.delivered, sent_at) >= (newest.packet.delivered, newest.sent_at)
+        });
+        if newer {
+            let send_elapsed = sent_at.saturating_since(packet.first_sent_time);
+            self.newest = Some(Newest { packet: *packet, sent_at, acked_at: now, send_elapsed });
+            self.first_sent_time = sent_at;
+        }
+        if self.app_limited_until > 0 && self.delivered_bytes > self.app_limited_until {
+            self.app_limited_until = 0;
+        }
+    }
+
+    /// Packets of that many bytes in all were declared lost.
+    pub(crate) const fn on_lost(&mut self, bytes: u64) {
+        self.lost_bytes += bytes;
+        self.newly_lost_bytes += bytes;
+    }
+
+    /// The application has nothing more to send, or may not by the peer's window: what is in
+    /// flight now does not fill the path.
+    pub(crate) fn set_app_limited(&mut self, bytes_in_flight: u64) {
+        self.app_limited_until = (self.delivered_bytes + bytes_in_flight).max(1);
+    }
+
+    /// Closes the sample, once for each acknowledgement processed. An interval below
+    /// `min_rtt` means acknowledgements came compressed: it makes no rate.
+    pub(crate) fn take_sample(&mut self, now: Time, min_rtt: Duration) -> RateSample {
+        let mut sample = RateSample {
+            delivered: self.delivered_bytes,
+            newly_acked_bytes: std::mem::take(&mut self.newly_acked_bytes),
+            newly_lost_bytes: std::mem::take(&mut self.newly_lost_bytes),
+            total_lost: self.lost_bytes,
+            ..RateSample::default()
+        };
+        let Some(newest) = self.newest.take() else { return sample };
+        let packet = newest.packet;
+        let ack_elapsed = newest.acked_at.saturating_since(packet.delivered_time);
+        sample.prior_delivered = packet.delivered;
+        sample.is_app_limited = packet.is_app_limited;
+        sample.rtt = Some(now.saturating_since(newest.sent_at));
+        sample.tx_in_flight = packet.tx_in_flight;
+        sample.lost = self.lost_bytes.saturating_sub(packet.lost);
+        let interval = newest.send_elapsed.max(ack_elapsed);
+        if interval >= min_rtt && !interval.is_zero() {
+            sample.interval = interval;
+            let delivered = self.delivered_bytes - packet.delivered;
+            let rate = u128::from(delivered) * 8 * NANOS_PER_SECOND / u128::from(nanos(interval));
+            sample.delivery_rate_bps = Some(u64::try_from(rate).unwrap_or(u64::MAX));
+        }
+        sample
+    }
+}

@@ -1,0 +1,65 @@
+//! The timers of a connection.
+
+use crate::Time;
+
+/// What a timer is for.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Timer {
+    /// When to repeat a handshake packet.
+    Handshake,
+    /// When a packet counts as lost by time.
+    Loss,
+    /// When to probe because nothing was heard.
+    Probe,
+    /// When an acknowledgement that was held back has to go.
+    Ack,
+    /// When pacing lets the next packet go.
+    Pacing,
+    /// When to show a sign of life.
+    KeepAlive,
+    /// When a silent connection is given up.
+    Idle,
+    /// When a closed connection is forgotten.
+    Drain,
+}
+
+const COUNT: usize = 8;
+
+/// One deadline a timer.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Timers {
+    deadlines: [Option<Time>; COUNT],
+}
+
+impl Timers {
+    pub(crate) fn set(&mut self, timer: Timer, at: Time) {
+        self.deadlines[timer as usize] = Some(at);
+    }
+
+    pub(crate) fn stop(&mut self, timer: Timer) {
+        self.deadlines[timer as usize] = None;
+    }
+
+    pub(crate) fn get(&self, timer: Timer) -> Option<Time> {
+        self.deadlines[timer as usize]
+    }
+
+    /// Whether the timer has run out; it is stopped then.
+    pub(crate) fn expired(&mut self, timer: Timer, now: Time) -> bool {
+        let expired = self.get(timer).is_some_and(|at| at <= now);
+        if expired {
+            self.stop(timer);
+        }
+        expired
+    }
+
+    /// The earliest deadline.
+    pub(crate) fn next(&self) -> Option<Time> {
+        self.deadlines.iter().flatten().min().copied()
+    }
+
+    /// Stops every timer.
+    pub(crate) fn stop_all(&mut self) {
+        self.deadlines = [None; COUNT];
+    }
+}
