@@ -1,0 +1,220 @@
+//! `lftp-client`: puts files on an LFTP server, gets them, lists them.
+
+mod host;
+mod lines;
+mod session;
+#[path = "../shared/mod.rs"]
+mod shared;
+mod shell;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use lftp_ftp::{ClientConfig, Exit};
+use lftp_transport::{Runtime, TokioRuntime};
+use tracing::level_filters::LevelFilter;
+
+use crate::host::Host;
+use crate::session::{Failure, Session};
+
+/// What is left to do for the connections of a transfer that was interrupted.
+const LAST_WORDS: Duration = Duration::from_millis(150);
+
+/// Put files on an LFTP server, get them, list them
+///
+/// A file has its name, here and there, only when it has arrived whole and its BLAKE3 hash is
+/// that of the original.
+#[derive(Parser, Debug)]
+#[command(
+    version,
+    after_help = "Examples:\n  lftp-client put video.mp4 host.example\n  lftp-client get \
+                  video.mp4 host.example:3154 --out /tmp\n  lftp-client ls host.example\n  \
+                  lftp-client shell host.example",
+    after_long_help = Exit::table(),
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Send a file
+    Put {
+        #[command(flatten)]
+        put: PutArgs,
+        /// The server
+        #[arg(value_name = "HOST[:PORT]")]
+        host: Host,
+        /// Its name on the server; default: its own
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+    },
+    /// Receive a file
+    Get {
+        #[command(flatten)]
+        get: GetArgs,
+        /// The server
+        #[arg(value_name = "HOST[:PORT]")]
+        host: Host,
+        /// Where to: a file, or a folder that is there; default: here, under its own name
+        #[arg(long, value_name = "PATH")]
+        out: Option<PathBuf>,
+    },
+    /// List a folder of the server
+    Ls {
+        /// The server
+        #[arg(value_name = "HOST[:PORT]")]
+        host: Host,
+        /// The folder; default: all that is shared
+        #[arg(default_value = "")]
+        path: String,
+    },
+    /// Do all that, and more than once: "help" there says how
+    Shell {
+        /// The server
+        #[arg(value_name = "HOST[:PORT]")]
+        host: Host,
+    },
+}
+
+#[derive(Args, Debug)]
+struct PutArgs {
+    /// The file
+    file: PathBuf,
+    /// Fail when the server has a file of that name already
+    #[arg(long, short = 'n')]
+    no_clobber: bool,
+}
+
+#[derive(Args, Debug)]
+struct GetArgs {
+    /// Its name on the server
+    name: String,
+    /// Fail when the file is here already
+    #[arg(long, short = 'n')]
+    no_clobber: bool,
+}
+
+#[derive(Args, Debug)]
+struct Options {
+    /// Give up connecting after so many seconds
+    #[arg(long, value_name = "SECONDS", default_value = "20", global = true,
+          help_heading = "Tuning", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    connect_timeout: u64,
+
+    /// Give up a transfer that stands still for so many seconds
+    #[arg(long, value_name = "SECONDS", default_value = "60", global = true,
+          help_heading = "Tuning", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    stall_limit: u64,
+
+    #[command(flatten)]
+    tuning: shared::Tuning,
+
+    /// No progress and no summary
+    #[arg(long, short, global = true, help_heading = "Output")]
+    quiet: bool,
+
+    /// What to log on stderr: off, error, warn, info, debug or trace
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        default_value = "warn",
+        global = true,
+        help_heading = "Output"
+    )]
+    log: LevelFilter,
+}
+
+impl Options {
+    fn config(&self) -> ClientConfig {
+        let mut config = ClientConfig::default();
+        config.transport = self.tuning.transport();
+        config.connect_timeout = Duration::from_secs(self.connect_timeout);
+        config.stall_limit = Duration::from_secs(self.stall_limit);
+        config
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    shared::log(cli.options.log);
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("lftp-client: no threads to run on: {error}");
+            return Exit::Failed.into();
+        }
+    };
+    let exit = runtime.block_on(run(cli));
+    // A thread may still wait for a line of the shell.
+    runtime.shutdown_timeout(LAST_WORDS);
+    exit.into()
+}
+
+async fn run(cli: Cli) -> Exit {
+    let runtime: Arc<dyn Runtime> = TokioRuntime::new();
+    // In the shell Ctrl-C ends a transfer, not the program.
+    let is_shell = matches!(cli.command, Command::Shell { .. });
+    let outcome = tokio::select! {
+        biased;
+        () = shared::interrupted(), if !is_shell => Err(Failure::interrupted()),
+        () = shared::terminated() => Err(Failure::interrupted()),
+        outcome = execute(cli, Arc::clone(&runtime)) => outcome,
+    };
+    let Err(failure) = outcome else {
+        return Exit::Ok;
+    };
+    eprintln!("lftp-client: {failure}");
+    if failure.exit == Exit::Interrupted {
+        lftp_transport::sleep(&*runtime, LAST_WORDS).await;
+    }
+    failure.exit
+}
+
+async fn execute(cli: Cli, runtime: Arc<dyn Runtime>) -> Result<(), Failure> {
+    let (config, quiet) = (cli.options.config(), cli.options.quiet);
+    let connect = |host| Session::connect(runtime, host, config, quiet);
+    match cli.command {
+        Command::Put { put, host, name } => {
+            let (source, name) = session::source(&put.file, name)?;
+            let mut session = connect(host).await?;
+            session.put(source, &name, !put.no_clobber).await?;
+            session.close().await;
+        }
+        Command::Get { get, host, out } => {
+            let target = session::target(&get.name, out)?;
+            let mut session = connect(host).await?;
+            session.get(&get.name, &target, !get.no_clobber).await?;
+            session.close().await;
+        }
+        Command::Ls { host, path } => {
+            let mut session = connect(host).await?;
+            session.ls(&path).await?;
+            session.close().await;
+        }
+        Command::Shell { host } => shell::run(connect(host).await?).await?,
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

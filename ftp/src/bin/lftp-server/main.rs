@@ -1,0 +1,156 @@
+//! `lftp-server`: shares one folder with LFTP clients.
+
+#[path = "../shared/mod.rs"]
+mod shared;
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser;
+use lftp_ftp::{DataPorts, DirStore, Exit, Server, ServerConfig, ServerHandle};
+use lftp_transport::{Runtime, TokioRuntime};
+use tracing::level_filters::LevelFilter;
+
+/// Share a folder over LFTP
+///
+/// Clients put files into it, get files from it and list it; nothing outside of it can be
+/// reached. A file has its name only when it has arrived whole. There is no authentication
+/// and no encryption: whoever reaches the ports may read and write the folder.
+#[derive(Parser, Debug)]
+#[command(version, after_long_help = Exit::table())]
+struct Args {
+    /// The folder to share; it is created when it is not there
+    #[arg(long, value_name = "DIR")]
+    root: PathBuf,
+
+    /// Address and UDP port of the control connections; port 0 takes any free one
+    #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:3154")]
+    listen: SocketAddr,
+
+    /// UDP ports of the files, one file at a time on each: 9000-9009, or 9000,9002, or auto:N
+    /// (any N free ports), or same (all on the control port; same:N for other than ten at once)
+    #[arg(long, value_name = "PORTS", default_value = "9000-9009")]
+    data_ports: DataPorts,
+
+    /// Clients at once
+    #[arg(long, value_name = "N", default_value = "64",
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    max_clients: u32,
+
+    /// Give up a transfer that stands still for so many seconds
+    #[arg(long, value_name = "SECONDS", default_value = "60",
+          value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    stall_limit: u64,
+
+    /// Let transfers go on for so many seconds after SIGINT or SIGTERM; a second signal ends
+    /// them
+    #[arg(long, value_name = "SECONDS", default_value = "10",
+          value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    grace: u64,
+
+    /// Do not wait until a received file is on the disk
+    #[arg(long)]
+    no_fsync: bool,
+
+    #[command(flatten)]
+    tuning: shared::Tuning,
+
+    /// What to log on stderr: off, error, warn, info, debug or trace
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        default_value = "info",
+        help_heading = "Output"
+    )]
+    log: LevelFilter,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    shared::log(args.log);
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(Exit::Failed, &format!("no threads to run on: {error}")),
+    };
+    runtime.block_on(serve(args))
+}
+
+async fn serve(args: Args) -> ExitCode {
+    let store = match open(&args) {
+        Ok(store) => store,
+        Err(error) => {
+            let sentence = format!("the folder to share cannot be used: {error}");
+            return fail(Exit::LocalFile, &sentence);
+        }
+    };
+    let mut config = ServerConfig::default();
+    config.listen = args.listen;
+    config.data_ports = args.data_ports;
+    config.transport = args.tuning.transport();
+    config.max_clients = usize::try_from(args.max_clients).unwrap_or(usize::MAX);
+    config.stall_limit = Duration::from_secs(args.stall_limit);
+    config.grace = Duration::from_secs(args.grace);
+    let runtime: Arc<dyn Runtime> = TokioRuntime::new();
+    let server = match Server::bind(runtime, config, Arc::new(store)) {
+        Ok(server) => server,
+        Err(error) => return fail(Exit::Bind, &error.to_string()),
+    };
+    announce(&server);
+    tokio::spawn(obey_signals(server.handle()));
+    match server.run().await {
+        Ok(()) => Exit::Ok.into(),
+        Err(error) => fail(Exit::Failed, &error.to_string()),
+    }
+}
+
+fn open(args: &Args) -> Result<DirStore, Box<dyn std::error::Error>> {
+    std::fs::create_dir_all(&args.root)
+        .map_err(|error| format!("{}: {error}", args.root.display()))?;
+    let store = DirStore::open(&args.root)?.durable(!args.no_fsync);
+    match store.sweep() {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, "incomplete files of an earlier run removed"),
+        Err(error) => tracing::warn!(%error, "the folder was not searched for incomplete files"),
+    }
+    Ok(store)
+}
+
+/// For scripts that wait for the ports. Nobody reading it is no reason to end.
+fn announce(server: &Server) {
+    let ports = server.data_ports();
+    let ports = if ports.is_empty() {
+        "same".to_owned()
+    } else {
+        DataPorts::List(ports).to_string()
+    };
+    let mut stdout = std::io::stdout().lock();
+    let _ = writeln!(
+        stdout,
+        "listening on {}\ndata ports {ports}",
+        server.local_addr()
+    );
+    let _ = stdout.flush();
+}
+
+async fn obey_signals(server: ServerHandle) {
+    for stop in [ServerHandle::shutdown, ServerHandle::stop] {
+        tokio::select! {
+            biased;
+            () = shared::interrupted() => tracing::info!("interrupted"),
+            () = shared::terminated() => tracing::info!("terminated"),
+        }
+        stop(&server);
+    }
+}
+
+fn fail(exit: Exit, sentence: &str) -> ExitCode {
+    eprintln!("lftp-server: {sentence}");
+    exit.into()
+}

@@ -1,0 +1,40 @@
+//! The client's settings.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The settings of a [`Client`](super::Client).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ClientConfig {
+    /// The transport of every connection. Where it sets no keep-alive, one of 10 s is used: a
+    /// control connection is silent while a file is carried.
+    pub transport: lftp_transport::Config,
+    /// How long a connection may take to be made. Default 20 s.
+    pub connect_timeout: Duration,
+    /// How long the server may take to answer. Default 60 s.
+    pub answer_timeout: Duration,
+    /// How long a transfer may stand still. Default 60 s.
+    pub stall_limit: Duration,
+    /// How long the server may take over the end of a file (to get it onto its disk). Default
+    /// 5 min.
+    pub verdict_timeout: Duration,
+    /// How long a connection may take to end in good order. Default 5 s.
+    pub close_timeout: Duration,
+    /// Data ports as the server names them, and where they are found instead (behind a proxy).
+    pub port_map: BTreeMap<u16, u16>,
+}
+
+impl Default for ClientConfig {
+    fn default() -> Self {
+        Self {
+            transport: lftp_transport::Config::default(),
+            connect_timeout: Duration::from_secs(20),
+            answer_timeout: Duration::from_secs(60),
+            stall_limit: Duration::from_secs(60),
+            verdict_timeout: Duration::from_secs(5 * 60),
+            close_timeout: Duration::from_secs(5),
+            port_map: BTreeMap::new(),
+        }
+    }
+}

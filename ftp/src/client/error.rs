@@ -1,0 +1,79 @@
+//! What can go wrong for a client, one small enum an operation.
+
+use std::net::SocketAddr;
+
+use lftp_transport::ConnectError;
+
+use crate::link::LinkError;
+use crate::message::Refusal;
+use crate::store::StoreError;
+
+/// Why there is no connection to the server.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// It could not be made.
+    #[error("no connection to {addr}: {source}")]
+    Connect {
+        /// Where to.
+        addr: SocketAddr,
+        /// What happened.
+        source: ConnectError,
+    },
+    /// It was lost as soon as it was made.
+    #[error("no connection to {addr}: {error}")]
+    Lost {
+        /// Where to.
+        addr: SocketAddr,
+        /// What happened.
+        error: LinkError,
+    },
+    /// Nobody answered in time.
+    #[error("no connection to {addr}: no answer in time")]
+    TimedOut {
+        /// Where to.
+        addr: SocketAddr,
+    },
+}
+
+/// Why a request came to nothing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// The server refuses it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The control connection is of no more use.
+    #[error("the control connection is lost: {0}")]
+    Lost(#[from] LinkError),
+    /// The server answered, but not to what was asked.
+    #[error("the server's answer makes no sense: {0}")]
+    Confused(&'static str),
+}
+
+/// Why a file was not carried. Nothing of it is left under its name.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransferError {
+    /// The server did not grant it.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// The data connection could not be made.
+    #[error("the data connection cannot be made: {0}")]
+    Open(#[from] OpenError),
+    /// The data connection was lost.
+    #[error("the transfer broke off: {0}")]
+    Lost(#[from] LinkError),
+    /// This side's file cannot be read or written.
+    #[error("on this side: {0}")]
+    Store(#[from] StoreError),
+    /// This side's file became shorter while it was sent.
+    #[error("on this side: the file became shorter while it was sent")]
+    SourceChanged,
+    /// The server received the file but does not keep it.
+    #[error("the server does not keep the file: {0}")]
+    Verdict(Refusal),
+    /// What arrived is not what was sent.
+    #[error("what arrived is not what was sent; nothing is kept of it")]
+    Integrity,
+}

@@ -1,0 +1,212 @@
+//! The client: one control connection, and a data connection for each file.
+
+mod config;
+mod error;
+mod transfer;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use blake3::Hash;
+use lftp_transport::{FlowId, Runtime, Stats, Stream, timeout};
+use serde::de::DeserializeOwned;
+
+pub use self::config::ClientConfig;
+pub use self::error::{OpenError, RequestError, TransferError};
+use crate::delivered::Delivered;
+use crate::link::{self, LinkError};
+use crate::message::{self, Entry, Hello, Listing, Purpose, Request};
+use crate::names::Name;
+use crate::store::Store;
+
+/// Used where the transport's configuration has no keep-alive.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// The longest listing that [`Client::ls`] puts together.
+const MAX_LISTED: usize = 1_000_000;
+
+/// Where a received file goes.
+#[derive(Copy, Clone, Debug)]
+pub struct Target<'a> {
+    /// The place.
+    pub store: &'a Arc<dyn Store>,
+    /// The name there.
+    pub name: &'a Name,
+    /// Whether a file of that name may be replaced.
+    pub overwrite: bool,
+}
+
+/// A file that was carried, and how.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Receipt {
+    /// Its size.
+    pub bytes: u64,
+    /// Its hash, the same at both ends.
+    pub hash: Hash,
+    /// From the request to the receiver's word that the file is whole and in its place.
+    pub duration_ns: u64,
+    /// The data connection as this side saw it.
+    pub stats: Stats,
+    /// The data connection's name in traces.
+    pub data_flow: Option<FlowId>,
+    /// The control connection's name in traces.
+    pub control_flow: Option<FlowId>,
+}
+
+/// A client with a control connection.
+pub struct Client {
+    runtime: Arc<dyn Runtime>,
+    server: SocketAddr,
+    config: ClientConfig,
+    delivered: Arc<Delivered>,
+    /// `None` once it is of no more use.
+    control: Option<Stream>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("server", &self.server)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// Connects to a server's control port.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] when nobody answers there, or with a refusal.
+    pub async fn connect(
+        runtime: Arc<dyn Runtime>,
+        server: SocketAddr,
+        mut config: ClientConfig,
+    ) -> Result<Self, OpenError> {
+        let delivered = Delivered::new(config.transport.observer.take());
+        config.transport.observer = Some(Arc::clone(&delivered) as Arc<_>);
+        config.transport.keep_alive.get_or_insert(KEEP_ALIVE);
+        let mut client = Self {
+            runtime,
+            server,
+            config,
+            delivered,
+            control: None,
+        };
+        let hello = Hello::new(Purpose::Control);
+        let lost = |error| OpenError::Lost {
+            addr: server,
+            error,
+        };
+        let hello = message::encode(&hello).map_err(|error| lost(error.into()))?;
+        let mut control = client.open(server).await?;
+        link::write(&mut control, hello).await.map_err(lost)?;
+        client.control = Some(control);
+        Ok(client)
+    }
+
+    /// The server's control port.
+    pub const fn server(&self) -> SocketAddr {
+        self.server
+    }
+
+    /// Whether another request may be tried on this connection.
+    pub fn is_connected(&mut self) -> bool {
+        let Some(control) = &mut self.control else {
+            return false;
+        };
+        // Between requests nothing is to come: anything but silence is the end.
+        let mut cx = Context::from_waker(Waker::noop());
+        let is_silent = pin!(control.read_chunk(1)).poll(&mut cx).is_pending();
+        if !is_silent {
+            self.control = None;
+        }
+        is_silent
+    }
+
+    async fn open(&self, addr: SocketAddr) -> Result<Stream, OpenError> {
+        let connect = Stream::connect(
+            Arc::clone(&self.runtime),
+            addr,
+            self.config.transport.clone(),
+        );
+        match timeout(&*self.runtime, self.config.connect_timeout, connect).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(source)) => Err(OpenError::Connect { addr, source }),
+            Err(_) => Err(OpenError::TimedOut { addr }),
+        }
+    }
+
+    /// Asks for something on the control connection. Whatever goes wrong except a refusal, and
+    /// also dropping this future, ends the connection: a late answer must not be taken for that
+    /// to another request.
+    async fn request<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, RequestError> {
+        let message = message::encode(request).map_err(LinkError::from)?;
+        let mut control = self.control.take().ok_or(LinkError::WentAway)?;
+        let exchange = async {
+            link::write(&mut control, message).await?;
+            link::read_reply(&mut control).await
+        };
+        let reply = link::within(&self.runtime, self.config.answer_timeout, exchange).await?;
+        self.control = Some(control);
+        Ok(reply?)
+    }
+
+    /// One page of a folder: entries behind the name `after`. An empty path is the root.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`].
+    pub async fn ls_page(
+        &mut self,
+        path: &str,
+        after: Option<&str>,
+    ) -> Result<Listing, RequestError> {
+        let request = Request::Ls {
+            path: path.to_owned(),
+            after: after.map(str::to_owned),
+        };
+        let listing: Listing = self.request(&request).await?;
+        let names = listing.entries.iter().map(|entry| entry.name.as_str());
+        if !after.into_iter().chain(names).is_sorted_by(|a, b| a < b) {
+            return Err(RequestError::Confused("a listing that is not in order"));
+        }
+        if listing.more && listing.entries.is_empty() {
+            return Err(RequestError::Confused(
+                "a listing that goes on without an entry",
+            ));
+        }
+        Ok(listing)
+    }
+
+    /// Everything in a folder, by name. An empty path is the root.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`].
+    pub async fn ls(&mut self, path: &str) -> Result<Vec<Entry>, RequestError> {
+        let mut entries: Vec<Entry> = Vec::new();
+        loop {
+            let after = entries.last().map(|entry| entry.name.clone());
+            let page = self.ls_page(path, after.as_deref()).await?;
+            entries.extend(page.entries);
+            if !page.more {
+                return Ok(entries);
+            }
+            if entries.len() > MAX_LISTED {
+                return Err(RequestError::Confused("a listing without an end"));
+            }
+        }
+    }
+
+    /// Leaves in good order.
+    pub async fn close(mut self) {
+        if let Some(control) = self.control.take() {
+            link::close(&self.runtime, control, self.config.close_timeout).await;
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What has arrived at the peer, as its acknowledgements say.
+//!
+//! Bytes that were only written may wait in a buffer of many megabytes: they are neither
+//! progress to show nor a sign that anything moves.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use lftp_transport::{FlowId, Observer, Runtime, Stream, Time, Timer, TraceEvent};
+
+use crate::progress::Progress;
+use crate::watchdog::Stalled;
+
+/// How often a sender looks how far it is.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Counts acknowledged bytes of the connections that somebody asked about, and passes
+/// everything on.
+#[derive(Debug, Default)]
+pub(crate) struct Delivered {
+    next: Option<Arc<dyn Observer>>,
+    bytes: Mutex<BTreeMap<FlowId, u64>>,
+}
+
+impl Delivered {
+    pub(crate) fn new(next: Option<Arc<dyn Observer>>) -> Arc<Self> {
+        Arc::new(Self {
+            next,
+            bytes: Mutex::default(),
+        })
+    }
+
+    fn bytes(&self) -> MutexGuard<'_, BTreeMap<FlowId, u64>> {
+        self.bytes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observer for Delivered {
+    fn observe(&self, now: Time, flow: FlowId, event: &TraceEvent) {
+        if let TraceEvent::MetricsUpdated(metrics) = event
+            && let Some(bytes) = self.bytes().get_mut(&flow)
+        {
+            *bytes = metrics.delivered_bytes.max(*bytes);
+        }
+        if let Some(next) = &self.next {
+            next.observe(now, flow, event);
+        }
+    }
+}
+
+/// Follows one sender: shows its progress and notices when it stands still.
+pub(crate) struct SendMeter<'a> {
+    runtime: &'a Arc<dyn Runtime>,
+    delivered: &'a Delivered,
+    flow: Option<FlowId>,
+    progress: &'a dyn Progress,
+    total_bytes: u64,
+    last_bytes: u64,
+    last_change: Time,
+    timer: Pin<Box<dyn Timer>>,
+}
+
+impl<'a> SendMeter<'a> {
+    pub(crate) fn new(
+        runtime: &'a Arc<dyn Runtime>,
+        delivered: &'a Delivered,
+        stream: &Stream,
+        progress: &'a dyn Progress,
+        total_bytes: u64,
+    ) -> Self {
+        let flow = stream.flow();
+        if let Some(flow) = flow {
+            delivered.bytes().insert(flow, 0);
+        }
+        let now = runtime.now();
+        Self {
+            runtime,
+            delivered,
+            flow,
+            progress,
+            total_bytes,
+            last_bytes: 0,
+            last_change: now,
+            timer: runtime.timer(now + TICK),
+        }
+    }
+
+    /// Runs a part of the transfer, as long as something arrives every now and then.
+    pub(crate) async fn follow<F: Future>(
+        &mut self,
+        limit: Duration,
+        part: F,
+    ) -> Result<F::Output, Stalled> {
+        let mut part = pin!(part);
+        self.last_change = self.runtime.now();
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(output) = part.as_mut().poll(cx) {
+                return Poll::Ready(Ok(output));
+            }
+            while self.timer.as_mut().poll_fire(cx).is_ready() {
+                let now = self.runtime.now();
+                self.look(now);
+                if now.saturating_since(self.last_change) > limit {
+                    return Poll::Ready(Err(Stalled));
+                }
+                self.timer.as_mut().reset(now + TICK);
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    fn look(&mut self, now: Time) {
+        let bytes = self
+            .flow
+            .and_then(|flow| self.delivered.bytes().get(&flow).copied());
+        let bytes = bytes.unwrap_or(0);
+        if bytes > self.last_bytes {
+            self.last_bytes = bytes;
+            self.last_change = now;
+            self.progress.at(bytes.min(self.total_bytes));
+        }
+    }
+
+    /// Everything has arrived.
+    pub(crate) fn done(&self) {
+        self.progress.at(self.total_bytes);
+    }
+}
+
+impl Drop for SendMeter<'_> {
+    fn drop(&mut self) {
+        if let Some(flow) = self.flow {
+            self.delivered.bytes().remove(&flow);
+        }
+    }
+}

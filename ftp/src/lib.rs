@@ -1,0 +1,59 @@
+//! File transfer over [`lftp_transport`]: a control connection, and a data connection a file.
+//!
+//! ```text
+//! client                                     server
+//!   │  control: hello, {"action":"put",…}  ──►  │  name? room? a free data port?
+//!   │  ◄──  {"status":true,"port":9000,"token"} │
+//!   │  data (port 9000): hello, token      ──►  │
+//!   │  ◄──                       {"ack":"ACK"}  │  the receiver is ready
+//!   │  the file, its BLAKE3 hash           ──►  │  .part, hashed on the way
+//!   │  ◄──   {"status":true,"bytes","hash"}     │  the same? on the disk? then renamed
+//! ```
+//!
+//! `get` is the mirror image: the client says hello and `ACK` in one breath, and gives the
+//! verdict. The byte's way reads top to bottom: [`store`] → [`transfer`] → stream → network →
+//! stream → [`transfer`] → [`store`].
+//!
+//! | module | what |
+//! |---|---|
+//! | [`client`], [`server`] | the two sides |
+//! | [`message`], [`Code`] | what is said on the wire |
+//! | [`store`], [`names`] | where files are, and what they may be called |
+//! | [`ports`] | the pool of data ports |
+//! | [`transfer`], `delivered`, `watchdog` | the loops, and who notices that they stand still |
+//! | [`exit`] | the programs' exit codes |
+//!
+//! Nothing here reads a clock, opens a socket or starts a thread: all that is asked of
+//! [`lftp_transport::Runtime`], so the same client and server run in real and virtual time.
+
+#![cfg_attr(
+    doc,
+    allow(rustdoc::private_intra_doc_links, reason = "a map of the house")
+)]
+
+pub mod client;
+mod code;
+mod delivered;
+pub mod exit;
+mod link;
+pub mod message;
+pub mod names;
+pub mod ports;
+mod progress;
+pub mod server;
+pub mod store;
+mod tasks;
+mod transfer;
+mod watchdog;
+
+pub use blake3::Hash;
+pub use client::{Client, ClientConfig, OpenError, Receipt, RequestError, Target, TransferError};
+pub use code::Code;
+pub use exit::Exit;
+pub use link::LinkError;
+pub use message::{Entry, EntryKind, Listing, Refusal};
+pub use names::{Name, NameError};
+pub use ports::{DataPorts, PortPool};
+pub use progress::Progress;
+pub use server::{DEFAULT_PORT, ServeError, Server, ServerConfig, ServerHandle};
+pub use store::{DirStore, MemStore, Sink, Source, Store, StoreError};

@@ -1,0 +1,362 @@
+//! The messages of both kinds of connection: JSON behind its length.
+//!
+//! ```text
+//! +--------+--------+--------+--------+----------------- ... -+
+//! |  length of the JSON, big-endian   |  JSON, UTF-8          |
+//! +--------+--------+--------+--------+----------------- ... -+
+//! ```
+//!
+//! | connection | from client | from server |
+//! |---|---|---|
+//! | control | [`Hello`], then [`Request`]s | one [`Reply`] a request, in order |
+//! | data, put | [`Hello`]; the file, its hash | [`Ready`]; at the end a reply: [`Whole`] |
+//! | data, get | [`Hello`] and [`Ready`]; at the end a reply: [`Whole`] | the file, its hash |
+//!
+//! The hash is BLAKE3 of the whole file, [`HASH_BYTES`] raw bytes.
+//!
+//! A data connection that goes wrong before its end is reset, with
+//! [`Code::reset_reason`] as the reason.
+
+use std::fmt;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::code::Code;
+
+/// The version of the protocol, in every [`Hello`].
+pub const VERSION: u32 = 1;
+
+/// The longest message, in bytes of JSON.
+pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
+
+/// Bytes of the length before a message.
+pub const LENGTH_BYTES: usize = 4;
+
+/// Bytes of the hash behind a file.
+pub const HASH_BYTES: usize = blake3::OUT_LEN;
+
+/// The longest reason that is kept of a peer's refusal, in characters.
+const MAX_REASON_CHARS: usize = 500;
+
+/// Why a message could not be made or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MessageError {
+    /// It is longer than [`MAX_MESSAGE_BYTES`].
+    #[error("a message of {bytes} bytes is longer than {MAX_MESSAGE_BYTES}")]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// It is not the JSON that belongs here.
+    #[error("a message is not what belongs here: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// The peer speaks another version.
+    #[error("the other side speaks version {version} of the protocol, this side {VERSION}")]
+    Version {
+        /// The peer's version.
+        version: u32,
+    },
+}
+
+/// The first message on every connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// [`VERSION`].
+    pub lftp: u32,
+    /// What the connection is for.
+    #[serde(flatten)]
+    pub purpose: Purpose,
+}
+
+/// What a connection is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "connection", rename_all = "lowercase")]
+pub enum Purpose {
+    /// Requests and replies.
+    Control,
+    /// One file.
+    Data {
+        /// From the reply that granted the transfer.
+        token: Token,
+    },
+}
+
+impl Hello {
+    /// A hello of this version.
+    pub const fn new(purpose: Purpose) -> Self {
+        Self {
+            lftp: VERSION,
+            purpose,
+        }
+    }
+
+    /// Reads a hello; the version is judged before anything that may depend on it.
+    ///
+    /// # Errors
+    ///
+    /// [`MessageError::Version`] or [`MessageError::Malformed`].
+    pub fn decode(body: &[u8]) -> Result<Self, MessageError> {
+        #[derive(Deserialize)]
+        struct Version {
+            lftp: u32,
+        }
+        match decode::<Version>(body)?.lftp {
+            VERSION => decode(body),
+            version => Err(MessageError::Version { version }),
+        }
+    }
+}
+
+/// What ties a data connection to the transfer that was granted. Not to be guessed.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Token(pub [u8; 16]);
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
+}
+
+impl From<Token> for String {
+    fn from(token: Token) -> Self {
+        format!("{:032x}", u128::from_be_bytes(token.0))
+    }
+}
+
+impl TryFrom<String> for Token {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let is_hex = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let number = u128::from_str_radix(&text, 16).ok().filter(|_| is_hex);
+        number
+            .map(|n| Self(n.to_be_bytes()))
+            .ok_or("a token is 32 hexadecimal digits")
+    }
+}
+
+/// What a client asks for on the control connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "lowercase")]
+pub enum Request {
+    /// To store a file.
+    Put {
+        /// Under which name.
+        name: String,
+        /// How long it is, in bytes.
+        size: u64,
+        /// Whether a file of that name may be replaced.
+        #[serde(default = "yes")]
+        overwrite: bool,
+    },
+    /// To be sent a file.
+    Get {
+        /// Which.
+        name: String,
+    },
+    /// What there is in a folder.
+    Ls {
+        /// Which; the root when empty.
+        #[serde(default)]
+        path: String,
+        /// Only names behind this one: the last of the page before.
+        #[serde(default)]
+        after: Option<String>,
+    },
+    /// To give up a granted transfer whose data connection was not opened.
+    Cancel {
+        /// Which.
+        token: Token,
+    },
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// The reply to [`Request::Put`] and [`Request::Get`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Granted {
+    /// Where to open the data connection.
+    pub port: u16,
+    /// The size of the file, in bytes.
+    pub size: u64,
+    /// What to show there.
+    pub token: Token,
+}
+
+/// The reply to [`Request::Ls`]: one page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listing {
+    /// By name.
+    pub entries: Vec<Entry>,
+    /// Whether there are names behind the last.
+    pub more: bool,
+}
+
+/// One line of a listing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Entry {
+    /// Its name within the folder.
+    pub name: String,
+    /// What it is.
+    pub kind: EntryKind,
+    /// Bytes of a file; 0 for a folder.
+    pub size: u64,
+}
+
+/// What an entry is.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EntryKind {
+    /// A plain file.
+    File,
+    /// A folder.
+    Folder,
+}
+
+/// The reply to [`Request::Cancel`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancelled {}
+
+/// The receiver on a data connection can take the file. The seed's `ACK`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// Always `ACK`.
+    pub ack: Ack,
+}
+
+/// The seed's word.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ack {
+    /// Written as the seed writes it.
+    #[serde(rename = "ACK")]
+    Ack,
+}
+
+/// The receiver has the whole file, and it is the one that was sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Whole {
+    /// How long it is.
+    pub bytes: u64,
+    /// Its BLAKE3 hash, hexadecimal.
+    pub hash: String,
+}
+
+/// What is asked for, or why not.
+pub type Reply<T> = Result<T, Refusal>;
+
+/// Why something that was asked for is not done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{reason}")]
+pub struct Refusal {
+    /// For programs.
+    pub code: Code,
+    /// For people.
+    pub reason: String,
+}
+
+impl Refusal {
+    /// A refusal in words.
+    pub fn new(code: Code, reason: impl Into<String>) -> Self {
+        Self {
+            code,
+            reason: reason.into(),
+        }
+    }
+}
+
+/// Makes a message, length included.
+///
+/// # Errors
+///
+/// [`MessageError::TooLong`] when it does not fit.
+pub fn encode<T: Serialize>(message: &T) -> Result<Bytes, MessageError> {
+    let body = serde_json::to_vec(message)?;
+    let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
+    if body.len() > MAX_MESSAGE_BYTES {
+        return Err(MessageError::TooLong { bytes: body.len() });
+    }
+    let mut framed = BytesMut::with_capacity(LENGTH_BYTES + body.len());
+    framed.put_u32(length);
+    framed.put_slice(&body);
+    Ok(framed.freeze())
+}
+
+/// Makes the message of a reply: `status`, and what goes with it.
+///
+/// # Errors
+///
+/// As [`encode`].
+pub fn encode_reply<T: Serialize>(reply: &Reply<T>) -> Result<Bytes, MessageError> {
+    #[derive(Serialize)]
+    struct Tagged<'a, T> {
+        status: bool,
+        #[serde(flatten)]
+        body: &'a T,
+    }
+    match reply {
+        Ok(body) => encode(&Tagged { status: true, body }),
+        Err(body) => encode(&Tagged {
+            status: false,
+            body,
+        }),
+    }
+}
+
+/// How many bytes of JSON follow this length.
+///
+/// # Errors
+///
+/// [`MessageError::TooLong`] when more than [`MAX_MESSAGE_BYTES`].
+pub fn body_bytes(length: [u8; LENGTH_BYTES]) -> Result<usize, MessageError> {
+    let bytes = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
+    if bytes > MAX_MESSAGE_BYTES {
+        Err(MessageError::TooLong { bytes })
+    } else {
+        Ok(bytes)
+    }
+}
+
+/// Reads the JSON of a message. Fields that this version does not know are passed over.
+///
+/// # Errors
+///
+/// [`MessageError::Malformed`].
+pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, MessageError> {
+    Ok(serde_json::from_slice(body)?)
+}
+
+/// Reads the JSON of a reply. The peer's reason is made fit for a terminal.
+///
+/// # Errors
+///
+/// [`MessageError::Malformed`].
+pub fn decode_reply<T: DeserializeOwned>(body: &[u8]) -> Result<Reply<T>, MessageError> {
+    #[derive(Deserialize)]
+    struct Status {
+        status: bool,
+    }
+    if decode::<Status>(body)?.status {
+        return decode(body).map(Ok);
+    }
+    let mut refusal: Refusal = decode(body)?;
+    refusal.reason = printable(&refusal.reason, MAX_REASON_CHARS);
+    Ok(Err(refusal))
+}
+
+/// Text from a peer without the characters that command a terminal, and not without end.
+pub fn printable(text: &str, max_chars: usize) -> String {
+    text.chars()
+        .take(max_chars)
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

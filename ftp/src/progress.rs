@@ -1,0 +1,16 @@
+//! How far a transfer is, for whoever wants to see it.
+
+/// Is told how far a transfer is. Calls are frequent and come from inside it: be quick.
+pub trait Progress: Send + Sync {
+    /// The transfer begins; the file has `total_bytes`.
+    fn begin(&self, total_bytes: u64);
+
+    /// So much of it has arrived at the receiver.
+    fn at(&self, bytes: u64);
+}
+
+/// Looks away.
+impl Progress for () {
+    fn begin(&self, _: u64) {}
+    fn at(&self, _: u64) {}
+}

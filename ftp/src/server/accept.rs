@@ -1,0 +1,67 @@
+//! New connections: what are they for?
+
+use std::sync::{Arc, PoisonError};
+
+use lftp_transport::{Listener, Stream};
+
+use super::{Context, session};
+use crate::code::Code;
+use crate::link::{self, LinkError};
+use crate::message::{Hello, Purpose};
+use crate::tasks::Stage;
+
+/// Accepts on one port until the server ends.
+pub(super) async fn accept(context: Arc<Context>, listener: Listener) {
+    let addr = listener.local_addr();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = context.tasks.reached(Stage::Draining) => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok(stream) => {
+                context.spawn(greet(Arc::clone(&context), stream, addr.port()));
+            }
+            Err(error) => {
+                tracing::error!(%addr, %error, "the server ends");
+                *context
+                    .failure
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner) = Some(error);
+                return context.tasks.advance(Stage::Draining);
+            }
+        }
+    }
+}
+
+/// Reads the hello of a connection to `port` and passes the connection on.
+async fn greet(context: Arc<Context>, mut stream: Stream, port: u16) {
+    let hello = async {
+        let body = link::read_body(&mut stream)
+            .await?
+            .ok_or(LinkError::WentAway)?;
+        Ok(Hello::decode(&body)?)
+    };
+    let hello = tokio::select! {
+        biased;
+        () = context.tasks.reached(Stage::Stopped) => return,
+        hello = link::within(&context.runtime, context.config.hello_timeout, hello) => hello,
+    };
+    let refused = match hello.map(|hello| hello.purpose) {
+        Ok(Purpose::Control) => return session::serve(context, stream).await,
+        Ok(Purpose::Data { token }) => {
+            let Err(unclaimed) = context.claims.hand_over(token, port, stream) else {
+                return;
+            };
+            stream = unclaimed;
+            Code::BadToken
+        }
+        Err(error) => {
+            tracing::debug!(client = %stream.remote_addr(), %error, "no hello");
+            error.code()
+        }
+    };
+    tracing::info!(client = %stream.remote_addr(), port, code = ?refused, "connection refused");
+    stream.reset(refused.reset_reason());
+}

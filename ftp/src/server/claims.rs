@@ -1,0 +1,86 @@
+//! Granted transfers whose data connection has not come yet.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use lftp_transport::Stream;
+use tokio::sync::oneshot;
+
+use crate::message::Token;
+
+/// Who waits on which port. A clone is another handle on the same claims.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Claims {
+    waiting: Arc<Mutex<BTreeMap<Token, Waiting>>>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    port: u16,
+    hand_over: oneshot::Sender<Stream>,
+}
+
+/// A transfer's wait for its data connection. Dropping it ends the wait.
+#[derive(Debug)]
+pub(super) struct Claim {
+    claims: Claims,
+    token: Token,
+    stream: oneshot::Receiver<Stream>,
+}
+
+impl Claims {
+    fn waiting(&self) -> MutexGuard<'_, BTreeMap<Token, Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits on `port` for a connection that shows `token`.
+    pub(super) fn expect(&self, token: Token, port: u16) -> Claim {
+        let (hand_over, stream) = oneshot::channel();
+        self.waiting().insert(token, Waiting { port, hand_over });
+        Claim {
+            claims: self.clone(),
+            token,
+            stream,
+        }
+    }
+
+    /// Hands a connection to the transfer that waits for it; gives it back when none does. A
+    /// token is good once, and on its own port.
+    pub(super) fn hand_over(&self, token: Token, port: u16, stream: Stream) -> Result<(), Stream> {
+        let mut waiting = self.waiting();
+        if waiting
+            .get(&token)
+            .is_none_or(|transfer| transfer.port != port)
+        {
+            return Err(stream);
+        }
+        let transfer = waiting.remove(&token);
+        drop(waiting);
+        match transfer {
+            Some(transfer) => transfer.hand_over.send(stream),
+            None => Err(stream),
+        }
+    }
+
+    /// Ends the wait of a transfer; whether there was one.
+    pub(super) fn cancel(&self, token: Token) -> bool {
+        self.waiting().remove(&token).is_some()
+    }
+
+    pub(super) fn is_waiting(&self, token: Token) -> bool {
+        self.waiting().contains_key(&token)
+    }
+}
+
+impl Claim {
+    /// The data connection; `None` when the wait was ended.
+    pub(super) async fn stream(&mut self) -> Option<Stream> {
+        (&mut self.stream).await.ok()
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.claims.cancel(self.token);
+    }
+}

@@ -1,0 +1,248 @@
+//! One client's control connection: requests and replies, one after another.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lftp_transport::{Stream, unblock};
+
+use super::Context;
+use super::transfer::{self, Job, Transfer};
+use crate::code::Code;
+use crate::link;
+use crate::message::{
+    self, Cancelled, Entry, Granted, Listing, MessageError, Refusal, Reply, Request, Token,
+    encode_reply,
+};
+use crate::names::{Name, NameError};
+use crate::ports::Lease;
+use crate::store::StoreError;
+use crate::tasks::Stage;
+
+/// Entries read for one page of a listing.
+const MAX_PAGE_ENTRIES: usize = 500;
+
+/// JSON of the entries of one page, in bytes; leaves room for the frame around them.
+const MAX_PAGE_BYTES: usize = message::MAX_MESSAGE_BYTES - 4096;
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}
+
+impl From<NameError> for Refusal {
+    fn from(error: NameError) -> Self {
+        Self::new(Code::NameRefused, error.to_string())
+    }
+}
+
+/// Serves a client until it leaves.
+pub(super) async fn serve(context: Arc<Context>, mut stream: Stream) {
+    let client = stream.remote_addr();
+    let Ok(_place) = Arc::clone(&context.clients).try_acquire_owned() else {
+        tracing::info!(%client, "too many clients");
+        let busy = Refusal::new(
+            Code::Busy,
+            "the server has too many clients; try again later",
+        );
+        if let Ok(reply) = encode_reply(&Err::<Cancelled, _>(busy))
+            && link::write(&mut stream, reply).await.is_ok()
+        {
+            link::close(&context.runtime, stream, context.config.close_timeout).await;
+        }
+        return;
+    };
+    tracing::info!(%client, "connected");
+    let mut session = Session {
+        context: Arc::clone(&context),
+        granted: Vec::new(),
+    };
+    loop {
+        let body = tokio::select! {
+            biased;
+            () = context.tasks.reached(Stage::Draining) => {
+                stream.reset(Code::ShuttingDown.reset_reason());
+                break;
+            }
+            body = link::within(
+                &context.runtime,
+                context.config.idle_limit,
+                link::read_body(&mut stream),
+            ) => body,
+        };
+        let replied = match body {
+            Ok(Some(body)) => match session.reply(&body).await {
+                Ok(reply) => link::write(&mut stream, reply).await,
+                Err(error) => Err(error.into()),
+            },
+            Ok(None) => {
+                link::close(&context.runtime, stream, context.config.close_timeout).await;
+                break;
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = replied {
+            tracing::debug!(%client, %error, "control connection over");
+            stream.reset(error.code().reset_reason());
+            break;
+        }
+    }
+    tracing::info!(%client, "disconnected");
+}
+
+struct Session {
+    context: Arc<Context>,
+    /// Transfers whose data connection may still be on its way.
+    granted: Vec<Token>,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        for &token in &self.granted {
+            self.context.claims.cancel(token);
+        }
+    }
+}
+
+impl Session {
+    async fn reply(&mut self, body: &[u8]) -> Result<Bytes, MessageError> {
+        match message::decode(body) {
+            Ok(Request::Put {
+                name,
+                size,
+                overwrite,
+            }) => encode_reply(&logged(
+                "put",
+                &name,
+                self.put(&name, size, overwrite).await,
+            )),
+            Ok(Request::Get { name }) => encode_reply(&logged("get", &name, self.get(&name).await)),
+            Ok(Request::Ls { path, after }) => {
+                encode_reply(&logged("ls", &path, self.ls(&path, after).await))
+            }
+            Ok(Request::Cancel { token }) => {
+                self.context.claims.cancel(token);
+                encode_reply(&Ok(Cancelled {}))
+            }
+            Err(error) => encode_reply(&Err::<Cancelled, _>(Refusal::new(
+                Code::BadRequest,
+                format!("{error}; this server knows put, get, ls and cancel"),
+            ))),
+        }
+    }
+
+    async fn put(&mut self, name: &str, size: u64, overwrite: bool) -> Reply<Granted> {
+        let name = Name::parse(name)?;
+        let lease = self.lease()?;
+        let store = Arc::clone(&self.context.store);
+        let target = name.clone();
+        let create = move || store.create(&target, size, overwrite);
+        let sink = unblock(&*self.context.runtime, create).await?;
+        Ok(self.grant(lease, name, size, Job::Put(sink)))
+    }
+
+    async fn get(&mut self, name: &str) -> Reply<Granted> {
+        let name = Name::parse(name)?;
+        let lease = self.lease()?;
+        let store = Arc::clone(&self.context.store);
+        let wanted = name.clone();
+        let source = unblock(&*self.context.runtime, move || store.open(&wanted)).await?;
+        let size = source.size();
+        Ok(self.grant(lease, name, size, Job::Get(source)))
+    }
+
+    fn lease(&self) -> Reply<Lease> {
+        self.context.pool.lease().ok_or_else(|| {
+            let size = self.context.pool.size();
+            let reason =
+                format!("the server carries {size} files at once already; try again later");
+            Refusal::new(Code::Busy, reason)
+        })
+    }
+
+    fn grant(&mut self, lease: Lease, name: Name, size: u64, job: Job) -> Granted {
+        let mut token = Token([0; 16]);
+        self.context.runtime.fill_random(&mut token.0);
+        let port = lease.port();
+        let claim = self.context.claims.expect(token, port);
+        self.granted
+            .retain(|&earlier| self.context.claims.is_waiting(earlier));
+        self.granted.push(token);
+        let transfer = Transfer {
+            name,
+            size,
+            job,
+            lease,
+            claim,
+        };
+        self.context
+            .spawn(transfer::run(Arc::clone(&self.context), transfer));
+        Granted { port, size, token }
+    }
+
+    async fn ls(&self, path: &str, after: Option<String>) -> Reply<Listing> {
+        let folder = Name::parse_folder(path)?;
+        let store = Arc::clone(&self.context.store);
+        let list = move || store.list(folder.as_ref(), after.as_deref(), MAX_PAGE_ENTRIES + 1);
+        let entries = unblock(&*self.context.runtime, list).await?;
+        Ok(page(entries))
+    }
+}
+
+/// As many entries as fit one message.
+fn page(mut entries: Vec<Entry>) -> Listing {
+    let found = entries.len();
+    let mut room = MAX_PAGE_BYTES;
+    let fits = entries.iter().take(MAX_PAGE_ENTRIES).take_while(|entry| {
+        let bytes = serde_json::to_vec(entry).map_or(usize::MAX, |json| json.len() + 1);
+        let fits = bytes <= room;
+        room = room.saturating_sub(bytes);
+        fits
+    });
+    let count = fits.count();
+    entries.truncate(count);
+    Listing {
+        more: count < found,
+        entries,
+    }
+}
+
+fn logged<T>(action: &'static str, name: &str, reply: Reply<T>) -> Reply<T> {
+    match &reply {
+        Ok(_) => tracing::debug!(action, ?name, "granted"),
+        Err(refusal) => tracing::info!(action, ?name, code = ?refusal.code, "refused"),
+    }
+    reply
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{EntryKind, MAX_MESSAGE_BYTES};
+
+    #[test]
+    fn a_page_of_the_longest_names_fits_a_message_and_none_is_lost() {
+        let name = |i: usize| format!("{i:06}{}", "\u{7f}é".repeat(83));
+        let entry = |i| Entry {
+            name: name(i),
+            kind: EntryKind::File,
+            size: u64::MAX,
+        };
+        let mut left: Vec<Entry> = (0..1200).map(entry).collect();
+        let mut pages = 0;
+        while !left.is_empty() {
+            let listing = page(left.iter().take(MAX_PAGE_ENTRIES + 1).cloned().collect());
+            let count = listing.entries.len();
+            assert!(count > 0);
+            assert_eq!(listing.entries, left[..count]);
+            assert_eq!(listing.more, count < left.len());
+            assert!(
+                encode_reply(&Ok(listing)).unwrap().len()
+                    <= MAX_MESSAGE_BYTES + message::LENGTH_BYTES
+            );
+            left.drain(..count);
+            pages += 1;
+        }
+        assert!(pages > 2);
+    }
+}

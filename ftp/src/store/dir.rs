@@ -1,0 +1,262 @@
+//! A folder of the file system, through a handle that nothing leads out of.
+//!
+//! `cap-std` resolves every name below the handle: `..`, absolute names and symbolic links
+//! that leave the root are errors, whatever happens to the folders meanwhile.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use bytes::{Bytes, BytesMut};
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, DirEntry, OpenOptions, OpenOptionsExt};
+
+use super::partial::{self, Finish, Partial};
+use super::{Sink, Source, Store, StoreError};
+use crate::message::{Entry, EntryKind};
+use crate::names::{Name, is_partial};
+
+/// Folders below folders that [`DirStore::sweep`] looks into.
+const MAX_SWEEP_DEPTH: usize = 16;
+
+/// A folder and everything below it.
+#[derive(Debug)]
+pub struct DirStore {
+    root: Dir,
+    durable: bool,
+}
+
+impl DirStore {
+    /// Opens a folder.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when it is not there, is no folder, or must not be read.
+    pub fn open(root: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let root = root.as_ref();
+        Dir::open_ambient_dir(root, ambient_authority())
+            .map(|root| Self {
+                root,
+                durable: true,
+            })
+            .map_err(|error| StoreError::from_io(root.to_string_lossy(), error))
+    }
+
+    /// Whether a file is on the disk, and not only on its way there, when it gets its name.
+    /// Default yes.
+    #[must_use]
+    pub const fn durable(mut self, durable: bool) -> Self {
+        self.durable = durable;
+        self
+    }
+
+    /// Removes incomplete files that killed processes left behind; says how many. Those that
+    /// a living process writes stay.
+    ///
+    /// # Errors
+    ///
+    /// [`io::Error`] when the root cannot be read.
+    pub fn sweep(&self) -> io::Result<usize> {
+        let mut removed = partial::sweep(&self.root)?;
+        let mut folders: Vec<(Dir, usize)> = subfolders(&self.root, 1);
+        while let Some((folder, depth)) = folders.pop() {
+            removed += partial::sweep(&folder).unwrap_or(0);
+            if depth < MAX_SWEEP_DEPTH {
+                folders.extend(subfolders(&folder, depth + 1));
+            }
+        }
+        Ok(removed)
+    }
+
+    fn folder(&self, folder: Option<&str>) -> Result<Dir, StoreError> {
+        match folder {
+            Some(path) => self.root.open_dir(path),
+            None => self.root.try_clone(),
+        }
+        .map_err(|error| StoreError::from_io(folder.unwrap_or_default(), error))
+    }
+}
+
+fn subfolders(folder: &Dir, depth: usize) -> Vec<(Dir, usize)> {
+    let Ok(entries) = folder.entries() else {
+        return Vec::new();
+    };
+    entries
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .filter_map(|entry| entry.open_dir().ok().map(|dir| (dir, depth)))
+        .collect()
+}
+
+impl Store for DirStore {
+    fn open(&self, name: &Name) -> Result<Box<dyn Source>, StoreError> {
+        let failed = |error| StoreError::from_io(name.as_str(), error);
+        let mut options = OpenOptions::new();
+        options.read(true);
+        // A named pipe would otherwise hold the open until somebody writes to it.
+        #[cfg(unix)]
+        options.custom_flags(nonblocking());
+        let file = self
+            .root
+            .open_with(name.as_str(), &options)
+            .map_err(failed)?;
+        FileSource::new(file.into_std(), name.as_str())
+    }
+
+    fn create(&self, name: &Name, size: u64, overwrite: bool) -> Result<Box<dyn Sink>, StoreError> {
+        let (path, target) = name.split();
+        let folder = self.folder(path)?;
+        match folder.symlink_metadata(target) {
+            Ok(metadata) if metadata.is_dir() => {
+                return Err(StoreError::NotAFile {
+                    name: name.to_string(),
+                });
+            }
+            Ok(_) if !overwrite => {
+                return Err(StoreError::Exists {
+                    name: name.to_string(),
+                });
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(StoreError::from_io(name.as_str(), error));
+            }
+            _ => {}
+        }
+        let finish = Finish {
+            overwrite,
+            durable: self.durable,
+        };
+        let partial = Partial::create(folder, target, name.as_str(), size, finish)?;
+        Ok(Box::new(partial))
+    }
+
+    fn list(
+        &self,
+        folder: Option<&Name>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let path = folder.map(Name::as_str);
+        let failed = |error| StoreError::from_io(path.unwrap_or_default(), error);
+        let mut first: BTreeMap<String, DirEntry> = BTreeMap::new();
+        for entry in self.folder(path)?.entries().map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let Ok(name) = entry.file_name().into_string() else {
+                continue;
+            };
+            if after.is_some_and(|after| name.as_str() <= after)
+                || is_partial(&name)
+                || Name::parse(&name).is_err()
+            {
+                continue;
+            }
+            first.insert(name, entry);
+            // Never more in memory than is asked for, however large the folder.
+            if first.len() > limit {
+                first.pop_last();
+            }
+        }
+        Ok(first
+            .into_iter()
+            .filter_map(|(name, entry)| describe(name, &entry))
+            .collect())
+    }
+}
+
+/// What has vanished since, and what is neither file nor folder, is left out. Links are left
+/// out as well: where they lead is only known when they are followed.
+fn describe(name: String, entry: &DirEntry) -> Option<Entry> {
+    let metadata = entry.metadata().ok()?;
+    if metadata.is_dir() {
+        Some(Entry {
+            name,
+            kind: EntryKind::Folder,
+            size: 0,
+        })
+    } else if metadata.is_file() {
+        Some(Entry {
+            name,
+            kind: EntryKind::File,
+            size: metadata.len(),
+        })
+    } else {
+        None
+    }
+}
+
+#[cfg(unix)]
+const fn nonblocking() -> i32 {
+    #[expect(clippy::cast_possible_wrap, reason = "a flag, not a number")]
+    {
+        rustix::fs::OFlags::NONBLOCK.bits() as i32
+    }
+}
+
+/// Opens a file of the file system by its path, for those who may name any.
+///
+/// # Errors
+///
+/// [`StoreError`]: not there, not a plain file, not allowed.
+pub fn open_file(path: &Path) -> Result<Box<dyn Source>, StoreError> {
+    let name = path.to_string_lossy();
+    let metadata =
+        std::fs::metadata(path).map_err(|error| StoreError::from_io(name.as_ref(), error))?;
+    if !metadata.is_file() {
+        return Err(StoreError::NotAFile {
+            name: name.into_owned(),
+        });
+    }
+    let file = File::open(path).map_err(|error| StoreError::from_io(name.as_ref(), error))?;
+    FileSource::new(file, &name)
+}
+
+#[derive(Debug)]
+struct FileSource {
+    file: File,
+    size: u64,
+    name: String,
+}
+
+impl FileSource {
+    #[expect(clippy::new_ret_no_self, reason = "only ever used behind the trait")]
+    fn new(file: File, name: &str) -> Result<Box<dyn Source>, StoreError> {
+        let metadata = file
+            .metadata()
+            .map_err(|error| StoreError::from_io(name, error))?;
+        if !metadata.is_file() {
+            return Err(StoreError::NotAFile {
+                name: name.to_owned(),
+            });
+        }
+        Ok(Box::new(Self {
+            file,
+            size: metadata.len(),
+            name: name.to_owned(),
+        }))
+    }
+}
+
+impl Source for FileSource {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read(&mut self, max: usize) -> Result<Bytes, StoreError> {
+        let mut block = BytesMut::zeroed(max);
+        let mut filled = 0;
+        while filled < max {
+            match self.file.read(&mut block[filled..]) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(StoreError::from_io(&self.name, error)),
+            }
+        }
+        block.truncate(filled);
+        Ok(block.freeze())
+    }
+}
+
+#[cfg(test)]
+mod tests;

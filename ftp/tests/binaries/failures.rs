@@ -1,0 +1,358 @@
+//! Every failure: a sentence, its exit code, and nothing left under the final name.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use lftp_ftp::{Client, ClientConfig, MemStore};
+use lftp_transport::TokioRuntime;
+
+use crate::processes::{
+    Done, Server, client, client_command, contents, files, folder_with, server_command,
+};
+
+#[track_caller]
+fn assert_fails(done: &Done, code: i32, words: &[&str]) {
+    assert_eq!(done.code, code, "{done:?}");
+    assert!(done.stdout.is_empty(), "{done:?}");
+    for word in words {
+        assert!(done.stderr.contains(word), "{word:?} is not in {done:?}");
+    }
+}
+
+#[test]
+fn a_missing_file_is_5_and_named() {
+    let server = Server::new(&[]);
+    let here = tempfile::tempdir().unwrap();
+    let get = client(here.path(), &["get", "nothing.bin", &server.host]);
+    assert_fails(&get, 5, &["nothing.bin", "not there", &server.host]);
+    let ls = client(here.path(), &["ls", &server.host, "nowhere"]);
+    assert_fails(&ls, 5, &["nowhere"]);
+    assert!(files(here.path()).is_empty());
+}
+
+#[test]
+fn names_that_leave_the_root_are_6_and_say_why() {
+    let server = Server::new(&[]);
+    let here = folder_with("a", 10);
+    for (name, why) in [
+        ("..", ".."),
+        ("../up", ".."),
+        ("/etc/lftp", "relative"),
+        ("a/../b", ".."),
+    ] {
+        let put = client(here.path(), &["put", "a", &server.host, "--name", name]);
+        assert_fails(&put, 6, &["refused", why]);
+        let get = client(here.path(), &["get", name, &server.host, "--out", "got"]);
+        assert_fails(&get, 6, &["refused", why]);
+    }
+    assert_eq!(files(here.path()), ["a"]);
+    assert!(server.files().is_empty());
+    assert!(!server.root.parent().unwrap().join("up").exists());
+}
+
+#[test]
+fn a_file_that_must_not_be_replaced_is_13() {
+    let server = Server::new(&[]);
+    let here = folder_with("a", 10);
+    fs::write(server.root.join("a"), "old").unwrap();
+    let put = client(here.path(), &["put", "a", &server.host, "--no-clobber"]);
+    assert_fails(&put, 13, &["\"a\"", "there already"]);
+    assert_eq!(fs::read(server.root.join("a")).unwrap(), b"old");
+    let get = client(here.path(), &["get", "a", &server.host, "-n"]);
+    assert_fails(&get, 13, &["there already"]);
+    assert_eq!(fs::read(here.path().join("a")).unwrap(), contents(10));
+}
+
+#[test]
+fn a_local_file_that_is_not_there_is_12() {
+    let server = Server::new(&[]);
+    let here = tempfile::tempdir().unwrap();
+    let put = client(here.path(), &["put", "nothing", &server.host]);
+    assert_fails(&put, 12, &["nothing", "not there"]);
+    let get = client(here.path(), &["get", "a", &server.host, "--out", "none/a"]);
+    assert_fails(&get, 12, &["none", "not there"]);
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_3() {
+    let here = tempfile::tempdir().unwrap();
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let host = socket.local_addr().unwrap().to_string();
+    let ls = client(here.path(), &["ls", &host, "--connect-timeout", "1"]);
+    assert_fails(&ls, 3, &[&host, "is lftp-server running"]);
+}
+
+#[test]
+fn a_command_line_that_makes_no_sense_is_2() {
+    let here = tempfile::tempdir().unwrap();
+    for args in [
+        &["put"][..],
+        &["frobnicate"],
+        &["ls", "host:port:more"],
+        &["ls", "host", "--congestion", "wishful"],
+    ] {
+        let done = client(here.path(), args);
+        assert_eq!(done.code, 2, "{done:?}");
+        assert!(!done.stderr.is_empty());
+    }
+}
+
+#[test]
+fn a_busy_server_is_4_and_serves_again_afterwards() {
+    let server = Server::with_ports("auto:1", &["--idle-timeout", "2"]);
+    let here = folder_with("a", 10);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    // A client that is granted the only port and does not come to it.
+    let mut config = ClientConfig::default();
+    config.port_map = (1..=u16::MAX).map(|port| (port, 1)).collect();
+    config.connect_timeout = std::time::Duration::from_secs(60);
+    let addr = server.host.parse().unwrap();
+    let holder = runtime.spawn(async move {
+        let mut client = Client::connect(TokioRuntime::new(), addr, {
+            let mut connecting = config.clone();
+            connecting.port_map.remove(&addr.port());
+            connecting
+        })
+        .await
+        .unwrap();
+        client.put(MemStore::source("x"), "held", true, &()).await
+    });
+    let mut put = client(here.path(), &["put", "a", &server.host]);
+    for _ in 0..100 {
+        if put.code != 0 {
+            break;
+        }
+        pause();
+        put = client(here.path(), &["put", "a", &server.host]);
+    }
+    assert_fails(&put, 4, &["1 files at once", "try again later"]);
+    holder.abort();
+    drop(runtime);
+    succeeds_in_the_end(here.path(), &["put", "a", &server.host]);
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "between two processes nobody hands time in"
+)]
+fn pause() {
+    std::thread::sleep(std::time::Duration::from_millis(50));
+}
+
+/// As soon as the server has noticed what became of another client.
+fn succeeds_in_the_end(folder: &Path, args: &[&str]) {
+    for _ in 0..600 {
+        let done = client(folder, args);
+        if done.code == 0 {
+            return;
+        }
+        assert_eq!(done.code, 4, "{done:?}");
+        pause();
+    }
+    panic!("the server is busy for ever");
+}
+
+#[test]
+fn a_client_that_is_killed_in_the_middle_leaves_nothing_and_blocks_nobody() {
+    let server = Server::with_ports("auto:1", &["--idle-timeout", "2"]);
+    let here = folder_with("small", 10);
+    let large = fs::File::create(here.path().join("large")).unwrap();
+    large.set_len(1 << 30).unwrap();
+    let mut killed = client_command(here.path(), &["put", "large", &server.host])
+        .spawn()
+        .unwrap();
+    // Its port is taken as soon as it has begun.
+    for _ in 0..1000 {
+        if server.files().iter().any(|file| file.ends_with(".part")) {
+            break;
+        }
+        pause();
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    succeeds_in_the_end(here.path(), &["put", "small", &server.host]);
+    assert_eq!(server.files(), ["small"]);
+}
+
+/// A client in the middle of receiving a file that is too long to ever end here.
+fn client_in_the_middle(server: &Server, here: &Path, more: &[&str]) -> Child {
+    let large = fs::File::create(server.root.join("large")).unwrap();
+    large.set_len(1 << 30).unwrap();
+    let args = [&["get", "large", &server.host], more].concat();
+    let mut getting = client_command(here, &args).spawn().unwrap();
+    for _ in 0..1000 {
+        if !files(here).is_empty() {
+            return getting;
+        }
+        pause();
+    }
+    getting.kill().unwrap();
+    panic!(
+        "the client does not begin: {:?}",
+        getting.wait_with_output()
+    );
+}
+
+#[test]
+fn a_server_that_is_killed_in_the_middle_is_10_and_nothing_is_kept() {
+    let mut server = Server::new(&[]);
+    let here = tempfile::tempdir().unwrap();
+    let getting = client_in_the_middle(&server, here.path(), &["--idle-timeout", "1"]);
+    server.child.kill().unwrap();
+    let done = Done::from(getting.wait_with_output().unwrap());
+    assert_fails(&done, 10, &["get large", "broke off", "network"]);
+    assert!(files(here.path()).is_empty(), "{:?}", files(here.path()));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_server_that_is_stopped_in_the_middle_says_so_and_that_is_15() {
+    let mut server = Server::new(&["--grace", "0"]);
+    let here = tempfile::tempdir().unwrap();
+    let getting = client_in_the_middle(&server, here.path(), &[]);
+    signal(server.child.id(), "INT");
+    let done = Done::from(getting.wait_with_output().unwrap());
+    assert_fails(&done, 15, &["being stopped"]);
+    assert!(files(here.path()).is_empty(), "{:?}", files(here.path()));
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_client_that_is_interrupted_cleans_up_after_itself() {
+    let server = Server::new(&[]);
+    let here = tempfile::tempdir().unwrap();
+    let getting = client_in_the_middle(&server, here.path(), &[]);
+    signal(getting.id(), "INT");
+    let done = Done::from(getting.wait_with_output().unwrap());
+    assert_eq!(done.code, 130, "{done:?}");
+    assert!(files(here.path()).is_empty(), "{:?}", files(here.path()));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_server_that_is_terminated_ends_with_0() {
+    let mut server = Server::new(&[]);
+    let here = folder_with("a", 10);
+    assert_eq!(client(here.path(), &["put", "a", &server.host]).code, 0);
+    signal(server.child.id(), "TERM");
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    assert_eq!(server.files(), ["a"]);
+}
+
+#[cfg(unix)]
+fn signal(process: u32, name: &str) {
+    let status = Command::new("kill")
+        .args(["-s", name, &process.to_string()])
+        .status();
+    assert!(status.unwrap().success());
+}
+
+#[test]
+fn a_port_that_is_taken_is_16_on_the_server() {
+    let server = Server::new(&[]);
+    let root = tempfile::tempdir().unwrap();
+    let mut second = Command::new(env!("CARGO_BIN_EXE_lftp-server"));
+    second
+        .args(["--listen", &server.host, "--data-ports", "auto:1", "--root"])
+        .arg(root.path());
+    let done = Done::from(second.output().unwrap());
+    assert_fails(&done, 16, &[&server.host, "another server"]);
+}
+
+#[test]
+fn a_root_that_is_a_file_is_12_on_the_server() {
+    let here = folder_with("a", 10);
+    let root = here.path().join("a");
+    let output = server_command(&root, "auto:1", &[])
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    assert_fails(&output.into(), 12, &["folder to share", "a"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_root_that_must_not_be_written_is_7() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("shared");
+    fs::create_dir(&root).unwrap();
+    fs::write(root.join("a"), "readable").unwrap();
+    let allow = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    allow(folder.path(), 0o755);
+    allow(&root, 0o555);
+    let mut command = server_command(&root, "auto:1", &[]);
+    if fs::write(root.join("probe"), "").is_ok() {
+        // The superuser may write everywhere; somebody else may not.
+        fs::remove_file(root.join("probe")).unwrap();
+        command.uid(65534).gid(65534);
+    }
+    let Ok(server) = Server::spawn(command, &root) else {
+        eprintln!("skipped: the server cannot be run as somebody else");
+        return;
+    };
+    let here = folder_with("b", 10);
+    let put = client(here.path(), &["put", "b", &server.host]);
+    assert_fails(&put, 7, &["\"b\"", "permission denied"]);
+    assert_eq!(server.files(), ["a"]);
+    assert_eq!(client(here.path(), &["get", "a", &server.host]).code, 0);
+}
+
+/// A small file system of its own; needs the superuser.
+struct SmallDisk(
+    PathBuf,
+    #[expect(dead_code, reason = "held")] tempfile::TempDir,
+);
+
+impl SmallDisk {
+    fn new() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("disk");
+        fs::create_dir(&path).unwrap();
+        let mut mount = Command::new("mount");
+        mount
+            .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
+            .arg(&path)
+            .stderr(Stdio::null());
+        let is_mounted = mount.status().is_ok_and(|status| status.success());
+        is_mounted.then_some(Self(path, folder))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_is_8_on_either_side() {
+    let Some(disk) = SmallDisk::new() else {
+        eprintln!("skipped: no small file system can be mounted here");
+        return;
+    };
+    let server = Server::spawn(server_command(&disk.0, "auto:2", &[]), &disk.0).unwrap();
+    let here = folder_with("large", 3_000_000);
+    let put = client(here.path(), &["put", "large", &server.host]);
+    assert_fails(&put, 8, &["large", "no room"]);
+    assert!(server.files().is_empty(), "{:?}", server.files());
+    fs::write(here.path().join("small"), "small").unwrap();
+    assert_eq!(client(here.path(), &["put", "small", &server.host]).code, 0);
+    assert_eq!(server.files(), ["small"]);
+
+    let other = Server::new(&[]);
+    fs::write(other.root.join("large"), contents(3_000_000)).unwrap();
+    let out = disk.0.to_str().unwrap();
+    let get = client(here.path(), &["get", "large", &other.host, "--out", out]);
+    assert_fails(&get, 8, &["large", "no room"]);
+    assert_eq!(files(&disk.0), ["small"]);
+}

@@ -1,0 +1,8 @@
+//! `lftp-server` and `lftp-client` as people and scripts meet them: processes, sentences, exit
+//! codes.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod failures;
+mod processes;
+mod successes;

@@ -1,0 +1,152 @@
+//! The two programs as child processes.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+/// A running server; killed when dropped.
+pub(crate) struct Server {
+    pub(crate) child: Child,
+    pub(crate) host: String,
+    pub(crate) root: PathBuf,
+    _folder: Option<TempDir>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) fn server_command(root: &Path, ports: &str, more: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lftp-server"));
+    command.args([
+        "--listen",
+        "127.0.0.1:0",
+        "--data-ports",
+        ports,
+        "--no-fsync",
+        "--root",
+    ]);
+    command
+        .arg(root)
+        .args(more)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    command
+}
+
+impl Server {
+    pub(crate) fn new(more: &[&str]) -> Self {
+        Self::with_ports("auto:3", more)
+    }
+
+    pub(crate) fn with_ports(ports: &str, more: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("shared");
+        let command = server_command(&root, ports, more);
+        let mut server = Self::spawn(command, &root).unwrap();
+        server._folder = Some(folder);
+        server
+    }
+
+    pub(crate) fn spawn(mut command: Command, root: &Path) -> std::io::Result<Self> {
+        let mut child = command.spawn()?;
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let host = line
+            .strip_prefix("listening on ")
+            .unwrap_or_else(|| panic!("{line:?}"));
+        let host = host.trim().to_owned();
+        Ok(Self {
+            child,
+            host,
+            root: root.to_owned(),
+            _folder: None,
+        })
+    }
+
+    /// Everything in the shared folder.
+    pub(crate) fn files(&self) -> Vec<String> {
+        files(&self.root)
+    }
+}
+
+pub(crate) fn files(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+/// What a client did.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl From<Output> for Done {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+/// A client that works in a folder.
+pub(crate) fn client_command(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lftp-client"));
+    command
+        .current_dir(folder)
+        .env("XDG_STATE_HOME", folder.join("state"));
+    command
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+pub(crate) fn client(folder: &Path, args: &[&str]) -> Done {
+    client_command(folder, args).output().unwrap().into()
+}
+
+/// A client with something to read.
+pub(crate) fn client_reading(folder: &Path, args: &[&str], input: &str) -> Done {
+    let mut child = client_command(folder, args)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(input.as_bytes())
+        .unwrap();
+    child.wait_with_output().unwrap().into()
+}
+
+/// A folder for a client, with a file of some length in it.
+pub(crate) fn folder_with(file: &str, len: usize) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(file), contents(len)).unwrap();
+    folder
+}
+
+pub(crate) fn contents(len: usize) -> Vec<u8> {
+    (0..len as u64)
+        .map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8)
+        .collect()
+}

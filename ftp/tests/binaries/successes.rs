@@ -1,0 +1,119 @@
+use std::fs;
+
+use crate::processes::{
+    Server, client, client_command, client_reading, contents, files, folder_with,
+};
+
+#[test]
+fn a_file_is_put_listed_and_got_again() {
+    let server = Server::new(&[]);
+    let here = folder_with("a file.bin", 3_000_000);
+    let host = server.host.as_str();
+
+    let put = client(here.path(), &["put", "a file.bin", host]);
+    assert_eq!(put.code, 0, "{put:?}");
+    assert!(put.stdout.is_empty(), "stdout is for data: {put:?}");
+    assert!(put.stderr.contains("blake3"), "{put:?}");
+    assert!(fs::read(server.root.join("a file.bin")).unwrap() == contents(3_000_000));
+
+    let ls = client(here.path(), &["ls", host]);
+    assert_eq!(
+        (ls.code, ls.stdout.trim()),
+        (0, "3000000  a file.bin"),
+        "{ls:?}"
+    );
+
+    let get = client(
+        here.path(),
+        &["get", "a file.bin", host, "--out", "back.bin"],
+    );
+    assert_eq!(get.code, 0, "{get:?}");
+    assert!(fs::read(here.path().join("back.bin")).unwrap() == contents(3_000_000));
+    assert_eq!(files(here.path()), ["a file.bin", "back.bin"]);
+    assert_eq!(server.files(), ["a file.bin"]);
+}
+
+#[test]
+fn one_port_carries_everything_with_data_ports_same() {
+    let server = Server::with_ports("same", &[]);
+    let here = folder_with("a", 500_000);
+    let put = client(
+        here.path(),
+        &["put", "a", &server.host, "--name", "b", "--quiet"],
+    );
+    assert_eq!((put.code, put.stderr.as_str()), (0, ""), "{put:?}");
+    let get = client(here.path(), &["get", "b", &server.host]);
+    assert_eq!(get.code, 0, "{get:?}");
+    assert!(fs::read(here.path().join("b")).unwrap() == contents(500_000));
+}
+
+#[test]
+fn folders_of_the_server_can_be_used_and_listed() {
+    let server = Server::new(&[]);
+    fs::create_dir(server.root.join("sub")).unwrap();
+    let here = folder_with("a", 10);
+    let put = client(here.path(), &["put", "a", &server.host, "--name", "sub/a"]);
+    assert_eq!(put.code, 0, "{put:?}");
+    let ls = client(here.path(), &["ls", &server.host]);
+    assert_eq!(ls.stdout.trim(), "-  sub/");
+    let ls = client(here.path(), &["ls", &server.host, "sub"]);
+    assert_eq!(ls.stdout.trim(), "10  a");
+}
+
+#[test]
+fn the_shell_does_one_thing_after_another_on_one_connection() {
+    let server = Server::new(&[]);
+    let here = folder_with("my file", 100_000);
+    let script = "# a comment\n\nput 'my file' kept\nls\nget kept back\nlls\nquit\nls nowhere\n";
+    let shell = client_reading(here.path(), &["shell", &server.host], script);
+    assert_eq!(shell.code, 0, "{shell:?}");
+    assert!(shell.stdout.contains("        100000  kept"), "{shell:?}");
+    assert!(shell.stdout.contains("        100000  back"), "{shell:?}");
+    assert!(fs::read(here.path().join("back")).unwrap() == contents(100_000));
+}
+
+#[test]
+fn the_shell_explains_itself_and_a_script_ends_at_its_first_error() {
+    let server = Server::new(&[]);
+    let here = folder_with("a", 10);
+    let shell = client_reading(here.path(), &["shell", &server.host], "help\n");
+    assert_eq!(shell.code, 0, "{shell:?}");
+    for command in ["put", "get", "ls", "lls", "quit"] {
+        assert!(shell.stdout.contains(command), "{command}: {shell:?}");
+    }
+    let script = "get nothing\nput a\n";
+    let shell = client_reading(here.path(), &["shell", &server.host], script);
+    assert_eq!(shell.code, 5, "{shell:?}");
+    assert!(server.files().is_empty());
+    let shell = client_reading(here.path(), &["shell", &server.host], "put 'a\n");
+    assert_eq!(shell.code, 2, "{shell:?}");
+}
+
+#[test]
+fn several_clients_work_at_once() {
+    let server = Server::with_ports("auto:4", &[]);
+    let here = folder_with("a", 2_000_000);
+    let clients: Vec<_> = (0..4)
+        .map(|i| {
+            let name = format!("copy-{i}");
+            client_command(here.path(), &["put", "a", &server.host, "--name", &name])
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    for client in clients {
+        let output = client.wait_with_output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+    assert_eq!(server.files(), ["copy-0", "copy-1", "copy-2", "copy-3"]);
+}
+
+#[test]
+fn the_exit_codes_are_in_the_help() {
+    let here = tempfile::tempdir().unwrap();
+    let help = client(here.path(), &["--help"]);
+    assert_eq!(help.code, 0);
+    for exit in lftp_ftp::Exit::ALL {
+        assert!(help.stdout.contains(exit.meaning()), "{exit:?}");
+    }
+}

@@ -1,0 +1,9 @@
+//! Client and server in one process, over real sockets on the loopback interface.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod pool;
+mod protocol;
+mod refusals;
+mod transfers;
+mod world;

@@ -1,0 +1,144 @@
+//! The ten ports are there again, whatever happened to those who had them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lftp_ftp::{Exit, MemStore, Store, Target};
+use lftp_transport::timeout;
+use tokio::sync::Barrier;
+
+use crate::world::{World, bytes, client_config, get, name, put, server_config};
+
+/// Longer than one client can read without being told to.
+const LARGE: usize = 6_000_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_eleventh_at_once_is_told_that_the_server_is_busy() {
+    let world = Arc::new(World::new(server_config("auto:10")));
+    world.files.insert(&name("large"), bytes(LARGE, 1));
+    // Ten that are granted a port and do not come: their data ports lead nowhere.
+    let mut nowhere = client_config();
+    nowhere.connect_timeout = Duration::from_secs(30);
+    nowhere.port_map = world.data_ports.iter().map(|&port| (port, 1)).collect();
+    let mut waiting = Vec::new();
+    for _ in 0..10 {
+        let mut client = world.client_with(nowhere.clone()).await;
+        waiting.push(tokio::spawn(async move { get(&mut client, "large").await }));
+    }
+    while world.server.pool().free() > 0 {
+        lftp_transport::sleep(&*world.runtime, Duration::from_millis(10)).await;
+    }
+    let mut eleventh = world.client().await;
+    for _ in 0..3 {
+        let error = get(&mut eleventh, "large").await.unwrap_err();
+        assert_eq!(Exit::from(&error), Exit::Busy);
+        assert!(error.to_string().contains("try again later"), "{error}");
+        let error = put(&mut eleventh, b"x", "a").await.unwrap_err();
+        assert_eq!(Exit::from(&error), Exit::Busy);
+    }
+    // Asking for what is not granted anyway takes no port, and needs none.
+    eleventh.ls("").await.unwrap();
+    for client in waiting {
+        client.abort();
+    }
+    world.pool_is_whole().await;
+    get(&mut eleventh, "large").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_never_comes_keeps_its_port_for_a_while_only() {
+    let mut config = server_config("auto:1");
+    config.claim_timeout = Duration::from_millis(200);
+    let world = World::new(config);
+    let mut nowhere = client_config();
+    nowhere.port_map.insert(world.data_ports[0], 1);
+    let mut client = world.client_with(nowhere).await;
+    let stays = tokio::spawn(async move { put(&mut client, b"x", "a").await });
+    while world.server.pool().free() > 0 {
+        tokio::task::yield_now().await;
+    }
+    world.pool_is_whole().await;
+    stays.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_transfers_with_clients_killed_in_between_leave_the_pool_whole() {
+    let world = Arc::new(World::new(server_config("auto:10")));
+    world.files.insert(&name("large"), bytes(LARGE, 1));
+    let mut steady = world.client().await;
+    for round in 0..100_u64 {
+        let contents = bytes(2000, round + 1);
+        put(&mut steady, &contents, "steady").await.unwrap();
+        assert!(get(&mut steady, "steady").await.unwrap() == contents);
+        if round.is_multiple_of(5) {
+            kill_in_the_middle(&world, round).await;
+        }
+    }
+    world.pool_is_whole().await;
+}
+
+/// Begins a transfer and drops it after some time: before the grant, in the handshake of the
+/// data connection, in the middle, or after the end.
+async fn kill_in_the_middle(world: &World, round: u64) {
+    let patience = Duration::from_micros(200 << (round / 5 % 10));
+    let mut client = world.client().await;
+    let transfer = async {
+        if round.is_multiple_of(10) {
+            let _ = put(&mut client, &bytes(LARGE, 2), "killed").await;
+        } else {
+            let _ = get(&mut client, "large").await;
+        }
+    };
+    let _ = timeout(&*world.runtime, patience, transfer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_at_once_again_and_again_with_killed_ones_among_them_leave_the_pool_whole() {
+    let world = Arc::new(World::new(server_config("auto:10")));
+    for round in 0..4_u64 {
+        let barrier = Arc::new(Barrier::new(10));
+        let clients: Vec<_> = (0..10_u64)
+            .map(|i| {
+                let (world, barrier) = (Arc::clone(&world), Arc::clone(&barrier));
+                tokio::spawn(async move {
+                    let mut client = world.client().await;
+                    barrier.wait().await;
+                    let contents = bytes(300_000, round * 10 + i + 1);
+                    let file = format!("{round}-{i}");
+                    let transfer = put(&mut client, &contents, &file);
+                    if i.is_multiple_of(3) {
+                        let patience = Duration::from_millis(2 * i);
+                        let _ = timeout(&*world.runtime, patience, transfer).await;
+                    } else {
+                        transfer.await.unwrap();
+                        let there = world.files.contents(&name(&file)).unwrap();
+                        assert!(there == contents, "{file} is not what was sent");
+                    }
+                })
+            })
+            .collect();
+        for client in clients {
+            client.await.unwrap();
+        }
+        world.pool_is_whole().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_stopped_ends_and_says_so() {
+    let world = World::new(server_config("auto:2"));
+    world.files.insert(&name("a"), bytes(1000, 1));
+    let mut client = world.client().await;
+    let store: Arc<dyn Store> = Arc::new(MemStore::new());
+    let target = Target {
+        store: &store,
+        name: &name("a"),
+        overwrite: true,
+    };
+    client.get("a", target, &()).await.unwrap();
+    world.server.shutdown();
+    world.running.await.unwrap().unwrap();
+    let error = client.ls("").await.unwrap_err();
+    assert_eq!(Exit::from(&error), Exit::Server, "{error}");
+    assert!(!client.is_connected());
+}

@@ -1,0 +1,351 @@
+//! Peers that do not keep to the protocol.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lftp_ftp::message::{
+    self, Ack, Granted, HASH_BYTES, Hello, LENGTH_BYTES, MAX_MESSAGE_BYTES, Purpose, Ready,
+    Refusal, Reply, Request, Token, Whole,
+};
+use lftp_ftp::{Code, Entry, MemStore, Name, Sink, Source, Store, StoreError, TransferError};
+use lftp_transport::{Listener, Stream};
+use proptest::prelude::*;
+use serde::de::DeserializeOwned;
+
+use crate::world::{World, client_config, get, name, put, server_config};
+
+async fn connect(world: &World, port: u16) -> Stream {
+    let addr = (world.addr.ip(), port).into();
+    let config = client_config().transport;
+    Stream::connect(Arc::clone(&world.runtime), addr, config)
+        .await
+        .unwrap()
+}
+
+async fn read_body(stream: &mut Stream) -> Vec<u8> {
+    let mut length = [0; LENGTH_BYTES];
+    stream.read_exact(&mut length).await.unwrap();
+    let mut body = vec![0; message::body_bytes(length).unwrap()];
+    stream.read_exact(&mut body).await.unwrap();
+    body
+}
+
+async fn read_reply<T: DeserializeOwned>(stream: &mut Stream) -> Reply<T> {
+    message::decode_reply(&read_body(stream).await).unwrap()
+}
+
+async fn control(world: &World) -> Stream {
+    let mut stream = connect(world, world.addr.port()).await;
+    let hello = message::encode(&Hello::new(Purpose::Control)).unwrap();
+    stream.write_bytes(hello).await.unwrap();
+    stream
+}
+
+async fn grant(stream: &mut Stream, request: &Request) -> Granted {
+    stream
+        .write_bytes(message::encode(request).unwrap())
+        .await
+        .unwrap();
+    read_reply(stream).await.unwrap()
+}
+
+fn data_hello(token: Token) -> Bytes {
+    message::encode(&Hello::new(Purpose::Data { token })).unwrap()
+}
+
+/// What the peer's reset says.
+async fn reset_of(mut stream: Stream) -> Option<Code> {
+    loop {
+        match stream.read_chunk(1 << 20).await {
+            Ok(Some(_)) => {}
+            Ok(None) => return None,
+            Err(lftp_transport::ReadError::Reset { reason }) => {
+                return Code::from_reset_reason(reason);
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+fn framed(body: &[u8]) -> Bytes {
+    let mut framed = u32::try_from(body.len()).unwrap().to_be_bytes().to_vec();
+    framed.extend_from_slice(body);
+    framed.into()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_good_once_and_on_its_own_port_only() {
+    let world = World::new(server_config("auto:2"));
+    world.files.insert(&name("a"), "contents");
+    let mut control = control(&world).await;
+    let granted = grant(&mut control, &Request::Get { name: "a".into() }).await;
+    let other_port = *world
+        .data_ports
+        .iter()
+        .find(|&&port| port != granted.port)
+        .unwrap();
+
+    for (port, token) in [
+        (granted.port, Token([7; 16])),
+        (other_port, granted.token),
+        (world.addr.port(), granted.token),
+    ] {
+        let mut stream = connect(&world, port).await;
+        stream.write_bytes(data_hello(token)).await.unwrap();
+        assert_eq!(reset_of(stream).await, Some(Code::BadToken));
+    }
+
+    let mut good = connect(&world, granted.port).await;
+    good.write_bytes(data_hello(granted.token)).await.unwrap();
+    good.write_bytes(message::encode(&Ready { ack: Ack::Ack }).unwrap())
+        .await
+        .unwrap();
+    let mut file = vec![0; 8 + HASH_BYTES];
+    good.read_exact(&mut file).await.unwrap();
+    assert_eq!(&file[..8], b"contents");
+    assert_eq!(&file[8..], blake3::hash(b"contents").as_bytes());
+
+    let mut late = connect(&world, granted.port).await;
+    late.write_bytes(data_hello(granted.token)).await.unwrap();
+    assert_eq!(reset_of(late).await, Some(Code::BadToken));
+    drop(good);
+    world.pool_is_whole().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_transfer_gives_its_port_back_at_once() {
+    let world = World::new(server_config("auto:1"));
+    let mut control = control(&world).await;
+    let request = Request::Put {
+        name: "a".into(),
+        size: 5,
+        overwrite: true,
+    };
+    let granted = grant(&mut control, &request).await;
+    assert_eq!(world.server.pool().free(), 0);
+    let cancel = Request::Cancel {
+        token: granted.token,
+    };
+    control
+        .write_bytes(message::encode(&cancel).unwrap())
+        .await
+        .unwrap();
+    read_reply::<message::Cancelled>(&mut control)
+        .await
+        .unwrap();
+    world.pool_is_whole().await;
+    // So does a client that leaves without a word.
+    grant(&mut control, &request).await;
+    drop(control);
+    world.pool_is_whole().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_whose_hash_is_wrong_is_not_kept() {
+    let world = World::new(server_config("auto:1"));
+    let mut control = control(&world).await;
+    let request = Request::Put {
+        name: "a".into(),
+        size: 5,
+        overwrite: true,
+    };
+    let granted = grant(&mut control, &request).await;
+    let mut data = connect(&world, granted.port).await;
+    data.write_bytes(data_hello(granted.token)).await.unwrap();
+    assert_eq!(read_body(&mut data).await, br#"{"ack":"ACK"}"#);
+    data.write_bytes(Bytes::from_static(b"hellO"))
+        .await
+        .unwrap();
+    data.write_all(blake3::hash(b"hello").as_bytes())
+        .await
+        .unwrap();
+    let verdict: Reply<Whole> = read_reply(&mut data).await;
+    assert_eq!(verdict.unwrap_err().code, Code::Integrity);
+    world.pool_is_whole().await;
+    assert_eq!(world.files.contents(&name("a")), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_that_stops_in_the_middle_is_not_waited_for() {
+    let mut config = server_config("auto:1");
+    config.stall_limit = std::time::Duration::from_millis(200);
+    let world = World::new(config);
+    let mut control = control(&world).await;
+    let request = Request::Put {
+        name: "a".into(),
+        size: 5,
+        overwrite: true,
+    };
+    let granted = grant(&mut control, &request).await;
+    let mut data = connect(&world, granted.port).await;
+    data.write_bytes(data_hello(granted.token)).await.unwrap();
+    data.write_all(b"hel").await.unwrap();
+    assert_eq!(reset_of(data).await, Some(Code::Stalled));
+    world.pool_is_whole().await;
+    assert_eq!(world.files.contents(&name("a")), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nonsense_in_place_of_a_request_is_answered_and_the_connection_stays() {
+    let world = World::new(server_config("auto:1"));
+    let mut control = control(&world).await;
+    for body in [
+        &b"{}"[..],
+        b"[1]",
+        b"",
+        br#"{"action":"rm","name":"a"}"#,
+        b"\xff\xfe",
+    ] {
+        control.write_bytes(framed(body)).await.unwrap();
+        let reply: Reply<Granted> = read_reply(&mut control).await;
+        assert_eq!(reply.unwrap_err().code, Code::BadRequest);
+    }
+    let body = br#"{"action":"ls","path":""}"#;
+    control.write_bytes(framed(body)).await.unwrap();
+    read_reply::<message::Listing>(&mut control).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_message_at_all_ends_the_connection_with_a_reason() {
+    let world = World::new(server_config("auto:1"));
+    let too_long = u32::try_from(MAX_MESSAGE_BYTES + 1).unwrap().to_be_bytes();
+    for (bytes, code) in [
+        (Bytes::copy_from_slice(&too_long), Code::BadRequest),
+        (
+            framed(br#"{"lftp":2,"connection":"control"}"#),
+            Code::BadVersion,
+        ),
+        (
+            framed(br#"{"lftp":1,"connection":"teapot"}"#),
+            Code::BadRequest,
+        ),
+        (framed(b"GET / HTTP/1.1"), Code::BadRequest),
+    ] {
+        let mut stream = connect(&world, world.addr.port()).await;
+        stream.write_bytes(bytes).await.unwrap();
+        assert_eq!(reset_of(stream).await, Some(code));
+    }
+    let mut control = control(&world).await;
+    control
+        .write_bytes(Bytes::copy_from_slice(&too_long))
+        .await
+        .unwrap();
+    assert_eq!(reset_of(control).await, Some(Code::BadRequest));
+}
+
+/// A server that grants every `get` and then sends whatever it likes.
+async fn get_from_a_liar(file: &'static [u8], hash: blake3::Hash) -> TransferError {
+    let world = World::new(server_config("auto:1"));
+    let config = client_config().transport;
+    let listen = || {
+        let addr = "127.0.0.1:0".parse().unwrap();
+        Listener::bind(Arc::clone(&world.runtime), addr, config.clone()).unwrap()
+    };
+    let (control, data) = (listen(), listen());
+    let addr = control.local_addr();
+    let liar = tokio::spawn(async move {
+        let mut control = control.accept().await.unwrap();
+        read_body(&mut control).await;
+        read_body(&mut control).await;
+        let (port, size) = (data.local_addr().port(), file.len() as u64);
+        let granted: Reply<Granted> = Ok(Granted {
+            port,
+            size,
+            token: Token([0; 16]),
+        });
+        control
+            .write_bytes(message::encode_reply(&granted).unwrap())
+            .await
+            .unwrap();
+        let mut data = data.accept().await.unwrap();
+        data.write_bytes(Bytes::from_static(file)).await.unwrap();
+        data.write_all(hash.as_bytes()).await.unwrap();
+        reset_of(data).await
+    });
+    let runtime = Arc::clone(&world.runtime);
+    let mut client = lftp_ftp::Client::connect(runtime, addr, client_config())
+        .await
+        .unwrap();
+    let error = get(&mut client, "a").await.unwrap_err();
+    assert_eq!(
+        liar.await.unwrap(),
+        Some(Code::Integrity),
+        "the server hears of it"
+    );
+    error
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_client_keeps_nothing_of_a_file_whose_hash_is_wrong() {
+    let error = get_from_a_liar(b"hellO", blake3::hash(b"hello")).await;
+    assert!(matches!(error, TransferError::Integrity), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_verdict_reaches_the_client_in_words() {
+    /// Takes everything and then has no room for the name.
+    #[derive(Debug)]
+    struct NoRoom;
+    #[derive(Debug)]
+    struct NoRoomSink;
+    impl Store for NoRoom {
+        fn open(&self, _: &Name) -> Result<Box<dyn Source>, StoreError> {
+            Ok(MemStore::source("x"))
+        }
+        fn create(&self, _: &Name, _: u64, _: bool) -> Result<Box<dyn Sink>, StoreError> {
+            Ok(Box::new(NoRoomSink))
+        }
+        fn list(
+            &self,
+            _: Option<&Name>,
+            _: Option<&str>,
+            _: usize,
+        ) -> Result<Vec<Entry>, StoreError> {
+            Ok(Vec::new())
+        }
+    }
+    impl Sink for NoRoomSink {
+        fn write(&mut self, _: &[u8]) -> Result<(), StoreError> {
+            Ok(())
+        }
+        fn commit(self: Box<Self>) -> Result<(), StoreError> {
+            Err(StoreError::DiskFull { name: "a".into() })
+        }
+    }
+    let world = World::with_store(server_config("auto:1"), Arc::new(NoRoom), MemStore::new());
+    let mut client = world.client().await;
+    let error = put(&mut client, b"contents", "a").await.unwrap_err();
+    let TransferError::Verdict(Refusal {
+        code: Code::DiskFull,
+        reason,
+    }) = &error
+    else {
+        panic!("{error}");
+    };
+    assert!(reason.contains("no room"), "{reason}");
+    world.pool_is_whole().await;
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None, cases: 40, ..Default::default()
+    })]
+    #[test]
+    fn arbitrary_bytes_on_any_port_never_cost_a_port_or_the_server(
+        bytes in prop::collection::vec(any::<u8>(), 0..300), on_data in any::<bool>(),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let world = World::new(server_config("auto:1"));
+            let port = if on_data { world.data_ports[0] } else { world.addr.port() };
+            let mut stream = connect(&world, port).await;
+            stream.write_all(&bytes).await.unwrap();
+            let _ = lftp_transport::timeout(
+                &*world.runtime, std::time::Duration::from_secs(1), stream.finish(),
+            ).await;
+            let mut client = world.client().await;
+            put(&mut client, b"x", "a").await.unwrap();
+            assert_eq!(world.server.pool().free(), 1);
+        });
+    }
+}
