@@ -1,0 +1,181 @@
+//! The network from the command line: a file, and keys that replace what it says.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use lftp_netem::profile::{NetworkProfile, ProfileError};
+use toml::{Table, Value};
+
+/// Why there is no network.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NetworkError {
+    #[error("cannot read the profile {}: {source}", path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("the profile {} is no TOML:\n{source}", path.display())]
+    NoToml {
+        path: PathBuf,
+        source: toml::de::Error,
+    },
+    #[error("the profile {}:\n{source}", path.display())]
+    Profile { path: PathBuf, source: ProfileError },
+    #[error("--set {0}: expected KEY=VALUE, such as loss=10%")]
+    NoValue(String),
+    #[error("--set {setting}: {key} is not a table")]
+    NoTable { setting: String, key: String },
+    #[error("with --set {settings}:\n{source}")]
+    Set {
+        settings: String,
+        source: ProfileError,
+    },
+}
+
+/// Reads the network of `path`, or an empty one, with `settings` applied in order.
+pub(crate) fn read(
+    path: Option<&Path>,
+    settings: &[String],
+) -> Result<NetworkProfile, NetworkError> {
+    let mut network = match path {
+        Some(path) => load(path)?,
+        None => Table::new(),
+    };
+    if settings.is_empty() {
+        return parse(&network).map_err(|source| NetworkError::Profile {
+            path: path.unwrap_or_else(|| Path::new("")).to_owned(),
+            source,
+        });
+    }
+    for setting in settings {
+        set(&mut network, setting)?;
+    }
+    parse(&network).map_err(|source| NetworkError::Set {
+        settings: settings.join(" --set "),
+        source,
+    })
+}
+
+/// The `[network]` table of a scenario, or a file that has only its keys.
+fn load(path: &Path) -> Result<Table, NetworkError> {
+    let unreadable = |source| NetworkError::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
+    let text = fs::read_to_string(path).map_err(unreadable)?;
+    let no_toml = |source| NetworkError::NoToml {
+        path: path.to_owned(),
+        source,
+    };
+    let mut table: Table = text.parse().map_err(no_toml)?;
+    // Read as it stands first, so that an error names the line of the file.
+    let profile = |source| NetworkError::Profile {
+        path: path.to_owned(),
+        source,
+    };
+    if let Some(Value::Table(network)) = table.remove("network") {
+        let read = toml::from_str::<Scenario>(&text);
+        read.map_err(|error| profile(error.into()))?;
+        return Ok(network);
+    }
+    NetworkProfile::from_toml_str(&text).map_err(profile)?;
+    Ok(table)
+}
+
+/// A scenario, of which only the network matters here.
+#[derive(serde::Deserialize)]
+struct Scenario {
+    #[expect(dead_code, reason = "read for its errors")]
+    network: NetworkProfile,
+}
+
+fn parse(network: &Table) -> Result<NetworkProfile, ProfileError> {
+    NetworkProfile::from_toml_str(&network.to_string())
+}
+
+/// Sets `a.b=value`. The value is TOML if it can be, and text otherwise: `20ms` needs no quotes.
+fn set(network: &mut Table, setting: &str) -> Result<(), NetworkError> {
+    let Some((path, value)) = setting.split_once('=') else {
+        return Err(NetworkError::NoValue(setting.to_owned()));
+    };
+    let path = path.trim();
+    let path = path.strip_prefix("network.").unwrap_or(path);
+    let (tables, key) = path.rsplit_once('.').unwrap_or(("", path));
+    let mut table = network;
+    for name in tables.split('.').filter(|name| !name.is_empty()) {
+        let entry = table
+            .entry(name)
+            .or_insert_with(|| Value::Table(Table::new()));
+        let Value::Table(inner) = entry else {
+            let (setting, key) = (setting.to_owned(), name.to_owned());
+            return Err(NetworkError::NoTable { setting, key });
+        };
+        table = inner;
+    }
+    let value = value.trim();
+    let parsed = format!("value = {value}").parse().ok();
+    let parsed = parsed.and_then(|mut document: Table| document.remove("value"));
+    table.insert(
+        key.to_owned(),
+        parsed.unwrap_or_else(|| Value::String(value.to_owned())),
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(settings: &[&str]) -> Result<NetworkProfile, NetworkError> {
+        let settings: Vec<_> = settings.iter().map(|&setting| setting.to_owned()).collect();
+        read(None, &settings)
+    }
+
+    #[test]
+    fn keys_are_set_in_both_directions_and_in_one() {
+        let network = with(&[
+            "delay=20ms",
+            "network.reverse.delay = '30ms'",
+            "jitter_reorder=false",
+            "loss={ model = 'gilbert-elliott', mean = '3%', burst = '10p' }",
+        ]);
+        let network = network.unwrap();
+        assert_eq!(network.forward().delay_ns(), 20_000_000);
+        assert_eq!(network.reverse().delay_ns(), 30_000_000);
+        assert!(network.forward().in_order);
+        assert_eq!(network.forward().loss_mean().to_string(), "3%");
+    }
+
+    #[test]
+    fn a_profile_is_a_scenario_or_the_keys_of_its_network() {
+        let path = std::env::temp_dir().join(format!("netem-profile-{}", std::process::id()));
+        let with = |text: &str| {
+            fs::write(&path, text).unwrap();
+            read(Some(&path), &["loss=2%".to_owned()])
+        };
+        let scenario =
+            with("title = 'x'\n[network]\ndelay = '5ms'\nloss = '1%'\n[files]\nsize = 3");
+        let keys = with("delay = '5ms'");
+        let wrong = with("title = 'x'\n[network]\ndelay = 5");
+        fs::remove_file(&path).unwrap();
+        assert_eq!(scenario.unwrap(), keys.unwrap());
+        let error = wrong.unwrap_err().to_string();
+        assert!(
+            error.contains("line 3") && error.contains("no unit"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_setting_that_cannot_be_is_named() {
+        for (setting, word) in [
+            ("loss", "KEY=VALUE"),
+            ("loss=10", "no unit"),
+            ("los=10%", "unknown field"),
+        ] {
+            let error = with(&[setting]).unwrap_err().to_string();
+            assert!(error.contains(setting) && error.contains(word), "{error}");
+        }
+        let error = with(&["loss=1%", "loss.burst=2p"]).unwrap_err().to_string();
+        assert!(error.contains("loss is not a table"), "{error}");
+    }
+}

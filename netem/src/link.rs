@@ -1,0 +1,249 @@
+//! One direction of a network: a pipeline of impairments in a fixed order.
+//!
+//! ```text
+//!            before the bottleneck          the bottleneck       on the wire
+//! push ─▶ MTU ─▶ [loss ▸ duplicate ▸ corrupt] ─▶ queue ▸ rate ─▶ blackout
+//!                                                                   │
+//!         pop ◀─ late packets ◂ jitter ◂ delay ◀─ [loss ▸ duplicate ▸ corrupt]
+//! ```
+//!
+//! The three in brackets happen at one of the two places. By default they are on the wire, so a
+//! lost packet has used up its share of the rate; `loss_position = "before-queue"` puts them
+//! where `tc netem` has them. A lost packet is not duplicated, and a copy is neither lost on the
+//! wire nor copied again, but has its own corruption, jitter and lateness.
+//!
+//! A driver calls [`push`](Link::push) when a packet arrives and [`pop`](Link::pop), until it
+//! gives no more, at each [`next_wakeup`](Link::next_wakeup). Called later than that, the link
+//! still does everything at the times it should have happened.
+
+mod ledger;
+
+use std::fmt;
+
+use serde::Serialize;
+
+pub use self::ledger::Counters;
+use self::ledger::Ledger;
+use crate::{
+    Time,
+    packet::Packet,
+    profile::{DirectionProfile, LossPosition},
+    record::{Fate, PacketRecord},
+    stage::{
+        InFlight, corrupt::Corrupt, delay::Delay, duplicate::Duplicate, loss::Loss, queue::Queue,
+        rate::Bottleneck, schedule::Schedule,
+    },
+};
+
+/// Which way a link goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// From the sender of the data to its receiver.
+    Forward,
+    /// Back.
+    Reverse,
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Forward => "forward",
+            Self::Reverse => "reverse",
+        })
+    }
+}
+
+/// One direction of a network. Packets go in at [`push`](Self::push) and come out, or not, at
+/// [`pop`](Self::pop).
+#[derive(Debug)]
+pub struct Link {
+    mtu_bytes: u64,
+    loss_position: LossPosition,
+    schedule: Schedule,
+    queue: Queue,
+    bottleneck: Bottleneck,
+    loss: Loss,
+    duplicate: Duplicate,
+    corrupt: Corrupt,
+    delay: Delay,
+    ledger: Ledger,
+}
+
+impl Link {
+    /// A link like `profile` says, whose fates follow from `seed` and `direction`.
+    #[must_use]
+    pub fn new(profile: &DirectionProfile, seed: u64, direction: Direction) -> Self {
+        let schedule = Schedule::new(profile.phases());
+        let mut loss = Loss::new(seed, direction);
+        loss.set_model(&schedule.current().loss);
+        Self {
+            mtu_bytes: profile.mtu_bytes,
+            loss_position: profile.loss_position,
+            queue: Queue::new(profile.queue, profile.ecn_threshold),
+            bottleneck: Bottleneck::new(schedule.current().rate),
+            loss,
+            duplicate: Duplicate::new(profile.duplicate, seed, direction),
+            corrupt: Corrupt::new(profile.corrupt, seed, direction),
+            delay: Delay::new(profile, seed, direction),
+            ledger: Ledger::new(direction),
+            schedule,
+        }
+    }
+
+    /// A packet arrives at the link. `now` is never earlier than in the call before.
+    pub fn push(&mut self, now: Time, packet: Packet) {
+        self.advance(now);
+        let in_flight = self.ledger.enter(now, packet, self.queue.bytes());
+        if in_flight.link_bytes > self.mtu_bytes {
+            self.ledger.lose(now, in_flight, Fate::MtuDrop);
+            return;
+        }
+        match self.loss_position {
+            LossPosition::AfterQueue => self.enqueue(now, in_flight),
+            LossPosition::BeforeQueue => self.impair(now, in_flight, Self::enqueue),
+        }
+    }
+
+    /// The next packet that has come out by `now`. `now` is never earlier than in the call
+    /// before.
+    pub fn pop(&mut self, now: Time) -> Option<Packet> {
+        self.advance(now);
+        let (due, in_flight) = self.delay.take(now)?;
+        Some(self.ledger.deliver(due, in_flight))
+    }
+
+    /// When [`pop`](Self::pop) should be called next: nothing comes out earlier. At times it
+    /// comes out a little later, and the link then has a new answer. `None` if it is empty.
+    #[must_use]
+    pub fn next_wakeup(&self) -> Option<Time> {
+        let due = self.delay.next_due();
+        let Some(sent) = self.bottleneck.done() else {
+            return due;
+        };
+        // A change of rate may let the packet be sent sooner.
+        let change = self.schedule.next_change().unwrap_or(Time::MAX);
+        let next = self.delay.earliest(sent).min(change);
+        Some(due.map_or(next, |due| due.min(next)))
+    }
+
+    /// Keep a record of every packet from now on, or no longer. Off at first.
+    pub const fn set_recording(&mut self, on: bool) {
+        self.ledger.set_recording(on);
+    }
+
+    /// Moves the records of the packets whose fate has been met since the last call, in that
+    /// order, to the end of `into`.
+    pub fn take_records(&mut self, into: &mut Vec<PacketRecord>) {
+        self.ledger.take_records(into);
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        self.ledger.counters()
+    }
+
+    /// Packets that have met no fate yet, copies included.
+    #[must_use]
+    pub const fn inside_packets(&self) -> u64 {
+        self.ledger.counters().inside()
+    }
+
+    /// What waits before the bottleneck, the packet being sent included, as of the last call.
+    #[must_use]
+    pub const fn queue_bytes(&self) -> u64 {
+        self.queue.bytes()
+    }
+
+    /// Does what was to happen inside by `now`, in order: phases begin, packets have been sent.
+    /// What begins or ends in the very moment a phase does belongs to that phase.
+    fn advance(&mut self, now: Time) {
+        loop {
+            let sent = self.bottleneck.done().filter(|sent| *sent <= now);
+            match self.schedule.next_change() {
+                Some(change) if change <= sent.unwrap_or(now) => self.change_phase(change),
+                _ => match sent {
+                    Some(sent) => self.leave_queue(sent),
+                    None => return,
+                },
+            }
+        }
+    }
+
+    fn change_phase(&mut self, at: Time) {
+        let phase = self.schedule.change();
+        self.loss.set_model(&phase.loss);
+        self.delay.set_phase(phase);
+        self.bottleneck.set_rate(at, phase.rate);
+    }
+
+    /// A packet comes to the queue, or past it where there is no bottleneck.
+    fn enqueue(&mut self, now: Time, in_flight: Box<InFlight>) {
+        if !self.bottleneck.has_rate() {
+            self.enter_wire(now, in_flight);
+            return;
+        }
+        let link_bytes = in_flight.link_bytes;
+        if let Some(refused) = self.queue.offer(in_flight) {
+            self.ledger.lose(now, refused, Fate::QueueDrop);
+            return;
+        }
+        self.ledger.note_queue(self.queue.bytes());
+        if self.bottleneck.done().is_none() {
+            self.bottleneck.begin(now, link_bytes);
+        }
+    }
+
+    /// The last bit of a packet has been sent.
+    fn leave_queue(&mut self, now: Time) {
+        self.bottleneck.finish();
+        let sent = self.queue.take();
+        if let Some(bytes) = self.queue.head_bytes() {
+            self.bottleneck.begin(now, bytes);
+        }
+        if let Some(in_flight) = sent {
+            self.enter_wire(now, in_flight);
+        }
+    }
+
+    fn enter_wire(&mut self, now: Time, in_flight: Box<InFlight>) {
+        if self.schedule.current().blackout {
+            self.ledger.lose(now, in_flight, Fate::Blackout);
+            return;
+        }
+        match self.loss_position {
+            LossPosition::AfterQueue => self.impair(now, in_flight, Self::propagate),
+            LossPosition::BeforeQueue => self.propagate(now, in_flight),
+        }
+    }
+
+    /// Loses, duplicates and corrupts; what is left goes to `next`.
+    fn impair(
+        &mut self,
+        now: Time,
+        mut in_flight: Box<InFlight>,
+        next: impl Fn(&mut Self, Time, Box<InFlight>),
+    ) {
+        if let Some(fate) = self.loss.verdict(in_flight.index) {
+            self.ledger.lose(now, in_flight, fate);
+            return;
+        }
+        let copy = self.duplicate.copy(&in_flight);
+        if self.corrupt.pass(&mut in_flight) {
+            self.ledger.note_corrupted();
+        }
+        next(self, now, in_flight);
+        if let Some(mut copy) = copy {
+            self.ledger.note_duplicated();
+            if self.corrupt.pass(&mut copy) {
+                self.ledger.note_corrupted();
+            }
+            next(self, now, copy);
+        }
+    }
+
+    fn propagate(&mut self, now: Time, in_flight: Box<InFlight>) {
+        self.delay.enter(now, in_flight);
+    }
+}

@@ -1,0 +1,60 @@
+//! A UDP datagram on its way.
+
+use std::net::SocketAddr;
+
+/// IPv4 (20 bytes, RFC 791) and UDP (8 bytes, RFC 768) headers.
+pub const IPV4_UDP_HEADER_BYTES: u64 = 28;
+/// IPv6 (40 bytes, RFC 8200) and UDP (8 bytes, RFC 768) headers.
+pub const IPV6_UDP_HEADER_BYTES: u64 = 48;
+
+/// A datagram with its addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packet {
+    /// Who sent it.
+    pub source: SocketAddr,
+    /// Whom it is for.
+    pub destination: SocketAddr,
+    /// The two ECN bits: 0 not capable, 1 and 2 capable, 3 congestion experienced (RFC 3168).
+    pub ecn: u8,
+    /// What UDP carries.
+    pub payload: Vec<u8>,
+}
+
+impl Packet {
+    /// A packet of these parts; only the lower two bits of `ecn` are kept.
+    #[must_use]
+    pub const fn new(
+        source: SocketAddr,
+        destination: SocketAddr,
+        ecn: u8,
+        payload: Vec<u8>,
+    ) -> Self {
+        Self {
+            source,
+            destination,
+            ecn: ecn & 3,
+            payload,
+        }
+    }
+
+    /// What the packet weighs on the link, in bytes: its payload, UDP and IP headers. Rates,
+    /// queues and the MTU count this.
+    #[must_use]
+    pub const fn link_bytes(&self) -> u64 {
+        let header_bytes = match self.destination {
+            SocketAddr::V4(_) => IPV4_UDP_HEADER_BYTES,
+            SocketAddr::V6(_) => IPV6_UDP_HEADER_BYTES,
+        };
+        self.payload.len() as u64 + header_bytes
+    }
+
+    /// Is it ECN-capable, so that it may be marked (RFC 3168 §5)?
+    pub(crate) const fn is_ect(&self) -> bool {
+        matches!(self.ecn, 1 | 2)
+    }
+
+    /// Marks it "congestion experienced".
+    pub(crate) const fn mark_ce(&mut self) {
+        self.ecn = 3;
+    }
+}

@@ -1,0 +1,266 @@
+//! The `[network]` table of a scenario.
+//!
+//! ```toml
+//! [network]                 # both directions
+//! rate = "20mbit"
+//! delay = "40ms"            # one way
+//! queue = "1bdp"
+//! loss = "1%"
+//!
+//! [network.reverse]         # what is different on the way back
+//! rate = "2mbit"
+//! loss = "0%"
+//!
+//! [[network.schedule]]      # what changes, and when
+//! at = "5s"
+//! rate = "5mbit"
+//! ```
+//!
+//! [`NetworkProfile`] is the table as written; [`DirectionProfile`] is one direction with every
+//! default filled in and every quantity in base units. The keys mean what they mean to
+//! `tc netem` (tc-netem(8)) unless their description says otherwise.
+
+mod direction;
+mod limit;
+mod loss;
+mod schedule;
+mod units;
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::loss::GilbertThresholds;
+pub use self::{
+    direction::{DirectionProfile, Jitter},
+    limit::{QueueLimit, QueueSize},
+    loss::{GilbertElliott, LossModel},
+    schedule::{Phase, ScheduleStep},
+    units::{DurationNs, Percent, Rate, Size, UnitError},
+};
+
+/// Where on the way through the link packets are lost, duplicated and corrupted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LossPosition {
+    /// On the wire, past the bottleneck: a lost packet has used up its share of the rate, and
+    /// nobody gets more than rate × (1 − loss).
+    #[default]
+    AfterQueue,
+    /// Before the bottleneck, as in `tc netem`: a sender can make up for the loss and fill the
+    /// link.
+    BeforeQueue,
+}
+
+/// What jitter is drawn from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JitterDistribution {
+    /// Evenly between `delay - jitter` and `delay + jitter`.
+    #[default]
+    Uniform,
+    /// Normal, with `jitter` as its standard deviation. A delay below zero becomes zero.
+    Normal,
+}
+
+/// Some packets are late: `reorder = { probability = "5%", delay = "10ms" }`.
+///
+/// Unlike `tc netem`'s `reorder`, which sends the chosen packets at once, past delay and rate,
+/// this holds them back so that others overtake them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Reorder {
+    /// Which share of the packets.
+    pub probability: Percent,
+    /// How much later than otherwise.
+    pub delay: DurationNs,
+}
+
+/// The keys of a direction, once for `[network]` and once for its two sub-tables.
+macro_rules! settings {
+    ($($(#[$doc:meta])* $key:ident: $type:ty,)*) => {
+        /// What one direction is like, as written; a key not given is that of `[network]`.
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        #[non_exhaustive]
+        pub struct DirectionSettings {
+            $($(#[$doc])* #[serde(skip_serializing_if = "Option::is_none")]
+            pub $key: Option<$type>,)*
+        }
+
+        /// What a network is like, as written: keys for both directions, and the exceptions.
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(try_from = "Unchecked")]
+        #[non_exhaustive]
+        pub struct NetworkProfile {
+            $($(#[$doc])* #[serde(skip_serializing_if = "Option::is_none")]
+            pub $key: Option<$type>,)*
+            /// What is different from sender to receiver.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub forward: Option<DirectionSettings>,
+            /// What is different on the way back.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub reverse: Option<DirectionSettings>,
+        }
+
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Unchecked {
+            $($key: Option<$type>,)*
+            forward: Option<DirectionSettings>,
+            reverse: Option<DirectionSettings>,
+        }
+
+        impl TryFrom<Unchecked> for NetworkProfile {
+            type Error = UnitError;
+
+            fn try_from(table: Unchecked) -> Result<Self, UnitError> {
+                let profile = Self {
+                    $($key: table.$key,)*
+                    forward: table.forward,
+                    reverse: table.reverse,
+                };
+                profile.check()?;
+                Ok(profile)
+            }
+        }
+
+        impl NetworkProfile {
+            /// One direction's own keys, and those of both where it has none.
+            fn settings(&self, own: Option<&DirectionSettings>) -> DirectionSettings {
+                let own = own.cloned().unwrap_or_default();
+                DirectionSettings {
+                    $($key: own.$key.or_else(|| self.$key.clone()),)*
+                }
+            }
+        }
+    };
+}
+
+settings! {
+    /// What the bottleneck sends. Default: without end, and then nothing ever queues.
+    rate: Rate,
+    /// What the queue before the bottleneck holds, the packet being sent included; what finds
+    /// it full is dropped. Default `"1bdp"`.
+    queue: QueueSize,
+    /// Packets that could be marked "congestion experienced" (RFC 3168) are, when they find at
+    /// least this much in the queue. Default: never.
+    ecn_threshold: QueueSize,
+    /// How long the way takes, one way. Default 0.
+    delay: DurationNs,
+    /// How much the delay varies. Default not at all.
+    jitter: DurationNs,
+    /// What jitter is drawn from. Default `"uniform"`.
+    jitter_distribution: JitterDistribution,
+    /// May jitter let packets overtake each other, as in `tc netem`? Default `true`. `false`
+    /// also keeps them in order when the delay becomes shorter.
+    jitter_reorder: bool,
+    /// Some packets are late. Default none.
+    reorder: Reorder,
+    /// Which packets are lost. Default none.
+    loss: LossModel,
+    /// Where packets are lost, duplicated and corrupted. Default `"after-queue"`.
+    loss_position: LossPosition,
+    /// Which share of packets arrives twice. Default none. A lost packet is not duplicated.
+    duplicate: Percent,
+    /// In which share of packets one random bit of the payload is flipped. Default none.
+    corrupt: Percent,
+    /// The largest packet, headers included; what is larger is dropped. Default `"1500B"`.
+    mtu: Size,
+    /// What changes, and when.
+    schedule: Vec<ScheduleStep>,
+}
+
+/// A `[network]` table that cannot be used; says where and what was expected.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error(transparent)]
+pub struct ProfileError(#[from] toml::de::Error);
+
+impl NetworkProfile {
+    /// Reads the keys of a `[network]` table, without the heading.
+    ///
+    /// # Errors
+    /// Text that is no TOML, unknown keys, quantities that make no sense: each with its line.
+    pub fn from_toml_str(text: &str) -> Result<Self, ProfileError> {
+        Ok(toml::from_str(text)?)
+    }
+
+    /// From sender to receiver.
+    #[must_use]
+    pub fn forward(&self) -> DirectionProfile {
+        let reverse = self.settings(self.reverse.as_ref());
+        DirectionProfile::new(&self.settings(self.forward.as_ref()), &reverse)
+    }
+
+    /// From receiver to sender.
+    #[must_use]
+    pub fn reverse(&self) -> DirectionProfile {
+        let forward = self.settings(self.forward.as_ref());
+        DirectionProfile::new(&self.settings(self.reverse.as_ref()), &forward)
+    }
+
+    /// The fixed delay there and back, in nanoseconds, at the start of the schedule.
+    #[must_use]
+    pub fn round_trip_ns(&self) -> u64 {
+        self.forward().delay_ns() + self.reverse().delay_ns()
+    }
+
+    /// What the forward direction can carry in a run of `duration_ns`; see
+    /// [`DirectionProfile::achievable_bps`].
+    #[must_use]
+    pub fn achievable_bps(&self, duration_ns: u64) -> Option<u64> {
+        self.forward().achievable_bps(duration_ns)
+    }
+
+    /// What no key can say by itself.
+    fn check(&self) -> Result<(), UnitError> {
+        for (name, own) in [("forward", &self.forward), ("reverse", &self.reverse)] {
+            let settings = self.settings(own.as_ref());
+            settings
+                .check()
+                .map_err(|error| UnitError::new(format!("{name} direction: {error}")))?;
+            let (Some(own), None) = (own, self.rate) else {
+                continue;
+            };
+            if own.queue.is_some() && settings.first_rate().is_none() {
+                return Err(UnitError::new(format!(
+                    "{name} direction: a queue needs a rate, or nothing ever waits in it"
+                )));
+            }
+        }
+        let [forward, reverse] =
+            [&self.forward, &self.reverse].map(|own| self.settings(own.as_ref()).first_rate());
+        if forward.is_none() && reverse.is_none() {
+            for (key, given) in [("queue", self.queue), ("ecn_threshold", self.ecn_threshold)] {
+                if given.is_some() {
+                    return Err(UnitError::new(format!(
+                        "{key} needs a rate, or nothing ever waits: write rate = \"100mbit\""
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// IPv4 requires every link to carry this much (RFC 791 §3.2).
+const MTU_BYTES_MIN: u64 = 68;
+
+impl DirectionSettings {
+    /// The rate the direction starts with, or else the first it is given.
+    fn first_rate(&self) -> Option<Rate> {
+        let steps = self.schedule.iter().flatten();
+        self.rate
+            .or_else(|| steps.filter_map(|step| step.rate).next())
+    }
+
+    fn check(&self) -> Result<(), UnitError> {
+        if let Some(mtu) = self.mtu
+            && mtu.0 < MTU_BYTES_MIN
+        {
+            return Err(UnitError::new(format!(
+                "an mtu of {mtu} is impossible: expected at least \"{MTU_BYTES_MIN}B\""
+            )));
+        }
+        schedule::check(self.schedule.as_deref().unwrap_or_default())
+    }
+}

@@ -1,0 +1,105 @@
+//! The proxy's clock: nanoseconds since an origin that others may share.
+//!
+//! The kernel stamps each datagram when it arrives, on the wall clock. What counts is how long
+//! ago that was, so a stamp becomes an age first and is then taken off the monotonic clock: a
+//! proxy that was off the processor for a while still knows when its packets came in.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::Time;
+
+/// A stamp older than this says more about a stepped wall clock than about the packet.
+const OLDEST_STAMP_NS: u64 = 1_000_000_000;
+
+/// Reads the monotonic clock as [`Time`] since `origin`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock {
+    origin: Instant,
+}
+
+impl Clock {
+    pub(crate) const fn new(origin: Instant) -> Self {
+        Self { origin }
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the proxy runs in real time: this is its clock"
+    )]
+    pub(crate) fn instant() -> Instant {
+        Instant::now()
+    }
+
+    pub(crate) const fn origin(&self) -> Instant {
+        self.origin
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        Time::from_nanos(nanos(
+            Self::instant().saturating_duration_since(self.origin),
+        ))
+    }
+
+    /// Both clocks at once, to turn the kernel's stamps of one batch into [`Time`].
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the kernel stamps datagrams on the wall clock"
+    )]
+    pub(crate) fn reading(&self) -> Reading {
+        let wall = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or(Duration::ZERO);
+        Reading {
+            now: self.now(),
+            wall_ns: nanos(wall),
+        }
+    }
+}
+
+/// One moment on the monotonic and on the wall clock.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reading {
+    now: Time,
+    wall_ns: u64,
+}
+
+impl Reading {
+    /// When a datagram with this kernel stamp arrived; without a usable stamp: now.
+    pub(crate) fn arrival(&self, stamp: Option<Duration>) -> Time {
+        let age_ns = stamp.map_or(0, |stamp| self.wall_ns.saturating_sub(nanos(stamp)));
+        if age_ns > OLDEST_STAMP_NS {
+            return self.now;
+        }
+        Time::from_nanos(self.now.as_nanos().saturating_sub(age_ns))
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reading() -> Reading {
+        Reading {
+            now: Time::from_nanos(5_000_000),
+            wall_ns: 1_700_000_000_000_000_000,
+        }
+    }
+
+    #[test]
+    fn a_stamp_becomes_the_moment_that_many_nanoseconds_ago() {
+        let stamp = Duration::from_nanos(1_700_000_000_000_000_000 - 1_500);
+        assert_eq!(reading().arrival(Some(stamp)).as_nanos(), 4_998_500);
+    }
+
+    #[test]
+    fn a_missing_future_or_absurdly_old_stamp_means_now() {
+        let future = Duration::from_nanos(1_700_000_000_000_000_500);
+        for stamp in [None, Some(future), Some(Duration::from_secs(1))] {
+            assert_eq!(reading().arrival(stamp).as_nanos(), 5_000_000);
+        }
+    }
+}

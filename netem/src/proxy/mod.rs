@@ -1,0 +1,308 @@
+//! The bad network in real time: a UDP proxy between real sockets.
+//!
+//! ```text
+//! client ── listened port ─▶ link ─▶ upstream socket ── server
+//!        ◀───────────────── link ◀─
+//! ```
+//!
+//! All clients and ports share one pair of links, so they share the bottleneck. Each client has,
+//! per listened port, an upstream socket of its own. One thread does it all; it meets its
+//! deadlines with a timer that counts nanoseconds and spins only for the last few microseconds.
+//!
+//! **Honesty.** A link says when a packet is due, the proxy measures when it really left. The
+//! difference, and every packet lost by the proxy rather than by the link, goes into the
+//! [`ProxyReport`], which calls a run invalid when either exceeds the [`LatenessBudget`].
+//!
+//! In packets and records a client is known by its own address and the server by the listened
+//! one: the addresses the client sees.
+//!
+//! Limits: a datagram larger than the outgoing interface's MTU is refused, not fragmented, and
+//! counts as a send error. A link without a rate has no queue limit and holds what its delay
+//! demands.
+
+mod clock;
+mod lane;
+mod meter;
+mod nat;
+mod outbox;
+mod overflow;
+mod reactor;
+mod report;
+mod socket;
+mod worker;
+
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use self::{
+    clock::Clock,
+    lane::Lane,
+    reactor::{Reactor, Waker},
+    socket::Socket,
+    worker::{Port, Setup, Worker},
+};
+use crate::{
+    link::{Direction, Link},
+    profile::{DirectionProfile, NetworkProfile},
+    record::PacketRecord,
+};
+
+pub use self::{
+    meter::Lateness,
+    report::{LatenessBudget, ProxyCounters, ProxyReport},
+};
+
+/// Receives packet records, on the proxy's thread, in batches and when there is little to do.
+///
+/// It should return quickly: hand them to a channel or a buffer, write files elsewhere.
+pub type OnRecords = Box<dyn FnMut(&[PacketRecord]) + Send>;
+
+/// What the proxy is to do.
+#[non_exhaustive]
+pub struct ProxyConfig {
+    /// Where to listen, and where to send on what arrives there. Port 0 picks a free one.
+    pub listen: Vec<(SocketAddr, SocketAddr)>,
+    /// The link from the sender of the data to its receiver.
+    pub forward: DirectionProfile,
+    /// The link back.
+    pub reverse: DirectionProfile,
+    /// Which of the two links takes packets from clients to servers. Default forward: the
+    /// client uploads.
+    pub client_to_server: Direction,
+    /// Seed of both links.
+    pub seed: u64,
+    /// What a valid run may be guilty of.
+    pub budget: LatenessBudget,
+    /// Gets every packet's fate; `None` (the default) records nothing.
+    pub on_records: Option<OnRecords>,
+    /// Time zero of the records, to share one with other clocks of the run. Default: the start.
+    pub origin: Option<Instant>,
+    /// Clients per listened port and client address at once. Default 512, within the usual
+    /// limit of 1024 open files; one more than fits is refused and counted as an own drop.
+    pub flows_max: usize,
+    /// A client silent, and not spoken to, for so long is forgotten. Default two minutes
+    /// (RFC 4787 §4.3).
+    pub flow_idle: Duration,
+    /// Socket buffers to ask for. Default 8 MiB, which at 1 Gbit/s is some 30 ms off the
+    /// processor.
+    pub socket_buffer_bytes: usize,
+}
+
+impl ProxyConfig {
+    /// A proxy without listened ports (add to `listen`) over this network.
+    pub fn new(network: &NetworkProfile, seed: u64) -> Self {
+        Self {
+            listen: Vec::new(),
+            forward: network.forward(),
+            reverse: network.reverse(),
+            client_to_server: Direction::Forward,
+            seed,
+            budget: LatenessBudget::default(),
+            on_records: None,
+            origin: None,
+            flows_max: 512,
+            flow_idle: Duration::from_secs(120),
+            socket_buffer_bytes: 8 << 20,
+        }
+    }
+}
+
+impl fmt::Debug for ProxyConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProxyConfig")
+            .field("listen", &self.listen)
+            .field("seed", &self.seed)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a proxy did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProxyError {
+    /// Nothing to listen on.
+    #[error("the proxy has no address to listen on")]
+    NothingToListenOn,
+    /// A target can only be an address something can be sent to.
+    #[error("cannot send on to {0}: it needs an address and a port")]
+    BadTarget(SocketAddr),
+    /// A listened address could not be bound.
+    #[error("cannot listen on {address}: {source}")]
+    Bind {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system refused something else that the proxy cannot do without.
+    #[error("cannot {doing}: {source}")]
+    System {
+        /// What was tried.
+        doing: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// A running proxy. Dropping it stops it.
+#[derive(Debug)]
+pub struct Proxy {
+    listen_addrs: Vec<SocketAddr>,
+    clock: Clock,
+    stop: Arc<AtomicBool>,
+    waker: Waker,
+    thread: Option<JoinHandle<ProxyReport>>,
+}
+
+impl Proxy {
+    /// Binds every address and starts the proxy's thread.
+    ///
+    /// # Errors
+    /// [`ProxyError`] when an address cannot be listened on or sent to, or the system has no
+    /// thread or descriptors left.
+    pub fn start(config: ProxyConfig) -> Result<Self, ProxyError> {
+        let system = |doing| move |source| ProxyError::System { doing, source };
+        let clock = Clock::new(config.origin.unwrap_or_else(Clock::instant));
+        let ports = bind(&config)?;
+        let (mut reactor, waker) = Reactor::new().map_err(system("wait for sockets"))?;
+        for (token, port) in (0..).zip(&ports) {
+            let added = reactor.add(port.socket.inner(), token);
+            added.map_err(system("wait for a socket"))?;
+        }
+        let listen_addrs = ports.iter().map(|port| port.socket.local()).collect();
+        let stop = Arc::new(AtomicBool::new(false));
+        let worker = Worker::new(Setup {
+            warnings: warnings(&config, &ports),
+            limit_ns: config.budget.limit_ns(&config.forward, &config.reverse),
+            up_is_forward: config.client_to_server == Direction::Forward,
+            lanes: lanes(&config),
+            clock,
+            reactor,
+            stop: Arc::clone(&stop),
+            ports,
+            on_records: config.on_records,
+            budget: config.budget,
+            buffer_bytes: config.socket_buffer_bytes,
+            flows_max: config.flows_max,
+            idle_ns: u64::try_from(config.flow_idle.as_nanos()).unwrap_or(u64::MAX),
+        });
+        let thread = thread::Builder::new()
+            .name("netem-proxy".to_owned())
+            .spawn(move || worker.run())
+            .map_err(system("start a thread"))?;
+        Ok(Self {
+            listen_addrs,
+            clock,
+            stop,
+            waker,
+            thread: Some(thread),
+        })
+    }
+
+    /// Where it listens, in the order of the configuration, with the ports really bound.
+    pub fn listen_addrs(&self) -> Vec<SocketAddr> {
+        self.listen_addrs.clone()
+    }
+
+    /// Time zero of the packet records.
+    pub const fn origin(&self) -> Instant {
+        self.clock.origin()
+    }
+
+    /// Stops the proxy; packets still inside the links are gone. The last records are handed
+    /// out before this returns.
+    ///
+    /// # Panics
+    /// If the proxy's thread did, as it does when a record callback does.
+    pub fn stop(mut self) -> ProxyReport {
+        self.ask_to_stop();
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Ok(report)) => report,
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+            None => unreachable!("the thread is taken only here and on drop"),
+        }
+    }
+
+    fn ask_to_stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.ask_to_stop();
+        if let Some(thread) = self.thread.take() {
+            // A panic there has already been printed; a second one here would abort.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn bind(config: &ProxyConfig) -> Result<Vec<Port>, ProxyError> {
+    if config.listen.is_empty() {
+        return Err(ProxyError::NothingToListenOn);
+    }
+    let mut ports = Vec::with_capacity(config.listen.len());
+    for &(address, target) in &config.listen {
+        if target.port() == 0 || target.ip().is_unspecified() {
+            return Err(ProxyError::BadTarget(target));
+        }
+        let socket = Socket::listen(address, config.socket_buffer_bytes)
+            .map_err(|source| ProxyError::Bind { address, source })?;
+        ports.push(Port { socket, target });
+    }
+    Ok(ports)
+}
+
+/// The lane from client to server, and the one back.
+fn lanes(config: &ProxyConfig) -> [Lane; 2] {
+    let lane = |profile, direction| {
+        let mut link = Link::new(profile, config.seed, direction);
+        link.set_recording(config.on_records.is_some());
+        Lane::new(link)
+    };
+    let forward = lane(&config.forward, Direction::Forward);
+    let reverse = lane(&config.reverse, Direction::Reverse);
+    match config.client_to_server {
+        Direction::Forward => [forward, reverse],
+        Direction::Reverse => [reverse, forward],
+    }
+}
+
+fn warnings(config: &ProxyConfig, ports: &[Port]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let granted = ports.iter().map(|port| port.socket.receive_buffer_bytes());
+    let granted = granted.min().unwrap_or(0);
+    if granted < config.socket_buffer_bytes {
+        let asked = config.socket_buffer_bytes;
+        let remedy = if cfg!(target_os = "linux") {
+            format!(": sysctl -w net.core.rmem_max={asked} net.core.wmem_max={asked}")
+        } else {
+            String::new()
+        };
+        warnings.push(format!(
+            "the system limits socket buffers to {granted} bytes of the {asked} asked for; at \
+             high rates packets may be dropped before the proxy sees them{remedy}"
+        ));
+    }
+    if cfg!(not(target_os = "linux")) {
+        warnings.push(
+            "on this system arrivals carry no time stamp and dropped datagrams no count: \
+             lateness is told too small by up to 0.25 ms"
+                .to_owned(),
+        );
+    }
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
+    warnings
+}

@@ -1,0 +1,254 @@
+//! What a proxy run says about itself, and whether its numbers may be believed.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::meter::{Histogram, Lateness};
+use crate::{link::Counters, profile::DirectionProfile};
+
+/// How much lateness and how many drops of its own a proxy run may have and still be valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LatenessBudget {
+    /// The 99th percentile of lateness may always be this much. Default 1 ms: what a shared
+    /// machine with a busy core does to a thread, and small beside the delays worth emulating.
+    pub p99: Duration,
+    /// ... or this part of the shorter one-way delay, when that is more. Default 50 (5 %).
+    pub p99_permille_of_delay: u64,
+    /// Drops that the link did not ask for, in a million received packets. Default 100 (0.01 %):
+    /// far below the least loss a transport reacts to measurably.
+    pub drops_per_million: u64,
+}
+
+impl Default for LatenessBudget {
+    fn default() -> Self {
+        Self {
+            p99: Duration::from_millis(1),
+            p99_permille_of_delay: 50,
+            drops_per_million: 100,
+        }
+    }
+}
+
+impl LatenessBudget {
+    pub(crate) fn limit_ns(&self, forward: &DirectionProfile, reverse: &DirectionProfile) -> u64 {
+        let delay_ns = forward.delay_ns().min(reverse.delay_ns());
+        let share = u128::from(delay_ns) * u128::from(self.p99_permille_of_delay) / 1000;
+        let floor = u64::try_from(self.p99.as_nanos()).unwrap_or(u64::MAX);
+        floor.max(u64::try_from(share).unwrap_or(u64::MAX))
+    }
+}
+
+/// Packets as the proxy itself saw them, apart from what the link did to them.
+///
+/// `received = entered + nat_full`, and what left a link is `sent + send_errors + unroutable`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ProxyCounters {
+    /// Datagrams read from clients and, from the right address, from servers.
+    pub received: u64,
+    /// Of these, handed to a link.
+    pub entered: u64,
+    /// Datagrams written to clients and servers.
+    pub sent: u64,
+    /// Still inside a link when the proxy stopped, a packet in two copies counting twice.
+    pub inside_at_stop: u64,
+    /// Own drops: the system refused to send.
+    pub send_errors: u64,
+    /// Own drops: a new client found the table full or no socket to be had.
+    pub nat_full: u64,
+    /// Own drops: the client had been forgotten when its packet was due.
+    pub unroutable: u64,
+    /// Own drops: receive buffers overflowed; empty where the system does not tell.
+    pub receive_overflow: Option<u64>,
+    /// Reads that failed.
+    pub receive_errors: u64,
+    /// Datagrams sent to an upstream socket by somebody else than its server; ignored.
+    pub foreign: u64,
+    /// Clients seen, each counted once per listened port and again after being forgotten.
+    pub flows: u64,
+}
+
+impl ProxyCounters {
+    /// Packets lost by the proxy and not by the link.
+    pub fn own_drops(&self) -> u64 {
+        self.send_errors + self.nat_full + self.unroutable + self.receive_overflow.unwrap_or(0)
+    }
+}
+
+/// The account of one run of the proxy.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct ProxyReport {
+    /// From start to stop.
+    pub duration_ns: u64,
+    /// May the numbers of this run be believed?
+    pub valid: bool,
+    /// Why, or why not, in a sentence.
+    pub reason: String,
+    /// How long after it was due each packet left, both directions together.
+    pub lateness: Lateness,
+    /// The same, forward only.
+    pub lateness_forward: Lateness,
+    /// The same, reverse only.
+    pub lateness_reverse: Lateness,
+    /// How long after its arrival at the socket each packet entered its link, in link time:
+    /// what lateness cannot see.
+    pub entry_shift: Lateness,
+    /// What `p99_ns` of lateness and of entry shift was allowed to be.
+    pub lateness_limit_ns: u64,
+    /// What the proxy saw and what it lost itself.
+    pub proxy: ProxyCounters,
+    /// What the forward link did.
+    pub forward: Counters,
+    /// What the reverse link did.
+    pub reverse: Counters,
+    /// The smallest receive buffer the system granted.
+    pub receive_buffer_bytes: u64,
+    /// Anything the reader should know about this machine.
+    pub warnings: Vec<String>,
+}
+
+/// What the meter saw of one direction.
+pub(crate) struct Measured {
+    pub(crate) lateness: Histogram,
+    pub(crate) entry_shift: Histogram,
+}
+
+impl Measured {
+    pub(crate) fn new() -> Self {
+        Self {
+            lateness: Histogram::new(),
+            entry_shift: Histogram::new(),
+        }
+    }
+}
+
+/// Is the run valid, and why?
+pub(crate) fn judge(
+    budget: &LatenessBudget,
+    limit_ns: u64,
+    lateness: &Lateness,
+    entry_shift: &Lateness,
+    counters: &ProxyCounters,
+    failure: Option<&str>,
+) -> (bool, String) {
+    let drops = counters.own_drops();
+    let overflow = counters.receive_overflow.unwrap_or(0);
+    let seen = counters.received + overflow;
+    let allowed = u128::from(seen) * u128::from(budget.drops_per_million) / 1_000_000;
+    if let Some(failure) = failure {
+        return (false, format!("the proxy broke down: {failure}"));
+    }
+    if u128::from(drops) > allowed {
+        let (send, nat) = (counters.send_errors, counters.nat_full);
+        let unroutable = counters.unroutable;
+        return (
+            false,
+            format!(
+                "the proxy itself dropped {drops} of {seen} packets, {allowed} are allowed \
+                 (receive buffer full {overflow}, send refused {send}, no room for a new \
+                 client {nat}, client forgotten {unroutable})"
+            ),
+        );
+    }
+    for (what, told) in [("left", lateness), ("entered the link", entry_shift)] {
+        if told.p99_ns > limit_ns {
+            return (
+                false,
+                format!(
+                    "one packet in a hundred {what} {} or more too late, {} is allowed: \
+                     this machine was too busy",
+                    micros(told.p99_ns),
+                    micros(limit_ns)
+                ),
+            );
+        }
+    }
+    if lateness.samples == 0 {
+        return (true, "no packet came through, so none was late".to_owned());
+    }
+    let p99 = micros(lateness.p99_ns);
+    let limit = micros(limit_ns);
+    (
+        true,
+        format!("99 % of the packets left within {p99} of their time ({limit} is allowed)"),
+    )
+}
+
+fn micros(ns: u64) -> String {
+    format!("{}.{:03} ms", ns / 1_000_000, ns / 1000 % 1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT_NS: u64 = 1_000_000;
+
+    fn verdict(p99_ns: u64, shift_ns: u64, counters: &ProxyCounters) -> (bool, String) {
+        let told = |p99_ns| Lateness {
+            samples: 1000,
+            p50_ns: 0,
+            p99_ns,
+            max_ns: p99_ns,
+        };
+        let budget = LatenessBudget::default();
+        judge(
+            &budget,
+            LIMIT_NS,
+            &told(p99_ns),
+            &told(shift_ns),
+            counters,
+            None,
+        )
+    }
+
+    fn counters(received: u64, overflow: u64) -> ProxyCounters {
+        ProxyCounters {
+            received,
+            receive_overflow: Some(overflow),
+            ..ProxyCounters::default()
+        }
+    }
+
+    #[test]
+    fn a_run_on_time_without_drops_is_valid() {
+        let (valid, reason) = verdict(LIMIT_NS, 0, &counters(1000, 0));
+        assert!(valid, "{reason}");
+        assert!(reason.contains("1.000 ms"), "{reason}");
+    }
+
+    #[test]
+    fn a_late_run_is_invalid_and_says_by_how_much() {
+        let (valid, reason) = verdict(2_345_678, 0, &counters(1000, 0));
+        assert!(!valid);
+        assert!(reason.contains("2.345 ms"), "{reason}");
+    }
+
+    #[test]
+    fn packets_that_entered_the_link_late_make_a_run_invalid() {
+        assert!(!verdict(0, LIMIT_NS + 1, &counters(1000, 0)).0);
+    }
+
+    #[test]
+    fn one_own_drop_in_ten_thousand_is_borne_and_two_are_not() {
+        assert!(verdict(0, 0, &counters(9_999, 1)).0);
+        let (valid, reason) = verdict(0, 0, &counters(9_998, 2));
+        assert!(!valid);
+        assert!(reason.contains("receive buffer full 2"), "{reason}");
+    }
+
+    #[test]
+    fn every_kind_of_own_drop_counts() {
+        let every = ProxyCounters {
+            send_errors: 1,
+            nat_full: 10,
+            unroutable: 100,
+            receive_overflow: Some(1000),
+            ..ProxyCounters::default()
+        };
+        assert_eq!(every.own_drops(), 1111);
+    }
+}

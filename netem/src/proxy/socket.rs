@@ -1,0 +1,269 @@
+//! One UDP socket through quinn-udp: many datagrams per system call, ECN bits kept.
+
+use std::{
+    io::{self, IoSliceMut},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+};
+
+use quinn_udp::{EcnCodepoint, RecvMeta, Transmit, UdpSocketState};
+use socket2::{Domain, Protocol, SockAddr, Type};
+
+use super::reactor::Reactor;
+
+/// What the kernel may hand over at once: with GRO, up to 64 KiB of datagrams each.
+const SLOTS: usize = 16;
+const SLOT_BYTES: usize = 65_536;
+
+/// The most one send may carry: a UDP payload's limit, with room for an IPv6 header.
+pub(crate) const SEND_BYTES_MAX: usize = 65_000;
+
+/// How long a full send buffer is waited for before the datagram is given up.
+const WRITABLE_WAIT_NS: u64 = 1_000_000;
+
+/// A non-blocking, bound UDP socket.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    inner: UdpSocket,
+    state: UdpSocketState,
+    local: SocketAddr,
+}
+
+/// Buffers that every socket receives into.
+pub(crate) struct Inbox {
+    bytes: Vec<u8>,
+    meta: [RecvMeta; SLOTS],
+}
+
+/// One received datagram.
+pub(crate) struct Arrived<'a> {
+    pub(crate) source: SocketAddr,
+    /// The local address it was sent to, where the system tells.
+    pub(crate) local_ip: Option<IpAddr>,
+    pub(crate) ecn: u8,
+    /// Wall-clock time since 1970 at which the kernel took it in, where the system tells.
+    pub(crate) stamp: Option<std::time::Duration>,
+    pub(crate) payload: &'a [u8],
+}
+
+impl Inbox {
+    pub(crate) fn new() -> Self {
+        Self {
+            bytes: vec![0; SLOTS * SLOT_BYTES],
+            meta: [RecvMeta::default(); SLOTS],
+        }
+    }
+}
+
+impl Socket {
+    /// A socket for clients, with buffers of `buffer_bytes` if the system grants them.
+    ///
+    /// On IPv6 it takes IPv6 only, so `0.0.0.0` and `[::]` can be listened on side by side.
+    pub(crate) fn listen(local: SocketAddr, buffer_bytes: usize) -> io::Result<Self> {
+        Self::bind(local, buffer_bytes, local.ip().is_unspecified())
+    }
+
+    /// A socket of its own for one client, to talk to `target` with.
+    pub(crate) fn upstream(target: SocketAddr, buffer_bytes: usize) -> io::Result<Self> {
+        let any: IpAddr = if target.is_ipv4() {
+            Ipv4Addr::UNSPECIFIED.into()
+        } else {
+            Ipv6Addr::UNSPECIFIED.into()
+        };
+        Self::bind(SocketAddr::new(any, 0), buffer_bytes, false)
+    }
+
+    fn bind(local: SocketAddr, buffer_bytes: usize, tell_local_ip: bool) -> io::Result<Self> {
+        let socket =
+            socket2::Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))?;
+        if local.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        enlarge(&socket, buffer_bytes);
+        socket.bind(&SockAddr::from(local))?;
+        let inner = UdpSocket::from(socket);
+        let state = UdpSocketState::new((&inner).into())?;
+        let local = inner.local_addr()?;
+        spare_control_space(&inner, local, tell_local_ip);
+        Ok(Self {
+            inner,
+            state,
+            local,
+        })
+    }
+
+    pub(crate) const fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    pub(crate) const fn inner(&self) -> &UdpSocket {
+        &self.inner
+    }
+
+    /// The receive buffer the system granted, in the bytes one asks for.
+    pub(crate) fn receive_buffer_bytes(&self) -> usize {
+        let bytes = self
+            .state
+            .recv_buffer_size((&self.inner).into())
+            .unwrap_or(0);
+        // Linux doubles what it grants, for its own bookkeeping, and reports the double.
+        if cfg!(target_os = "linux") {
+            bytes / 2
+        } else {
+            bytes
+        }
+    }
+
+    /// How many datagrams one send may carry.
+    pub(crate) fn segments_max(&self) -> usize {
+        self.state.max_gso_segments()
+    }
+
+    /// Takes in one batch, each datagram handed to `take`. An empty queue is no error.
+    pub(crate) fn receive(
+        &self,
+        inbox: &mut Inbox,
+        mut take: impl FnMut(Arrived<'_>),
+    ) -> io::Result<()> {
+        let Inbox { bytes, meta } = inbox;
+        let mut chunks = bytes.chunks_mut(SLOT_BYTES);
+        let mut slices: [_; SLOTS] =
+            std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
+        let count = match self.state.recv((&self.inner).into(), &mut slices, meta) {
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        for (meta, bytes) in meta.iter().zip(bytes.chunks(SLOT_BYTES)).take(count) {
+            let arrived = |payload| Arrived {
+                source: meta.addr,
+                local_ip: meta.dst_ip,
+                ecn: meta.ecn.map_or(0, |ecn| ecn as u8),
+                stamp: meta.timestamp,
+                payload,
+            };
+            if meta.len == 0 {
+                take(arrived(&[]));
+            }
+            for payload in bytes[..meta.len].chunks(meta.stride.max(1)) {
+                take(arrived(payload));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends `contents`, cut every `segment_bytes`, waiting a moment when the buffer is full.
+    pub(crate) fn send(
+        &self,
+        destination: SocketAddr,
+        source_ip: Option<IpAddr>,
+        ecn: u8,
+        contents: &[u8],
+        segment_bytes: usize,
+    ) -> io::Result<()> {
+        let transmit = Transmit {
+            destination,
+            ecn: EcnCodepoint::from_bits(ecn),
+            contents,
+            segment_size: (contents.len() > segment_bytes).then_some(segment_bytes),
+            src_ip: source_ip,
+        };
+        let send = || self.state.try_send((&self.inner).into(), &transmit);
+        match send() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Reactor::wait_writable(&self.inner, WRITABLE_WAIT_NS);
+                send()
+            }
+            result => result,
+        }
+    }
+}
+
+/// Best effort: what was granted is asked for later and told.
+fn enlarge(socket: &socket2::Socket, bytes: usize) {
+    let _ = socket.set_recv_buffer_size(bytes);
+    let _ = socket.set_send_buffer_size(bytes);
+    // Beyond the system's limit only with privileges; without them the limit stands.
+    #[cfg(target_os = "linux")]
+    {
+        let _ = rustix::net::sockopt::set_socket_recv_buffer_size_force(socket, bytes);
+        let _ = rustix::net::sockopt::set_socket_send_buffer_size_force(socket, bytes);
+    }
+}
+
+/// Leaves out a control message, so that the ECN bits are not cut off.
+///
+/// quinn-udp 0.6 takes 96 bytes of control messages per read; arrival stamp, local address, GRO
+/// size and ECN bits are up to 120, and the ECN bits come last. The local address matters only
+/// where any address is listened on; there GRO is given up.
+#[cfg(target_os = "linux")]
+fn spare_control_space(socket: &UdpSocket, local: SocketAddr, tell_local_ip: bool) {
+    use nix::sys::socket::{setsockopt, sockopt};
+    let spared = match local {
+        _ if tell_local_ip => setsockopt(socket, sockopt::UdpGroSegment, &false),
+        SocketAddr::V4(_) => setsockopt(socket, sockopt::Ipv4PacketInfo, &false),
+        SocketAddr::V6(_) => setsockopt(socket, sockopt::Ipv6RecvPacketInfo, &false),
+    };
+    if let Err(error) = spared {
+        tracing::warn!(%error, %local, "ECN bits may get lost");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+const fn spare_control_space(_socket: &UdpSocket, _local: SocketAddr, _tell_local_ip: bool) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listen(address: &str) -> Option<Socket> {
+        // A machine without IPv6 cannot be asked about it.
+        Socket::listen(address.parse().unwrap(), 1 << 20).ok()
+    }
+
+    fn receive(socket: &Socket, count: usize) -> Vec<(Vec<u8>, u8)> {
+        let mut inbox = Inbox::new();
+        let mut got = Vec::new();
+        for _ in 0..100_000 {
+            let take = |arrived: Arrived<'_>| got.push((arrived.payload.to_vec(), arrived.ecn));
+            socket.receive(&mut inbox, take).unwrap();
+            if got.len() >= count {
+                break;
+            }
+        }
+        got
+    }
+
+    #[test]
+    fn datagrams_joined_for_sending_arrive_one_by_one_with_their_ecn_bits() {
+        let listens = ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"];
+        for listen in listens.into_iter().filter_map(listen) {
+            let mut target = listen.local();
+            if target.ip().is_unspecified() && target.is_ipv4() {
+                target.set_ip(Ipv4Addr::LOCALHOST.into());
+            } else if target.ip().is_unspecified() {
+                target.set_ip(Ipv6Addr::LOCALHOST.into());
+            }
+            let sender = Socket::upstream(target, 1 << 20).unwrap();
+            let bytes: Vec<u8> = (0..2500u32).map(|index| index as u8).collect();
+            let segment = if sender.segments_max() >= 3 {
+                1000
+            } else {
+                2500
+            };
+            sender.send(target, None, 0b10, &bytes, segment).unwrap();
+            let expected: Vec<_> = bytes
+                .chunks(segment)
+                .map(|chunk| (chunk.to_vec(), 0b10))
+                .collect();
+            assert_eq!(receive(&listen, expected.len()), expected, "{target}");
+        }
+    }
+
+    #[test]
+    fn an_empty_datagram_is_a_datagram() {
+        let listen = listen("127.0.0.1:0").unwrap();
+        let sender = Socket::upstream(listen.local(), 1 << 20).unwrap();
+        sender.send(listen.local(), None, 0, &[], 0).unwrap();
+        assert_eq!(receive(&listen, 1), [(vec![], 0)]);
+    }
+}

@@ -1,0 +1,35 @@
+//! The impairments, one a file; each a small state machine that is told what it needs to know.
+//!
+//! [`Link`](crate::link::Link) strings them together and says in which order. A stage draws only
+//! from [`Draws`](crate::rng::Draws) under its own name, so it can be added, switched on or
+//! left out without a change to what the others do.
+
+pub(crate) mod corrupt;
+pub(crate) mod delay;
+pub(crate) mod duplicate;
+pub(crate) mod jitter;
+pub(crate) mod line;
+pub(crate) mod loss;
+pub(crate) mod normal;
+pub(crate) mod queue;
+pub(crate) mod rate;
+pub(crate) mod schedule;
+
+use crate::{Time, packet::Packet};
+
+/// A packet inside the link, with what its record will say. It stays in its box from stage to
+/// stage: moving it would cost more than all they do.
+#[derive(Debug, Clone)]
+pub(crate) struct InFlight {
+    pub(crate) packet: Packet,
+    /// When it entered the link.
+    pub(crate) entered: Time,
+    /// The how-manyeth it was; a copy has its original's.
+    pub(crate) index: u64,
+    pub(crate) link_bytes: u64,
+    /// What it found in the queue.
+    pub(crate) queue_bytes: u64,
+    pub(crate) duplicate: bool,
+    pub(crate) corrupted: bool,
+    pub(crate) ce_marked: bool,
+}

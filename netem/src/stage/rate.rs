@@ -1,0 +1,80 @@
+//! The bottleneck: sends one packet after the other at a rate that is met to the bit.
+//!
+//! A moment is a whole number of nanoseconds, and few packets take one. What a packet was sent
+//! too early by, less than a nanosecond, is work that the next one behind it finds.
+
+use crate::{Time, profile::Rate};
+
+/// Work is counted in bits × 10⁹: a rate in bits per second does itself of it per nanosecond.
+const WORK_PER_BYTE: u64 = 8 * 1_000_000_000;
+
+#[derive(Debug)]
+pub(crate) struct Bottleneck {
+    rate: Option<Rate>,
+    /// Is a packet being sent?
+    busy: bool,
+    /// From when on `work` is left to do.
+    since: Time,
+    work: u64,
+    /// When the packet will have been sent, or the last one was.
+    done: Time,
+}
+
+impl Bottleneck {
+    pub(crate) const fn new(rate: Option<Rate>) -> Self {
+        Self {
+            rate,
+            busy: false,
+            since: Time::ZERO,
+            work: 0,
+            done: Time::ZERO,
+        }
+    }
+
+    pub(crate) const fn has_rate(&self) -> bool {
+        self.rate.is_some()
+    }
+
+    /// When the packet being sent will have been.
+    pub(crate) fn done(&self) -> Option<Time> {
+        self.busy.then_some(self.done)
+    }
+
+    /// Begins to send so many bytes.
+    pub(crate) fn begin(&mut self, now: Time, bytes: u64) {
+        debug_assert!(!self.busy, "one packet at a time");
+        let left_over = if now == self.done { self.work } else { 0 };
+        self.busy = true;
+        self.since = now;
+        self.work = bytes * WORK_PER_BYTE + left_over;
+        self.plan();
+    }
+
+    /// The packet has been sent.
+    pub(crate) fn finish(&mut self) {
+        self.busy = false;
+        self.work_until(self.done);
+    }
+
+    /// From now on it sends at this rate, the packet begun included.
+    pub(crate) fn set_rate(&mut self, now: Time, rate: Option<Rate>) {
+        if self.busy {
+            self.work_until(now);
+        }
+        self.rate = rate;
+        if self.busy {
+            self.plan();
+        }
+    }
+
+    fn work_until(&mut self, now: Time) {
+        let bps = self.rate.map_or(0, Rate::bps);
+        self.work -= now.nanos_since(self.since) * bps;
+        self.since = now;
+    }
+
+    fn plan(&mut self) {
+        let ns = self.rate.map_or(0, |rate| self.work / rate.bps());
+        self.done = self.since.plus_nanos(ns);
+    }
+}

@@ -1,0 +1,52 @@
+//! A reading of the clock that the driver chose: whole nanoseconds since its origin.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// A point in time: nanoseconds since the origin of the run.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
+#[serde(transparent)]
+pub struct Time {
+    ns: u64,
+}
+
+impl Time {
+    /// The origin.
+    pub const ZERO: Self = Self { ns: 0 };
+    /// Later than any time that is ever reached.
+    pub const MAX: Self = Self { ns: u64::MAX };
+
+    /// The time `ns` nanoseconds after the origin.
+    #[must_use]
+    pub const fn from_nanos(ns: u64) -> Self {
+        Self { ns }
+    }
+
+    /// Nanoseconds since the origin.
+    #[must_use]
+    pub const fn as_nanos(self) -> u64 {
+        self.ns
+    }
+
+    /// The time `ns` nanoseconds later; [`Time::MAX`] when that is past the end of time.
+    #[must_use]
+    pub const fn plus_nanos(self, ns: u64) -> Self {
+        Self {
+            ns: self.ns.saturating_add(ns),
+        }
+    }
+
+    /// Nanoseconds from `earlier` to this; zero when it is not later.
+    #[must_use]
+    pub const fn nanos_since(self, earlier: Self) -> u64 {
+        self.ns.saturating_sub(earlier.ns)
+    }
+}
+
+impl fmt::Debug for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seconds, nanos) = (self.ns / 1_000_000_000, self.ns % 1_000_000_000);
+        write!(f, "{seconds}.{nanos:09}s")
+    }
+}

@@ -1,0 +1,182 @@
+//! The run loop: everybody who is ready runs; then time jumps to the next event.
+
+use std::{future::Future, pin::pin, task::Poll};
+
+use super::{World, executor::Turn, lock};
+use crate::Time;
+
+/// Why a run ended without what it was to wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WorldError {
+    /// Nobody is ready and nothing will ever happen.
+    #[error("deadlock at {at:?}: no task is ready, no packet under way, no timer set")]
+    Deadlock {
+        /// When.
+        at: Time,
+    },
+    /// The next event lies beyond the limit on virtual time.
+    #[error("the limit on virtual time, {limit:?}, is reached")]
+    TimeLimit {
+        /// The limit.
+        limit: Time,
+    },
+    /// Tasks keep each other busy and time stands still.
+    #[error("livelock: time stands still at {at:?} after {turns} turns of tasks")]
+    Livelock {
+        /// When.
+        at: Time,
+        /// Polls and events at this one moment.
+        turns: u64,
+    },
+}
+
+/// Polls and events at one moment that are too many.
+const TURNS_MAX: u64 = 10_000_000;
+
+/// What [`World::advance`] did.
+enum Step {
+    Fired,
+    /// The next event is past the horizon.
+    Beyond,
+    /// There is no next event.
+    Nothing,
+}
+
+impl World {
+    /// Runs the world until `future` is done.
+    ///
+    /// The future runs beside all tasks and takes its turn like one. Those that are not done
+    /// when it is go on in the next run.
+    ///
+    /// # Errors
+    /// [`WorldError`] when the future can never be done, or not before the time limit; it is
+    /// dropped.
+    ///
+    /// # Panics
+    /// When the future or a task does.
+    pub fn block_on<F: Future>(&mut self, future: F) -> Result<F::Output, WorldError> {
+        let mut future = pin!(future);
+        let main = self.executor.start_main();
+        let result = loop {
+            match self.executor.turn() {
+                Turn::Main => {
+                    if let Poll::Ready(output) = main.poll(future.as_mut()) {
+                        break Ok(output);
+                    }
+                }
+                Turn::Polled => {}
+                Turn::Idle => match self.advance(self.time_limit) {
+                    Step::Fired => {}
+                    Step::Beyond => break Err(self.reach_limit()),
+                    Step::Nothing => break Err(WorldError::Deadlock { at: self.now() }),
+                },
+            }
+            if let Err(livelock) = self.count_turn() {
+                break Err(livelock);
+            }
+        };
+        self.executor.end_main();
+        result
+    }
+
+    /// Runs the world up to and including `until`; the clock then shows `until`.
+    ///
+    /// # Errors
+    /// [`WorldError::TimeLimit`] when the limit is earlier, [`WorldError::Livelock`].
+    ///
+    /// # Panics
+    /// When a task does.
+    pub fn run_until(&mut self, until: Time) -> Result<(), WorldError> {
+        let horizon = until.min(self.time_limit);
+        while !matches!(
+            self.run_ready_and_advance(horizon)?,
+            Step::Beyond | Step::Nothing
+        ) {}
+        if horizon < until {
+            return Err(self.reach_limit());
+        }
+        self.set_now(until.max(self.now()));
+        Ok(())
+    }
+
+    /// Runs the world until nothing is left to happen, and says when that was. Tasks may still
+    /// wait for what never comes.
+    ///
+    /// # Errors
+    /// [`WorldError::TimeLimit`], [`WorldError::Livelock`].
+    ///
+    /// # Panics
+    /// When a task does.
+    pub fn run_until_idle(&mut self) -> Result<Time, WorldError> {
+        loop {
+            match self.run_ready_and_advance(self.time_limit)? {
+                Step::Fired => {}
+                Step::Beyond => return Err(self.reach_limit()),
+                Step::Nothing => return Ok(self.now()),
+            }
+        }
+    }
+
+    fn run_ready_and_advance(&mut self, horizon: Time) -> Result<Step, WorldError> {
+        while self.executor.turn() != Turn::Idle {
+            self.count_turn()?;
+        }
+        let step = self.advance(horizon);
+        self.count_turn()?;
+        Ok(step)
+    }
+
+    /// Moves the clock to the next event and lets all happen that is due then: packets first,
+    /// then timers.
+    fn advance(&mut self, horizon: Time) -> Step {
+        let mut network = lock(&self.shared.network);
+        let mut timers = lock(&self.shared.timers);
+        let Some(next) = network.next_event().into_iter().chain(timers.next()).min() else {
+            return Step::Nothing;
+        };
+        if next > horizon {
+            return Step::Beyond;
+        }
+        let now = self.shared.now();
+        if next > now {
+            self.shared.set_now(next);
+            self.turns = 0;
+        }
+        let now = next.max(now);
+        network.deliver_due(now, &mut self.wakers);
+        timers.fire(now, &mut self.wakers);
+        drop(timers);
+        drop(network);
+        for waker in self.wakers.drain(..) {
+            waker.wake();
+        }
+        Step::Fired
+    }
+
+    fn count_turn(&mut self) -> Result<(), WorldError> {
+        self.turns += 1;
+        if self.turns < TURNS_MAX {
+            return Ok(());
+        }
+        let turns = self.turns;
+        self.turns = 0;
+        Err(WorldError::Livelock {
+            at: self.now(),
+            turns,
+        })
+    }
+
+    fn reach_limit(&mut self) -> WorldError {
+        let limit = self.time_limit;
+        self.set_now(limit.max(self.now()));
+        WorldError::TimeLimit { limit }
+    }
+
+    fn set_now(&mut self, now: Time) {
+        if now > self.now() {
+            self.turns = 0;
+        }
+        self.shared.set_now(now);
+    }
+}
