@@ -15,7 +15,14 @@
 //! [`Listener::accept`]; `connect`, `send` and `recv` are [`Stream::connect`],
 //! [`Stream::write`] and [`Stream::read`].
 
-#![cfg_attr(not(feature = "tokio"), allow(rustdoc::broken_intra_doc_links, reason = "no driver"))]
+#![allow(
+    rustdoc::private_intra_doc_links,
+    reason = "the tables of files are for who reads the source"
+)]
+#![cfg_attr(
+    not(feature = "tokio"),
+    allow(rustdoc::broken_intra_doc_links, reason = "no driver")
+)]
 
 mod config;
 #[cfg(feature = "tokio")]

@@ -41,7 +41,9 @@ impl Add<Duration> for Time {
     type Output = Self;
 
     fn add(self, rhs: Duration) -> Self {
-        Self { ns: self.ns.saturating_add(nanos(rhs)) }
+        Self {
+            ns: self.ns.saturating_add(nanos(rhs)),
+        }
     }
 }
 
@@ -56,13 +58,20 @@ impl Sub<Duration> for Time {
     type Output = Self;
 
     fn sub(self, rhs: Duration) -> Self {
-        Self { ns: self.ns.saturating_sub(nanos(rhs)) }
+        Self {
+            ns: self.ns.saturating_sub(nanos(rhs)),
+        }
     }
 }
 
 impl fmt::Debug for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:09}s", self.ns / 1_000_000_000, self.ns % 1_000_000_000)
+        write!(
+            f,
+            "{}.{:09}s",
+            self.ns / 1_000_000_000,
+            self.ns % 1_000_000_000
+        )
     }
 }
 

@@ -86,7 +86,11 @@ impl Shared {
     pub(super) fn act<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.lock();
         let result = act(&mut state);
-        let waker = if state.endpoint.wants_transmit() { state.driver.take() } else { None };
+        let waker = if state.endpoint.wants_transmit() {
+            state.driver.take()
+        } else {
+            None
+        };
         drop(state);
         if let Some(waker) = waker {
             waker.wake();
@@ -210,7 +214,9 @@ impl Driver {
                 let now = self.shared.runtime.now();
                 let mut state = self.shared.lock();
                 for (meta, datagram) in self.batch.datagrams() {
-                    state.endpoint.handle_datagram(now, meta.source, meta.ecn, datagram);
+                    state
+                        .endpoint
+                        .handle_datagram(now, meta.source, meta.ecn, datagram);
                 }
                 Ok(Step::Progress)
             }
@@ -227,7 +233,10 @@ impl Driver {
                     self.burst.clear();
                     let now = self.shared.runtime.now();
                     let mut state = self.shared.lock();
-                    match state.endpoint.poll_transmit(now, max_segments, &mut self.burst) {
+                    match state
+                        .endpoint
+                        .poll_transmit(now, max_segments, &mut self.burst)
+                    {
                         Some(outgoing) => outgoing,
                         None => return Ok(()),
                     }
@@ -262,7 +271,9 @@ impl Driver {
         if more {
             return Step::Progress;
         }
-        let Some(deadline) = deadline else { return Step::Idle };
+        let Some(deadline) = deadline else {
+            return Step::Idle;
+        };
         if self.timer_at != Some(deadline) {
             self.timer.as_mut().reset(deadline);
             self.timer_at = Some(deadline);

@@ -20,7 +20,9 @@ pub struct Listener {
 
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Listener").field(&self.shared.local_addr).finish()
+        f.debug_tuple("Listener")
+            .field(&self.shared.local_addr)
+            .finish()
     }
 }
 
@@ -35,8 +37,8 @@ impl Listener {
         addr: SocketAddr,
         config: Config,
     ) -> Result<Self, BindError> {
-        let shared = Shared::start(runtime, addr, config)
-            .map_err(|source| BindError { addr, source })?;
+        let shared =
+            Shared::start(runtime, addr, config).map_err(|source| BindError { addr, source })?;
         shared.lock().endpoint.set_listening(true);
         Ok(Self { shared })
     }

@@ -57,7 +57,9 @@ impl PreciseTimer {
         }
         // Far enough for every time-out, near enough for tokio's wheel.
         let from_origin = Duration::from_nanos(at.as_nanos().min(u64::MAX / 32));
-        self.coarse.as_mut().reset(tokio::time::Instant::from_std(self.origin + from_origin));
+        self.coarse
+            .as_mut()
+            .reset(tokio::time::Instant::from_std(self.origin + from_origin));
     }
 
     #[cfg(target_os = "linux")]
@@ -65,10 +67,11 @@ impl PreciseTimer {
         if self.fine.is_none() {
             self.fine = Fine::new().ok();
         }
-        self.fine.as_mut().is_some_and(|fine| fine.set(wait).is_ok())
+        self.fine
+            .as_mut()
+            .is_some_and(|fine| fine.set(wait).is_ok())
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the driver's clock")]
     fn now(&self) -> Time {
         Time::ZERO + self.origin.elapsed()
     }
@@ -86,7 +89,10 @@ impl Timer for PreciseTimer {
         #[cfg(target_os = "linux")]
         if self.use_fine {
             let this = &mut *self;
-            let fired = this.fine.as_mut().is_none_or(|fine| fine.poll(cx).is_ready());
+            let fired = this
+                .fine
+                .as_mut()
+                .is_none_or(|fine| fine.poll(cx).is_ready());
             if !fired {
                 return Poll::Pending;
             }
@@ -118,7 +124,10 @@ impl Fine {
         use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let fd = timerfd_create(TimerfdClockId::Monotonic, flags)?;
-        #[expect(deprecated, reason = "an `OwnedFd` is what the unsafe successor asks for")]
+        #[expect(
+            deprecated,
+            reason = "an `OwnedFd` is what the unsafe successor asks for"
+        )]
         let fd = tokio::io::unix::AsyncFd::with_interest(fd, tokio::io::Interest::READABLE)?;
         Ok(Self { fd })
     }
@@ -128,7 +137,10 @@ impl Fine {
         // Zero would disarm it.
         let wait = wait.max(Duration::from_nanos(1));
         let spec = Itimerspec {
-            it_interval: Timespec { tv_sec: 0, tv_nsec: 0 },
+            it_interval: Timespec {
+                tv_sec: 0,
+                tv_nsec: 0,
+            },
             it_value: Timespec {
                 tv_sec: wait.as_secs() as _,
                 tv_nsec: wait.subsec_nanos().into(),
@@ -140,8 +152,12 @@ impl Fine {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            let Poll::Ready(ready) = self.fd.poll_read_ready(cx) else { return Poll::Pending };
-            let Ok(mut guard) = ready else { return Poll::Ready(()) };
+            let Poll::Ready(ready) = self.fd.poll_read_ready(cx) else {
+                return Poll::Pending;
+            };
+            let Ok(mut guard) = ready else {
+                return Poll::Ready(());
+            };
             let mut expirations = [0; 8];
             match guard.try_io(|fd| Ok(rustix::io::read(fd, &mut expirations)?)) {
                 Ok(_) => return Poll::Ready(()),

@@ -123,7 +123,8 @@ impl RecvBatch {
         self.metas.iter().enumerate().flat_map(|(slot, &meta)| {
             let start = slot * Self::SLOT_BYTES;
             let run = &self.buffer[start..start + meta.len];
-            run.chunks(meta.stride.max(1)).map(move |datagram| (meta, datagram))
+            run.chunks(meta.stride.max(1))
+                .map(move |datagram| (meta, datagram))
         })
     }
 }
@@ -176,9 +177,14 @@ pub async fn unblock<T: Send + 'static>(
     runtime
         .spawn_blocking(Box::new(move || {
             let value = job();
-            *filled.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(value);
+            *filled
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(value);
         }))
         .await;
-    let value = slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+    let value = slot
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+        .take();
     value.expect("the job ran to its end, or its panic has been passed on")
 }

@@ -31,14 +31,22 @@ pub struct Stream {
 
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stream").field("flow", &self.flow).finish_non_exhaustive()
+        f.debug_struct("Stream")
+            .field("flow", &self.flow)
+            .finish_non_exhaustive()
     }
 }
 
 impl Stream {
     pub(super) fn new(shared: Arc<Shared>, id: ConnectionId) -> Self {
         let flow = shared.lock().endpoint.flow(id);
-        Self { shared, id, flow, rest: Bytes::new(), finished: false }
+        Self {
+            shared,
+            id,
+            flow,
+            rest: Bytes::new(),
+            finished: false,
+        }
     }
 
     /// Connects to `remote` from a port of its own. The seed's `connect`.
@@ -179,15 +187,12 @@ impl Stream {
         std::future::poll_fn(|cx| self.poll_write_some(cx, buf)).await
     }
 
-    fn poll_write_some(
-        &mut self,
-        cx: &Context<'_>,
-        buf: &[u8],
-    ) -> Poll<Result<usize, WriteError>> {
+    fn poll_write_some(&mut self, cx: &Context<'_>, buf: &[u8]) -> Poll<Result<usize, WriteError>> {
         let room = ready!(self.poll_room(cx))?;
         let len = buf.len().min(usize::try_from(room).unwrap_or(usize::MAX));
         let bytes = Bytes::copy_from_slice(&buf[..len]);
-        self.shared.act(|state| state.endpoint.write(self.id, bytes));
+        self.shared
+            .act(|state| state.endpoint.write(self.id, bytes));
         Poll::Ready(Ok(len))
     }
 
@@ -214,7 +219,8 @@ impl Stream {
             return Ok(());
         }
         std::future::poll_fn(|cx| self.poll_room(cx)).await?;
-        self.shared.act(|state| state.endpoint.write(self.id, bytes));
+        self.shared
+            .act(|state| state.endpoint.write(self.id, bytes));
         Ok(())
     }
 
@@ -264,7 +270,8 @@ impl Stream {
     /// Ends both directions now; the peer's reads and writes fail with `reason`.
     pub fn reset(&mut self, reason: u32) {
         let now = self.shared.runtime.now();
-        self.shared.act(|state| state.endpoint.reset(now, self.id, reason));
+        self.shared
+            .act(|state| state.endpoint.reset(now, self.id, reason));
     }
 }
 

@@ -43,7 +43,10 @@ impl TokioRuntime {
     ///
     /// Panics outside a tokio runtime.
     pub fn with_origin(origin: Instant) -> Arc<Self> {
-        Arc::new(Self { handle: Handle::current(), origin })
+        Arc::new(Self {
+            handle: Handle::current(),
+            origin,
+        })
     }
 }
 
@@ -108,19 +111,20 @@ impl Socket for TokioSocket {
             ready!(self.io.poll_recv_ready(cx))?;
             let received = self.io.try_io(Interest::READABLE, || {
                 let mut slots = batch.buffer.chunks_mut(RecvBatch::SLOT_BYTES);
-                let mut buffers: [io::IoSliceMut<'_>; RecvBatch::SLOTS] = std::array::from_fn(|_| {
-                    io::IoSliceMut::new(slots.next().unwrap_or_default())
-                });
+                let mut buffers: [io::IoSliceMut<'_>; RecvBatch::SLOTS] =
+                    std::array::from_fn(|_| io::IoSliceMut::new(slots.next().unwrap_or_default()));
                 self.state.recv((&self.io).into(), &mut buffers, &mut metas)
             });
             match received {
                 Ok(count) => {
-                    batch.metas.extend(metas[..count].iter().map(|meta| RecvMeta {
-                        source: meta.addr,
-                        len: meta.len,
-                        stride: meta.stride,
-                        ecn: meta.ecn.map(from_codepoint),
-                    }));
+                    batch
+                        .metas
+                        .extend(metas[..count].iter().map(|meta| RecvMeta {
+                            source: meta.addr,
+                            len: meta.len,
+                            stride: meta.stride,
+                            ecn: meta.ecn.map(from_codepoint),
+                        }));
                     return Poll::Ready(Ok(()));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -137,7 +141,9 @@ impl Socket for TokioSocket {
             segment_size: transmit.segment_size,
             src_ip: None,
         };
-        self.io.try_io(Interest::WRITABLE, || self.state.try_send((&self.io).into(), &transmit))
+        self.io.try_io(Interest::WRITABLE, || {
+            self.state.try_send((&self.io).into(), &transmit)
+        })
     }
 
     fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -145,7 +151,7 @@ impl Socket for TokioSocket {
     }
 
     fn max_segments(&self) -> usize {
-        self.state.max_gso_segments().into()
+        self.state.max_gso_segments()
     }
 }
 

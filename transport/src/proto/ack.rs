@@ -44,7 +44,11 @@ impl AckState {
             received: RangeSet::new(),
             floor: 0,
             largest_at: now,
-            ecn: EcnCounts { ect0: 0, ect1: 0, ce: 0 },
+            ecn: EcnCounts {
+                ect0: 0,
+                ect1: 0,
+                ce: 0,
+            },
             eliciting_total: 0,
             pending: 0,
             due: None,
@@ -58,7 +62,10 @@ impl AckState {
 
     /// A packet arrived that was not there before. Whether it leaves or fills a gap is told.
     pub(crate) fn on_received(&mut self, now: Time, number: u64) -> bool {
-        let expected = self.received.max().map_or(self.floor, |largest| largest + 1);
+        let expected = self
+            .received
+            .max()
+            .map_or(self.floor, |largest| largest + 1);
         self.received.insert_one(number);
         if number >= expected {
             self.largest_at = now;
@@ -90,7 +97,11 @@ impl AckState {
     ) {
         self.pending += 1;
         self.eliciting_total += 1;
-        let every = if self.eliciting_total <= YOUNG_PACKETS { 2 } else { MAX_PACKETS };
+        let every = if self.eliciting_total <= YOUNG_PACKETS {
+            2
+        } else {
+            MAX_PACKETS
+        };
         let by = if self.pending >= every {
             now
         } else if out_of_order {
@@ -117,7 +128,11 @@ impl AckState {
     }
 
     pub(crate) const fn ecn_counts(&self) -> Option<EcnCounts> {
-        if self.ecn.ect0 + self.ecn.ect1 + self.ecn.ce > 0 { Some(self.ecn) } else { None }
+        if self.ecn.ect0 + self.ecn.ect1 + self.ecn.ce > 0 {
+            Some(self.ecn)
+        } else {
+            None
+        }
     }
 
     pub(crate) const fn ranges(&self) -> &RangeSet {
@@ -134,7 +149,9 @@ impl AckState {
         self.pending = 0;
         self.due = None;
         self.last_sent = now;
-        self.received.max().map_or(self.floor, |largest| largest + 1)
+        self.received
+            .max()
+            .map_or(self.floor, |largest| largest + 1)
     }
 
     /// The peer has seen an acknowledgement that told everything below `number`.

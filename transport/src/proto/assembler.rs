@@ -30,7 +30,6 @@ pub(crate) struct Assembler {
     /// What has come behind a gap.
     beyond: RangeSet,
     highest: u64,
-    buffered_bytes: u64,
 }
 
 impl Assembler {
@@ -44,7 +43,6 @@ impl Assembler {
             contiguous_end: 0,
             beyond: RangeSet::new(),
             highest: 0,
-            buffered_bytes: 0,
         }
     }
 
@@ -75,7 +73,6 @@ impl Assembler {
             self.beyond.insert(start..end);
         }
         self.highest = self.highest.max(end);
-        self.buffered_bytes += new;
         new
     }
 
@@ -86,9 +83,7 @@ impl Assembler {
         if len == 0 {
             return None;
         }
-        let piece = self.blocks.take(len)?;
-        self.buffered_bytes -= piece.len() as u64;
-        Some(piece)
+        self.blocks.take(len)
     }
 
     /// How much has been read.
@@ -107,8 +102,10 @@ impl Assembler {
     }
 
     /// How many bytes have come and are not read, those behind gaps included.
-    pub(crate) const fn buffered_bytes(&self) -> u64 {
-        self.buffered_bytes
+    #[cfg(test)]
+    pub(crate) fn buffered_bytes(&self) -> u64 {
+        let beyond = self.beyond.iter().map(|range| range.end - range.start);
+        self.readable() + beyond.sum::<u64>()
     }
 
     /// How many bytes can be read now.

@@ -55,6 +55,9 @@ pub enum ConnectionError {
 /// The reason in a RESET that answers a broken protocol.
 pub(crate) const PROTOCOL_RESET: u32 = u32::MAX;
 
+/// How often the peer is told of a reset, a probe timeout apart, unless it answers.
+const RESETS: u32 = 3;
+
 /// Where a connection is in its life.
 #[derive(Debug)]
 pub(crate) enum State {
@@ -62,7 +65,10 @@ pub(crate) enum State {
     Connecting(ClientHandshake),
     Established,
     /// Ended by this side: late packets are answered with RESET.
-    Closing { reason: u32, answer: bool },
+    Closing {
+        reason: u32,
+        answer: bool,
+    },
     /// Ended by the peer or by silence, or both FINs are through: nothing more is sent.
     Drained,
 }
@@ -132,6 +138,8 @@ pub(crate) struct Connection {
     pub(crate) received_bytes: u64,
     /// The length of the peer's stream, once its FIN has arrived.
     pub(crate) final_offset: Option<u64>,
+    /// The handshake was completed.
+    established: bool,
     /// Nobody will read or write any more.
     pub(crate) abandoned: bool,
 }
@@ -139,8 +147,13 @@ pub(crate) struct Connection {
 impl Connection {
     /// A client's, about to send its SYN.
     pub(crate) fn connect(now: Time, config: Arc<Config>, flow: FlowId, nonce: u64) -> Self {
-        let handshake = ClientHandshake { nonce, retry: Retry::new(now, &config) };
+        let handshake = ClientHandshake {
+            nonce,
+            retry: Retry::new(now, &config),
+        };
         let mut connection = Self::new(now, config, flow, 0);
+        // The repeats have a limit of their own.
+        connection.timers.stop(Timer::Idle);
         connection.timers.set(Timer::Handshake, now);
         connection.state = State::Connecting(handshake);
         connection
@@ -196,6 +209,7 @@ impl Connection {
             ),
             received_bytes: 0,
             final_offset: None,
+            established: false,
             abandoned: false,
             config,
         }
@@ -211,11 +225,13 @@ impl Connection {
         self.state = State::Established;
         self.timers.stop(Timer::Handshake);
         self.mtu.limit(parameters.max_datagram_bytes);
+        self.controller.set_mss(self.mtu.current());
         self.send_window.on_limit(parameters.initial_rwnd);
         self.peer_max_ack_delay_us = parameters.max_ack_delay_us;
         if let Some(round_trip) = round_trip {
             self.rtt.update(round_trip, std::time::Duration::ZERO);
         }
+        self.established = true;
         self.news.established = true;
         self.news.writable = true;
         self.touch_idle(now);
@@ -239,8 +255,9 @@ impl Connection {
         self.own_fin.asked = true;
     }
 
+    /// Whether every byte and the FIN are acknowledged; the FIN may well be the first.
     pub(crate) const fn is_finished(&self) -> bool {
-        self.own_fin.acked
+        self.own_fin.acked && self.send.is_fully_acked()
     }
 
     /// The next bytes in order.
@@ -266,30 +283,37 @@ impl Connection {
             self.drain(now, ConnectionError::Closed);
             return;
         }
-        self.state = State::Closing { reason, answer: true };
+        self.state = State::Closing {
+            reason,
+            answer: true,
+        };
         self.end(now, ConnectionError::Closed);
-        self.timers.set(Timer::Drain, now + 3 * self.rtt.pto_base());
+        self.timers.set(Timer::Probe, now + self.rtt.pto_base());
+        self.timers
+            .set(Timer::Drain, now + RESETS * self.rtt.pto_base());
     }
 
     /// Nobody will read or write any more: what is under way is let finish, anything else
     /// is reset.
     pub(crate) fn abandon(&mut self, now: Time) {
         self.abandoned = true;
-        if !self.own_fin.acked || self.final_offset.is_none() {
+        if !self.is_finished() || self.final_offset.is_none() {
             self.reset(now, 0);
         } else {
             self.linger(now);
         }
     }
 
-    /// Once both FINs are through, stays long enough to acknowledge the peer's again.
+    /// Once both FINs are through, stays long enough to acknowledge the peer's again: until
+    /// three of its probe timeouts, each twice as long as the last, have brought nothing.
     pub(crate) fn linger(&mut self, now: Time) {
-        let through = self.own_fin.acked
+        let through = self.is_finished()
             && self.final_offset == Some(self.receive.contiguous_end())
             && self.abandoned;
-        if through && self.timers.get(Timer::Drain).is_none() {
+        if through {
             self.timers.stop_all();
-            self.timers.set(Timer::Drain, now + 3 * self.rtt.pto_base());
+            self.timers
+                .set(Timer::Drain, now + 8 * self.pto_interval(0));
         }
     }
 
@@ -314,8 +338,9 @@ impl Connection {
         self.trace(now, &TraceEvent::Closed);
     }
 
+    /// Whether the handshake was completed, whatever has become of the connection since.
     pub(crate) const fn is_established(&self) -> bool {
-        !matches!(self.state, State::Connecting(_))
+        self.established
     }
 
     pub(crate) const fn is_drained(&self) -> bool {
@@ -345,8 +370,19 @@ impl Connection {
             }
             return;
         }
+        if let State::Closing { answer, .. } = &mut self.state {
+            // A peer that only listens sends nothing to answer.
+            if self.timers.expired(Timer::Probe, now) {
+                *answer = true;
+                self.timers.set(Timer::Probe, now + self.rtt.pto_base());
+            }
+            return;
+        }
         if self.timers.expired(Timer::KeepAlive, now) {
             self.wanted.ping = true;
+        }
+        if self.timers.expired(Timer::Window, now) {
+            self.wanted.rwnd_check = true;
         }
         if self.timers.expired(Timer::Loss, now) {
             self.on_loss_timer(now);
@@ -416,10 +452,14 @@ impl Connection {
         );
     }
 
-    /// The controller's pacing rate, bytes a second.
+    /// The controller's pacing rate, bytes a second, and a packet a round trip at least: at
+    /// less than that a sender would not learn within any useful time that the path has more.
     pub(crate) fn pacing_rate(&self) -> Option<u64> {
         let smoothed = self.rtt.is_sampled().then(|| self.rtt.smoothed());
         let rate = self.controller.pacing_rate_bytes_per_second(smoothed)?;
+        let round_ns = u128::from(nanos(self.rtt.smoothed()).max(1));
+        let least = u128::from(self.mtu.current()) * 1_000_000_000 / round_ns;
+        let rate = rate.max(u64::try_from(least).unwrap_or(u64::MAX));
         Some(rate.saturating_mul(u64::from(self.config.pacing_permille)) / 1000)
     }
 

@@ -16,7 +16,11 @@ impl EcnState {
         Self {
             enabled,
             marked_packets_acked: 0,
-            counts: EcnCounts { ect0: 0, ect1: 0, ce: 0 },
+            counts: EcnCounts {
+                ect0: 0,
+                ect1: 0,
+                ce: 0,
+            },
         }
     }
 

@@ -1,4 +1,4 @@
-//! One UDP address: which connection a datagram belongs to, and which connections may begin.
+//! One UDP address: which connection a datagram belongs to, and who is to be called when.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -8,7 +8,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::connection::{Connection, ConnectionError};
-use super::handshake::{self, HalfOpen};
+use super::event::{Event, Outgoing};
+use super::handshake::HalfOpen;
 use super::observe::FlowId;
 use super::stats::Stats;
 use crate::config::Config;
@@ -22,94 +23,22 @@ pub struct ConnectionId(pub(crate) u64);
 /// Fills a slice with randomness.
 pub type Random = Box<dyn FnMut(&mut [u8]) + Send>;
 
-/// Replies that belong to no connection and wait to be sent; beyond that they are dropped.
-const MAX_REPLIES: usize = 64;
-
-/// Why a server does not accept a connection.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// Nobody listens there.
-    NotListening,
-    /// The listener has as many connections as it takes.
-    ListenLimit,
-    /// A reason that this version does not know.
-    Other(u64),
-}
-
-impl Refusal {
-    pub(crate) const fn from_wire(reason: u64) -> Self {
-        match reason {
-            1 => Self::NotListening,
-            2 => Self::ListenLimit,
-            other => Self::Other(other),
-        }
-    }
-
-    const fn to_wire(self) -> u64 {
-        match self {
-            Self::NotListening => 1,
-            Self::ListenLimit => 2,
-            Self::Other(other) => other,
-        }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotListening => f.write_str("nobody listens there"),
-            Self::ListenLimit => f.write_str("too many connections at once"),
-            Self::Other(reason) => write!(f, "reason {reason}"),
-        }
-    }
-}
-
-/// What the application should hear of.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Event {
-    /// A client has connected.
-    Accepted(ConnectionId),
-    /// This client's handshake is complete.
-    Established(ConnectionId),
-    /// There are bytes to read, or the peer's FIN.
-    Readable(ConnectionId),
-    /// The send buffer may have room again.
-    Writable(ConnectionId),
-    /// Every byte written and the FIN are acknowledged.
-    Finished(ConnectionId),
-    /// The connection is over; [`Endpoint::error`] says why.
-    Closed(ConnectionId),
-}
-
-/// Datagrams to send: all of `segment_bytes`, but for the last.
-#[derive(Copy, Clone, Debug)]
-pub struct Outgoing {
-    /// Where to.
-    pub destination: SocketAddr,
-    /// The size of each datagram but the last.
-    pub segment_bytes: usize,
-    /// The ECN mark.
-    pub ecn: Option<Ecn>,
-}
-
 /// One UDP address and its connections.
 pub struct Endpoint {
-    config: Arc<Config>,
+    pub(super) config: Arc<Config>,
     random: Random,
-    listening: bool,
-    connections: BTreeMap<u64, Connection>,
-    half_open: BTreeMap<u64, HalfOpen>,
+    pub(super) listening: bool,
+    pub(super) connections: BTreeMap<u64, Connection>,
+    pub(super) half_open: BTreeMap<u64, HalfOpen>,
     /// Which handshake or accepted connection a repeated SYN belongs to.
-    by_client: BTreeMap<(SocketAddr, u64), u64>,
+    pub(super) by_client: BTreeMap<(SocketAddr, u64), u64>,
     deadlines: BTreeSet<(Time, u64)>,
     armed: BTreeMap<u64, Time>,
     /// Connections that may have something to send.
     dirty: VecDeque<u64>,
-    replies: VecDeque<(SocketAddr, Vec<u8>)>,
-    events: VecDeque<Event>,
-    dropped_datagrams: u64,
+    pub(super) replies: VecDeque<(SocketAddr, Vec<u8>)>,
+    pub(super) events: VecDeque<Event>,
+    pub(super) dropped_datagrams: u64,
 }
 
 impl fmt::Debug for Endpoint {
@@ -149,7 +78,11 @@ impl Endpoint {
     pub fn connect(&mut self, now: Time, remote: SocketAddr) -> ConnectionId {
         let id = self.unused_id();
         let nonce = self.random_u64();
-        let flow = FlowId { is_client: true, id, remote };
+        let flow = FlowId {
+            is_client: true,
+            id,
+            remote,
+        };
         let connection = Connection::connect(now, Arc::clone(&self.config), flow, nonce);
         self.connections.insert(id, connection);
         self.touch(id);
@@ -175,19 +108,41 @@ impl Endpoint {
             return;
         };
         match header {
-            Header::Syn { source, nonce, parameters } => {
+            Header::Syn {
+                source,
+                nonce,
+                parameters,
+            } => {
                 self.on_syn(now, remote, (source, nonce, parameters));
             }
-            Header::Ack { destination, echo, .. } => {
+            Header::Ack {
+                destination, echo, ..
+            } => {
                 if self.half_open.contains_key(&destination) {
                     self.on_echo(now, remote, destination, echo);
                 }
-                self.deliver(now, remote, ecn, destination, header, frames, datagram.len());
+                self.deliver(
+                    now,
+                    remote,
+                    ecn,
+                    destination,
+                    header,
+                    frames,
+                    datagram.len(),
+                );
             }
             Header::SynAck { destination, .. }
             | Header::Data { destination, .. }
             | Header::Refuse { destination, .. } => {
-                self.deliver(now, remote, ecn, destination, header, frames, datagram.len());
+                self.deliver(
+                    now,
+                    remote,
+                    ecn,
+                    destination,
+                    header,
+                    frames,
+                    datagram.len(),
+                );
             }
         }
     }
@@ -212,79 +167,11 @@ impl Endpoint {
         }
     }
 
-    fn on_syn(&mut self, now: Time, remote: SocketAddr, syn: (u64, u64, wire::Parameters)) {
-        if self.by_client.contains_key(&(remote, syn.0)) {
-            // Its SYN/ACK is on the way, or will be repeated in time.
-            return;
-        }
-        if !self.listening {
-            return self.refuse(remote, syn.0, syn.1, Refusal::NotListening);
-        }
-        if self.connections.len() + self.half_open.len() >= self.config.listen_limit {
-            return self.refuse(remote, syn.0, syn.1, Refusal::ListenLimit);
-        }
-        if self.half_open.len() >= self.config.half_open_limit {
-            self.dropped_datagrams += 1;
-            return;
-        }
-        let id = self.unused_id();
-        let nonce = self.random_u64();
-        self.half_open.insert(id, HalfOpen::new(now, &self.config, remote, syn, nonce));
-        self.by_client.insert((remote, syn.0), id);
-        self.answer_syn(now, id);
-    }
-
-    /// Sends a half-open connection's SYN/ACK, and again when the time has come.
-    fn answer_syn(&mut self, now: Time, id: u64) {
-        let Some(half) = self.half_open.get_mut(&id) else { return };
-        let mut datagram = Vec::with_capacity(64);
-        half.answer(id, handshake::parameters(&self.config)).encode(&mut datagram);
-        wire::seal(&mut datagram, 0);
-        half.retry.on_sent(now);
-        let (remote, next) = (half.remote, half.retry.next());
-        self.reply(remote, datagram);
-        self.arm(id, Some(next));
-    }
-
-    /// The client's third message: from here on there is a connection.
-    fn on_echo(&mut self, now: Time, remote: SocketAddr, id: u64, echo: u64) {
-        let proved = self
-            .half_open
-            .get(&id)
-            .is_some_and(|half| half.remote == remote && half.nonce == echo);
-        if !proved {
-            return;
-        }
-        let Some(half) = self.half_open.remove(&id) else { return };
-        let flow = FlowId { is_client: false, id, remote };
-        let connection = Connection::accept(now, Arc::clone(&self.config), flow, &half);
-        self.connections.insert(id, connection);
-        self.events.push_back(Event::Accepted(ConnectionId(id)));
-    }
-
-    fn forget_half_open(&mut self, id: u64) {
-        if let Some(half) = self.half_open.remove(&id) {
-            self.by_client.remove(&(half.remote, half.client_id));
-        }
-    }
-
     fn forget(&mut self, id: u64) {
         self.arm(id, None);
         if let Some(connection) = self.connections.remove(&id) {
-            self.by_client.remove(&(connection.remote(), connection.remote_id));
-        }
-    }
-
-    fn refuse(&mut self, remote: SocketAddr, destination: u64, echo: u64, refusal: Refusal) {
-        let mut datagram = Vec::with_capacity(48);
-        Header::Refuse { destination, echo, reason: refusal.to_wire() }.encode(&mut datagram);
-        wire::seal(&mut datagram, 0);
-        self.reply(remote, datagram);
-    }
-
-    fn reply(&mut self, remote: SocketAddr, datagram: Vec<u8>) {
-        if self.replies.len() < MAX_REPLIES {
-            self.replies.push_back((remote, datagram));
+            self.by_client
+                .remove(&(connection.remote(), connection.remote_id));
         }
     }
 
@@ -299,7 +186,11 @@ impl Endpoint {
     ) -> Option<Outgoing> {
         if let Some((destination, datagram)) = self.replies.pop_front() {
             out.extend_from_slice(&datagram);
-            return Some(Outgoing { destination, segment_bytes: datagram.len(), ecn: None });
+            return Some(Outgoing {
+                destination,
+                segment_bytes: datagram.len(),
+                ecn: None,
+            });
         }
         while let Some(&id) = self.dirty.front() {
             if let Some(connection) = self.connections.get_mut(&id) {
@@ -339,7 +230,11 @@ impl Endpoint {
             if let Some(connection) = self.connections.get_mut(&id) {
                 connection.handle_timeout(now);
                 self.after(id);
-            } else if self.half_open.get(&id).is_some_and(|half| !half.retry.is_exhausted()) {
+            } else if self
+                .half_open
+                .get(&id)
+                .is_some_and(|half| !half.retry.is_exhausted())
+            {
                 self.answer_syn(now, id);
             } else {
                 self.forget_half_open(id);
@@ -347,7 +242,7 @@ impl Endpoint {
         }
     }
 
-    fn arm(&mut self, id: u64, at: Option<Time>) {
+    pub(super) fn arm(&mut self, id: u64, at: Option<Time>) {
         let before = match at {
             Some(at) => self.armed.insert(id, at),
             None => self.armed.remove(&id),
@@ -366,7 +261,9 @@ impl Endpoint {
     /// A connection has changed: it may have something to send and something to tell.
     fn after(&mut self, id: u64) {
         self.touch(id);
-        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
         let news = connection.take_news();
         let id = ConnectionId(id);
         let is_client = connection.flow.is_client;
@@ -398,7 +295,9 @@ impl Endpoint {
 
     /// Room in the send buffer, bytes.
     pub fn write_room(&self, id: ConnectionId) -> u64 {
-        self.connections.get(&id.0).map_or(0, Connection::write_room)
+        self.connections
+            .get(&id.0)
+            .map_or(0, Connection::write_room)
     }
 
     /// Takes bytes to send. The caller has seen that there is room; one write may go beyond.
@@ -418,7 +317,9 @@ impl Endpoint {
 
     /// Whether every byte up to the peer's FIN has been read.
     pub fn is_read_out(&self, id: ConnectionId) -> bool {
-        self.connections.get(&id.0).is_some_and(Connection::is_read_out)
+        self.connections
+            .get(&id.0)
+            .is_some_and(Connection::is_read_out)
     }
 
     /// No more will be written: the FIN goes behind the last byte.
@@ -428,7 +329,9 @@ impl Endpoint {
 
     /// Whether every byte and the FIN are acknowledged.
     pub fn is_finished(&self, id: ConnectionId) -> bool {
-        self.connections.get(&id.0).is_some_and(Connection::is_finished)
+        self.connections
+            .get(&id.0)
+            .is_some_and(Connection::is_finished)
     }
 
     /// Ends both directions at once; the peer is told `reason`.
@@ -443,22 +346,31 @@ impl Endpoint {
 
     /// Why a connection is over.
     pub fn error(&self, id: ConnectionId) -> Option<ConnectionError> {
-        self.connections.get(&id.0).and_then(|connection| connection.error)
+        self.connections
+            .get(&id.0)
+            .and_then(|connection| connection.error)
     }
 
     /// Whether the handshake is complete, whatever has become of the connection since.
     pub fn is_established(&self, id: ConnectionId) -> bool {
-        self.connections.get(&id.0).is_some_and(Connection::is_established)
+        self.connections
+            .get(&id.0)
+            .is_some_and(Connection::is_established)
     }
 
     /// A connection's counters.
     pub fn stats(&self, id: ConnectionId) -> Stats {
-        self.connections.get(&id.0).map(Connection::stats).unwrap_or_default()
+        self.connections
+            .get(&id.0)
+            .map(Connection::stats)
+            .unwrap_or_default()
     }
 
     /// A connection's name in traces.
     pub fn flow(&self, id: ConnectionId) -> Option<FlowId> {
-        self.connections.get(&id.0).map(|connection| connection.flow)
+        self.connections
+            .get(&id.0)
+            .map(|connection| connection.flow)
     }
 
     /// Whether [`poll_transmit`](Self::poll_transmit) is worth a call.
@@ -488,14 +400,19 @@ impl Endpoint {
         }
     }
 
-    fn random_u64(&mut self) -> u64 {
+    #[cfg(test)]
+    pub(crate) fn connection(&self, id: ConnectionId) -> Option<&Connection> {
+        self.connections.get(&id.0)
+    }
+
+    pub(super) fn random_u64(&mut self) -> u64 {
         let mut bytes = [0; 8];
         (self.random)(&mut bytes);
         u64::from_be_bytes(bytes)
     }
 
     /// An id that no connection and no handshake has, and not the 0 of a SYN.
-    fn unused_id(&mut self) -> u64 {
+    pub(super) fn unused_id(&mut self) -> u64 {
         loop {
             let id = self.random_u64();
             let taken = self.connections.contains_key(&id) || self.half_open.contains_key(&id);

@@ -60,7 +60,11 @@ impl ReceiveWindow {
     /// The limit to offer now that the application has read up to `read_offset`.
     pub(crate) const fn limit(&self, read_offset: u64) -> u64 {
         let limit = read_offset + self.window;
-        if limit > self.offered { limit } else { self.offered }
+        if limit > self.offered {
+            limit
+        } else {
+            self.offered
+        }
     }
 
     /// Whether the new limit is worth a packet of its own.
@@ -83,7 +87,10 @@ pub(crate) struct SendWindow {
 
 impl SendWindow {
     pub(crate) const fn new(limit: u64) -> Self {
-        Self { limit, asked_at: None }
+        Self {
+            limit,
+            asked_at: None,
+        }
     }
 
     /// The first offset that may not be sent.

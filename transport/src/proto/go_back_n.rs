@@ -24,7 +24,9 @@ impl Connection {
     /// The timer ran out: everything under way is given up and sent again.
     pub(crate) fn rewind(&mut self, now: Time) {
         loop {
-            let Some((number, packet)) = self.sent.outstanding().next() else { break };
+            let Some((number, packet)) = self.sent.outstanding().next() else {
+                break;
+            };
             let packet = packet.clone();
             let bytes = u32::from(packet.bytes);
             self.wanted.rwnd |= packet.rwnd;
@@ -33,10 +35,17 @@ impl Connection {
             self.sent.settle(number, Fate::Lost);
             self.stats.packets_lost += 1;
             let trigger = LossTrigger::Timeout;
-            self.trace(now, &TraceEvent::PacketLost { packet_number: number, bytes, trigger });
+            self.trace(
+                now,
+                &TraceEvent::PacketLost {
+                    packet_number: number,
+                    bytes,
+                    trigger,
+                },
+            );
         }
         self.send.rewind(self.send.acked_prefix());
-        self.own_fin.sent = false;
+        self.own_fin.sent &= self.own_fin.acked;
         self.controller.on_retransmission_timeout(now);
     }
 }

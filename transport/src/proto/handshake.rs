@@ -1,6 +1,6 @@
 //! SYN, SYN/ACK, ACK.
 //!
-//! The client repeats its SYN, the server its SYN/ACK, after a second, then two, and so on.
+//! The client repeats its SYN, the server its SYN/ACK, and waits twice as long each time.
 //! The third message is the echo of the server's nonce in front of the client's first
 //! packets: it proves the client's address, and only then does a connection exist. Up to
 //! there the server keeps a [`HalfOpen`] of some hundred bytes.
@@ -47,11 +47,18 @@ impl Retry {
         self.wait *= 2;
     }
 
+    /// The message was sent out of turn: an answer no longer tells which one it answers.
+    pub(crate) const fn on_sent_besides(&mut self) {
+        self.first_sent = None;
+    }
+
     /// The round trip that an answer now proves; none when the message was repeated and it
     /// is unknown which one was answered (Karn's rule).
     pub(crate) fn round_trip(&self, now: Time, config: &Config) -> Option<Duration> {
         let only_once = self.left == config.handshake_retries;
-        self.first_sent.filter(|_| only_once).map(|sent| now.saturating_since(sent))
+        self.first_sent
+            .filter(|_| only_once)
+            .map(|sent| now.saturating_since(sent))
     }
 }
 
@@ -82,7 +89,14 @@ impl HalfOpen {
         nonce: u64,
     ) -> Self {
         let (client_id, client_nonce, parameters) = syn;
-        Self { remote, client_id, client_nonce, nonce, parameters, retry: Retry::new(now, config) }
+        Self {
+            remote,
+            client_id,
+            client_nonce,
+            nonce,
+            parameters,
+            retry: Retry::new(now, config),
+        }
     }
 
     /// The SYN/ACK of the connection that will be called `id`.

@@ -37,7 +37,11 @@ struct Lateness {
 
 impl LossDetector {
     pub(crate) const fn new() -> Self {
-        Self { newest: None, newest_rtt: Duration::ZERO, reordering: None }
+        Self {
+            newest: None,
+            newest_rtt: Duration::ZERO,
+            reordering: None,
+        }
     }
 
     /// A packet was acknowledged that had been sent at `sent_at`.
@@ -56,14 +60,20 @@ impl LossDetector {
             Some(seen) if lateness < seen.worst => seen.packets = seen.packets.max(packets),
             seen => {
                 let packets = packets.max(seen.as_ref().map_or(0, |seen| seen.packets));
-                *seen = Some(Lateness { worst: lateness, packets, seen_at: now });
+                *seen = Some(Lateness {
+                    worst: lateness,
+                    packets,
+                    seen_at: now,
+                });
             }
         }
     }
 
     /// Forgets reordering that has not been seen again for a while, half at a time.
     pub(crate) fn decay(&mut self, now: Time, rtt: &RttEstimator) {
-        let Some(seen) = &mut self.reordering else { return };
+        let Some(seen) = &mut self.reordering else {
+            return;
+        };
         if now.saturating_since(seen.seen_at) > MEMORY_ROUNDS * rtt.smoothed() {
             seen.worst /= 2;
             seen.packets /= 2;
@@ -78,13 +88,17 @@ impl LossDetector {
     pub(crate) fn window(&self, rtt: &RttEstimator) -> Duration {
         let round = rtt.smoothed().max(rtt.latest());
         let least = (round / 8).max(GRANULARITY);
-        self.reordering.as_ref().map_or(least, |seen| (seen.worst * 5 / 4).clamp(least, round))
+        self.reordering.as_ref().map_or(least, |seen| {
+            (seen.worst * 5 / 4).clamp(least, round.max(least))
+        })
     }
 
     /// Whether a packet is lost by count alone.
     pub(crate) fn lost_by_count(&self, number: u64) -> bool {
         self.reordering.is_none()
-            && self.newest.is_some_and(|(_, newest)| newest >= number + PACKET_THRESHOLD)
+            && self
+                .newest
+                .is_some_and(|(_, newest)| newest >= number + PACKET_THRESHOLD)
     }
 
     /// When a packet counts as lost by time, if no later one were acknowledged; `None` while

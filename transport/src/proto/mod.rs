@@ -6,7 +6,9 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | [`endpoint`] | one UDP address: demultiplexing, listening, half-open handshakes |
+//! | [`endpoint`] | one UDP address: demultiplexing, deadlines |
+//! | [`listen`] | SYNs answered or refused, half-open handshakes |
+//! | [`event`] | what an endpoint tells its caller |
 //! | [`connection`] | one peer: the poll calls; delegates to what follows |
 //! | [`handshake`] | SYN, SYN/ACK, ACK and their repeats |
 //! | [`transmit`] | which packet goes next, and its bytes |
@@ -25,9 +27,11 @@ pub(crate) mod congestion;
 mod connection;
 mod ecn;
 mod endpoint;
+mod event;
 mod flow;
 mod go_back_n;
 mod handshake;
+mod listen;
 mod loss;
 mod mtu;
 mod observe;
@@ -44,7 +48,8 @@ mod timer;
 mod transmit;
 
 pub use connection::ConnectionError;
-pub use endpoint::{ConnectionId, Endpoint, Event, Outgoing, Refusal};
+pub use endpoint::{ConnectionId, Endpoint, Random};
+pub use event::{Event, Outgoing, Refusal};
 pub use observe::{FlowId, LossTrigger, Metrics, Observer, TraceEvent};
 pub use stats::Stats;
 pub use transmit::DATA_OVERHEAD_BYTES;

@@ -28,7 +28,11 @@ pub(crate) struct Mtu {
 
 impl Mtu {
     pub(crate) const fn new(full: u64) -> Self {
-        Self { full, current: full, raise_at: None }
+        Self {
+            full,
+            current: full,
+            raise_at: None,
+        }
     }
 
     /// The largest datagram to send, bytes of UDP payload.

@@ -129,24 +129,6 @@ impl RangeSet {
         held.is_some_and(|held| held.start <= value)
     }
 
-    /// Whether every number of `range` is there; so it is for an empty one.
-    pub(crate) fn contains_range(&self, range: &Range<u64>) -> bool {
-        let held = self.ranges.get(self.first_ending_after(range.start));
-        range.is_empty()
-            || held.is_some_and(|held| held.start <= range.start && range.end <= held.end)
-    }
-
-    /// Whether any number of `range` is there.
-    pub(crate) fn intersects(&self, range: &Range<u64>) -> bool {
-        let held = self.ranges.get(self.first_ending_after(range.start));
-        !range.is_empty() && held.is_some_and(|held| held.start < range.end)
-    }
-
-    /// The smallest number.
-    pub(crate) fn min(&self) -> Option<u64> {
-        self.ranges.front().map(|first| first.start)
-    }
-
     /// The largest number.
     pub(crate) fn max(&self) -> Option<u64> {
         self.ranges.back().map(|last| last.end - 1)
@@ -326,13 +308,8 @@ mod tests {
                 prop_assert!(set.iter().rev().eq(runs.iter().rev().cloned()));
                 prop_assert_eq!(set.len(), runs.len());
                 prop_assert_eq!(set.is_empty(), runs.is_empty());
-                prop_assert_eq!(set.min(), model.first().copied());
                 prop_assert_eq!(set.max(), model.last().copied());
                 prop_assert_eq!(set.peek_first(), runs.first().cloned());
-                let mut probed = probe.clone();
-                prop_assert_eq!(set.intersects(&probe), probed.any(|v| model.contains(&v)));
-                let mut probed = probe.clone();
-                prop_assert_eq!(set.contains_range(&probe), probed.all(|v| model.contains(&v)));
                 prop_assert_eq!(set.contains(probe.start), model.contains(&probe.start));
                 let missing = probe.clone().filter(|v| !model.contains(v)).collect();
                 let gaps: Vec<_> = set.missing_in(probe.clone()).collect();

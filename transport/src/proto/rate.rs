@@ -31,7 +31,6 @@ pub(crate) struct RateSampler {
     app_limited_until: u64,
     newest: Option<Newest>,
     newly_acked_bytes: u64,
-    newly_lost_bytes: u64,
 }
 
 /// The packet sent last of those acknowledged since the last sample.
@@ -73,8 +72,6 @@ pub(crate) struct RateSample {
     pub(crate) rtt: Option<Duration>,
     /// Bytes acknowledged since the last sample.
     pub(crate) newly_acked_bytes: u64,
-    /// Bytes declared lost since the last sample.
-    pub(crate) newly_lost_bytes: u64,
     /// Bytes in flight right after the newest acknowledged packet was sent.
     pub(crate) tx_in_flight: u64,
     /// Bytes lost between the sending and the acknowledgement of that packet.
@@ -99,8 +96,9 @@ impl RateSampler {
             self.first_sent_time = now;
             self.delivered_time = now;
         }
-        self.lost_bytes =
-            self.sent_bytes.saturating_sub(self.delivered_bytes + bytes_in_flight_before);
+        self.lost_bytes = self
+            .sent_bytes
+            .saturating_sub(self.delivered_bytes + bytes_in_flight_before);
         self.sent_bytes += bytes;
         PacketRate {
             counted: true,
@@ -126,7 +124,12 @@ impl RateSampler {
         });
         if newer {
             let send_elapsed = sent_at.saturating_since(packet.first_sent_time);
-            self.newest = Some(Newest { packet: *packet, sent_at, acked_at: now, send_elapsed });
+            self.newest = Some(Newest {
+                packet: *packet,
+                sent_at,
+                acked_at: now,
+                send_elapsed,
+            });
             self.first_sent_time = sent_at;
         }
         if self.app_limited_until > 0 && self.delivered_bytes > self.app_limited_until {
@@ -137,7 +140,6 @@ impl RateSampler {
     /// Packets of that many bytes in all were declared lost.
     pub(crate) const fn on_lost(&mut self, bytes: u64) {
         self.lost_bytes += bytes;
-        self.newly_lost_bytes += bytes;
     }
 
     /// The application has nothing more to send, or may not by the peer's window: what is in
@@ -152,11 +154,12 @@ impl RateSampler {
         let mut sample = RateSample {
             delivered: self.delivered_bytes,
             newly_acked_bytes: std::mem::take(&mut self.newly_acked_bytes),
-            newly_lost_bytes: std::mem::take(&mut self.newly_lost_bytes),
             total_lost: self.lost_bytes,
             ..RateSample::default()
         };
-        let Some(newest) = self.newest.take() else { return sample };
+        let Some(newest) = self.newest.take() else {
+            return sample;
+        };
         let packet = newest.packet;
         let ack_elapsed = newest.acked_at.saturating_since(packet.delivered_time);
         sample.prior_delivered = packet.delivered;

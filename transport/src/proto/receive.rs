@@ -1,7 +1,7 @@
 //! What an arriving packet changes.
 
 use super::connection::{Connection, ConnectionError, State};
-use super::endpoint::Refusal;
+use super::event::Refusal;
 use super::observe::TraceEvent;
 use crate::config::Recovery;
 use crate::wire::{Frame, Frames, Header, Reader};
@@ -20,8 +20,16 @@ impl Connection {
         self.stats.packets_received += 1;
         self.stats.bytes_received += bytes as u64;
         match header {
-            Header::SynAck { source, echo, nonce, parameters, .. } => {
-                let State::Connecting(handshake) = &self.state else { return };
+            Header::SynAck {
+                source,
+                echo,
+                nonce,
+                parameters,
+                ..
+            } => {
+                let State::Connecting(handshake) = &self.state else {
+                    return;
+                };
                 if echo != handshake.nonce {
                     return;
                 }
@@ -32,7 +40,9 @@ impl Connection {
                 self.establish(now, parameters, round_trip);
             }
             Header::Refuse { echo, reason, .. } => {
-                let State::Connecting(handshake) = &self.state else { return };
+                let State::Connecting(handshake) = &self.state else {
+                    return;
+                };
                 if echo == handshake.nonce {
                     self.drain(now, ConnectionError::Refused(Refusal::from_wire(reason)));
                 }
@@ -49,17 +59,16 @@ impl Connection {
         }
     }
 
-    fn handle_numbered(
-        &mut self,
-        now: Time,
-        ecn: Option<Ecn>,
-        number: u64,
-        frames: Reader<'_>,
-    ) {
+    fn handle_numbered(&mut self, now: Time, ecn: Option<Ecn>, number: u64, frames: Reader<'_>) {
         match &mut self.state {
             State::Connecting(_) | State::Drained => return,
             State::Closing { answer, .. } => {
-                *answer = true;
+                // Two sides that both have reset would answer each other for ever.
+                *answer = !has_reset(frames);
+                if !*answer {
+                    self.state = State::Drained;
+                    self.timers.stop_all();
+                }
                 return;
             }
             State::Established => {}
@@ -88,7 +97,8 @@ impl Connection {
             }
         }
         if eliciting {
-            self.acks.on_eliciting(now, out_of_order, self.round(), self.config.max_ack_delay);
+            self.acks
+                .on_eliciting(now, out_of_order, self.round(), self.config.max_ack_delay);
             if self.config.recovery == Recovery::GoBackN {
                 self.acks.hurry(now);
             }
@@ -96,7 +106,11 @@ impl Connection {
     }
 
     fn round(&self) -> std::time::Duration {
-        if self.rtt.is_sampled() { self.rtt.min() } else { self.config.max_ack_delay }
+        if self.rtt.is_sampled() {
+            self.rtt.min()
+        } else {
+            self.config.max_ack_delay
+        }
     }
 
     fn handle_frame(&mut self, now: Time, frame: Frame<'_>) {
@@ -122,7 +136,9 @@ impl Connection {
         if end > self.receive_window.offered() {
             return self.fail(now, "data beyond the receive window");
         }
-        let beyond = self.final_offset.is_some_and(|last| end > last || fin && end != last);
+        let beyond = self
+            .final_offset
+            .is_some_and(|last| end > last || fin && end != last);
         if beyond || fin && end < self.receive.highest() {
             return self.fail(now, "data beyond the FIN, or a FIN that moved");
         }
@@ -135,12 +151,22 @@ impl Connection {
         let new = self.receive.insert(offset, data);
         self.stats.redundant_bytes_received += data.len() as u64 - new;
         self.received_bytes += new;
-        self.receive_window.on_received(now, self.received_bytes, self.round());
+        self.receive_window
+            .on_received(now, self.received_bytes, self.round());
         let after = self.receive.contiguous_end();
         if after > before {
             self.news.readable = true;
-            self.trace(now, &TraceEvent::Received { contiguous_end: after });
+            self.trace(
+                now,
+                &TraceEvent::Received {
+                    contiguous_end: after,
+                },
+            );
         }
         self.linger(now);
     }
+}
+
+fn has_reset(frames: Reader<'_>) -> bool {
+    Frames::new(frames).any(|frame| matches!(frame, Ok(Frame::Reset { .. })))
 }

@@ -31,7 +31,9 @@ pub(crate) struct Recoverer {
     delivered_bytes: u64,
     /// Packets of the present loss episode that have not proved to be there after all.
     episode_lost: u64,
-    /// The first packet number behind the present loss episode.
+    /// The packet numbers of the present loss episode. A later packet begins another; an
+    /// earlier one belongs to the last, whose reduction is not what would be undone.
+    episode_begin: u64,
     episode_end: u64,
     /// Packet numbers newly acknowledged; kept to spare allocations.
     acked: Vec<u64>,
@@ -104,9 +106,7 @@ impl Connection {
                 prior_bytes_in_flight,
                 largest_acked,
                 largest_acked_sent_at,
-                latest_rtt: self.rtt.latest(),
                 smoothed_rtt: self.rtt.smoothed(),
-                min_rtt: self.rtt.min(),
                 app_limited: sample.is_app_limited,
                 next_packet_number: self.sent.next_number(),
             });
@@ -134,7 +134,9 @@ impl Connection {
         let mut gain = Gain::default();
         for &number in acked {
             let before = self.sent.settle(number, Fate::Acked);
-            let Some(packet) = self.sent.get(number) else { continue };
+            let Some(packet) = self.sent.get(number) else {
+                continue;
+            };
             let (sent_at, bytes) = (packet.sent_at, u64::from(packet.bytes));
             let (stream, fin, acked_below) = (packet.stream(), packet.fin, packet.acked_below);
             self.sampler.on_acked(now, &packet.rate, sent_at, bytes);
@@ -170,8 +172,14 @@ impl Connection {
 
     fn on_spurious(&mut self, now: Time, number: u64) {
         self.stats.spurious_losses += 1;
-        self.trace(now, &TraceEvent::SpuriousLoss { packet_number: number });
-        if self.recover.episode_lost > 0 && number < self.recover.episode_end {
+        self.trace(
+            now,
+            &TraceEvent::SpuriousLoss {
+                packet_number: number,
+            },
+        );
+        let episode = self.recover.episode_begin..self.recover.episode_end;
+        if self.recover.episode_lost > 0 && episode.contains(&number) {
             self.recover.episode_lost -= 1;
             if self.recover.episode_lost == 0 {
                 self.controller.on_spurious(now);
@@ -181,17 +189,24 @@ impl Connection {
 
     fn update_rtt(&mut self, now: Time, ack: &AckFrame<'_>, gain: &Gain) {
         // Only the largest number tells a round trip (RFC 9002 §5.1).
-        let Some((newest, sent_at)) = gain.newest else { return };
+        let Some((newest, sent_at)) = gain.newest else {
+            return;
+        };
         if newest != ack.largest {
             return;
         }
         let delay_us = ack.delay_us.min(self.peer_max_ack_delay_us);
-        self.rtt.update(now.saturating_since(sent_at), Duration::from_micros(delay_us));
+        self.rtt.update(
+            now.saturating_since(sent_at),
+            Duration::from_micros(delay_us),
+        );
     }
 
     /// Gives up what the detector calls lost and has its data sent again.
     fn detect_losses(&mut self, now: Time) {
-        let Some(newest) = self.loss.newest_acked() else { return };
+        let Some(newest) = self.loss.newest_acked() else {
+            return;
+        };
         let mut lost = std::mem::take(&mut self.recover.lost);
         lost.clear();
         for (number, packet) in self.sent.outstanding() {
@@ -218,7 +233,6 @@ impl Connection {
         let mut info = LossInfo {
             now,
             lost_bytes: 0,
-            lost_packets: lost.len() as u64,
             largest_lost: 0,
             largest_lost_sent_at: Time::ZERO,
             bytes_in_flight: 0,
@@ -226,7 +240,9 @@ impl Connection {
         };
         for &(number, trigger) in lost {
             self.sent.settle(number, Fate::Lost);
-            let Some(packet) = self.sent.get(number) else { continue };
+            let Some(packet) = self.sent.get(number) else {
+                continue;
+            };
             let (bytes, stream) = (packet.bytes, packet.stream());
             info.lost_bytes += u64::from(bytes);
             info.largest_lost = number;
@@ -242,16 +258,22 @@ impl Connection {
             self.stats.packets_lost += 1;
             self.trace(
                 now,
-                &TraceEvent::PacketLost { packet_number: number, bytes: bytes.into(), trigger },
+                &TraceEvent::PacketLost {
+                    packet_number: number,
+                    bytes: bytes.into(),
+                    trigger,
+                },
             );
         }
         self.sampler.on_lost(info.lost_bytes);
         info.bytes_in_flight = self.sent.bytes_in_flight();
         if info.largest_lost >= self.recover.episode_end {
             self.recover.episode_lost = 0;
+            self.recover.episode_begin = self.recover.episode_end;
             self.recover.episode_end = info.next_packet_number;
         }
-        self.recover.episode_lost += info.lost_packets;
+        let earlier = lost.partition_point(|&(number, _)| number < self.recover.episode_begin);
+        self.recover.episode_lost += (lost.len() - earlier) as u64;
         self.controller.on_loss(&info);
         if self.is_persistent_congestion(lost) {
             self.controller.on_persistent_congestion(now);
@@ -265,7 +287,9 @@ impl Connection {
             return false;
         };
         let sent_at = |number| self.sent.get(number).map(|packet| packet.sent_at);
-        let (Some(begin), Some(end)) = (sent_at(first), sent_at(last)) else { return false };
+        let (Some(begin), Some(end)) = (sent_at(first), sent_at(last)) else {
+            return false;
+        };
         let long = PERSISTENT_TIMEOUTS * self.pto_interval(0);
         end.saturating_since(begin) > long
             && (first..=last).all(|number| {
@@ -295,7 +319,7 @@ impl Connection {
         self.trace_metrics(now);
     }
 
-    fn pto_interval(&self, backoff: u32) -> Duration {
+    pub(crate) fn pto_interval(&self, backoff: u32) -> Duration {
         if self.config.recovery == Recovery::GoBackN {
             return self.config.go_back_n_timeout;
         }
@@ -318,7 +342,10 @@ impl Connection {
             return;
         }
         let from = self.recover.last_sent;
-        self.timers.set(Timer::Probe, from + self.pto_interval(self.recover.pto_count));
+        self.timers.set(
+            Timer::Probe,
+            from + self.pto_interval(self.recover.pto_count),
+        );
     }
 
     fn first_loss_by_time(&self) -> Option<Time> {
@@ -330,7 +357,7 @@ impl Connection {
     fn forget_old(&mut self, now: Time) {
         self.sent.forget(now - 4 * self.rtt.smoothed());
         #[cfg(debug_assertions)]
-        if self.sent.next_number() % 64 == 0 {
+        if self.sent.next_number().is_multiple_of(64) {
             self.sent.assert_conserved();
         }
     }

@@ -42,8 +42,11 @@ impl RttEstimator {
         }
         self.min = self.min.min(latest);
         // The delay is taken off only where the result stays plausible (RFC 9002 §5.3).
-        let adjusted =
-            if latest >= self.min + ack_delay { latest - ack_delay } else { latest };
+        let adjusted = if latest >= self.min + ack_delay {
+            latest - ack_delay
+        } else {
+            latest
+        };
         let deviation = self.smoothed.abs_diff(adjusted);
         self.variance = (3 * self.variance + deviation) / 4;
         self.smoothed = (7 * self.smoothed + adjusted) / 8;

@@ -56,7 +56,6 @@ pub(crate) struct SendBuffer {
     /// Always below `sent` and disjoint from `acked`.
     lost: RangeSet,
     unacked_bytes: u64,
-    lost_bytes: u64,
 }
 
 impl SendBuffer {
@@ -69,7 +68,6 @@ impl SendBuffer {
             acked: RangeSet::new(),
             lost: RangeSet::new(),
             unacked_bytes: 0,
-            lost_bytes: 0,
         }
     }
 
@@ -128,6 +126,7 @@ impl SendBuffer {
     }
 
     /// How many bytes were written and are not acknowledged.
+    #[cfg(test)]
     pub(crate) const fn unacked_bytes(&self) -> u64 {
         self.unacked_bytes
     }
@@ -143,8 +142,9 @@ impl SendBuffer {
     }
 
     /// How many bytes wait to be sent again.
-    pub(crate) const fn lost_bytes(&self) -> u64 {
-        self.lost_bytes
+    #[cfg(test)]
+    pub(crate) fn lost_bytes(&self) -> u64 {
+        self.lost.iter().map(|range| range.end - range.start).sum()
     }
 
     /// How many bytes wait to be sent for the first time.
@@ -157,9 +157,7 @@ impl SendBuffer {
 
     /// The lowest lost bytes, at most `max_len` of them; they count as under way again.
     pub(crate) fn next_lost(&mut self, max_len: u64) -> Option<Range<u64>> {
-        let range = self.lost.pop_first_within(max_len)?;
-        self.lost_bytes -= range.end - range.start;
-        Some(range)
+        self.lost.pop_first_within(max_len)
     }
 
     /// The next bytes that were never sent, at most `max_len` of them and all below
@@ -196,7 +194,7 @@ impl SendBuffer {
             return 0;
         }
         self.unacked_bytes -= new;
-        self.lost_bytes -= self.lost.remove(range.clone());
+        self.lost.remove(range.clone());
         if range.end > self.sent {
             self.skip_acked();
         }
@@ -214,14 +212,14 @@ impl SendBuffer {
     /// What of these bytes is sent and not acknowledged is to be sent again.
     pub(crate) fn on_lost(&mut self, range: Range<u64>) {
         for gap in self.acked.missing_in(range.start..range.end.min(self.sent)) {
-            self.lost_bytes += self.lost.insert(gap);
+            self.lost.insert(gap);
         }
     }
 
     /// Goes back: everything from `to` on counts as never sent, but for what is acknowledged.
     pub(crate) fn rewind(&mut self, to: u64) {
         if to < self.sent {
-            self.lost_bytes -= self.lost.remove(to..self.sent);
+            self.lost.remove(to..self.sent);
             self.sent = to;
             self.skip_acked();
         }

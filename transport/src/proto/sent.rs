@@ -95,7 +95,8 @@ impl SentPackets {
     }
 
     pub(crate) fn get(&self, number: u64) -> Option<&SentPacket> {
-        self.packets.get(usize::try_from(number.checked_sub(self.first)?).ok()?)
+        self.packets
+            .get(usize::try_from(number.checked_sub(self.first)?).ok()?)
     }
 
     /// The outstanding packets, oldest first.
@@ -129,15 +130,21 @@ impl SentPackets {
 
     /// Records what became of a packet; gives back what it was before.
     pub(crate) fn settle(&mut self, number: u64, fate: Fate) -> Fate {
-        let Some(index) = number.checked_sub(self.first) else { return Fate::Acked };
-        let Some(packet) = self.packets.get_mut(index as usize) else { return Fate::Untracked };
+        let Some(index) = number.checked_sub(self.first) else {
+            return Fate::Acked;
+        };
+        let Some(packet) = self.packets.get_mut(index as usize) else {
+            return Fate::Untracked;
+        };
         let before = std::mem::replace(&mut packet.fate, fate);
         if before == Fate::Outstanding && fate != Fate::Outstanding {
             self.bytes_in_flight -= u64::from(packet.bytes);
             self.packets_in_flight -= 1;
         }
         while self.oldest_outstanding < self.next_number()
-            && self.get(self.oldest_outstanding).is_none_or(|p| p.fate != Fate::Outstanding)
+            && self
+                .get(self.oldest_outstanding)
+                .is_none_or(|p| p.fate != Fate::Outstanding)
         {
             self.oldest_outstanding += 1;
         }
@@ -165,8 +172,14 @@ impl SentPackets {
     /// Checks that the running totals equal the sum over the ring.
     #[cfg(debug_assertions)]
     pub(crate) fn assert_conserved(&self) {
-        let outstanding = self.packets.iter().filter(|packet| packet.fate == Fate::Outstanding);
-        let bytes: u64 = outstanding.clone().map(|packet| u64::from(packet.bytes)).sum();
+        let outstanding = self
+            .packets
+            .iter()
+            .filter(|packet| packet.fate == Fate::Outstanding);
+        let bytes: u64 = outstanding
+            .clone()
+            .map(|packet| u64::from(packet.bytes))
+            .sum();
         assert_eq!(bytes, self.bytes_in_flight, "bytes in flight are conserved");
         assert_eq!(outstanding.count() as u64, self.packets_in_flight);
     }

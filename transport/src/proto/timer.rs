@@ -15,6 +15,8 @@ pub(crate) enum Timer {
     Ack,
     /// When pacing lets the next packet go.
     Pacing,
+    /// When to ask again for a window that stays shut.
+    Window,
     /// When to show a sign of life.
     KeepAlive,
     /// When a silent connection is given up.
@@ -23,7 +25,7 @@ pub(crate) enum Timer {
     Drain,
 }
 
-const COUNT: usize = 8;
+const COUNT: usize = 9;
 
 /// One deadline a timer.
 #[derive(Clone, Debug, Default)]

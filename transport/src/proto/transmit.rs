@@ -49,7 +49,9 @@ impl Connection {
     }
 
     fn transmit_syn(&mut self, now: Time, out: &mut Vec<u8>) -> Option<Burst> {
-        let State::Connecting(handshake) = &mut self.state else { return None };
+        let State::Connecting(handshake) = &mut self.state else {
+            return None;
+        };
         if handshake.retry.next() > now || handshake.retry.is_exhausted() {
             return None;
         }
@@ -76,7 +78,10 @@ impl Connection {
         if !answer {
             return None;
         }
-        self.state = State::Closing { reason, answer: false };
+        self.state = State::Closing {
+            reason,
+            answer: false,
+        };
         let start = out.len();
         self.header().encode(out);
         encode::reset(out, reason);
@@ -95,7 +100,9 @@ impl Connection {
         let start = out.len();
         let mut segment_bytes = 0;
         for _ in 0..max_segments {
-            let Some(bytes) = self.build_packet(now, out) else { break };
+            let Some(bytes) = self.build_packet(now, out) else {
+                break;
+            };
             segment_bytes = segment_bytes.max(bytes);
             let full = bytes == segment_bytes && bytes as u64 == self.mtu.current();
             if !full || out.len() - start + bytes > MAX_BURST_BYTES {
@@ -103,14 +110,24 @@ impl Connection {
             }
         }
         self.arm_after_transmit(now);
-        (segment_bytes > 0).then(|| Burst { segment_bytes, ect0: self.ecn.is_enabled() })
+        (segment_bytes > 0).then(|| Burst {
+            segment_bytes,
+            ect0: self.ecn.is_enabled(),
+        })
     }
 
     fn header(&self) -> Header {
         let packet_number = self.sent.next_number();
         match self.echo {
-            Some(echo) => Header::Ack { destination: self.remote_id, echo, packet_number },
-            None => Header::Data { destination: self.remote_id, packet_number },
+            Some(echo) => Header::Ack {
+                destination: self.remote_id,
+                echo,
+                packet_number,
+            },
+            None => Header::Data {
+                destination: self.remote_id,
+                packet_number,
+            },
         }
     }
 
@@ -155,7 +172,11 @@ impl Connection {
             self.acks.ranges().iter().rev(),
             self.acks.delay_us(now),
             self.acks.ecn_counts(),
-            if data { room.min(SHARED_ACK_BYTES) } else { room },
+            if data {
+                room.min(SHARED_ACK_BYTES)
+            } else {
+                room
+            },
         );
         self.acks.on_ack_sent(now)
     }
@@ -178,7 +199,11 @@ impl Connection {
         self.wanted.rwnd = false;
         self.wanted.rwnd_check = false;
         SentPacket {
-            fate: if eliciting { Fate::Outstanding } else { Fate::Untracked },
+            fate: if eliciting {
+                Fate::Outstanding
+            } else {
+                Fate::Untracked
+            },
             sent_at: Time::ZERO,
             bytes: 0,
             stream_offset: 0,
@@ -255,7 +280,9 @@ impl Connection {
                     retransmission: again,
                 },
             );
-            packet.rate = self.sampler.on_sent(now, self.sent.bytes_in_flight(), bytes as u64);
+            packet.rate = self
+                .sampler
+                .on_sent(now, self.sent.bytes_in_flight(), bytes as u64);
         }
         packet.sent_at = now;
         packet.bytes = bytes as u16;
@@ -265,7 +292,8 @@ impl Connection {
         self.stats.bytes_sent += bytes as u64;
         if eliciting {
             let in_flight = self.sent.bytes_in_flight();
-            self.controller.on_sent(now, number, bytes as u64, in_flight);
+            self.controller
+                .on_sent(now, number, bytes as u64, in_flight);
             self.pacer.on_sent(bytes as u64);
             self.recover.on_sent(now);
         }
@@ -298,22 +326,29 @@ impl Connection {
     const fn count_single(&mut self, bytes: usize) -> Burst {
         self.stats.packets_sent += 1;
         self.stats.bytes_sent += bytes as u64;
-        Burst { segment_bytes: bytes, ect0: false }
+        Burst {
+            segment_bytes: bytes,
+            ect0: false,
+        }
     }
 
     /// Whether stream bytes, or the FIN, wait to be sent.
     fn has_data(&self) -> bool {
         let new = self.send.unsent_bytes() > 0 && self.send.sent() < self.send_window.limit();
-        let fin =
-            self.own_fin.asked && !self.own_fin.sent && self.send.unsent_bytes() == 0;
+        // A FIN given up as lost may turn out to have arrived before it goes again.
+        let waits = self.own_fin.asked && !self.own_fin.sent && !self.own_fin.acked;
+        let fin = waits && self.send.unsent_bytes() == 0;
         self.send.has_lost() || new || fin
+    }
+
+    /// Whether the peer's window is what new data waits for.
+    fn is_blocked(&self) -> bool {
+        self.send.unsent_bytes() > 0 && self.send.sent() >= self.send_window.limit()
     }
 
     /// Stands still at the peer's window: asks for more, once.
     fn ask_for_window(&mut self) {
-        let blocked =
-            self.send.unsent_bytes() > 0 && self.send.sent() >= self.send_window.limit();
-        if blocked && self.send_window.on_blocked() {
+        if self.is_blocked() && self.send_window.on_blocked() {
             self.stats.rwnd_blocked += 1;
             self.wanted.rwnd_check = true;
         }
@@ -330,7 +365,8 @@ impl Connection {
             return false;
         }
         let mss = self.mtu.current();
-        self.pacing_rate().is_none_or(|rate| self.pacer.budget(now, rate, mss) >= mss)
+        self.pacing_rate()
+            .is_none_or(|rate| self.pacer.budget(now, rate, mss) >= mss)
     }
 
     /// Sets the timers that depend on why nothing more was sent.
@@ -338,6 +374,13 @@ impl Connection {
         match self.acks.due() {
             Some(due) => self.timers.set(Timer::Ack, due),
             None => self.timers.stop(Timer::Ack),
+        }
+        // A reader may pause for long: asking now and then shows that both are still there.
+        if !self.is_blocked() || self.sent.packets_in_flight() > 0 {
+            self.timers.stop(Timer::Window);
+        } else if self.timers.get(Timer::Window).is_none() {
+            self.timers
+                .set(Timer::Window, now + self.config.idle_timeout / 3);
         }
         self.timers.stop(Timer::Pacing);
         if !self.window_allows() {

@@ -42,10 +42,20 @@ pub(crate) struct EcnCounts {
 pub(crate) enum Frame<'a> {
     Ping,
     Acked(AckFrame<'a>),
-    Rwnd { max_offset: u64 },
-    RwndCheck { offset: u64 },
-    Reset { reason: u32 },
-    Stream { offset: u64, data: &'a [u8], fin: bool },
+    Rwnd {
+        max_offset: u64,
+    },
+    RwndCheck {
+        offset: u64,
+    },
+    Reset {
+        reason: u32,
+    },
+    Stream {
+        offset: u64,
+        data: &'a [u8],
+        fin: bool,
+    },
 }
 
 /// Ranges of packet numbers that have arrived.
@@ -91,8 +101,12 @@ impl<'a> Frames<'a> {
         Ok(match kind {
             PING => Frame::Ping,
             ACKED | ACKED_ECN => Frame::Acked(decode_ack(reader, kind == ACKED_ECN)?),
-            RWND => Frame::Rwnd { max_offset: reader.varint()? },
-            RWND_CHECK => Frame::RwndCheck { offset: reader.varint()? },
+            RWND => Frame::Rwnd {
+                max_offset: reader.varint()?,
+            },
+            RWND_CHECK => Frame::RwndCheck {
+                offset: reader.varint()?,
+            },
             RESET => Frame::Reset {
                 reason: u32::try_from(reader.varint()?)
                     .map_err(|_| DecodeError::Invalid("the reason of a RESET"))?,
@@ -103,7 +117,11 @@ impl<'a> Frames<'a> {
                 if offset + data.len() as u64 > VARINT_MAX {
                     return Err(DecodeError::Invalid("the offset of a STREAM"));
                 }
-                Frame::Stream { offset, data, fin: kind == STREAM_FIN }
+                Frame::Stream {
+                    offset,
+                    data,
+                    fin: kind == STREAM_FIN,
+                }
             }
             other => return Err(DecodeError::UnknownFrame(other)),
         })
@@ -142,11 +160,21 @@ fn decode_ack<'a>(reader: &mut Reader<'a>, with_ecn: bool) -> Result<AckFrame<'a
     }
     let pairs = &before[..before.len() - reader.rest().len()];
     let ecn = if with_ecn {
-        Some(EcnCounts { ect0: reader.varint()?, ect1: reader.varint()?, ce: reader.varint()? })
+        Some(EcnCounts {
+            ect0: reader.varint()?,
+            ect1: reader.varint()?,
+            ce: reader.varint()?,
+        })
     } else {
         None
     };
-    Ok(AckFrame { largest, delay_us, ecn, first_run, pairs })
+    Ok(AckFrame {
+        largest,
+        delay_us,
+        ecn,
+        first_run,
+        pairs,
+    })
 }
 
 /// Appends frames to a packet under construction.
@@ -199,8 +227,9 @@ pub(crate) mod encode {
         let mut rest = ranges.clone();
         let Some(first) = rest.next() else { return };
         let largest = first.end - 1;
-        let ecn_bytes =
-            ecn.map_or(0, |e| varint_len(e.ect0) + varint_len(e.ect1) + varint_len(e.ce));
+        let ecn_bytes = ecn.map_or(0, |e| {
+            varint_len(e.ect0) + varint_len(e.ect1) + varint_len(e.ce)
+        });
         // The count of gaps is written before they are known to fit: two bytes are kept for it.
         let mut used = 1 + varint_len(largest) + varint_len(delay_us) + 2;
         used += varint_len(first.end - first.start - 1) + ecn_bytes;

@@ -26,41 +26,83 @@ pub(crate) struct Parameters {
 /// The front of a packet. For [`Header::Ack`] and [`Header::Data`] frames follow.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Header {
-    Syn { source: u64, nonce: u64, parameters: Parameters },
-    SynAck { destination: u64, source: u64, echo: u64, nonce: u64, parameters: Parameters },
-    Ack { destination: u64, echo: u64, packet_number: u64 },
-    Data { destination: u64, packet_number: u64 },
-    Refuse { destination: u64, echo: u64, reason: u64 },
+    Syn {
+        source: u64,
+        nonce: u64,
+        parameters: Parameters,
+    },
+    SynAck {
+        destination: u64,
+        source: u64,
+        echo: u64,
+        nonce: u64,
+        parameters: Parameters,
+    },
+    Ack {
+        destination: u64,
+        echo: u64,
+        packet_number: u64,
+    },
+    Data {
+        destination: u64,
+        packet_number: u64,
+    },
+    Refuse {
+        destination: u64,
+        echo: u64,
+        reason: u64,
+    },
 }
 
 impl Header {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         let start = out.len();
         match *self {
-            Self::Syn { source, nonce, parameters } => {
+            Self::Syn {
+                source,
+                nonce,
+                parameters,
+            } => {
                 put_front(out, SYN, 0);
                 out.extend_from_slice(&source.to_be_bytes());
                 out.extend_from_slice(&nonce.to_be_bytes());
                 parameters.encode(out);
                 out.resize(start + SYN_BYTES - super::CHECKSUM_BYTES, 0);
             }
-            Self::SynAck { destination, source, echo, nonce, parameters } => {
+            Self::SynAck {
+                destination,
+                source,
+                echo,
+                nonce,
+                parameters,
+            } => {
                 put_front(out, SYN_ACK, destination);
                 out.extend_from_slice(&source.to_be_bytes());
                 out.extend_from_slice(&echo.to_be_bytes());
                 out.extend_from_slice(&nonce.to_be_bytes());
                 parameters.encode(out);
             }
-            Self::Ack { destination, echo, packet_number } => {
+            Self::Ack {
+                destination,
+                echo,
+                packet_number,
+            } => {
                 put_front(out, ACK, destination);
                 out.extend_from_slice(&echo.to_be_bytes());
                 put_varint(out, packet_number);
             }
-            Self::Data { destination, packet_number } => {
+            Self::Data {
+                destination,
+                packet_number,
+            } => {
                 put_front(out, DATA, destination);
                 put_varint(out, packet_number);
             }
-            Self::Refuse { destination, echo, reason } => {
+            Self::Refuse {
+                destination,
+                echo,
+                reason,
+            } => {
                 put_front(out, REFUSE, destination);
                 out.extend_from_slice(&echo.to_be_bytes());
                 put_varint(out, reason);
@@ -90,9 +132,20 @@ impl Header {
                 nonce: reader.u64()?,
                 parameters: Parameters::decode(reader)?,
             },
-            ACK => Self::Ack { destination, echo: reader.u64()?, packet_number: reader.varint()? },
-            DATA => Self::Data { destination, packet_number: reader.varint()? },
-            REFUSE => Self::Refuse { destination, echo: reader.u64()?, reason: reader.varint()? },
+            ACK => Self::Ack {
+                destination,
+                echo: reader.u64()?,
+                packet_number: reader.varint()?,
+            },
+            DATA => Self::Data {
+                destination,
+                packet_number: reader.varint()?,
+            },
+            REFUSE => Self::Refuse {
+                destination,
+                echo: reader.u64()?,
+                reason: reader.varint()?,
+            },
             other => return Err(DecodeError::UnknownPacket(other)),
         })
     }
@@ -120,6 +173,10 @@ impl Parameters {
         if max_ack_delay_us > 10_000_000 {
             return Err(DecodeError::Invalid("max_ack_delay_us"));
         }
-        Ok(Self { max_datagram_bytes, initial_rwnd, max_ack_delay_us })
+        Ok(Self {
+            max_datagram_bytes,
+            initial_rwnd,
+            max_ack_delay_us,
+        })
     }
 }

@@ -38,10 +38,6 @@ impl<'a> Reader<'a> {
         Self { rest: bytes }
     }
 
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.rest.is_empty()
-    }
-
     /// Everything that has not been read.
     pub(crate) const fn rest(&self) -> &'a [u8] {
         self.rest
@@ -62,14 +58,18 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn u64(&mut self) -> Result<u64, DecodeError> {
         let bytes = self.bytes(8)?;
-        Ok(u64::from_be_bytes(bytes.try_into().map_err(|_| DecodeError::Truncated)?))
+        Ok(u64::from_be_bytes(
+            bytes.try_into().map_err(|_| DecodeError::Truncated)?,
+        ))
     }
 
     pub(crate) fn varint(&mut self) -> Result<u64, DecodeError> {
         let first = *self.rest.first().ok_or(DecodeError::Truncated)?;
         let len = 1 << (first >> 6);
         let bytes = self.bytes(len)?;
-        let tail = bytes[1..].iter().fold(0, |value, &byte| value << 8 | u64::from(byte));
+        let tail = bytes[1..]
+            .iter()
+            .fold(0, |value, &byte| value << 8 | u64::from(byte));
         Ok(u64::from(first & 0x3f) << (8 * (len - 1)) | tail)
     }
 }

@@ -105,7 +105,11 @@ impl Classic {
     }
 
     pub(crate) const fn phase(&self) -> &'static str {
-        if self.window < self.ssthresh { "slow-start" } else { "congestion-avoidance" }
+        if self.window < self.ssthresh {
+            "slow-start"
+        } else {
+            "congestion-avoidance"
+        }
     }
 
     pub(crate) fn set_mss(&mut self, mss: u64) {

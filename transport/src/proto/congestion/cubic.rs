@@ -83,7 +83,10 @@ impl Cubic {
     }
 
     pub(crate) fn on_ack(&mut self, ack: &AckInfo<'_>) {
-        if self.recovery_start.is_some_and(|start| ack.largest_acked_sent_at <= start) {
+        if self
+            .recovery_start
+            .is_some_and(|start| ack.largest_acked_sent_at <= start)
+        {
             return;
         }
         self.in_recovery = false;
@@ -106,12 +109,18 @@ impl Cubic {
         let bytes = ack.sample.newly_acked_bytes;
         if self.state.ssthresh.is_some() {
             // HyStart++ is for the first slow start only (RFC 9406 §4.3).
-            let room = self.state.ssthresh.map_or(0, |ssthresh| ssthresh - self.state.window);
+            let room = self
+                .state
+                .ssthresh
+                .map_or(0, |ssthresh| ssthresh - self.state.window);
             self.state.window += bytes.min(room);
             return;
         }
         let rtt = ack.sample.rtt;
-        match self.hystart.on_ack(ack.largest_acked, ack.next_packet_number, rtt, bytes) {
+        match self
+            .hystart
+            .on_ack(ack.largest_acked, ack.next_packet_number, rtt, bytes)
+        {
             Verdict::Grow(growth) => self.state.window += growth,
             Verdict::Leave => {
                 self.state.ssthresh = Some(self.state.window);
@@ -135,7 +144,11 @@ impl Cubic {
                 prior: w_max,
             }
         });
-        let alpha = if epoch.w_est < epoch.prior { ALPHA } else { 1.0 };
+        let alpha = if epoch.w_est < epoch.prior {
+            ALPHA
+        } else {
+            1.0
+        };
         epoch.w_est += alpha * acked / segments;
         let reno = epoch.w_est;
         let elapsed = now.saturating_since(epoch.start);
@@ -196,7 +209,11 @@ impl Cubic {
         let segments = self.segments(self.state.window);
         // Fast convergence (RFC 9438 §4.7): a flow that is losing ground gives up more.
         let losing_ground = segments < self.state.w_max;
-        self.state.w_max = if losing_ground { segments * (1.0 + BETA) / 2.0 } else { segments };
+        self.state.w_max = if losing_ground {
+            segments * (1.0 + BETA) / 2.0
+        } else {
+            segments
+        };
         let reduced = (self.state.window as f64 * BETA) as u64;
         self.state.window = reduced.max(MINIMUM_WINDOW_PACKETS * self.mss);
         self.state.ssthresh = Some(self.state.window);
@@ -217,7 +234,9 @@ impl Cubic {
     }
 
     pub(crate) fn in_slow_start(&self) -> bool {
-        self.state.ssthresh.is_none_or(|ssthresh| self.state.window < ssthresh)
+        self.state
+            .ssthresh
+            .is_none_or(|ssthresh| self.state.window < ssthresh)
     }
 
     pub(crate) fn phase(&self) -> &'static str {

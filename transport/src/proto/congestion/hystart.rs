@@ -59,7 +59,11 @@ impl HyStart {
             self.samples += 1;
         }
         self.judge();
-        let growth = if self.css.is_some() { acked_bytes / CSS_GROWTH_DIVISOR } else { acked_bytes };
+        let growth = if self.css.is_some() {
+            acked_bytes / CSS_GROWTH_DIVISOR
+        } else {
+            acked_bytes
+        };
         if largest_acked + 1 >= window_end && self.end_round(next_packet_number) {
             return Verdict::Leave;
         }
@@ -79,7 +83,10 @@ impl HyStart {
                 let threshold =
                     (last / MIN_RTT_DIVISOR).clamp(MIN_RTT_THRESHOLD, MAX_RTT_THRESHOLD);
                 if current >= last + threshold {
-                    self.css = Some(ConservativeSlowStart { baseline_min: current, rounds: 0 });
+                    self.css = Some(ConservativeSlowStart {
+                        baseline_min: current,
+                        rounds: 0,
+                    });
                 }
             }
             Some(css) if current < css.baseline_min => self.css = None,
@@ -94,7 +101,9 @@ impl HyStart {
             self.last_round_min = self.current_round_min.take();
         }
         self.samples = 0;
-        let Some(css) = &mut self.css else { return false };
+        let Some(css) = &mut self.css else {
+            return false;
+        };
         css.rounds += 1;
         css.rounds >= CSS_ROUNDS
     }
@@ -106,13 +115,18 @@ mod tests {
 
     const PACKETS: u64 = 10;
 
-    /// A round of ten packets, each with this round-trip time.
+    /// A round of ten packets, each with this round-trip time; the next ten go out behind it.
     fn round(hystart: &mut HyStart, number: u64, rtt_ms: u64) -> Vec<Verdict> {
         let first = number * PACKETS;
         (first..first + PACKETS)
             .map(|packet| {
                 let rtt = Some(Duration::from_millis(rtt_ms));
-                hystart.on_ack(packet, packet + PACKETS, rtt, 1000)
+                let next = if packet + 1 < first + PACKETS {
+                    first
+                } else {
+                    first + PACKETS
+                };
+                hystart.on_ack(packet, next + PACKETS, rtt, 1000)
             })
             .collect()
     }
@@ -122,7 +136,11 @@ mod tests {
         let mut hystart = HyStart::default();
         for number in 0..50 {
             let verdicts = round(&mut hystart, number, 40 + number % 3);
-            assert!(verdicts.iter().all(|verdict| *verdict == Verdict::Grow(1000)));
+            assert!(
+                verdicts
+                    .iter()
+                    .all(|verdict| *verdict == Verdict::Grow(1000))
+            );
         }
     }
 
@@ -133,9 +151,8 @@ mod tests {
         round(&mut hystart, 1, 40);
         let verdicts = round(&mut hystart, 2, 50);
         assert!(verdicts.contains(&Verdict::Grow(250)), "{verdicts:?}");
-        let left = (3..10).find(|&number| {
-            round(&mut hystart, number, 50 + number).contains(&Verdict::Leave)
-        });
+        let left = (3..10)
+            .find(|&number| round(&mut hystart, number, 50 + number).contains(&Verdict::Leave));
         assert_eq!(left, Some(6));
     }
 

@@ -102,9 +102,7 @@ pub(crate) struct AckInfo<'a> {
     /// The highest packet number newly acknowledged.
     pub(crate) largest_acked: u64,
     pub(crate) largest_acked_sent_at: Time,
-    pub(crate) latest_rtt: Duration,
     pub(crate) smoothed_rtt: Duration,
-    pub(crate) min_rtt: Duration,
     /// The window was not filled when this was sent, so it says nothing about the network.
     pub(crate) app_limited: bool,
     /// The number the next packet will have.
@@ -116,7 +114,6 @@ pub(crate) struct AckInfo<'a> {
 pub(crate) struct LossInfo {
     pub(crate) now: Time,
     pub(crate) lost_bytes: u64,
-    pub(crate) lost_packets: u64,
     /// The highest packet number declared lost.
     pub(crate) largest_lost: u64,
     pub(crate) largest_lost_sent_at: Time,
@@ -128,6 +125,10 @@ pub(crate) struct LossInfo {
 
 /// A connection's congestion controller.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one in a connection, itself far larger"
+)]
 pub(crate) enum Controller {
     Classic(classic::Classic),
     NewReno(newreno::NewReno),
@@ -222,9 +223,11 @@ impl Controller {
     ) -> Option<u64> {
         match self {
             Self::Classic(_) => None,
-            Self::NewReno(newreno) => {
-                window_pacing(newreno.window_bytes(), newreno.in_slow_start(), smoothed_rtt)
-            }
+            Self::NewReno(newreno) => window_pacing(
+                newreno.window_bytes(),
+                newreno.in_slow_start(),
+                smoothed_rtt,
+            ),
             Self::Cubic(cubic) => {
                 window_pacing(cubic.window_bytes(), cubic.in_slow_start(), smoothed_rtt)
             }

@@ -42,7 +42,10 @@ impl NewReno {
     }
 
     pub(crate) fn on_ack(&mut self, ack: &AckInfo<'_>) {
-        if self.recovery_start.is_some_and(|start| ack.largest_acked_sent_at <= start) {
+        if self
+            .recovery_start
+            .is_some_and(|start| ack.largest_acked_sent_at <= start)
+        {
             return;
         }
         self.in_recovery = false;
@@ -51,7 +54,9 @@ impl NewReno {
         }
         let mut bytes = ack.sample.newly_acked_bytes;
         if self.in_slow_start() {
-            let room = self.ssthresh.map_or(u64::MAX, |ssthresh| ssthresh - self.window);
+            let room = self
+                .ssthresh
+                .map_or(u64::MAX, |ssthresh| ssthresh - self.window);
             let step = bytes.min(room);
             self.window += step;
             bytes -= step;
@@ -100,8 +105,11 @@ impl NewReno {
         if self.recovery_start.is_some_and(|start| sent_at <= start) {
             return;
         }
-        self.before =
-            Some(Undo { window: self.window, ssthresh: self.ssthresh, acked: self.acked });
+        self.before = Some(Undo {
+            window: self.window,
+            ssthresh: self.ssthresh,
+            acked: self.acked,
+        });
         self.recovery_start = Some(now);
         self.in_recovery = true;
         self.window = (self.window / 2).max(MINIMUM_WINDOW_PACKETS * self.mss);

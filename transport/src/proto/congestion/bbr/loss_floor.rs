@@ -126,7 +126,11 @@ impl LossFloor {
         let [above, at, below] = std::mem::take(&mut self.round);
         for share in [above, at, below] {
             if share.total() > 0.0 {
-                let keep = if share.total() == 0.0 { 1.0 } else { KEEP_RECENT };
+                let keep = if share.total() == 0.0 {
+                    1.0
+                } else {
+                    KEEP_RECENT
+                };
                 self.recent.add(keep, share);
             }
         }
@@ -144,7 +148,9 @@ impl LossFloor {
     }
 
     fn estimate(&self) -> f64 {
-        let Some(at) = self.at.ratio() else { return 0.0 };
+        let Some(at) = self.at.ratio() else {
+            return 0.0;
+        };
         let below = self.below.at_most().unwrap_or(1.0);
         let recent = self.recent.at_most().unwrap_or(1.0);
         at.min(below).min(recent).clamp(0.0, MAX_FLOOR)

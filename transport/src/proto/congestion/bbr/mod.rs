@@ -139,14 +139,17 @@ impl Bbr {
     pub(crate) fn on_ack(&mut self, ack: &AckInfo<'_>) {
         let sample = ack.sample;
         self.count_fates(ack);
-        let round_ended =
-            self.rounds.update(sample.prior_delivered, sample.delivered, sample.rtt);
+        let round_ended = self
+            .rounds
+            .update(sample.prior_delivered, sample.delivered, sample.rtt);
         if round_ended {
             self.bandwidth.advance();
         }
         self.update_bandwidth(sample);
         self.update_min_rtt(ack);
-        let Some(min_rtt) = self.min_rtt.get() else { return };
+        let Some(min_rtt) = self.min_rtt.get() else {
+            return;
+        };
         let bandwidth = self.bandwidth.get();
         self.aggregation.on_ack(
             ack.now,
@@ -157,24 +160,27 @@ impl Bbr {
         );
         if matches!(self.state, State::Startup) {
             let sent_at = ack.largest_acked_sent_at;
-            self.train.on_ack(ack.now, sent_at, sample.delivered, min_rtt, self.mss);
+            self.train
+                .on_ack(ack.now, sent_at, sample.delivered, min_rtt, self.mss);
         }
         if round_ended {
             self.end_round(ack, min_rtt);
         }
         self.advance(ack, min_rtt);
         self.update_window(ack);
-        self.update_pacing();
+        self.update_pacing(ack.smoothed_rtt);
         self.floor.on_load(ack.next_packet_number, self.load());
     }
 
     /// Books what was delivered, and what had been called lost and was delivered after all.
     fn count_fates(&mut self, ack: &AckInfo<'_>) {
         let packets = |bytes: u64| bytes as f64 / self.mss as f64;
-        self.floor.on_delivered(ack.largest_acked, packets(ack.sample.newly_acked_bytes));
+        self.floor
+            .on_delivered(ack.largest_acked, packets(ack.sample.newly_acked_bytes));
         let spurious = self.declared_lost.saturating_sub(ack.sample.total_lost);
         if spurious > self.spurious {
-            self.floor.on_spurious(ack.largest_acked, packets(spurious - self.spurious));
+            self.floor
+                .on_spurious(ack.largest_acked, packets(spurious - self.spurious));
             self.spurious = spurious;
         }
     }
@@ -226,8 +232,12 @@ impl Bbr {
     /// When a probe's whole quarter came through without a queue there is more where that
     /// came from.
     fn climb(&mut self, queue: bool, app_limited: bool) {
-        let State::ProbeBw(cycle) = &self.state else { return };
-        let Some(before) = cycle.probed_from() else { return };
+        let State::ProbeBw(cycle) = &self.state else {
+            return;
+        };
+        let Some(before) = cycle.probed_from() else {
+            return;
+        };
         let grown = self.bandwidth.get().saturating_mul(1000)
             >= before.max(1).saturating_mul(CLIMB_PERMILLE);
         if grown && !queue && !app_limited {
@@ -263,10 +273,7 @@ impl Bbr {
             State::ProbeRtt(_) => self.leave_probe_rtt(ack),
         }
         let restarted = std::mem::take(&mut self.restarted);
-        if self.min_rtt.is_expired(now)
-            && !restarted
-            && !matches!(self.state, State::ProbeRtt(_))
-        {
+        if self.min_rtt.is_expired(now) && !restarted && !matches!(self.state, State::ProbeRtt(_)) {
             self.state = State::ProbeRtt(ProbeRtt::new(self.window));
         }
     }
@@ -274,17 +281,27 @@ impl Bbr {
     fn leave_probe_rtt(&mut self, ack: &AckInfo<'_>) {
         let low = ack.bytes_in_flight <= self.probe_rtt_window();
         let round = self.rounds.count();
-        let State::ProbeRtt(visit) = &mut self.state else { return };
+        let State::ProbeRtt(visit) = &mut self.state else {
+            return;
+        };
         if !visit.on_ack(ack.now, round, low, ack.sample.rtt) {
             return;
         }
         self.min_rtt.replace(ack.now, visit.rtt_min());
         self.window = self.window.max(visit.window_before);
-        self.state = if self.filled { self.probe_bandwidth(ack.now) } else { State::Startup };
+        self.state = if self.filled {
+            self.probe_bandwidth(ack.now)
+        } else {
+            State::Startup
+        };
     }
 
     fn probe_bandwidth(&self, now: Time) -> State {
-        State::ProbeBw(Cycle::new(now, self.next_packet_number, self.bandwidth.get()))
+        State::ProbeBw(Cycle::new(
+            now,
+            self.next_packet_number,
+            self.bandwidth.get(),
+        ))
     }
 
     fn update_window(&mut self, ack: &AckInfo<'_>) {
@@ -299,19 +316,29 @@ impl Bbr {
             _ => self.inflight(WINDOW_GAIN_PERMILLE) + self.aggregation.get(),
         };
         if self.filled {
-            let grown = if ack.app_limited { self.window } else { self.window + acked };
+            let grown = if ack.app_limited {
+                self.window
+            } else {
+                self.window + acked
+            };
             self.window = grown.min(target).max(least);
         } else if !ack.app_limited {
             // A train has shown that the path can do it; pacing keeps it from being a burst.
-            self.window = (self.window + acked).min(target.max(self.initial_window)).max(target);
+            self.window = (self.window + acked)
+                .min(target.max(self.initial_window))
+                .max(target);
         }
     }
 
-    fn update_pacing(&mut self) {
-        let rate = scale(self.model_bandwidth(), self.pacing_gain_permille());
-        if self.filled || rate > self.pacing_rate {
-            self.pacing_rate = rate.max(1);
-        }
+    /// Until the pipe has been full once the rate only grows: a first sample of a few small
+    /// packets shows how little there was to send, not how slow the path is (§4.2.1).
+    fn update_pacing(&mut self, smoothed_rtt: Duration) {
+        let rate = scale(self.model_bandwidth(), self.pacing_gain_permille()).max(1);
+        self.pacing_rate = if self.filled {
+            rate
+        } else {
+            rate.max(self.pacing_rate(Some(smoothed_rtt)))
+        };
     }
 
     const fn pacing_gain_permille(&self) -> u64 {
@@ -340,7 +367,9 @@ impl Bbr {
     /// What fits into the path, times a gain, with what is on its way through the ends.
     fn inflight(&self, gain_permille: u64) -> u64 {
         let bandwidth = self.model_bandwidth();
-        let Some(min_rtt) = self.min_rtt.get() else { return self.initial_window };
+        let Some(min_rtt) = self.min_rtt.get() else {
+            return self.initial_window;
+        };
         if bandwidth == 0 {
             return self.initial_window;
         }
@@ -349,13 +378,15 @@ impl Bbr {
     }
 
     fn probe_rtt_window(&self) -> u64 {
-        self.inflight(PROBE_RTT_GAIN_PERMILLE).max(MINIMUM_WINDOW_PACKETS * self.mss)
+        self.inflight(PROBE_RTT_GAIN_PERMILLE)
+            .max(MINIMUM_WINDOW_PACKETS * self.mss)
     }
 
     /// Loss alone changes nothing but the estimate of how much of it is the path's.
     pub(crate) fn on_loss(&mut self, loss: &LossInfo) {
         self.declared_lost += loss.lost_bytes;
-        self.floor.on_lost(loss.largest_lost, loss.lost_bytes as f64 / self.mss as f64);
+        self.floor
+            .on_lost(loss.largest_lost, loss.lost_bytes as f64 / self.mss as f64);
         if let State::ProbeBw(cycle) = &mut self.state {
             cycle.on_loss();
         }
@@ -401,7 +432,11 @@ impl Bbr {
         }
         let rtt_ns = nanos(smoothed_rtt.unwrap_or(GUESSED_RTT)).max(1);
         let rate = u128::from(self.initial_window) * 1_000_000_000 / u128::from(rtt_ns);
-        scale(u64::try_from(rate).unwrap_or(u64::MAX), STARTUP_GAIN_PERMILLE).max(1)
+        scale(
+            u64::try_from(rate).unwrap_or(u64::MAX),
+            STARTUP_GAIN_PERMILLE,
+        )
+        .max(1)
     }
 
     pub(crate) const fn phase(&self) -> &'static str {

@@ -125,7 +125,12 @@ pub(super) struct ProbeRtt {
 
 impl ProbeRtt {
     pub(super) const fn new(window_before: u64) -> Self {
-        Self { done_at: None, round: 0, rtt_min: None, window_before }
+        Self {
+            done_at: None,
+            round: 0,
+            rtt_min: None,
+            window_before,
+        }
     }
 
     pub(super) const fn rtt_min(&self) -> Option<Duration> {
@@ -176,7 +181,12 @@ mod tests {
             begun[Cycle::new(Time::ZERO, seed, 0).phase] += 1;
         }
         assert_eq!(begun[DRAINING], 0);
-        assert!(begun.iter().enumerate().all(|(phase, n)| phase == DRAINING || *n > 50));
+        assert!(
+            begun
+                .iter()
+                .enumerate()
+                .all(|(phase, n)| phase == DRAINING || *n > 50)
+        );
     }
 
     #[test]
@@ -185,7 +195,11 @@ mod tests {
         let mut gains = Vec::new();
         let mut last = None;
         for ms in 0..2000 {
-            let in_flight = if cycle.load() == Load::Below { 45_000 } else { 51_000 };
+            let in_flight = if cycle.load() == Load::Below {
+                45_000
+            } else {
+                51_000
+            };
             cycle.advance(&progress(ms, in_flight));
             if last != Some(cycle.phase) {
                 last = Some(cycle.phase);
@@ -193,7 +207,10 @@ mod tests {
             }
         }
         let above = gains.iter().position(|gain| *gain == 1250).unwrap();
-        assert_eq!(gains[above..above + 9], [&GAINS_PERMILLE[..], &[1250]].concat());
+        assert_eq!(
+            gains[above..above + 9],
+            [&GAINS_PERMILLE[..], &[1250]].concat()
+        );
     }
 
     #[test]

@@ -77,7 +77,11 @@ impl AckTrain {
         if self.points.len() == MAX_POINTS {
             self.points.pop_front();
         }
-        self.points.push_back(Point { acked_at: now, sent_at, delivered });
+        self.points.push_back(Point {
+            acked_at: now,
+            sent_at,
+            delivered,
+        });
     }
 }
 

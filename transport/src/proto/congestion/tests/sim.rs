@@ -9,11 +9,12 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::flow::Flow;
 use crate::Time;
-use crate::proto::congestion::{AckInfo, Congestion, Controller, LossInfo, Params};
+use crate::proto::congestion::{Congestion, Controller, Params};
 use crate::proto::loss::LossDetector;
 use crate::proto::pacing::Pacer;
-use crate::proto::rate::{PacketRate, RateSampler};
+use crate::proto::rate::RateSampler;
 use crate::proto::rtt::RttEstimator;
 
 pub(super) const MSS: u64 = 1472;
@@ -68,50 +69,6 @@ enum Event {
     Acknowledgement { flow: usize, numbers: Vec<u64> },
     AckDue { flow: usize },
     Wake { flow: usize },
-}
-
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-enum Fate {
-    Outstanding,
-    Acked,
-    Lost,
-}
-
-#[derive(Clone, Debug)]
-struct Sent {
-    at: Time,
-    rate: PacketRate,
-    fate: Fate,
-}
-
-/// One sender and its receiver.
-#[derive(Debug)]
-pub(super) struct Flow {
-    pub(super) controller: Controller,
-    sampler: RateSampler,
-    pacer: Pacer,
-    rtt: RttEstimator,
-    loss: LossDetector,
-    sent: VecDeque<Sent>,
-    first: u64,
-    in_flight: u64,
-    starts_at: Time,
-    last_sent: Time,
-    wake_at: Time,
-    /// Bytes a second the application makes; `None` is more than can be sent.
-    application: Option<u64>,
-    sent_bytes: u64,
-    // The receiver.
-    told: Vec<u64>,
-    highest: Option<u64>,
-    received: u64,
-    unanswered: u32,
-    ack_due: Option<Time>,
-    ack_sent: Time,
-    pub(super) slots: Vec<Slot>,
-    pub(super) largest_window: u64,
-    pub(super) lost_packets: u64,
-    pub(super) phases: Vec<(Time, &'static str)>,
 }
 
 /// What happened to a flow in one [`SLOT`].
@@ -179,8 +136,10 @@ impl Simulation {
         application: Option<u64>,
     ) {
         let starts_at = Time::ZERO + starts_after;
-        let params =
-            Params { mss_bytes: MSS, initial_window_packets: INITIAL_WINDOW_PACKETS };
+        let params = Params {
+            mss_bytes: MSS,
+            initial_window_packets: INITIAL_WINDOW_PACKETS,
+        };
         let mut rtt = RttEstimator::new();
         // The handshake has shown the round trip.
         rtt.update(self.path.round_trip, Duration::ZERO);
@@ -348,7 +307,9 @@ impl Simulation {
 
     /// What of the achievable came through between two times, all flows together.
     pub(super) fn share(&self, from: Duration, to: Duration) -> f64 {
-        let delivered: u64 = (0..self.flows.len()).map(|flow| self.delivered(flow, from, to)).sum();
+        let delivered: u64 = (0..self.flows.len())
+            .map(|flow| self.delivered(flow, from, to))
+            .sum();
         delivered as f64 / (self.path.achievable() * (to - from).as_secs_f64())
     }
 
@@ -364,187 +325,13 @@ impl Simulation {
         let range = slot_of(Time::ZERO + from)..slot_of(Time::ZERO + to).min(slots.len());
         let (count, sum) = slots[range]
             .iter()
-            .fold((0, Duration::ZERO), |(n, sum), slot| (n + slot.arrivals, sum + slot.queued));
+            .fold((0, Duration::ZERO), |(n, sum), slot| {
+                (n + slot.arrivals, sum + slot.queued)
+            });
         sum.as_secs_f64() / count.max(1) as f64 / self.path.round_trip.as_secs_f64()
-    }
-
-    /// When so many bytes had arrived, in seconds.
-    pub(super) fn arrived_at(&self, flow: usize, bytes: u64) -> Option<f64> {
-        let mut total = 0;
-        for (index, slot) in self.flows[flow].slots.iter().enumerate() {
-            if total + slot.delivered >= bytes {
-                let part = (bytes - total) as f64 / slot.delivered as f64;
-                return Some((index as f64 + part) * SLOT.as_secs_f64());
-            }
-            total += slot.delivered;
-        }
-        None
     }
 }
 
 fn slot_of(at: Time) -> usize {
     (at.as_nanos() / SLOT.as_nanos() as u64) as usize
-}
-
-impl Flow {
-    fn next_number(&self) -> u64 {
-        self.first + self.sent.len() as u64
-    }
-
-    fn pacing_rate(&self) -> Option<u64> {
-        self.controller.pacing_rate_bytes_per_second(Some(self.rtt.smoothed()))
-    }
-
-    fn window_allows(&self) -> bool {
-        self.in_flight + MSS <= self.controller.window_bytes()
-    }
-
-    fn has_data(&self, now: Time) -> bool {
-        let made = |rate| now.saturating_since(self.starts_at).as_secs_f64() * rate as f64;
-        self.application.is_none_or(|rate| made(rate) >= (self.sent_bytes + MSS) as f64)
-    }
-
-    fn send_one(&mut self, now: Time) -> Option<u64> {
-        if now < self.starts_at || !self.window_allows() {
-            return None;
-        }
-        if !self.has_data(now) {
-            self.sampler.set_app_limited(self.in_flight);
-            return None;
-        }
-        let paced = self.pacing_rate();
-        if paced.is_some_and(|rate| self.pacer.budget(now, rate, MSS) < MSS) {
-            return None;
-        }
-        Some(self.send(now))
-    }
-
-    fn send(&mut self, now: Time) -> u64 {
-        let number = self.next_number();
-        let rate = self.sampler.on_sent(now, self.in_flight, MSS);
-        self.sent.push_back(Sent { at: now, rate, fate: Fate::Outstanding });
-        self.in_flight += MSS;
-        self.sent_bytes += MSS;
-        self.last_sent = now;
-        self.controller.on_sent(now, number, MSS, self.in_flight);
-        self.pacer.on_sent(MSS);
-        number
-    }
-
-    fn next_wake(&self, now: Time) -> Time {
-        let mut wake = Time::MAX;
-        if self.window_allows() {
-            if !self.has_data(now) {
-                wake = now + Duration::from_millis(1);
-            } else if let Some(rate) = self.pacing_rate() {
-                wake = self.pacer.next_release(rate, MSS);
-            }
-        }
-        if let Some((number, packet)) = self.outstanding().next() {
-            let lost_at = self.loss.lost_at(number, packet.at, &self.rtt);
-            let timeout = self.last_sent + 2 * self.rtt.pto_base();
-            wake = wake.min(lost_at.unwrap_or(timeout));
-        }
-        wake.max(now + Duration::from_nanos(1))
-    }
-
-    fn outstanding(&self) -> impl Iterator<Item = (u64, &Sent)> {
-        (self.first..).zip(&self.sent).filter(|(_, packet)| packet.fate == Fate::Outstanding)
-    }
-
-    fn on_timer(&mut self, now: Time) {
-        self.detect_losses(now);
-        let silent = now.saturating_since(self.last_sent) >= 2 * self.rtt.pto_base();
-        if silent && self.in_flight > 0 {
-            // Stands for a probe and the loss it shows.
-            let newest = self.next_number();
-            self.declare(now, |_, number, _| number + 1 < newest);
-        }
-    }
-
-    fn on_ack(&mut self, now: Time, numbers: &[u64]) {
-        let prior_bytes_in_flight = self.in_flight;
-        let mut newest = None;
-        for &number in numbers {
-            let Some(index) = number.checked_sub(self.first) else { continue };
-            let packet = &mut self.sent[index as usize];
-            if packet.fate == Fate::Outstanding {
-                self.in_flight -= MSS;
-            }
-            packet.fate = Fate::Acked;
-            newest = Some((number, packet.at));
-            self.sampler.on_acked(now, &packet.rate, packet.at, MSS);
-            self.loss.on_acked(now, number, packet.at, &self.rtt);
-        }
-        let Some((largest_acked, largest_acked_sent_at)) = newest else { return };
-        self.rtt.update(now.saturating_since(largest_acked_sent_at), Duration::ZERO);
-        self.detect_losses(now);
-        let sample = self.sampler.take_sample(now, self.rtt.min());
-        self.controller.on_ack(&AckInfo {
-            now,
-            sample: &sample,
-            bytes_in_flight: self.in_flight,
-            prior_bytes_in_flight,
-            largest_acked,
-            largest_acked_sent_at,
-            latest_rtt: self.rtt.latest(),
-            smoothed_rtt: self.rtt.smoothed(),
-            min_rtt: self.rtt.min(),
-            app_limited: sample.is_app_limited,
-            next_packet_number: self.next_number(),
-        });
-        self.loss.decay(now, &self.rtt);
-        self.forget(now);
-        self.largest_window = self.largest_window.max(self.controller.window_bytes());
-        let phase = self.controller.phase();
-        if self.phases.last().is_none_or(|(_, last)| *last != phase) {
-            self.phases.push((now, phase));
-        }
-    }
-
-    fn forget(&mut self, now: Time) {
-        let horizon = now - 4 * self.rtt.smoothed();
-        while let Some(front) = self.sent.front() {
-            if front.fate == Fate::Outstanding || front.at >= horizon {
-                break;
-            }
-            self.sent.pop_front();
-            self.first += 1;
-        }
-    }
-
-    fn detect_losses(&mut self, now: Time) {
-        let Some(newest) = self.loss.newest_acked() else { return };
-        self.declare(now, |flow, number, at| {
-            let due = flow.loss.lost_at(number, at, &flow.rtt);
-            number < newest
-                && (flow.loss.lost_by_count(number) || due.is_some_and(|due| due <= now))
-        });
-    }
-
-    /// Gives up the oldest packets for as long as `lost` says so.
-    fn declare(&mut self, now: Time, lost: impl Fn(&Self, u64, Time) -> bool) {
-        let found: Vec<(u64, Time)> = self
-            .outstanding()
-            .map(|(number, packet)| (number, packet.at))
-            .take_while(|(number, at)| lost(self, *number, *at))
-            .collect();
-        let Some(&(largest_lost, largest_lost_sent_at)) = found.last() else { return };
-        for (number, _) in &found {
-            self.sent[(number - self.first) as usize].fate = Fate::Lost;
-        }
-        let lost_packets = found.len() as u64;
-        self.lost_packets += lost_packets;
-        self.in_flight -= lost_packets * MSS;
-        self.sampler.on_lost(lost_packets * MSS);
-        self.controller.on_loss(&LossInfo {
-            now,
-            lost_bytes: lost_packets * MSS,
-            lost_packets,
-            largest_lost,
-            largest_lost_sent_at,
-            bytes_in_flight: self.in_flight,
-            next_packet_number: self.next_number(),
-        });
-    }
 }

@@ -1,0 +1,254 @@
+//! SYN, SYN/ACK, ACK: repeated, refused, bounded, forgotten.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::pair::{CLIENT, Network, Pair, SERVER, noise};
+use crate::proto::{ConnectionError, Event, Refusal, handshake};
+use crate::wire::{Header, encode};
+use crate::{Config, Time};
+
+fn unconnected(server: Config) -> Pair {
+    let networks = [Network::clean(), Network::clean()];
+    Pair::new(1, [Config::default(), server], networks)
+}
+
+fn syn(source: u64) -> Header {
+    let parameters = handshake::parameters(&Config::default());
+    Header::Syn {
+        source,
+        nonce: source + 1,
+        parameters,
+    }
+}
+
+/// Counts the packets that `is` says are meant, and loses none.
+fn count(pair: &mut Pair, is: impl Fn(&Header) -> bool + 'static) -> Rc<Cell<u32>> {
+    let counter = Rc::new(Cell::new(0));
+    let inside = Rc::clone(&counter);
+    pair.lose_if = Box::new(move |datagram| {
+        let counts = datagram.parse().is_some_and(|(header, _)| is(&header));
+        inside.set(inside.get() + u32::from(counts));
+        false
+    });
+    counter
+}
+
+#[test]
+fn a_handshake_gets_through_loss() {
+    for seed in 0..200 {
+        let pair = Pair::connected(seed, &Network::lossy(0.3));
+        assert!(
+            pair.sides.iter().all(|side| side.error().is_none()),
+            "seed {seed}"
+        );
+    }
+}
+
+#[test]
+fn a_handshake_takes_one_round_trip_and_shows_it() {
+    let pair = Pair::connected(1, &Network::clean());
+    assert_eq!(pair.now, Time::ZERO + Duration::from_millis(60));
+    for side in &pair.sides {
+        assert_eq!(side.stats().smoothed_rtt, Duration::from_millis(40));
+    }
+}
+
+#[test]
+fn nobody_answers_and_the_client_gives_up_after_its_repeats() {
+    let networks = [Network::lossy(1.0), Network::clean()];
+    let mut pair = Pair::new(1, [Config::default(), Config::default()], networks);
+    assert!(pair.run(60, |pair| pair.sides[CLIENT].error().is_some()));
+    assert_eq!(pair.sides[CLIENT].error(), Some(ConnectionError::TimedOut));
+    assert_eq!(
+        pair.sides[CLIENT].stats().packets_sent,
+        7,
+        "one and six repeats"
+    );
+    // 300 ms, doubled six times, and every wait waited to its end.
+    assert_eq!(pair.now, Time::ZERO + Duration::from_millis(300 * 127));
+    let id = pair.sides[CLIENT].id.unwrap();
+    assert!(!pair.sides[CLIENT].endpoint.is_established(id));
+}
+
+#[test]
+fn a_handshake_is_not_cut_short_by_the_idle_timeout() {
+    let config = Config {
+        idle_timeout: Duration::from_millis(500),
+        ..Config::default()
+    };
+    let blind = Network {
+        blackouts: vec![(Duration::ZERO, Duration::from_secs(4))],
+        ..Network::clean()
+    };
+    let mut pair = Pair::new(1, [config.clone(), config], [blind.clone(), blind]);
+    assert!(pair.run(10, Pair::is_connected));
+}
+
+#[test]
+fn the_client_answers_for_the_server_to_hear_even_when_its_third_message_is_lost() {
+    let mut pair = unconnected(Config::default());
+    let mut lost = 0;
+    pair.lose_if = Box::new(move |datagram| {
+        let third = matches!(datagram.parse(), Some((Header::Ack { .. }, _)));
+        lost += u32::from(third);
+        third && lost <= 3
+    });
+    pair.send(CLIENT, &noise(1, 100));
+    assert!(pair.run(5, |pair| pair.sides[SERVER].incoming.len() == 100));
+}
+
+#[test]
+fn a_connection_is_refused_where_nobody_listens() {
+    let mut pair = unconnected(Config::default());
+    pair.sides[SERVER].endpoint.set_listening(false);
+    assert!(pair.run(1, |pair| pair.sides[CLIENT].error().is_some()));
+    let refused = ConnectionError::Refused(Refusal::NotListening);
+    assert_eq!(pair.sides[CLIENT].error(), Some(refused));
+    let id = pair.sides[CLIENT].id.unwrap();
+    assert!(
+        !pair.sides[CLIENT].endpoint.is_established(id),
+        "refused is not established"
+    );
+    assert_eq!(pair.sides[SERVER].endpoint.half_open_count(), 0);
+}
+
+#[test]
+fn beyond_the_listen_limit_a_connection_is_refused_and_the_others_go_on() {
+    let mut pair = unconnected(Config {
+        listen_limit: 1,
+        ..Config::default()
+    });
+    assert!(pair.run(1, Pair::is_connected));
+    let second = pair.connect();
+    assert!(pair.run(1, |pair| {
+        pair.sides[CLIENT].endpoint.error(second).is_some()
+    }));
+    let refused = ConnectionError::Refused(Refusal::ListenLimit);
+    assert_eq!(pair.sides[CLIENT].endpoint.error(second), Some(refused));
+    pair.send(CLIENT, &noise(1, 5_000));
+    assert!(pair.run(2, |pair| pair.sides[CLIENT].was_finished));
+    // Its place is free again once the first one is gone.
+    for side in [CLIENT, SERVER] {
+        let id = pair.sides[side].id.unwrap();
+        pair.sides[side].endpoint.abandon(pair.now, id);
+    }
+    assert!(
+        pair.run(5, |pair| pair.sides[SERVER].endpoint.connection_count()
+            == 0)
+    );
+    let third = pair.connect();
+    assert!(pair.run(1, |pair| pair.sides[CLIENT].endpoint.is_established(third)));
+}
+
+#[test]
+fn half_open_connections_are_bounded_and_expire() {
+    let mut pair = unconnected(Config {
+        half_open_limit: 5,
+        ..Config::default()
+    });
+    pair.networks[SERVER].loss = 1.0;
+    for source in 100..200 {
+        pair.forge(CLIENT, &syn(source), &[]);
+        assert!(pair.sides[SERVER].endpoint.half_open_count() <= 5);
+    }
+    assert_eq!(pair.sides[SERVER].endpoint.half_open_count(), 5);
+    pair.pass(Duration::from_secs(40));
+    assert_eq!(pair.sides[SERVER].endpoint.half_open_count(), 0);
+    assert_eq!(pair.sides[SERVER].endpoint.connection_count(), 0);
+}
+
+#[test]
+fn every_repeated_syn_has_its_answer_and_silence_a_few() {
+    let mut pair = unconnected(Config::default());
+    pair.networks[CLIENT].loss = 1.0;
+    let answers = count(&mut pair, |header| matches!(header, Header::SynAck { .. }));
+    for _ in 0..20 {
+        pair.forge(CLIENT, &syn(100), &[]);
+    }
+    assert_eq!(answers.get(), 20);
+    assert_eq!(pair.sides[SERVER].endpoint.half_open_count(), 1);
+    pair.pass(Duration::from_secs(60));
+    assert_eq!(answers.get(), 26, "and six repeats");
+    assert_eq!(pair.sides[SERVER].endpoint.half_open_count(), 0);
+}
+
+#[test]
+fn a_late_copy_of_the_syn_opens_nothing_beside_the_connection() {
+    let network = Network {
+        duplicate: 1.0,
+        jitter: Duration::from_millis(500),
+        ..Network::clean()
+    };
+    for seed in 0..50 {
+        let mut pair = Pair::connected(seed, &network);
+        pair.pass(Duration::from_secs(2));
+        assert_eq!(pair.sides[SERVER].endpoint.connection_count(), 1);
+        assert_eq!(pair.sides[SERVER].endpoint.half_open_count(), 0);
+        let accepted = |event: &&Event| matches!(event, Event::Accepted(_));
+        assert_eq!(pair.sides[SERVER].events.iter().filter(accepted).count(), 1);
+    }
+}
+
+#[test]
+fn who_has_not_seen_the_nonce_opens_no_connection() {
+    let mut pair = unconnected(Config::default());
+    let answered = Rc::new(Cell::new(None));
+    let inside = Rc::clone(&answered);
+    pair.lose_if = Box::new(move |datagram| {
+        if let Some((Header::SynAck { source, nonce, .. }, _)) = datagram.parse() {
+            inside.set(Some((source, nonce)));
+        }
+        true
+    });
+    pair.forge(CLIENT, &syn(100), &[]);
+    let (destination, nonce) = answered.get().unwrap();
+    let mut ping = Vec::new();
+    encode::ping(&mut ping);
+    let ack = |echo| Header::Ack {
+        destination,
+        echo,
+        packet_number: 0,
+    };
+    pair.forge(CLIENT, &ack(nonce ^ 1), &ping);
+    pair.forge(
+        CLIENT,
+        &Header::Data {
+            destination,
+            packet_number: 0,
+        },
+        &ping,
+    );
+    assert_eq!(pair.sides[SERVER].endpoint.connection_count(), 0);
+    pair.forge(CLIENT, &ack(nonce), &ping);
+    assert_eq!(pair.sides[SERVER].endpoint.connection_count(), 1);
+}
+
+#[test]
+fn answers_that_do_not_echo_the_clients_nonce_change_nothing() {
+    let mut pair = unconnected(Config::default());
+    let destination = pair.sides[CLIENT].id.unwrap().0;
+    pair.settle();
+    pair.forge(
+        SERVER,
+        &Header::Refuse {
+            destination,
+            echo: 5,
+            reason: 1,
+        },
+        &[],
+    );
+    let parameters = handshake::parameters(&Config::default());
+    let answer = Header::SynAck {
+        destination,
+        source: 9,
+        echo: 5,
+        nonce: 7,
+        parameters,
+    };
+    pair.forge(SERVER, &answer, &[]);
+    assert_eq!(pair.sides[CLIENT].error(), None);
+    assert!(!pair.sides[CLIENT].heard(Event::Established));
+    assert!(pair.run(1, Pair::is_connected));
+}

@@ -1,0 +1,191 @@
+//! A peer that lies, and a network that changes bytes: an error with a name, never a panic.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::pair::{CLIENT, Network, Pair, SERVER, noise};
+use crate::Config;
+use crate::proto::ConnectionError;
+use crate::proto::connection::PROTOCOL_RESET;
+use crate::wire::{Frame, Header, encode};
+
+/// The header of the server's packet with this number.
+fn from_server(pair: &Pair, packet_number: u64) -> Header {
+    let destination = pair.sides[CLIENT].id.unwrap().0;
+    Header::Data {
+        destination,
+        packet_number,
+    }
+}
+
+fn stream(offset: u64, data: &[u8], fin: bool) -> Vec<u8> {
+    let mut out = Vec::new();
+    encode::stream(&mut out, offset, fin);
+    out.extend_from_slice(data);
+    out
+}
+
+/// Connects, sends the client these frames one a packet, and sees it end the connection.
+fn is_caught(lies: &[Vec<u8>]) {
+    let config = Config {
+        receive_window_bytes: 10_000,
+        ..Config::default()
+    };
+    let mut pair = Pair::connected_with(1, &config, &Network::clean());
+    // The true server would take offence at acknowledgements of packets it never sent.
+    pair.lose_if = Box::new(|datagram| {
+        datagram.from == CLIENT && !datagram.has_frame(|frame| matches!(frame, Frame::Reset { .. }))
+    });
+    for (index, lie) in lies.iter().enumerate() {
+        assert_eq!(pair.sides[CLIENT].error(), None, "before lie {index}");
+        let header = from_server(&pair, 1_000 + index as u64);
+        pair.forge(SERVER, &header, lie);
+    }
+    let error = pair.sides[CLIENT].error();
+    assert!(
+        matches!(error, Some(ConnectionError::Protocol(_))),
+        "{error:?}"
+    );
+    assert!(
+        pair.run(1, |pair| pair.sides[SERVER].error().is_some()),
+        "and is told"
+    );
+    let told = ConnectionError::Reset {
+        reason: PROTOCOL_RESET,
+    };
+    assert_eq!(pair.sides[SERVER].error(), Some(told));
+}
+
+#[test]
+fn an_acknowledgement_of_what_was_never_sent_is_caught() {
+    let mut lie = Vec::new();
+    encode::acked(&mut lie, std::iter::once(0..1_000_000), 0, None, 100);
+    is_caught(&[lie]);
+}
+
+#[test]
+fn data_beyond_the_receive_window_is_caught() {
+    is_caught(&[stream(9_999, b"xy", false)]);
+    is_caught(&[stream(1 << 61, b"x", false)]);
+}
+
+#[test]
+fn a_fin_beyond_the_receive_window_is_caught() {
+    is_caught(&[stream(10_001, b"", true)]);
+}
+
+#[test]
+fn a_fin_that_moves_is_caught() {
+    is_caught(&[stream(10, b"end", true), stream(10, b"later", true)]);
+    is_caught(&[stream(10, b"end", true), stream(5, b"soon", true)]);
+}
+
+#[test]
+fn a_fin_below_what_has_arrived_is_caught() {
+    is_caught(&[stream(100, b"data", false), stream(50, b"end", true)]);
+}
+
+#[test]
+fn data_beyond_the_fin_is_caught() {
+    is_caught(&[stream(10, b"end", true), stream(13, b"more", false)]);
+}
+
+#[test]
+fn a_frame_that_cannot_be_read_is_caught() {
+    is_caught(&[vec![0x77]]);
+    is_caught(&[vec![0x02, 5, 0, 1, 1, 3, 0]]);
+}
+
+#[test]
+fn the_same_data_and_the_same_fin_again_are_no_lies() {
+    let mut pair = Pair::connected(1, &Network::clean());
+    for number in 0..5 {
+        let header = from_server(&pair, 1_000 + number);
+        pair.forge(SERVER, &header, &stream(0, b"hello", true));
+    }
+    assert_eq!(pair.sides[CLIENT].error(), None);
+    assert!(pair.sides[CLIENT].was_read_out);
+    assert_eq!(pair.sides[CLIENT].incoming, b"hello");
+}
+
+#[test]
+fn no_frames_whatever_make_a_panic() {
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    for seed in 0..300 {
+        let mut pair = Pair::connected(seed, &Network::clean());
+        pair.send(CLIENT, &noise(seed, 20_000));
+        for _ in 0..30 {
+            let mut frames = Vec::new();
+            for _ in 0..rng.random_range(1..5) {
+                // A kind that exists, and small numbers, which mean something more often.
+                frames.push(rng.random_range(0..10_u8));
+                frames.extend((0..rng.random_range(0..6)).map(|_| rng.random_range(0..0x48_u8)));
+            }
+            let mut numbers = [0; 1];
+            rng.fill_bytes(&mut numbers);
+            let header = from_server(&pair, u64::from(numbers[0]));
+            pair.forge(SERVER, &header, &frames);
+            pair.pass(Duration::from_millis(5));
+        }
+    }
+}
+
+#[test]
+fn a_damaged_datagram_never_reaches_the_stream() {
+    for seed in 0..20 {
+        let network = Network {
+            corrupt: 0.3,
+            ..Network::clean()
+        };
+        let mut pair = Pair::connected(seed, &network);
+        pair.send(CLIENT, &noise(seed, 100_000));
+        assert!(pair.run(100, |pair| pair.sides[CLIENT].was_finished));
+        pair.pass(Duration::from_secs(1));
+        assert!(pair.sides[SERVER].incoming == noise(seed, 100_000));
+        let dropped = pair
+            .sides
+            .iter()
+            .map(|side| side.endpoint.dropped_datagrams());
+        assert_eq!(dropped.sum::<u64>(), pair.corrupted, "each one is noticed");
+    }
+}
+
+#[test]
+fn a_recording_played_again_changes_nothing() {
+    let mut pair = Pair::connected(1, &Network::clean());
+    let recorded = Rc::new(RefCell::new(Vec::new()));
+    let inside = Rc::clone(&recorded);
+    pair.lose_if = Box::new(move |datagram| {
+        inside.borrow_mut().push(datagram.clone());
+        false
+    });
+    pair.send(CLIENT, &noise(1, 100_000));
+    assert!(pair.run(5, |pair| pair.sides[CLIENT].was_finished));
+    pair.lose_if = Box::new(|_| false);
+    for datagram in recorded.borrow().iter() {
+        pair.deliver(datagram);
+    }
+    pair.settle();
+    assert!(pair.sides.iter().all(|side| side.error().is_none()));
+    assert_eq!(pair.sides[SERVER].incoming.len(), 100_000);
+    assert!(pair.sides[SERVER].stats().duplicates_received > 60);
+    assert_eq!(pair.sides[SERVER].endpoint.connection_count(), 1);
+}
+
+#[test]
+fn a_packet_from_elsewhere_is_dropped() {
+    let mut pair = Pair::connected(1, &Network::clean());
+    let header = from_server(&pair, 1_000);
+    let sound = pair.sides[SERVER].addr;
+    pair.sides[SERVER].addr = SocketAddr::from(([10, 9, 9, 9], 1));
+    let before = pair.sides[CLIENT].endpoint.dropped_datagrams();
+    pair.forge(SERVER, &header, &stream(0, b"forged", true));
+    pair.sides[SERVER].addr = sound;
+    assert_eq!(pair.sides[CLIENT].endpoint.dropped_datagrams(), before + 1);
+    assert!(pair.sides[CLIENT].incoming.is_empty());
+}

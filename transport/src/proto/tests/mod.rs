@@ -1,0 +1,9 @@
+//! The state machine over bad networks, in virtual time.
+
+mod closing;
+mod handshake;
+mod hostile;
+mod pair;
+mod recovery;
+mod whole;
+mod windows;

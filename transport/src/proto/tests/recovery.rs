@@ -1,0 +1,276 @@
+//! Losses real and apparent, silence, black holes: what the sender makes of them.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::pair::{CLIENT, Datagram, Network, Pair, SERVER, noise};
+use crate::wire::Frame;
+use crate::{Config, Congestion, Recovery};
+
+fn with(congestion: Congestion) -> Config {
+    Config {
+        congestion,
+        ..Config::default()
+    }
+}
+
+fn window(pair: &Pair) -> u64 {
+    pair.sides[CLIENT].stats().congestion_window_bytes
+}
+
+/// Runs until one more packet is given up; gives the window as it was just before.
+fn window_before_loss(pair: &mut Pair) -> u64 {
+    let lost = pair.sides[CLIENT].stats().packets_lost;
+    let before = Cell::new(0);
+    let is_lost = |pair: &Pair| {
+        let is_lost = pair.sides[CLIENT].stats().packets_lost > lost;
+        before.set(if is_lost { before.get() } else { window(pair) });
+        is_lost
+    };
+    assert!(pair.run(5, is_lost));
+    before.get()
+}
+
+fn is_data(datagram: &Datagram) -> bool {
+    datagram.from == CLIENT && datagram.has_frame(|frame| matches!(frame, Frame::Stream { .. }))
+}
+
+/// A connection in the middle of a long stream.
+fn busy(config: &Config, network: &Network) -> Pair {
+    let network = Network {
+        rate: Some(5_000_000),
+        ..network.clone()
+    };
+    let mut pair = Pair::connected_with(1, config, &network);
+    pair.send(CLIENT, &noise(1, 4 << 20));
+    pair.pass(Duration::from_millis(250));
+    assert!(!pair.sides[CLIENT].was_finished);
+    pair
+}
+
+/// Loses the next data packet, for the test to deliver when it likes.
+fn hold_next(pair: &mut Pair) -> Rc<RefCell<Option<Datagram>>> {
+    let held = Rc::new(RefCell::new(None));
+    let inside = Rc::clone(&held);
+    pair.lose_if = Box::new(move |datagram| {
+        let take = inside.borrow().is_none() && is_data(datagram);
+        if take {
+            *inside.borrow_mut() = Some(datagram.clone());
+        }
+        take
+    });
+    held
+}
+
+#[test]
+fn a_probe_timeout_does_not_collapse_the_window() {
+    for congestion in [Congestion::NewReno, Congestion::Cubic, Congestion::Bbr] {
+        let mut pair = busy(&with(congestion), &Network::clean());
+        let before = window(&pair);
+        pair.networks
+            .iter_mut()
+            .for_each(|network| network.loss = 1.0);
+        let timeouts = pair.sides[CLIENT].stats().probe_timeouts;
+        pair.run(10, |pair| {
+            pair.sides[CLIENT].stats().probe_timeouts >= timeouts + 2
+        });
+        assert_eq!(pair.sides[CLIENT].stats().probe_timeouts, timeouts + 2);
+        // What was still on its way when the network went dark may have made it grow.
+        assert!(
+            window(&pair) >= before,
+            "{congestion}: {before} to {}",
+            window(&pair)
+        );
+    }
+}
+
+#[test]
+fn a_lost_tail_is_sent_again_within_a_few_round_trips() {
+    let mut pair = Pair::connected(1, &Network::clean());
+    let mut lost = 0;
+    pair.lose_if = Box::new(move |datagram| {
+        lost += u32::from(is_data(datagram));
+        is_data(datagram) && (3..=4).contains(&lost)
+    });
+    let begin = pair.now;
+    pair.send(CLIENT, &noise(1, 5_000));
+    assert!(pair.run(2, |pair| pair.sides[CLIENT].was_finished));
+    let took = pair.now.saturating_since(begin);
+    assert!(took < Duration::from_millis(400), "{took:?}");
+}
+
+#[test]
+fn one_lost_packet_is_one_retransmission() {
+    for congestion in Congestion::ALL {
+        let mut pair = busy(&with(congestion), &Network::clean());
+        hold_next(&mut pair);
+        assert!(pair.run(60, |pair| pair.sides[CLIENT].was_finished));
+        let stats = pair.sides[CLIENT].stats();
+        let counts = (
+            stats.packets_lost,
+            stats.packets_retransmitted,
+            stats.spurious_losses,
+        );
+        assert_eq!(counts, (1, 1, 0), "{congestion}");
+        assert_eq!(stats.bytes_in_flight, 0);
+    }
+}
+
+#[test]
+fn reordering_costs_few_retransmissions_once_it_is_known() {
+    let jittery = Network {
+        jitter: Duration::from_millis(8),
+        ..Network::clean()
+    };
+    let mut pair = busy(&with(Congestion::Bbr), &jittery);
+    assert!(pair.run(60, |pair| pair.sides[CLIENT].was_finished));
+    let stats = pair.sides[CLIENT].stats();
+    assert!(
+        stats.packets_retransmitted * 50 < stats.packets_sent,
+        "{stats:?}"
+    );
+    assert_eq!(
+        stats.packets_lost, stats.spurious_losses,
+        "nothing was lost"
+    );
+}
+
+#[test]
+fn a_loss_that_was_none_is_taken_back() {
+    for congestion in [Congestion::NewReno, Congestion::Cubic] {
+        let mut pair = busy(&with(congestion), &Network::clean());
+        let held = hold_next(&mut pair);
+        let before = window_before_loss(&mut pair);
+        assert!(window(&pair) < before, "{congestion}");
+        let late = held.borrow().clone().unwrap();
+        pair.deliver(&late);
+        assert!(pair.run(5, |pair| pair.sides[CLIENT].stats().spurious_losses == 1));
+        assert!(
+            window(&pair) >= before,
+            "{congestion}: {before} to {}",
+            window(&pair)
+        );
+    }
+}
+
+#[test]
+fn a_late_packet_of_an_earlier_episode_does_not_excuse_the_present_one() {
+    for congestion in [Congestion::NewReno, Congestion::Cubic] {
+        let mut pair = busy(&with(congestion), &Network::clean());
+        let held = hold_next(&mut pair);
+        assert!(pair.run(5, |pair| pair.sides[CLIENT].stats().packets_lost == 1));
+        let late = held.borrow().clone().unwrap();
+        pair.pass(Duration::from_millis(60));
+        hold_next(&mut pair);
+        assert!(pair.run(5, |pair| pair.sides[CLIENT].stats().packets_lost == 2));
+        let after = window(&pair);
+        pair.deliver(&late);
+        assert!(pair.run(5, |pair| pair.sides[CLIENT].stats().spurious_losses == 1));
+        assert!(
+            window(&pair) < after + after / 5,
+            "{congestion}: {after} to {}",
+            window(&pair)
+        );
+    }
+}
+
+#[test]
+fn a_path_that_swallows_large_datagrams_gets_small_ones() {
+    for congestion in Congestion::ALL {
+        let narrow = Network {
+            max_bytes: 1_300,
+            ..Network::clean()
+        };
+        let mut pair = Pair::connected_with(1, &with(congestion), &narrow);
+        pair.send(CLIENT, &noise(1, 200_000));
+        assert!(
+            pair.run(30, |pair| pair.sides[CLIENT].was_finished),
+            "{congestion}"
+        );
+        assert!(pair.sides[SERVER].incoming == noise(1, 200_000));
+    }
+}
+
+#[test]
+fn a_path_that_becomes_wide_again_gets_full_datagrams_again() {
+    let narrow = Network {
+        max_bytes: 1_300,
+        ..Network::clean()
+    };
+    let mut pair = Pair::connected_with(1, &with(Congestion::Cubic), &narrow);
+    pair.sides[CLIENT].outgoing = noise(1, 200_000);
+    pair.pass(Duration::from_secs(5));
+    let size = |pair: &Pair| pair.sides[CLIENT].connection().unwrap().mtu.current();
+    assert_eq!(size(&pair), 1200);
+    pair.networks
+        .iter_mut()
+        .for_each(|network| network.max_bytes = usize::MAX);
+    pair.pass(Duration::from_secs(10));
+    pair.send(CLIENT, &noise(1, 200_000));
+    assert!(pair.run(10, |pair| pair.sides[CLIENT].was_finished));
+    assert_eq!(size(&pair), 1472);
+}
+
+#[test]
+fn a_path_that_clears_marks_is_no_longer_marked() {
+    let bleached = Network {
+        carries_ecn: false,
+        ..Network::clean()
+    };
+    let pair = busy(&with(Congestion::Bbr), &bleached);
+    assert!(!pair.sides[CLIENT].connection().unwrap().ecn.is_enabled());
+    let pair = busy(&with(Congestion::Bbr), &Network::clean());
+    assert!(pair.sides[CLIENT].connection().unwrap().ecn.is_enabled());
+}
+
+#[test]
+fn go_back_n_does_not_babble_once_its_fin_is_through() {
+    let config = Config {
+        recovery: Recovery::GoBackN,
+        receive_window_bytes: 20_000,
+        max_receive_window_bytes: 20_000,
+        ..Config::default()
+    };
+    let mut pair = Pair::connected_with(1, &config, &Network::clean());
+    pair.send(CLIENT, &noise(1, 10));
+    assert!(pair.run(2, |pair| pair.sides[CLIENT].was_finished));
+    let mut lost = 0;
+    pair.lose_if = Box::new(move |datagram| {
+        let update = datagram.from == CLIENT
+            && datagram.has_frame(|frame| matches!(frame, Frame::Rwnd { .. }));
+        lost += u32::from(update);
+        update && lost <= 3
+    });
+    pair.send(SERVER, &noise(2, 200_000));
+    assert!(pair.run(100, |pair| pair.sides[SERVER].was_finished));
+    let sent = pair.sides[CLIENT].stats().packets_sent;
+    pair.pass(Duration::from_secs(20));
+    let idle = pair.sides[CLIENT].stats().packets_sent - sent;
+    assert!(
+        sent < 1_000 && idle < 10,
+        "{sent} packets, then {idle} with nothing to say"
+    );
+}
+
+#[test]
+fn a_blackout_is_survived_and_soon_over() {
+    for congestion in Congestion::ALL {
+        let mut pair = busy(&with(congestion), &Network::clean());
+        pair.networks
+            .iter_mut()
+            .for_each(|network| network.loss = 1.0);
+        pair.pass(Duration::from_secs(20));
+        pair.networks
+            .iter_mut()
+            .for_each(|network| network.loss = 0.0);
+        let received = pair.sides[SERVER].incoming.len();
+        // A probe every three seconds finds the path again.
+        let found = |pair: &Pair| pair.sides[SERVER].incoming.len() > received;
+        assert!(pair.run(4, found), "{congestion}");
+        assert!(
+            pair.run(60, |pair| pair.sides[CLIENT].was_finished),
+            "{congestion}"
+        );
+    }
+}
