@@ -29,7 +29,7 @@ pub enum Exit {
     NotFound = 5,
     /// The name is one that is never accepted.
     NameRefused = 6,
-    /// The server must not read or write the file.
+    /// The server is not allowed to read or write the file.
     Permission = 7,
     /// A disk is full, on either side.
     DiskFull = 8,
@@ -91,7 +91,7 @@ impl Exit {
             Self::Busy => "the server is busy; try again later",
             Self::NotFound => "no such file or folder on the server, or not a plain file",
             Self::NameRefused => "the name is refused (\"..\", absolute, a link out of the root)",
-            Self::Permission => "the server must not read or write the file",
+            Self::Permission => "the server is not allowed to read or write the file",
             Self::DiskFull => "a disk is full, here or on the server",
             Self::Integrity => "what arrived is not what was sent; nothing of it is kept",
             Self::Lost => "the connection was lost",

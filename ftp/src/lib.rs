@@ -56,4 +56,6 @@ pub use names::{Name, NameError};
 pub use ports::{DataPorts, PortPool};
 pub use progress::Progress;
 pub use server::{DEFAULT_PORT, ServeError, Server, ServerConfig, ServerHandle};
-pub use store::{DirStore, MemStore, Sink, Source, Store, StoreError};
+pub use store::{
+    Digest, DirStore, HashStore, MemStore, PatternSource, Sink, Source, Store, StoreError,
+};

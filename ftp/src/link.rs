@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use lftp_transport::{ReadError, Runtime, Stream, WriteError, timeout};
+use lftp_transport::{Config, ReadError, Runtime, Stream, WriteError, timeout};
 use serde::de::DeserializeOwned;
 
 use crate::code::Code;
@@ -84,6 +84,16 @@ impl From<Stalled> for LinkError {
     fn from(_: Stalled) -> Self {
         Self::Stalled
     }
+}
+
+/// The longest silence before a sign of life, where the configuration sets none.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// Keeps a connection alive on which nothing is said, where that is not set already: several
+/// signs within this side's patience.
+pub(crate) fn keep_alive(config: &mut Config) {
+    let interval = KEEP_ALIVE.min(config.idle_timeout / 3);
+    config.keep_alive.get_or_insert(interval);
 }
 
 /// Reads a message's JSON; `None` when the peer has finished instead of beginning one.

@@ -192,6 +192,9 @@ pub(crate) async fn receive_file(
         let fill = async { Ok(fill(&mut watchdog, stream, spare, want, at).await?) };
         let write = writing.next(&**runtime, filled);
         (filled, (writing, spare)) = tokio::try_join!(fill, write)?;
+        if let Some(flush) = writing.sink.flush() {
+            runtime.spawn(runtime.spawn_blocking(flush));
+        }
         received += filled.len() as u64;
         if filled.is_empty() {
             break;

@@ -7,7 +7,7 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ClientConfig {
-    /// The transport of every connection. Where it sets no keep-alive, one of 10 s is used: a
+    /// The transport of every connection. Where it sets no keep-alive, there is one: a
     /// control connection is silent while a file is carried.
     pub transport: lftp_transport::Config,
     /// How long a connection may take to be made. Default 20 s.

@@ -23,8 +23,8 @@ use crate::message::{self, Entry, Hello, Listing, Purpose, Request};
 use crate::names::Name;
 use crate::store::Store;
 
-/// Used where the transport's configuration has no keep-alive.
-const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// On a path that is known already, the first wait for an answer is at least this.
+const SHORTEST_RETRY: Duration = Duration::from_millis(20);
 
 /// The longest listing that [`Client::ls`] puts together.
 const MAX_LISTED: usize = 1_000_000;
@@ -89,7 +89,7 @@ impl Client {
     ) -> Result<Self, OpenError> {
         let delivered = Delivered::new(config.transport.observer.take());
         config.transport.observer = Some(Arc::clone(&delivered) as Arc<_>);
-        config.transport.keep_alive.get_or_insert(KEEP_ALIVE);
+        link::keep_alive(&mut config.transport);
         let mut client = Self {
             runtime,
             server,
@@ -129,11 +129,20 @@ impl Client {
     }
 
     async fn open(&self, addr: SocketAddr) -> Result<Stream, OpenError> {
-        let connect = Stream::connect(
-            Arc::clone(&self.runtime),
-            addr,
-            self.config.transport.clone(),
-        );
+        let mut transport = self.config.transport.clone();
+        let round_trip = self
+            .control
+            .as_ref()
+            .map(|control| control.stats().smoothed_rtt);
+        if let Some(round_trip) = round_trip.filter(|round_trip| !round_trip.is_zero()) {
+            let usual = transport.handshake_retry;
+            transport.handshake_retry = (round_trip * 2).max(SHORTEST_RETRY);
+            // Waits double: shorter ones give up no sooner when there are more of them.
+            let shorter = usual.as_nanos() / transport.handshake_retry.as_nanos();
+            let more = shorter.checked_ilog2().unwrap_or(0);
+            transport.handshake_retries = transport.handshake_retries.saturating_add(more);
+        }
+        let connect = Stream::connect(Arc::clone(&self.runtime), addr, transport);
         match timeout(&*self.runtime, self.config.connect_timeout, connect).await {
             Ok(Ok(stream)) => Ok(stream),
             Ok(Err(source)) => Err(OpenError::Connect { addr, source }),

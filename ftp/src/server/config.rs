@@ -17,7 +17,8 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// Where files are carried, and how many at once. Default 9000 to 9009.
     pub data_ports: DataPorts,
-    /// The transport of every connection.
+    /// The transport of every connection. Where it sets no keep-alive, there is one: a client
+    /// may think, and may be more patient than this side.
     pub transport: lftp_transport::Config,
     /// Clients (control connections) at once. Default 64.
     pub max_clients: usize,

@@ -15,6 +15,7 @@ mod session;
 mod transfer;
 
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -24,6 +25,7 @@ use tokio::sync::Semaphore;
 use self::claims::Claims;
 pub use self::config::{DEFAULT_PORT, ServerConfig};
 use crate::delivered::Delivered;
+use crate::link;
 use crate::ports::{DataPorts, PortPool};
 use crate::store::Store;
 use crate::tasks::{Stage, Tasks};
@@ -33,11 +35,20 @@ use crate::tasks::{Stage, Tasks};
 #[non_exhaustive]
 pub enum ServeError {
     /// A port cannot be had.
-    #[error("{0}; is another server running, or is the port reserved?")]
+    #[error("{0}; {advice}", advice = advice(.0))]
     Bind(#[from] BindError),
     /// A port that was had is gone.
     #[error("a port is gone: {0}")]
     Accept(#[from] AcceptError),
+}
+
+fn advice(error: &BindError) -> &'static str {
+    match error.source.kind() {
+        io::ErrorKind::AddrInUse => "is another server running?",
+        io::ErrorKind::AddrNotAvailable => "no network interface here has that address",
+        io::ErrorKind::PermissionDenied => "that port is reserved",
+        _ => "it cannot be used here",
+    }
 }
 
 /// A server with its ports bound.
@@ -96,6 +107,7 @@ impl Server {
     ) -> Result<Self, ServeError> {
         let delivered = Delivered::new(config.transport.observer.take());
         config.transport.observer = Some(Arc::clone(&delivered) as Arc<_>);
+        link::keep_alive(&mut config.transport);
         let listen = |port: u16| {
             let addr = SocketAddr::new(config.listen.ip(), port);
             Listener::bind(Arc::clone(&runtime), addr, config.transport.clone())

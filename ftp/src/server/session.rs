@@ -39,7 +39,7 @@ impl From<NameError> for Refusal {
 /// Serves a client until it leaves.
 pub(super) async fn serve(context: Arc<Context>, mut stream: Stream) {
     let client = stream.remote_addr();
-    let Ok(_place) = Arc::clone(&context.clients).try_acquire_owned() else {
+    let Ok(place) = Arc::clone(&context.clients).try_acquire_owned() else {
         tracing::info!(%client, "too many clients");
         let busy = Refusal::new(
             Code::Busy,
@@ -57,12 +57,11 @@ pub(super) async fn serve(context: Arc<Context>, mut stream: Stream) {
         context: Arc::clone(&context),
         granted: Vec::new(),
     };
-    loop {
+    let left = loop {
         let body = tokio::select! {
             biased;
             () = context.tasks.reached(Stage::Draining) => {
-                stream.reset(Code::ShuttingDown.reset_reason());
-                break;
+                break Err(Code::ShuttingDown);
             }
             body = link::within(
                 &context.runtime,
@@ -75,19 +74,21 @@ pub(super) async fn serve(context: Arc<Context>, mut stream: Stream) {
                 Ok(reply) => link::write(&mut stream, reply).await,
                 Err(error) => Err(error.into()),
             },
-            Ok(None) => {
-                link::close(&context.runtime, stream, context.config.close_timeout).await;
-                break;
-            }
+            Ok(None) => break Ok(()),
             Err(error) => Err(error),
         };
         if let Err(error) = replied {
             tracing::debug!(%client, %error, "control connection over");
-            stream.reset(error.code().reset_reason());
-            break;
+            break Err(error.code());
         }
-    }
+    };
+    // The place is free for the next one, however long the end of this one takes.
+    drop((session, place));
     tracing::info!(%client, "disconnected");
+    match left {
+        Ok(()) => link::close(&context.runtime, stream, context.config.close_timeout).await,
+        Err(code) => stream.reset(code.reset_reason()),
+    }
 }
 
 struct Session {

@@ -46,6 +46,8 @@ enum Failure {
     Link(#[from] LinkError),
     #[error("the client refuses it: {0}")]
     Refused(#[from] Refusal),
+    #[error("the server is being stopped")]
+    Stopped,
 }
 
 impl From<MessageError> for Failure {
@@ -61,6 +63,7 @@ impl Failure {
             Self::Receive(error) => error.code(),
             Self::Link(error) => error.code(),
             Self::Refused(refusal) => refusal.code,
+            Self::Stopped => Code::ShuttingDown,
         }
     }
 }
@@ -97,10 +100,7 @@ pub(super) async fn run(context: Arc<Context>, transfer: Transfer) {
     };
     let carried = tokio::select! {
         biased;
-        () = context.tasks.reached(Stage::Stopped) => Err(Refusal::new(
-            Code::ShuttingDown,
-            "the server is being stopped",
-        ).into()),
+        () = context.tasks.reached(Stage::Stopped) => Err(Failure::Stopped),
         carried = carried => carried,
     };
     let took = runtime.now().saturating_since(begun);

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirEntry, OpenOptions, OpenOptionsExt};
 
@@ -108,7 +108,8 @@ impl Store for DirStore {
         let (path, target) = name.split();
         let folder = self.folder(path)?;
         match folder.symlink_metadata(target) {
-            Ok(metadata) if metadata.is_dir() => {
+            // Only files and links are replaced: a device would be lost to everybody.
+            Ok(metadata) if !metadata.is_file() && !metadata.is_symlink() => {
                 return Err(StoreError::NotAFile {
                     name: name.to_string(),
                 });
@@ -243,18 +244,11 @@ impl Source for FileSource {
     }
 
     fn read(&mut self, max: usize) -> Result<Bytes, StoreError> {
-        let mut block = BytesMut::zeroed(max);
-        let mut filled = 0;
-        while filled < max {
-            match self.file.read(&mut block[filled..]) {
-                Ok(0) => break,
-                Ok(read) => filled += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(StoreError::from_io(&self.name, error)),
-            }
-        }
-        block.truncate(filled);
-        Ok(block.freeze())
+        let mut block = Vec::with_capacity(max);
+        let mut rest = Read::by_ref(&mut self.file).take(max as u64);
+        rest.read_to_end(&mut block)
+            .map_err(|error| StoreError::from_io(&self.name, error))?;
+        Ok(block.into())
     }
 }
 

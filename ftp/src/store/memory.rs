@@ -43,6 +43,11 @@ impl MemStore {
         self.files().get(name.as_str()).cloned()
     }
 
+    /// Whether there is a file of that name with exactly these contents. Copies nothing.
+    pub fn holds(&self, name: &Name, contents: &[u8]) -> bool {
+        self.contents(name).is_some_and(|held| held == contents)
+    }
+
     /// A source that is in no store.
     pub fn source(contents: impl Into<Bytes>) -> Box<dyn Source> {
         let rest = contents.into();
@@ -182,6 +187,8 @@ mod tests {
         assert!(matches!(sink.write(b"d"), Err(StoreError::DiskFull { .. })));
         sink.commit().unwrap();
         assert_eq!(store.open(&name).unwrap().read(10).unwrap(), "abc");
+        assert!(store.holds(&name, b"abc"));
+        assert!(!store.holds(&name, b"ab") && !store.holds(&Name::parse("b").unwrap(), b"abc"));
         assert!(matches!(
             store.create(&name, 1, false),
             Err(StoreError::Exists { .. })

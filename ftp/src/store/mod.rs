@@ -2,18 +2,23 @@
 //!
 //! The calls block; they are made where that holds nobody up. [`DirStore`] is a folder of the
 //! file system, [`MemStore`] keeps everything in memory, for tests and virtual time.
+//! [`PatternSource`] and [`HashStore`] carry files of any size and keep none of it.
 
+mod digest;
 mod dir;
 mod memory;
 mod partial;
+mod pattern;
 
 use std::fmt;
 use std::io;
 
 use bytes::Bytes;
 
+pub use self::digest::{Digest, HashStore};
 pub use self::dir::{DirStore, open_file};
 pub use self::memory::MemStore;
+pub use self::pattern::PatternSource;
 use crate::code::Code;
 use crate::message::Entry;
 use crate::names::{Name, NameError};
@@ -70,6 +75,12 @@ pub trait Sink: Send + fmt::Debug {
     ///
     /// [`StoreError`]: no room, or the file system fails.
     fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// A job to be run beside further writes, now and then: it brings what is written so far
+    /// onto the disk, so that little is left to wait for in [`commit`](Self::commit).
+    fn flush(&mut self) -> Option<Box<dyn FnOnce() + Send>> {
+        None
+    }
 
     /// The file is whole: it gets its name, at once and as a whole.
     ///

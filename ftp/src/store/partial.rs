@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cap_std::fs::{Dir, OpenOptions};
 
@@ -16,6 +17,9 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// Other processes' leftovers that are stepped over before giving up.
 const MAX_TRIES: usize = 1000;
+
+/// Written between two flushes: much for a disk, little to wait for at the end.
+const FLUSH_BYTES: usize = 32 << 20;
 
 /// A file on its way to its name.
 #[derive(Debug)]
@@ -29,6 +33,8 @@ pub(super) struct Partial {
     name: String,
     overwrite: bool,
     durable: bool,
+    unflushed: usize,
+    flushed: Arc<Mutex<io::Result<()>>>,
 }
 
 /// How a [`Partial`] becomes a file.
@@ -56,6 +62,8 @@ impl Partial {
             name: name.to_owned(),
             overwrite: finish.overwrite,
             durable: finish.durable,
+            unflushed: 0,
+            flushed: Arc::new(Mutex::new(Ok(()))),
         };
         // Where there are no locks, nothing is ever taken for abandoned either.
         let _ = partial.file.try_lock();
@@ -68,7 +76,10 @@ impl Partial {
             return Ok(());
         };
         if self.durable {
+            // The system tells of a failure only once: a flush may have been told instead.
+            let mut flushed = lock(&self.flushed);
             self.file.sync_all()?;
+            std::mem::replace(&mut *flushed, Ok(()))?;
         }
         if self.overwrite {
             self.folder.rename(temporary, &self.folder, &self.target)?;
@@ -89,7 +100,24 @@ impl Sink for Partial {
     fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.file
             .write_all(bytes)
-            .map_err(|error| StoreError::from_io(&self.name, error))
+            .map_err(|error| StoreError::from_io(&self.name, error))?;
+        self.unflushed += bytes.len();
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Option<Box<dyn FnOnce() + Send>> {
+        // One after another: a disk that is slow has enough to do.
+        if !self.durable || self.unflushed < FLUSH_BYTES || self.flushed.try_lock().is_err() {
+            return None;
+        }
+        self.unflushed = 0;
+        let (file, flushed) = (self.file.try_clone().ok()?, Arc::clone(&self.flushed));
+        Some(Box::new(move || {
+            let mut flushed = lock(&flushed);
+            if let Err(error) = file.sync_data() {
+                *flushed = Err(error);
+            }
+        }))
     }
 
     fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
@@ -106,6 +134,10 @@ impl Drop for Partial {
             tracing::warn!(%error, file = temporary, "an incomplete file could not be removed");
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn open_temporary(folder: &Dir) -> io::Result<(String, File)> {

@@ -1,14 +1,14 @@
 //! Every failure: a sentence, its exit code, and nothing left under the final name.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
-use lftp_ftp::{Client, ClientConfig, MemStore};
-use lftp_transport::TokioRuntime;
-
+use crate::holders::Holders;
 use crate::processes::{
-    Done, Server, client, client_command, contents, files, folder_with, server_command,
+    Done, Server, client, client_command, client_in_the_middle, client_reading, contents, files,
+    folder_with, pause, server_command, signal, succeeds_in_the_end,
 };
 
 #[track_caller]
@@ -24,11 +24,28 @@ fn assert_fails(done: &Done, code: i32, words: &[&str]) {
 fn a_missing_file_is_5_and_named() {
     let server = Server::new(&[]);
     let here = tempfile::tempdir().unwrap();
-    let get = client(here.path(), &["get", "nothing.bin", &server.host]);
+    let get = client(
+        here.path(),
+        &["get", "nothing.bin", &server.host, "--out", "."],
+    );
     assert_fails(&get, 5, &["nothing.bin", "not there", &server.host]);
     let ls = client(here.path(), &["ls", &server.host, "nowhere"]);
     assert_fails(&ls, 5, &["nowhere"]);
     assert!(files(here.path()).is_empty());
+}
+
+#[test]
+fn clients_that_were_refused_do_not_keep_their_places() {
+    let server = Server::new(&["--max-clients", "2"]);
+    let here = folder_with("a", 10);
+    for _ in 0..6 {
+        let args = ["get", "nothing", &server.host, "--out", "."];
+        let get = client(here.path(), &args);
+        assert_fails(&get, 5, &["not there"]);
+        let shell = client_reading(here.path(), &["shell", &server.host], "ls nowhere\n");
+        assert_fails(&shell, 5, &["nowhere"]);
+    }
+    assert_eq!(client(here.path(), &["put", "a", &server.host]).code, 0);
 }
 
 #[test]
@@ -59,7 +76,7 @@ fn a_file_that_must_not_be_replaced_is_13() {
     let put = client(here.path(), &["put", "a", &server.host, "--no-clobber"]);
     assert_fails(&put, 13, &["\"a\"", "there already"]);
     assert_eq!(fs::read(server.root.join("a")).unwrap(), b"old");
-    let get = client(here.path(), &["get", "a", &server.host, "-n"]);
+    let get = client(here.path(), &["get", "a", &server.host, "-n", "--out", "."]);
     assert_fails(&get, 13, &["there already"]);
     assert_eq!(fs::read(here.path().join("a")).unwrap(), contents(10));
 }
@@ -102,58 +119,11 @@ fn a_command_line_that_makes_no_sense_is_2() {
 fn a_busy_server_is_4_and_serves_again_afterwards() {
     let server = Server::with_ports("auto:1", &["--idle-timeout", "2"]);
     let here = folder_with("a", 10);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    // A client that is granted the only port and does not come to it.
-    let mut config = ClientConfig::default();
-    config.port_map = (1..=u16::MAX).map(|port| (port, 1)).collect();
-    config.connect_timeout = std::time::Duration::from_secs(60);
-    let addr = server.host.parse().unwrap();
-    let holder = runtime.spawn(async move {
-        let mut client = Client::connect(TokioRuntime::new(), addr, {
-            let mut connecting = config.clone();
-            connecting.port_map.remove(&addr.port());
-            connecting
-        })
-        .await
-        .unwrap();
-        client.put(MemStore::source("x"), "held", true, &()).await
-    });
-    let mut put = client(here.path(), &["put", "a", &server.host]);
-    for _ in 0..100 {
-        if put.code != 0 {
-            break;
-        }
-        pause();
-        put = client(here.path(), &["put", "a", &server.host]);
-    }
+    let holders = Holders::of(&server, 1);
+    let put = client(here.path(), &["put", "a", &server.host]);
     assert_fails(&put, 4, &["1 files at once", "try again later"]);
-    holder.abort();
-    drop(runtime);
+    drop(holders);
     succeeds_in_the_end(here.path(), &["put", "a", &server.host]);
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "between two processes nobody hands time in"
-)]
-fn pause() {
-    std::thread::sleep(std::time::Duration::from_millis(50));
-}
-
-/// As soon as the server has noticed what became of another client.
-fn succeeds_in_the_end(folder: &Path, args: &[&str]) {
-    for _ in 0..600 {
-        let done = client(folder, args);
-        if done.code == 0 {
-            return;
-        }
-        assert_eq!(done.code, 4, "{done:?}");
-        pause();
-    }
-    panic!("the server is busy for ever");
 }
 
 #[test]
@@ -176,25 +146,6 @@ fn a_client_that_is_killed_in_the_middle_leaves_nothing_and_blocks_nobody() {
     killed.wait().unwrap();
     succeeds_in_the_end(here.path(), &["put", "small", &server.host]);
     assert_eq!(server.files(), ["small"]);
-}
-
-/// A client in the middle of receiving a file that is too long to ever end here.
-fn client_in_the_middle(server: &Server, here: &Path, more: &[&str]) -> Child {
-    let large = fs::File::create(server.root.join("large")).unwrap();
-    large.set_len(1 << 30).unwrap();
-    let args = [&["get", "large", &server.host], more].concat();
-    let mut getting = client_command(here, &args).spawn().unwrap();
-    for _ in 0..1000 {
-        if !files(here).is_empty() {
-            return getting;
-        }
-        pause();
-    }
-    getting.kill().unwrap();
-    panic!(
-        "the client does not begin: {:?}",
-        getting.wait_with_output()
-    );
 }
 
 #[test]
@@ -245,11 +196,33 @@ fn a_server_that_is_terminated_ends_with_0() {
 }
 
 #[cfg(unix)]
-fn signal(process: u32, name: &str) {
-    let status = Command::new("kill")
-        .args(["-s", name, &process.to_string()])
-        .status();
-    assert!(status.unwrap().success());
+#[test]
+fn the_shell_can_be_left_when_the_server_is_gone() {
+    let mut server = Server::new(&[]);
+    let here = folder_with("here", 10);
+    let mut shell = client_command(
+        here.path(),
+        &["shell", &server.host, "--connect-timeout", "1"],
+    )
+    .stdin(Stdio::piped())
+    .spawn()
+    .unwrap();
+    let mut input = shell.stdin.take().unwrap();
+    let mut output = BufReader::new(shell.stdout.take().unwrap());
+    let mut line = String::new();
+    fs::write(server.root.join("there"), "").unwrap();
+    input.write_all(b"ls\n").unwrap();
+    output.read_line(&mut line).unwrap();
+    assert!(line.contains("there"), "{line}");
+    signal(server.child.id(), "INT");
+    server.child.wait().unwrap();
+    input.write_all(b"lls\nquit\n").unwrap();
+    drop(input);
+    let mut rest = String::new();
+    output.read_to_string(&mut rest).unwrap();
+    let done = Done::from(shell.wait_with_output().unwrap());
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(rest.contains("here"), "{rest}");
 }
 
 #[test]
@@ -262,6 +235,18 @@ fn a_port_that_is_taken_is_16_on_the_server() {
         .arg(root.path());
     let done = Done::from(second.output().unwrap());
     assert_fails(&done, 16, &[&server.host, "another server"]);
+    let mut elsewhere = Command::new(env!("CARGO_BIN_EXE_lftp-server"));
+    elsewhere
+        .args([
+            "--listen",
+            "203.0.113.1:0",
+            "--data-ports",
+            "same",
+            "--root",
+        ])
+        .arg(root.path());
+    let done = Done::from(elsewhere.output().unwrap());
+    assert_fails(&done, 16, &["203.0.113.1", "no network interface"]);
 }
 
 #[test]
@@ -272,7 +257,11 @@ fn a_root_that_is_a_file_is_12_on_the_server() {
         .stderr(Stdio::piped())
         .output()
         .unwrap();
-    assert_fails(&output.into(), 12, &["folder to share", "a"]);
+    assert_fails(
+        &output.into(),
+        12,
+        &["folder to share", "a", "is not a folder"],
+    );
 }
 
 #[cfg(unix)]

@@ -4,5 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod failures;
+mod holders;
+mod pool;
 mod processes;
 mod successes;

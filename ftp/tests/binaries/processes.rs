@@ -150,3 +150,62 @@ pub(crate) fn contents(len: usize) -> Vec<u8> {
         .map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8)
         .collect()
 }
+
+#[cfg(unix)]
+pub(crate) fn signal(process: u32, name: &str) {
+    let status = Command::new("kill")
+        .args(["-s", name, &process.to_string()])
+        .status();
+    assert!(status.unwrap().success());
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "between two processes nobody hands time in"
+)]
+pub(crate) fn pause() {
+    std::thread::sleep(std::time::Duration::from_millis(50));
+}
+
+/// As soon as the server has noticed what became of another client.
+pub(crate) fn succeeds_in_the_end(folder: &Path, args: &[&str]) {
+    for _ in 0..600 {
+        let done = client(folder, args);
+        if done.code == 0 {
+            return;
+        }
+        assert_eq!(done.code, 4, "{done:?}");
+        pause();
+    }
+    panic!("the server is busy for ever");
+}
+
+/// A client in the middle of receiving a file that is too long to ever end here.
+pub(crate) fn client_in_the_middle(server: &Server, here: &Path, more: &[&str]) -> Child {
+    let large = fs::File::options()
+        .create(true)
+        .append(true)
+        .open(server.root.join("large"));
+    large.unwrap().set_len(1 << 30).unwrap();
+    let args = [&["get", "large", &server.host, "--out", "."], more].concat();
+    let mut getting = client_command(here, &args).spawn().unwrap();
+    for _ in 0..1000 {
+        if !files(here).is_empty() {
+            return getting;
+        }
+        // Whoever had the ports before may not have been missed yet.
+        if getting
+            .try_wait()
+            .unwrap()
+            .is_some_and(|status| status.code() == Some(4))
+        {
+            getting = client_command(here, &args).spawn().unwrap();
+        }
+        pause();
+    }
+    getting.kill().unwrap();
+    panic!(
+        "the client does not begin: {:?}",
+        getting.wait_with_output()
+    );
+}

@@ -1,7 +1,8 @@
 use std::fs;
+use std::process::{Command, Stdio};
 
 use crate::processes::{
-    Server, client, client_command, client_reading, contents, files, folder_with,
+    Server, client, client_command, client_reading, contents, files, folder_with, server_command,
 };
 
 #[test]
@@ -42,7 +43,7 @@ fn one_port_carries_everything_with_data_ports_same() {
         &["put", "a", &server.host, "--name", "b", "--quiet"],
     );
     assert_eq!((put.code, put.stderr.as_str()), (0, ""), "{put:?}");
-    let get = client(here.path(), &["get", "b", &server.host]);
+    let get = client(here.path(), &["get", "b", &server.host, "--out", "b"]);
     assert_eq!(get.code, 0, "{get:?}");
     assert!(fs::read(here.path().join("b")).unwrap() == contents(500_000));
 }
@@ -106,6 +107,58 @@ fn several_clients_work_at_once() {
         assert!(output.status.success(), "{output:?}");
     }
     assert_eq!(server.files(), ["copy-0", "copy-1", "copy-2", "copy-3"]);
+}
+
+#[test]
+fn without_a_word_about_it_files_go_from_server_to_download() {
+    let here = folder_with("a", 1000);
+    let mut command = server_command(&here.path().join("Server"), "auto:1", &[]);
+    // The same, but without --root and its folder, which come last.
+    let all: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
+    let kept = all.iter().position(|arg| arg == "--root").unwrap();
+    command = Command::new(env!("CARGO_BIN_EXE_lftp-server"));
+    command
+        .args(&all[..kept])
+        .current_dir(here.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let server = Server::spawn(command, &here.path().join("Server")).unwrap();
+    assert_eq!(client(here.path(), &["put", "a", &server.host]).code, 0);
+    assert_eq!(server.files(), ["a"]);
+    let get = client(here.path(), &["get", "a", &server.host]);
+    assert_eq!(get.code, 0, "{get:?}");
+    assert!(get.stderr.contains("Download/a"), "{get:?}");
+    assert!(fs::read(here.path().join("Download/a")).unwrap() == contents(1000));
+    let shell = client_reading(here.path(), &["shell", &server.host], "get a -n\n");
+    assert_eq!(shell.code, 13, "{shell:?}");
+}
+
+#[test]
+fn with_json_stdout_is_for_programs() {
+    let server = Server::new(&[]);
+    let here = folder_with("a", 1000);
+    let object = |args: &[&str]| -> serde_json::Value {
+        let done = client(here.path(), &[args, &["--json", "-q"]].concat());
+        assert_eq!(done.stdout.lines().count(), 1, "{done:?}");
+        let object: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+        assert_eq!(done.code == 0, object["status"] != false, "{done:?}");
+        object
+    };
+    for action in ["put", "get"] {
+        let carried = object(&[action, "a", &server.host]);
+        assert_eq!(carried["action"], action);
+        assert_eq!(carried["bytes"], 1000);
+        let hash = blake3::hash(&contents(1000)).to_hex();
+        assert_eq!(carried["blake3"], hash.as_str());
+    }
+    let listed = object(&["ls", &server.host]);
+    assert_eq!(
+        listed,
+        serde_json::json!({"name": "a", "kind": "file", "size": 1000})
+    );
+    let refused = object(&["get", "..", &server.host, "--out", "b"]);
+    assert_eq!(refused["exit"], 6);
+    assert!(refused["error"].as_str().unwrap().contains("refused"));
 }
 
 #[test]

@@ -2,7 +2,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use lftp_ftp::{DirStore, EntryKind, MemStore, Progress, Store, Target};
+use lftp_ftp::{
+    ClientConfig, Digest, DirStore, EntryKind, HashStore, MemStore, PatternSource, Progress, Store,
+    Target,
+};
 
 use crate::world::{World, bytes, client_config, get, name, put, server_config};
 
@@ -140,6 +143,28 @@ async fn a_long_listing_comes_in_pages_and_complete() {
     assert!(client.ls_page("", None).await.unwrap().more);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_made_up_and_only_hashed_is_carried_like_any_other() {
+    let store = HashStore::new();
+    let pattern = PatternSource::new(5, 4_000_001);
+    store.offer(&name("offered"), pattern.clone());
+    let server = Arc::new(store.clone());
+    let world = World::with_store(server_config("auto:1"), server, MemStore::new());
+    let mut client = world.client().await;
+    let source = Box::new(pattern.clone());
+    client.put(source, "a", true, &()).await.unwrap();
+    assert_eq!(store.received(&name("a")), Some(Digest::from(&pattern)));
+    let here = HashStore::new();
+    let local: Arc<dyn Store> = Arc::new(here.clone());
+    let target = Target {
+        store: &local,
+        name: &name("b"),
+        overwrite: true,
+    };
+    client.get("offered", target, &()).await.unwrap();
+    assert_eq!(here.received(&name("b")), Some(Digest::from(&pattern)));
+}
+
 #[derive(Default)]
 struct Seen {
     total: AtomicU64,
@@ -221,6 +246,22 @@ async fn a_client_may_think_before_it_asks_and_knows_when_it_thought_too_long() 
         lftp_transport::sleep(&*world.runtime, Duration::from_millis(20)).await;
     }
     panic!("a client that asks for nothing is kept for ever");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_is_silent_for_long_is_not_taken_for_a_dead_one() {
+    let (patient, impatient) = (Duration::from_secs(30), Duration::from_millis(500));
+    for (server, client) in [(impatient, patient), (patient, impatient)] {
+        let mut config = server_config("auto:1");
+        config.transport.idle_timeout = server;
+        let world = World::new(config);
+        let mut config = ClientConfig::default();
+        config.transport.idle_timeout = client;
+        let mut client = world.client_with(config).await;
+        client.ls("").await.unwrap();
+        lftp_transport::sleep(&*world.runtime, Duration::from_secs(2)).await;
+        client.ls("").await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

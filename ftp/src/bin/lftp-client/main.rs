@@ -1,6 +1,9 @@
 //! `lftp-client`: puts files on an LFTP server, gets them, lists them.
 
+mod connect;
+mod downloads;
 mod host;
+mod json;
 mod lines;
 mod session;
 #[path = "../shared/mod.rs"]
@@ -18,10 +21,13 @@ use lftp_transport::{Runtime, TokioRuntime};
 use tracing::level_filters::LevelFilter;
 
 use crate::host::Host;
-use crate::session::{Failure, Session};
+use crate::session::{Failure, LAST_WORDS, Output, Session};
 
-/// What is left to do for the connections of a transfer that was interrupted.
-const LAST_WORDS: Duration = Duration::from_millis(150);
+const EXAMPLES: &str = "Examples:
+  lftp-client put video.mp4 host.example
+  lftp-client get video.mp4 host.example:3154 --out /tmp
+  lftp-client ls host.example
+  lftp-client shell host.example";
 
 /// Put files on an LFTP server, get them, list them
 ///
@@ -30,10 +36,8 @@ const LAST_WORDS: Duration = Duration::from_millis(150);
 #[derive(Parser, Debug)]
 #[command(
     version,
-    after_help = "Examples:\n  lftp-client put video.mp4 host.example\n  lftp-client get \
-                  video.mp4 host.example:3154 --out /tmp\n  lftp-client ls host.example\n  \
-                  lftp-client shell host.example",
-    after_long_help = Exit::table(),
+    after_help = EXAMPLES,
+    after_long_help = format!("{EXAMPLES}\n\n{}", Exit::table()),
 )]
 struct Cli {
     #[command(subcommand)]
@@ -63,7 +67,8 @@ enum Command {
         /// The server
         #[arg(value_name = "HOST[:PORT]")]
         host: Host,
-        /// Where to: a file, or a folder that is there; default: here, under its own name
+        /// Where to: a file, or a folder that is there; default: its own name in the folder
+        /// Download, which is made
         #[arg(long, value_name = "PATH")]
         out: Option<PathBuf>,
     },
@@ -73,7 +78,7 @@ enum Command {
         #[arg(value_name = "HOST[:PORT]")]
         host: Host,
         /// The folder; default: all that is shared
-        #[arg(default_value = "")]
+        #[arg(default_value = "", hide_default_value = true)]
         path: String,
     },
     /// Do all that, and more than once: "help" there says how
@@ -121,6 +126,11 @@ struct Options {
     #[arg(long, short, global = true, help_heading = "Output")]
     quiet: bool,
 
+    /// Results as JSON on stdout, an object a line: a file that was carried, an entry of a
+    /// listing, or what went wrong
+    #[arg(long, global = true, help_heading = "Output")]
+    json: bool,
+
     /// What to log on stderr: off, error, warn, info, debug or trace
     #[arg(
         long,
@@ -165,6 +175,7 @@ async fn run(cli: Cli) -> Exit {
     let runtime: Arc<dyn Runtime> = TokioRuntime::new();
     // In the shell Ctrl-C ends a transfer, not the program.
     let is_shell = matches!(cli.command, Command::Shell { .. });
+    let json = cli.options.json;
     let outcome = tokio::select! {
         biased;
         () = shared::interrupted(), if !is_shell => Err(Failure::interrupted()),
@@ -175,6 +186,9 @@ async fn run(cli: Cli) -> Exit {
         return Exit::Ok;
     };
     eprintln!("lftp-client: {failure}");
+    if json {
+        json::print(&json::failure(&failure));
+    }
     if failure.exit == Exit::Interrupted {
         lftp_transport::sleep(&*runtime, LAST_WORDS).await;
     }
@@ -182,29 +196,38 @@ async fn run(cli: Cli) -> Exit {
 }
 
 async fn execute(cli: Cli, runtime: Arc<dyn Runtime>) -> Result<(), Failure> {
-    let (config, quiet) = (cli.options.config(), cli.options.quiet);
-    let connect = |host| Session::connect(runtime, host, config, quiet);
-    match cli.command {
+    let output = Output {
+        quiet: cli.options.quiet,
+        json: cli.options.json,
+    };
+    let config = cli.options.config();
+    let connect = |host| Session::connect(runtime, host, config, output);
+    let (session, outcome) = match cli.command {
         Command::Put { put, host, name } => {
             let (source, name) = session::source(&put.file, name)?;
             let mut session = connect(host).await?;
-            session.put(source, &name, !put.no_clobber).await?;
-            session.close().await;
+            let outcome = session.put(source, &name, !put.no_clobber).await;
+            (session, outcome)
         }
         Command::Get { get, host, out } => {
             let target = session::target(&get.name, out)?;
             let mut session = connect(host).await?;
-            session.get(&get.name, &target, !get.no_clobber).await?;
-            session.close().await;
+            let outcome = session.get(&get.name, &target, !get.no_clobber).await;
+            (session, outcome)
         }
         Command::Ls { host, path } => {
             let mut session = connect(host).await?;
-            session.ls(&path).await?;
-            session.close().await;
+            let outcome = session.ls(&path).await;
+            (session, outcome)
         }
-        Command::Shell { host } => shell::run(connect(host).await?).await?,
-    }
-    Ok(())
+        Command::Shell { host } => {
+            let mut session = connect(host).await?;
+            let outcome = shell::run(&mut session).await;
+            (session, outcome)
+        }
+    };
+    session.close().await;
+    outcome
 }
 
 #[cfg(test)]

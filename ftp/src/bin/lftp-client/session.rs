@@ -8,13 +8,19 @@ use std::time::Duration;
 
 use lftp_ftp::message::printable;
 use lftp_ftp::{
-    Client, ClientConfig, DirStore, EntryKind, Exit, Name, OpenError, Receipt, RequestError,
-    Source, Store, StoreError, Target, TransferError,
+    Client, ClientConfig, DirStore, Entry, EntryKind, Exit, Name, Receipt, RequestError, Source,
+    Store, StoreError, Target, TransferError,
 };
-use lftp_transport::{Runtime, unblock};
+use lftp_transport::Runtime;
 
+use crate::connect::connect;
+use crate::downloads::Downloads;
 use crate::host::Host;
+use crate::json;
 use crate::lines::{self, Shown};
+
+/// What is left to do for the connections of a transfer that was interrupted.
+pub(crate) const LAST_WORDS: Duration = Duration::from_millis(150);
 
 /// What went wrong, with what, and the number for it.
 #[derive(Debug)]
@@ -70,32 +76,25 @@ pub(crate) fn source(
     Ok((source, name))
 }
 
+/// Where received files go unless something else is asked for. The seed's folder.
+pub(crate) const DOWNLOADS: &str = "Download";
+
 /// The folder and name that a received file gets.
 pub(crate) struct Place {
+    folder: PathBuf,
     store: Arc<dyn Store>,
     name: Name,
 }
 
-/// Where a received file goes: `out` may be a file or a folder.
+/// Where a received file goes: `out` may be a file or a folder. Without it, it goes to
+/// the folder for downloads.
 pub(crate) fn target(remote: &str, out: Option<PathBuf>) -> Result<Place, Failure> {
     let own = remote.rsplit('/').next().unwrap_or_default();
+    let chosen = out.is_some();
     let (folder, file) = match out {
-        None => (PathBuf::from("."), own.to_owned()),
+        None => (PathBuf::from(DOWNLOADS), own.to_owned()),
         Some(out) if out.is_dir() => (out, own.to_owned()),
-        Some(out) => {
-            let file = out
-                .file_name()
-                .and_then(|file| file.to_str())
-                .map(str::to_owned);
-            let file = file.ok_or_else(|| {
-                Failure::new(
-                    Exit::Usage,
-                    format!("{} is not the name of a file", out.display()),
-                )
-            })?;
-            let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty());
-            (parent.unwrap_or_else(|| Path::new(".")).to_owned(), file)
-        }
+        Some(out) => split(&out)?,
     };
     let name = Name::parse(&file).map_err(|error| {
         Failure::new(
@@ -103,11 +102,29 @@ pub(crate) fn target(remote: &str, out: Option<PathBuf>) -> Result<Place, Failur
             format!("{error}; give another name with --out"),
         )
     })?;
-    let store = DirStore::open(&folder).map_err(|error| Failure::local(&error))?;
+    let store: Arc<dyn Store> = if chosen {
+        Arc::new(DirStore::open(&folder).map_err(|error| Failure::local(&error))?)
+    } else {
+        Arc::new(Downloads::new(&folder))
+    };
     Ok(Place {
-        store: Arc::new(store),
+        folder,
+        store,
         name,
     })
+}
+
+/// The folder and the name in a path.
+fn split(path: &Path) -> Result<(PathBuf, String), Failure> {
+    let Some(file) = path.file_name().and_then(|file| file.to_str()) else {
+        let sentence = format!("{} is not the name of a file", path.display());
+        return Err(Failure::new(Exit::Usage, sentence));
+    };
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let folder = parent.unwrap_or_else(|| Path::new("."));
+    Ok((folder.to_owned(), file.to_owned()))
 }
 
 /// A connection to one server.
@@ -115,8 +132,17 @@ pub(crate) struct Session {
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) host: Host,
     config: ClientConfig,
-    quiet: bool,
+    output: Output,
     client: Client,
+}
+
+/// What is shown besides errors.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Output {
+    /// No progress and no summary on stderr.
+    pub(crate) quiet: bool,
+    /// Results as JSON on stdout.
+    pub(crate) json: bool,
 }
 
 impl Session {
@@ -124,14 +150,14 @@ impl Session {
         runtime: Arc<dyn Runtime>,
         host: Host,
         config: ClientConfig,
-        quiet: bool,
+        output: Output,
     ) -> Result<Self, Failure> {
         let client = connect(&runtime, &host, &config).await?;
         Ok(Self {
             runtime,
             host,
             config,
-            quiet,
+            output,
             client,
         })
     }
@@ -151,9 +177,14 @@ impl Session {
         overwrite: bool,
     ) -> Result<(), Failure> {
         let what = format!("put {}", printable(name, 60));
-        let shown = Shown::new(&self.runtime, &what, self.quiet);
+        let shown = Shown::new(&self.runtime, &what, self.output.quiet);
         let sent = self.client.put(source, name, overwrite, &shown).await;
-        self.report(&what, &shown, sent)
+        let receipt = self.outcome(&what, &shown, sent)?;
+        if self.output.json {
+            json::print(&json::transfer("put", name, &receipt));
+        }
+        self.summarise(&what, &receipt);
+        Ok(())
     }
 
     pub(crate) async fn get(
@@ -163,25 +194,34 @@ impl Session {
         overwrite: bool,
     ) -> Result<(), Failure> {
         let what = format!("get {}", printable(remote, 60));
-        let shown = Shown::new(&self.runtime, &what, self.quiet);
+        let shown = Shown::new(&self.runtime, &what, self.output.quiet);
         let target = Target {
             store: &place.store,
             name: &place.name,
             overwrite,
         };
         let received = self.client.get(remote, target, &shown).await;
-        self.report(&what, &shown, received)
+        let receipt = self.outcome(&what, &shown, received)?;
+        if self.output.json {
+            json::print(&json::transfer("get", remote, &receipt));
+        }
+        let path = place.folder.join(place.name.as_str());
+        self.summarise(&format!("{what} to {}", path.display()), &receipt);
+        Ok(())
     }
 
-    fn report(
+    fn outcome(
         &self,
         what: &str,
         shown: &Shown,
         outcome: Result<Receipt, TransferError>,
-    ) -> Result<(), Failure> {
+    ) -> Result<Receipt, Failure> {
         shown.clear();
-        let receipt = outcome.map_err(|error| self.failure(what, &error))?;
-        if !self.quiet {
+        outcome.map_err(|error| self.failure(what, &error))
+    }
+
+    fn summarise(&self, what: &str, receipt: &Receipt) {
+        if !self.output.quiet {
             let took = Duration::from_nanos(receipt.duration_ns);
             eprintln!(
                 "{what}: {} in {:.3} s, {}/s, blake3 {}",
@@ -191,7 +231,6 @@ impl Session {
                 receipt.hash,
             );
         }
-        Ok(())
     }
 
     fn failure(&self, what: &str, error: &TransferError) -> Failure {
@@ -219,13 +258,13 @@ impl Session {
             })?;
             let mut stdout = std::io::stdout().lock();
             for entry in &page.entries {
-                let name = printable(&entry.name, 255);
-                let written = match entry.kind {
-                    EntryKind::File => writeln!(stdout, "{:>14}  {name}", entry.size),
-                    EntryKind::Folder => writeln!(stdout, "{:>14}  {name}/", "-"),
+                let line = if self.output.json {
+                    json::entry(entry)
+                } else {
+                    line(entry)
                 };
                 // Whoever read it has seen enough.
-                if written.is_err() {
+                if writeln!(stdout, "{line}").is_err() {
                     return Ok(());
                 }
             }
@@ -236,36 +275,23 @@ impl Session {
         }
     }
 
-    pub(crate) async fn close(self) {
+    /// Leaves in good order, also after a failure: a server that is not told keeps the place
+    /// of a client that is long gone.
+    pub(crate) async fn close(mut self) {
+        let is_connected = self.client.is_connected();
         self.client.close().await;
+        if !is_connected {
+            lftp_transport::sleep(&*self.runtime, LAST_WORDS).await;
+        }
     }
 }
 
-/// Connects to the first of the host's addresses that answers.
-async fn connect(
-    runtime: &Arc<dyn Runtime>,
-    host: &Host,
-    config: &ClientConfig,
-) -> Result<Client, Failure> {
-    let wanted = host.clone();
-    let resolved = unblock(&**runtime, move || wanted.resolve()).await;
-    let addresses = resolved.map_err(|error| {
-        Failure::new(
-            Exit::NoConnection,
-            format!("no address is known for {host}: {error}"),
-        )
-    })?;
-    let mut last: Option<OpenError> = None;
-    for addr in addresses {
-        match Client::connect(Arc::clone(runtime), addr, config.clone()).await {
-            Ok(client) => return Ok(client),
-            Err(error) => last = Some(error),
-        }
+fn line(entry: &Entry) -> String {
+    let name = printable(&entry.name, 255);
+    match entry.kind {
+        EntryKind::File => format!("{:>14}  {name}", entry.size),
+        EntryKind::Folder => format!("{:>14}  {name}/", "-"),
     }
-    let reason = last.map_or_else(|| "no address".to_owned(), |error| error.to_string());
-    let sentence =
-        format!("{reason}; is lftp-server running on {host}, and is that UDP port open?");
-    Err(Failure::new(Exit::NoConnection, sentence))
 }
 
 #[cfg(test)]
@@ -276,7 +302,6 @@ mod tests {
     fn a_received_file_goes_where_it_was_asked_to() {
         let folder = tempfile::tempdir().unwrap();
         let place = |remote, out: Option<PathBuf>| target(remote, out).map(|place| place.name);
-        assert_eq!(place("sub/a.bin", None).unwrap().as_str(), "a.bin");
         let into = Some(folder.path().to_owned());
         assert_eq!(place("sub/a.bin", into).unwrap().as_str(), "a.bin");
         let renamed = Some(folder.path().join("b.bin"));

@@ -15,6 +15,8 @@ use rustyline::error::ReadlineError;
 use crate::session::{self, Failure, Session};
 use crate::{GetArgs, PutArgs, shared};
 
+const COMMANDS: &str = "put, get, ls, lls and quit; help says more";
+
 /// Lines that are remembered.
 const HISTORY_LINES: usize = 1000;
 
@@ -42,19 +44,20 @@ enum Command {
     Get {
         #[command(flatten)]
         get: GetArgs,
-        /// Where to: a file, or a folder that is there; default: here, under its own name
+        /// Where to: a file, or a folder that is there; default: its own name in
+        /// the folder Download, which is made
         out: Option<PathBuf>,
     },
     /// List a folder of the server: ls, or ls PATH
     Ls {
         /// The folder; default: all that is shared
-        #[arg(default_value = "")]
+        #[arg(default_value = "", hide_default_value = true)]
         path: String,
     },
     /// List a folder here: lls, or lls PATH
     Lls {
         /// The folder; default: where this program was started
-        #[arg(default_value = ".")]
+        #[arg(default_value = ".", hide_default_value = true)]
         path: PathBuf,
     },
     /// Leave
@@ -69,9 +72,10 @@ enum Outcome {
 }
 
 /// Reads and does one line after another.
-pub(crate) async fn run(mut session: Session) -> Result<(), Failure> {
+pub(crate) async fn run(session: &mut Session) -> Result<(), Failure> {
     let is_interactive = std::io::stdin().is_terminal();
-    let history = history_file();
+    // What a script says is not worth remembering.
+    let history = is_interactive.then(history_file).flatten();
     let mut editor = editor(history.as_deref())?;
     let prompt = if is_interactive {
         format!("{}> ", session.host)
@@ -93,7 +97,7 @@ pub(crate) async fn run(mut session: Session) -> Result<(), Failure> {
             Err(error) => return Err(Failure::new(Exit::Failed, format!("no input: {error}"))),
         };
         let _ = editor.add_history_entry(&line);
-        match execute(&mut session, &line).await {
+        match execute(session, &line).await {
             Ok(Outcome::Next) => {}
             Ok(Outcome::Leave) => break,
             Err(failure) if is_interactive => eprintln!("{failure}"),
@@ -105,7 +109,6 @@ pub(crate) async fn run(mut session: Session) -> Result<(), Failure> {
     {
         tracing::debug!(%error, "the history is not kept");
     }
-    session.close().await;
     Ok(())
 }
 
@@ -116,13 +119,13 @@ async fn execute(session: &mut Session, line: &str) -> Result<Outcome, Failure> 
     if words.first().is_none_or(|word| word.starts_with('#')) {
         return Ok(Outcome::Next);
     }
-    let line = match Line::try_parse_from(words) {
+    let line = match Line::try_parse_from(&words) {
         Ok(line) => line,
         Err(error) if !error.use_stderr() => {
             let _ = error.print();
             return Ok(Outcome::Next);
         }
-        Err(error) => return Err(Failure::new(Exit::Usage, error.to_string().trim_end())),
+        Err(error) => return Err(wrong(&words[0], &error)),
     };
     let interrupted = shared::interrupted();
     tokio::select! {
@@ -132,22 +135,42 @@ async fn execute(session: &mut Session, line: &str) -> Result<Outcome, Failure> 
     }
 }
 
+/// A line that is no command, in words.
+fn wrong(word: &str, error: &clap::Error) -> Failure {
+    let sentence = if error.kind() == clap::error::ErrorKind::InvalidSubcommand {
+        format!("there is no command {word:?}; there are {COMMANDS}")
+    } else {
+        error.to_string().trim_end().to_owned()
+    };
+    Failure::new(Exit::Usage, sentence)
+}
+
 async fn command(session: &mut Session, command: Command) -> Result<Outcome, Failure> {
-    session.revive().await?;
+    match command {
+        Command::Lls { path } => list_here(&path)?,
+        Command::Quit => return Ok(Outcome::Leave),
+        remote => {
+            session.revive().await?;
+            ask(session, remote).await?;
+        }
+    }
+    Ok(Outcome::Next)
+}
+
+/// What the server is needed for.
+async fn ask(session: &mut Session, command: Command) -> Result<(), Failure> {
     match command {
         Command::Put { put, name } => {
             let (source, name) = session::source(&put.file, name)?;
-            session.put(source, &name, !put.no_clobber).await?;
+            session.put(source, &name, !put.no_clobber).await
         }
         Command::Get { get, out } => {
             let place = session::target(&get.name, out)?;
-            session.get(&get.name, &place, !get.no_clobber).await?;
+            session.get(&get.name, &place, !get.no_clobber).await
         }
-        Command::Ls { path } => session.ls(&path).await?,
-        Command::Lls { path } => list_here(&path)?,
-        Command::Quit => return Ok(Outcome::Leave),
+        Command::Ls { path } => session.ls(&path).await,
+        Command::Lls { .. } | Command::Quit => Ok(()),
     }
-    Ok(Outcome::Next)
 }
 
 fn list_here(path: &Path) -> Result<(), Failure> {
@@ -232,7 +255,11 @@ mod tests {
     fn what_is_no_command_is_an_error_that_names_it() {
         let error = parse("delete everything").unwrap_err();
         assert!(error.use_stderr());
-        assert!(error.to_string().contains("delete"));
+        let failure = wrong("delete", &error);
+        assert_eq!(failure.exit, Exit::Usage);
+        for word in ["delete", "put", "get", "ls", "quit", "help"] {
+            assert!(failure.to_string().contains(word), "{failure}");
+        }
         assert!(!parse("help").unwrap_err().use_stderr());
     }
 }

@@ -24,7 +24,7 @@ use tracing::level_filters::LevelFilter;
 #[command(version, after_long_help = Exit::table())]
 struct Args {
     /// The folder to share; it is created when it is not there
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", default_value = "Server")]
     root: PathBuf,
 
     /// Address and UDP port of the control connections; port 0 takes any free one
@@ -111,8 +111,13 @@ async fn serve(args: Args) -> ExitCode {
 }
 
 fn open(args: &Args) -> Result<DirStore, Box<dyn std::error::Error>> {
-    std::fs::create_dir_all(&args.root)
-        .map_err(|error| format!("{}: {error}", args.root.display()))?;
+    match std::fs::create_dir_all(&args.root) {
+        // It may be a file: the next step says so.
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            return Err(format!("{}: {error}", args.root.display()).into());
+        }
+        _ => {}
+    }
     let store = DirStore::open(&args.root)?.durable(!args.no_fsync);
     match store.sweep() {
         Ok(0) => {}

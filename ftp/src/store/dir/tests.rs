@@ -49,6 +49,27 @@ fn a_file_has_its_name_only_when_it_is_whole() {
 }
 
 #[test]
+fn a_long_file_is_flushed_on_the_way_where_it_is_to_be_durable() {
+    let (root, store) = store();
+    let block = vec![7; 20 << 20];
+    for durable in [true, false] {
+        let store = DirStore::open(root.path()).unwrap().durable(durable);
+        let mut sink = store.create(&name("a"), 40 << 20, true).unwrap();
+        sink.write(&block).unwrap();
+        assert!(sink.flush().is_none());
+        sink.write(&block).unwrap();
+        let flush = sink.flush();
+        assert_eq!(flush.is_some(), durable);
+        assert!(sink.flush().is_none(), "there is nothing new to flush");
+        if let Some(flush) = flush {
+            flush();
+        }
+        sink.commit().unwrap();
+    }
+    assert_eq!(store.open(&name("a")).unwrap().size(), 40 << 20);
+}
+
+#[test]
 fn a_file_that_is_given_up_leaves_nothing_behind() {
     let (root, store) = store();
     let mut sink = store.create(&name("a"), 6, true).unwrap();
@@ -157,7 +178,7 @@ fn links_that_leave_the_root_are_refused_and_others_work() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_named_pipe_is_refused_and_holds_nobody_up() {
+fn a_named_pipe_is_refused_both_ways_and_holds_nobody_up() {
     let (root, store) = store();
     let made = std::process::Command::new("mkfifo")
         .arg(root.path().join("pipe"))
@@ -170,6 +191,12 @@ fn a_named_pipe_is_refused_and_holds_nobody_up() {
         store.open(&name("pipe")).unwrap_err().code(),
         Code::NotAFile
     );
+    // Nor is it replaced: a device would be lost to everybody.
+    for overwrite in [false, true] {
+        let error = store.create(&name("pipe"), 1, overwrite).unwrap_err();
+        assert_eq!(error.code(), Code::NotAFile);
+    }
+    assert_eq!(files(&root), ["pipe"]);
 }
 
 #[test]

@@ -1,0 +1,71 @@
+//! The folder for received files: made when the first one comes, not before.
+
+use std::fs;
+use std::path::PathBuf;
+
+use lftp_ftp::{DirStore, Entry, Name, Sink, Source, Store, StoreError};
+
+/// A folder that need not be there yet. The seed's `Download`.
+#[derive(Debug)]
+pub(crate) struct Downloads(PathBuf);
+
+impl Downloads {
+    pub(crate) fn new(folder: impl Into<PathBuf>) -> Self {
+        Self(folder.into())
+    }
+
+    fn there(&self) -> Result<DirStore, StoreError> {
+        DirStore::open(&self.0)
+    }
+}
+
+impl Store for Downloads {
+    fn open(&self, name: &Name) -> Result<Box<dyn Source>, StoreError> {
+        self.there()?.open(name)
+    }
+
+    fn create(&self, name: &Name, size: u64, overwrite: bool) -> Result<Box<dyn Sink>, StoreError> {
+        // Whatever is in its way is said by the next step.
+        let _ = fs::create_dir(&self.0);
+        self.there()?.create(name, size, overwrite)
+    }
+
+    fn list(
+        &self,
+        folder: Option<&Name>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        self.there()?.list(folder, after, limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_is_made_for_the_first_file_and_not_before() {
+        let here = tempfile::tempdir().unwrap();
+        let folder = here.path().join("Download");
+        let store = Downloads::new(&folder);
+        assert!(!folder.exists());
+        let name = Name::parse("a").unwrap();
+        for _ in 0..2 {
+            let mut sink = store.create(&name, 1, true).unwrap();
+            sink.write(b"x").unwrap();
+            sink.commit().unwrap();
+        }
+        assert_eq!(fs::read(folder.join("a")).unwrap(), b"x");
+    }
+
+    #[test]
+    fn a_file_in_the_place_of_the_folder_is_named() {
+        let here = tempfile::tempdir().unwrap();
+        let folder = here.path().join("Download");
+        fs::write(&folder, "a file").unwrap();
+        let name = Name::parse("a").unwrap();
+        let error = Downloads::new(&folder).create(&name, 1, true).unwrap_err();
+        assert!(error.to_string().contains("Download"), "{error}");
+    }
+}
