@@ -1,0 +1,84 @@
+//! Many runs in virtual time, as many at once as there are processors.
+
+use std::io::IsTerminal;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::command::CommandError;
+use crate::rows::Summary;
+use crate::run::{Plan, Steps};
+
+/// Runs every plan and gives the summaries in the same order.
+///
+/// # Errors
+/// [`CommandError`] for the first run that could not even begin.
+pub fn run_all(label: &str, plans: &[Plan]) -> Result<Vec<Summary>, CommandError> {
+    let next = AtomicUsize::new(0);
+    let results: Mutex<Vec<Option<Result<Summary, CommandError>>>> =
+        Mutex::new((0..plans.len()).map(|_| None).collect());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(plans.len());
+    let bar = bar(label, plans.len());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some((index, plan)) = take(&next, plans) {
+                    let result = run(plan);
+                    results.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some(result);
+                    bar.inc(1);
+                }
+            });
+        }
+    });
+    bar.finish_and_clear();
+    let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.into_iter().flatten().collect()
+}
+
+fn take<'a>(next: &AtomicUsize, plans: &'a [Plan]) -> Option<(usize, &'a Plan)> {
+    let index = next.fetch_add(1, Ordering::Relaxed);
+    plans.get(index).map(|plan| (index, plan))
+}
+
+fn run(plan: &Plan) -> Result<Summary, CommandError> {
+    match plan.run(&Arc::new(Steps::default())) {
+        Ok(record) => Ok(record.summary),
+        Err(source) => Err(CommandError::Run { command: plan.command(), source }),
+    }
+}
+
+fn bar(label: &str, runs: usize) -> indicatif::ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return indicatif::ProgressBar::hidden();
+    }
+    let bar = indicatif::ProgressBar::new(runs as u64);
+    if let Ok(style) = indicatif::ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}")
+    {
+        bar.set_style(style);
+    }
+    bar.set_message(label.to_owned());
+    bar
+}
+
+/// The middle of some numbers; of two, the lower.
+pub fn median<T: Copy + PartialOrd>(numbers: &[T]) -> Option<T> {
+    let mut sorted = numbers.to_vec();
+    sorted.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
+    sorted.get(sorted.len().checked_sub(1)? / 2).copied()
+}
+
+/// The least of some numbers.
+pub fn least(numbers: &[f64]) -> Option<f64> {
+    numbers.iter().copied().reduce(f64::min)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_one_of_the_numbers() {
+        assert_eq!(median(&[3, 1, 2]), Some(2));
+        assert_eq!(median(&[4, 1, 2, 3]), Some(2));
+        assert_eq!(median::<u64>(&[]), None);
+    }
+}

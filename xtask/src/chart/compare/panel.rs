@@ -1,0 +1,167 @@
+//! One panel of a scatter: its axes, its marks, and a place for every mark's name.
+
+use plotters::prelude::DrawingBackend;
+
+use super::scatter::Panel;
+use crate::chart::canvas::{Canvas, Drawn, Look, Spot};
+use crate::chart::draw::{Plot, axes, grid, widest};
+use crate::chart::picture::Axis;
+use crate::chart::style::{Ink, LABEL_EM};
+use crate::chart::ticks::ticks;
+use crate::chart::units::Quantity;
+
+const RADIUS: i32 = 17;
+const NAME_EM: f64 = 36.0;
+
+/// A rectangle that is taken: left, top, right, bottom.
+type Taken = (i32, i32, i32, i32);
+
+/// Draws a panel into a rectangle.
+pub(super) fn draw<DB: DrawingBackend>(
+    canvas: &Canvas<'_, DB>,
+    panel: &Panel,
+    peers: &[String],
+    (left, top): Spot,
+    (width, height): (i32, i32),
+) -> Drawn<DB> {
+    let runs = || panel.marks.iter().flat_map(|mark| &mark.runs);
+    // A millisecond at least: below that, all are as good.
+    let most = runs().map(|run| run.0).fold(1e6, f64::max) * 1.12;
+    let across = Axis::from_zero(Quantity::Time, most);
+    let most = runs()
+        .map(|run| run.1)
+        .fold(panel.achievable.unwrap_or(1.0), f64::max)
+        * 1.1;
+    let up = Axis::from_zero(Quantity::Rate, most);
+    let y_ticks = ticks(up, 4);
+    let plot = Plot {
+        left: left + 40 + widest(&y_ticks) + 28,
+        right: left + width - 56,
+        top: top + 100,
+        bottom: top + height - 130,
+        across,
+        up,
+    };
+    let title = Look::new(LABEL_EM, Ink::Text).bold();
+    canvas.text(&panel.title, (plot.left, top + 52), title)?;
+    grid(canvas, &plot, &y_ticks)?;
+    axes(canvas, &plot, &ticks(across, 4))?;
+    if let Some(most) = panel.achievable {
+        let y = plot.y(most);
+        canvas.dashed(&[(plot.left, y), (plot.right, y)], Ink::Muted, 5)?;
+    }
+    for mark in &panel.marks {
+        for &(x, y) in &mark.runs {
+            canvas.dot((plot.x(x), plot.y(y)), 9, mark.ink(), 0.4)?;
+        }
+    }
+    names(canvas, panel, peers, &plot)
+}
+
+fn names<DB: DrawingBackend>(
+    canvas: &Canvas<'_, DB>,
+    panel: &Panel,
+    peers: &[String],
+    plot: &Plot,
+) -> Drawn<DB> {
+    let spots: Vec<Spot> = panel
+        .marks
+        .iter()
+        .map(|mark| {
+            let (x, y) = mark.middle();
+            (plot.x(x), plot.y(y))
+        })
+        .collect();
+    let mut taken: Vec<Taken> = spots.iter().map(|&spot| around(spot)).collect();
+    let look = Look::new(NAME_EM, Ink::Text);
+    let mut named = Vec::new();
+    for (mark, &spot) in panel.marks.iter().zip(&spots) {
+        let name = peers.get(mark.peer).map_or("", String::as_str);
+        let width = look.width(name);
+        // Without a free place the colour alone has to do.
+        if let Some((left, y)) = free_place(spot, width, plot, &mut taken) {
+            canvas.block((left, y - 24), (left + width, y + 24), Ink::Paper, 0.75)?;
+            named.push((name, (left, y)));
+            // A name that is not beside its mark is tied to it.
+            if y != spot.1 {
+                let end = spot.0.clamp(left - 8, left + width + 8);
+                let edge = y + (spot.1 - y).signum() * if end == spot.0 { 24 } else { 0 };
+                canvas.line(vec![spot, (end, edge)], mark.ink(), 4)?;
+            }
+        }
+    }
+    // The first peer on top.
+    for (mark, &spot) in panel.marks.iter().zip(&spots).rev() {
+        canvas.dot(spot, RADIUS + 4, Ink::Paper, 1.0)?;
+        canvas.dot(spot, RADIUS, mark.ink(), 1.0)?;
+    }
+    named
+        .into_iter()
+        .try_for_each(|(name, spot)| canvas.text(name, spot, look))
+}
+
+const fn around((x, y): Spot) -> Taken {
+    (x - RADIUS, y - RADIUS, x + RADIUS, y + RADIUS)
+}
+
+/// Right of the mark, left, above or below: the first place that is free and inside, by the left
+/// end of its middle line.
+fn free_place((x, y): Spot, width: i32, plot: &Plot, taken: &mut Vec<Taken>) -> Option<Spot> {
+    const OFF: i32 = RADIUS + 14;
+    const UP: i32 = 48;
+    let (right, left, middle) = (x + OFF, x - OFF - width, x - width / 2);
+    let places = [
+        (right, y),
+        (left, y),
+        (middle, y - UP),
+        (middle, y + UP),
+        (right, y - UP),
+        (right, y + UP),
+        (left, y - UP),
+        (left, y + UP),
+        (right, y - 2 * UP),
+        (left, y - 2 * UP),
+        (right, y - 3 * UP),
+        (right, y - 4 * UP),
+        (right, y + 2 * UP),
+    ];
+    for place in places {
+        let wanted = (place.0, place.1 - 22, place.0 + width, place.1 + 22);
+        let inside = wanted.0 >= plot.left
+            && wanted.2 <= plot.right + 40
+            && wanted.1 >= plot.top - 20
+            && wanted.3 <= plot.bottom - 6;
+        if inside && !taken.iter().any(|&other| overlap(wanted, other)) {
+            taken.push(wanted);
+            return Some(place);
+        }
+    }
+    None
+}
+
+const fn overlap(a: Taken, b: Taken) -> bool {
+    a.0 < b.2 && b.0 < a.2 && a.1 < b.3 && b.1 < a.3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_would_collide_move_aside() {
+        let axis = Axis::from_zero(Quantity::Time, 1.0);
+        let plot = Plot {
+            left: 0,
+            right: 1000,
+            top: 0,
+            bottom: 1000,
+            across: axis,
+            up: axis,
+        };
+        let mut taken = vec![around((500, 500)), around((500, 530))];
+        let first = free_place((500, 500), 100, &plot, &mut taken);
+        let second = free_place((500, 530), 100, &plot, &mut taken);
+        assert_eq!(first, Some((531, 500)));
+        assert_eq!(second, Some((369, 530)));
+    }
+}

@@ -1,0 +1,123 @@
+//! The legend: a row between title and plot, so that it never lies on the data.
+
+use plotters::drawing::DrawingAreaErrorKind;
+use plotters::prelude::DrawingBackend;
+
+use super::canvas::{Canvas, Drawn, Look};
+use super::draw::MARGIN;
+use super::picture::{Picture, Shape};
+use super::style::{Ink, LABEL_EM};
+
+const ROW_HEIGHT: i32 = 70;
+const SWATCH: i32 = 72;
+const GAP: i32 = 22;
+const BETWEEN: i32 = 64;
+
+/// What stands before a label.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Swatch {
+    /// A piece of line.
+    Line,
+    /// A piece of dashed line.
+    Dashes,
+    /// A light box.
+    Box,
+    /// A faint dot or three.
+    Cloud,
+    /// A dot.
+    Dot,
+    /// Upright ticks.
+    Ticks,
+}
+
+/// One entry.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    /// How the series looks,
+    pub swatch: Swatch,
+    /// its colour,
+    pub ink: Ink,
+    /// and what it is.
+    pub label: String,
+}
+
+/// What a picture needs explained: its series from front to back, then what they are to be
+/// compared with, then its lanes.
+pub(crate) fn entries(picture: &Picture) -> Vec<Entry> {
+    let layers = picture.layers.iter().rev().map(|layer| {
+        let swatch = match layer.shape {
+            Shape::Line(_) | Shape::Steps(_) => Swatch::Line,
+            Shape::Band(_) => Swatch::Box,
+            Shape::Cloud(_) => Swatch::Cloud,
+            Shape::Dots(_) => Swatch::Dot,
+            Shape::Reference(_) | Shape::Course(_) => Swatch::Dashes,
+        };
+        Entry {
+            swatch,
+            ink: layer.ink,
+            label: layer.label.clone(),
+        }
+    });
+    let lanes = picture.lanes.iter().map(|lane| Entry {
+        swatch: Swatch::Ticks,
+        ink: lane.ink,
+        label: lane.label.clone(),
+    });
+    let mut entries: Vec<Entry> = layers
+        .chain(lanes)
+        .filter(|entry| !entry.label.is_empty())
+        .collect();
+    entries.sort_by_key(|entry| match entry.swatch {
+        Swatch::Ticks => 2,
+        Swatch::Dashes => 1,
+        _ => 0,
+    });
+    entries
+}
+
+/// Draws entries from `top` on, in as many rows as they need; returns where they end.
+///
+/// # Errors
+/// The backend's.
+pub(crate) fn draw<DB: DrawingBackend>(
+    canvas: &Canvas<'_, DB>,
+    entries: &[Entry],
+    top: i32,
+) -> Result<i32, DrawingAreaErrorKind<DB::ErrorType>> {
+    if entries.is_empty() {
+        return Ok(top);
+    }
+    let look = Look::new(LABEL_EM, Ink::Text);
+    let end = canvas.size().0 - MARGIN;
+    let (mut x, mut y) = (MARGIN, top + ROW_HEIGHT / 2);
+    for entry in entries {
+        let width = SWATCH + GAP + look.width(&entry.label);
+        if x > MARGIN && x + width > end {
+            (x, y) = (MARGIN, y + ROW_HEIGHT);
+        }
+        swatch(canvas, entry, (x, y))?;
+        canvas.text(&entry.label, (x + SWATCH + GAP, y), look)?;
+        x += width + BETWEEN;
+    }
+    Ok(y + ROW_HEIGHT / 2 + 14)
+}
+
+fn swatch<DB: DrawingBackend>(
+    canvas: &Canvas<'_, DB>,
+    entry: &Entry,
+    (x, y): (i32, i32),
+) -> Drawn<DB> {
+    let (ink, end, middle) = (entry.ink, x + SWATCH, x + SWATCH / 2);
+    match entry.swatch {
+        Swatch::Line => canvas.line(vec![(x, y), (end, y)], ink, 10),
+        Swatch::Dashes => canvas.dashed(&[(x, y), (end, y)], ink, 7),
+        Swatch::Box => canvas.block((x, y - 18), (end, y + 18), ink, 0.45),
+        Swatch::Dot => canvas.dot((middle, y), 13, ink, 1.0),
+        Swatch::Cloud => [(-24, 7), (0, -9), (24, 4)]
+            .into_iter()
+            .try_for_each(|(dx, dy)| canvas.dot((middle + dx, y + dy), 9, ink, 0.7)),
+        Swatch::Ticks => [14, 30, 44]
+            .into_iter()
+            .try_for_each(|dx| canvas.line(vec![(x + dx, y - 18), (x + dx, y + 18)], ink, 6)),
+    }
+}

@@ -1,0 +1,221 @@
+//! Draws the series and the lanes of a picture.
+
+use plotters::prelude::DrawingBackend;
+
+use super::canvas::{Canvas, Drawn, Spot};
+use super::downsample::{Point, envelope, extremes, histogram, one_a_cell};
+use super::draw::Plot;
+use super::picture::{Lane, Layer, Shape};
+use super::style::Ink;
+
+/// Columns a line is thinned to: four points each.
+const COLUMNS: usize = 500;
+/// Columns of an area, two points each.
+const BAND_COLUMNS: usize = 1_000;
+/// Cells of a cloud: small enough that it stays one, large enough for a small file.
+const CLOUD: (usize, usize) = (360, 140);
+/// Cells of dots that stand out.
+const DOTS: (usize, usize) = (420, 220);
+/// So many ticks are drawn one by one; more become bars.
+const TICKS: usize = 150;
+/// How many bars.
+const BARS: usize = 240;
+
+/// Draws a series.
+pub(crate) fn layer<DB: DrawingBackend>(
+    canvas: &Canvas<'_, DB>,
+    plot: &Plot,
+    layer: &Layer,
+) -> Drawn<DB> {
+    let (ink, sheet) = (layer.ink, Sheet { canvas, plot });
+    match &layer.shape {
+        Shape::Line(points) => sheet.line(&sheet.thinned(points), ink),
+        Shape::Steps(points) => sheet.line(&steps(&sheet.thinned(points)), ink),
+        Shape::Band(points) => sheet.band(points, ink),
+        Shape::Cloud(points) => sheet.dots(points, CLOUD, (6, 0.55, ink)),
+        Shape::Dots(points) => sheet.dots(points, DOTS, (8, 1.0, ink)),
+        Shape::Reference(value) => {
+            let y = plot.y(*value);
+            let path = [(plot.left, y), (plot.right, y)];
+            if *value <= plot.up.max {
+                canvas.dashed(&path, ink, 6)
+            } else {
+                Ok(())
+            }
+        }
+        Shape::Course(points) => {
+            let runs = sheet.inside(&sheet.thinned(points));
+            runs.iter().try_for_each(|run| canvas.dashed(run, ink, 6))
+        }
+    }
+}
+
+/// Where series are drawn. Points are thinned as they lie on the canvas, from the plot's lower
+/// left corner.
+struct Sheet<'a, 'b, DB: DrawingBackend> {
+    canvas: &'a Canvas<'b, DB>,
+    plot: &'a Plot,
+}
+
+impl<DB: DrawingBackend> Sheet<'_, '_, DB> {
+    const fn width(&self) -> f64 {
+        (self.plot.right - self.plot.left) as f64
+    }
+
+    const fn height(&self) -> f64 {
+        (self.plot.bottom - self.plot.top) as f64
+    }
+
+    fn placed(&self, points: &[Point]) -> Vec<Point> {
+        let (across, up) = (self.plot.across, self.plot.up);
+        let place = |&(x, y): &Point| (across.share(x) * self.width(), up.share(y) * self.height());
+        points.iter().map(place).collect()
+    }
+
+    fn spot(&self, (x, y): Point) -> Spot {
+        (
+            self.plot.left + x.round() as i32,
+            self.plot.bottom - y.round() as i32,
+        )
+    }
+
+    fn thinned(&self, points: &[Point]) -> Vec<Point> {
+        extremes(&self.placed(points), self.width(), COLUMNS)
+    }
+
+    fn line(&self, placed: &[Point], ink: Ink) -> Drawn<DB> {
+        self.inside(placed)
+            .into_iter()
+            .try_for_each(|run| self.canvas.line(run, ink, 7))
+    }
+
+    /// The runs of points that are inside the plot, without repeats.
+    fn inside(&self, placed: &[Point]) -> Vec<Vec<Spot>> {
+        placed
+            .split(|&point| !self.holds(point))
+            .map(|run| {
+                let mut spots: Vec<Spot> = run.iter().map(|&point| self.spot(point)).collect();
+                spots.dedup();
+                spots
+            })
+            .collect()
+    }
+
+    fn holds(&self, (x, y): Point) -> bool {
+        (0.0..=self.width()).contains(&x) && (0.0..=self.height()).contains(&y)
+    }
+
+    fn band(&self, points: &[Point], ink: Ink) -> Drawn<DB> {
+        let columns = envelope(&self.placed(points), self.width(), BAND_COLUMNS);
+        let spot = |at: f64, value: f64| self.spot((at, value.min(self.height())));
+        let (Some(first), Some(last)) = (columns.first(), columns.last()) else {
+            return Ok(());
+        };
+        // The light part reaches down to zero, the darker one is what a column's values span.
+        let crest = columns.iter().map(|column| spot(column.at, column.high));
+        let floor = [spot(last.at, 0.0), spot(first.at, 0.0)];
+        self.canvas
+            .fill(crest.clone().chain(floor).collect(), ink, 0.22)?;
+        let trough = columns
+            .iter()
+            .rev()
+            .map(|column| spot(column.at, column.low));
+        self.canvas
+            .fill(crest.clone().chain(trough).collect(), ink, 0.5)?;
+        self.canvas.line(crest.collect(), ink, 3)
+    }
+
+    fn dots(
+        &self,
+        points: &[Point],
+        cells: (usize, usize),
+        (radius, alpha, ink): (i32, f64, Ink),
+    ) -> Drawn<DB> {
+        let placed = self.placed(points).into_iter();
+        let visible: Vec<Point> = placed.filter(|&point| self.holds(point)).collect();
+        one_a_cell(&visible, (self.width(), self.height()), cells)
+            .into_iter()
+            .try_for_each(|point| self.canvas.dot(self.spot(point), radius, ink, alpha))
+    }
+}
+
+/// Every value held until the next.
+fn steps(points: &[Point]) -> Vec<Point> {
+    let corners = points
+        .windows(2)
+        .flat_map(|pair| [pair[0], (pair[1].0, pair[0].1)]);
+    corners.chain(points.last().copied()).collect()
+}
+
+/// Draws a row of ticks; where there are too many, a row of bars as high as they are many.
+pub(crate) fn lane<DB: DrawingBackend>(
+    canvas: &Canvas<'_, DB>,
+    plot: &Plot,
+    lane: &Lane,
+    top: i32,
+    height: i32,
+) -> Drawn<DB> {
+    let bottom = top + height;
+    canvas.line(
+        vec![(plot.left, bottom), (plot.right, bottom)],
+        Ink::Grid,
+        3,
+    )?;
+    if lane.times.len() <= TICKS {
+        return lane.times.iter().try_for_each(|&time| {
+            let x = plot.x(time.min(plot.across.max));
+            canvas.line(vec![(x, top), (x, bottom)], lane.ink, 5)
+        });
+    }
+    let counts = histogram(&lane.times, plot.across.max, BARS);
+    let most = counts.iter().copied().max().unwrap_or(1).max(1);
+    let step = f64::from(plot.right - plot.left) / BARS as f64;
+    for (count, index) in counts.into_iter().zip(0..) {
+        if count == 0 {
+            continue;
+        }
+        let left = plot.left + (f64::from(index) * step).round() as i32;
+        let right = plot.left + (f64::from(index + 1) * step).round() as i32 - 2;
+        let bar = f64::from(height) * f64::from(count) / f64::from(most);
+        let bar_top = bottom - (bar.round() as i32).max(5);
+        canvas.block((left, bar_top), (right, bottom), lane.ink, 1.0)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use plotters::drawing::IntoDrawingArea;
+
+    use super::*;
+    use crate::chart::picture::Axis;
+    use crate::chart::raster::Raster;
+    use crate::chart::units::Quantity;
+
+    #[test]
+    fn a_line_that_leaves_the_plot_is_cut_where_it_leaves() {
+        let axis = Axis::from_zero(Quantity::Time, 10.0);
+        let plot = Plot {
+            left: 0,
+            right: 100,
+            top: 0,
+            bottom: 100,
+            across: axis,
+            up: axis,
+        };
+        let area = Raster::new(100, 100).into_drawing_area();
+        let sheet = Sheet {
+            canvas: &Canvas::new(&area).unwrap(),
+            plot: &plot,
+        };
+        let points = [(0.0, 1.0), (1.0, 2.0), (2.0, 99.0), (3.0, 3.0), (4.0, 3.0)];
+        let runs = sheet.inside(&sheet.placed(&points));
+        assert_eq!(runs, [vec![(0, 90), (10, 80)], vec![(30, 70), (40, 70)]]);
+    }
+
+    #[test]
+    fn steps_hold_their_value() {
+        let held = steps(&[(0.0, 1.0), (2.0, 5.0)]);
+        assert_eq!(held, [(0.0, 1.0), (2.0, 1.0), (2.0, 5.0)]);
+    }
+}

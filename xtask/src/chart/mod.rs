@@ -1,0 +1,158 @@
+//! The pictures of a run and of many: SVG and PNG, drawn by `plotters`.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`cwnd`], [`throughput`], [`rtt`], [`sequence`], [`queue`] | a record becomes a picture |
+//! | [`compare`] | many summaries become a heat map and a scatter |
+//! | [`picture`] | a chart as data |
+//! | [`flows`] | series out of a record's rows |
+//! | [`draw`], [`legend`], [`marks`], [`detail`] | a picture becomes lines and letters |
+//! | [`canvas`], [`style`], [`font`] | how lines and letters look |
+//! | [`downsample`], [`units`], [`ticks`] | what is left out, and how numbers are written |
+//! | [`output`], [`raster`] | the two files |
+//!
+//! A picture is made from the record alone, without clock, system font or chance: the same
+//! record gives the same bytes.
+
+mod canvas;
+pub(crate) mod compare;
+mod cwnd;
+mod detail;
+mod downsample;
+mod draw;
+mod error;
+mod flows;
+mod font;
+mod legend;
+mod marks;
+mod output;
+mod picture;
+mod queue;
+mod raster;
+mod rtt;
+mod sequence;
+pub(crate) mod style;
+mod throughput;
+mod ticks;
+pub(crate) mod units;
+
+use std::path::Path;
+
+pub(crate) use error::ChartError;
+use output::Drawing;
+
+use crate::rows::{RunRecord, Summary};
+
+/// The charts of one run.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Chart {
+    /// Rates.
+    Throughput,
+    /// Congestion window.
+    Cwnd,
+    /// Round trips.
+    Rtt,
+    /// Offsets sent and acknowledged.
+    Sequence,
+    /// The bottleneck's queue.
+    Queue,
+}
+
+impl Chart {
+    /// All of them, in the order in which a reader wants them.
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Throughput,
+        Self::Cwnd,
+        Self::Rtt,
+        Self::Sequence,
+        Self::Queue,
+    ];
+
+    /// Its file name, less the ending.
+    #[must_use]
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Throughput => "throughput",
+            Self::Cwnd => "cwnd",
+            Self::Rtt => "rtt",
+            Self::Sequence => "sequence",
+            Self::Queue => "queue",
+        }
+    }
+
+    /// What it is called.
+    #[must_use]
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Self::Throughput => "Throughput",
+            Self::Cwnd => "Congestion window",
+            Self::Rtt => "Round-trip time",
+            Self::Sequence => "Time and sequence",
+            Self::Queue => "Bottleneck queue",
+        }
+    }
+
+    /// How it is read.
+    #[must_use]
+    pub(crate) const fn caption(self) -> &'static str {
+        match self {
+            Self::Throughput => {
+                "Sent minus out of the link is what was lost or still waits; out of the link minus \
+                 goodput is headers and repeats. No protocol can keep above the achievable line."
+            }
+            Self::Cwnd => {
+                "A window below rate × round trip leaves the link idle; one above it fills the \
+                 queue. Ticks over the plot are losses as the sender declared them."
+            }
+            Self::Rtt => "What lies above the link's own round trip was spent in queues.",
+            Self::Sequence => {
+                "The steeper, the faster; a flat piece is a stall. Repeats lie below the line, the \
+                 further the later; the detail shows the shaded part packet by packet."
+            }
+            Self::Queue => {
+                "What every packet found waiting at the bottleneck: in bytes, and on the right in \
+                 the time it takes to send them."
+            }
+        }
+    }
+
+    fn drawing(self, record: &RunRecord) -> Drawing {
+        Drawing::Picture(match self {
+            Self::Throughput => throughput::picture(record),
+            Self::Cwnd => cwnd::picture(record),
+            Self::Rtt => rtt::picture(record),
+            Self::Sequence => sequence::picture(record),
+            Self::Queue => queue::picture(record),
+        })
+    }
+
+    /// As the text of an SVG file.
+    ///
+    /// # Errors
+    /// [`ChartError`]
+    pub(crate) fn svg(self, record: &RunRecord) -> Result<String, ChartError> {
+        self.drawing(record).svg(self.name())
+    }
+}
+
+/// Writes every chart of a run into `folder`, as SVG and as PNG.
+///
+/// # Errors
+/// [`ChartError`]
+pub(crate) fn write_all(folder: &Path, record: &RunRecord) -> Result<(), ChartError> {
+    Chart::ALL
+        .iter()
+        .try_for_each(|chart| chart.drawing(record).write(folder, chart.name()))
+}
+
+/// Writes the charts of many runs into `folder`: `efficiency` and `delay`, as SVG and as PNG.
+///
+/// # Errors
+/// [`ChartError`]
+pub(crate) fn write_compare(folder: &Path, summaries: &[Summary]) -> Result<(), ChartError> {
+    Drawing::Matrix(compare::efficiency(summaries)).write(folder, "efficiency")?;
+    Drawing::Scatter(compare::delay(summaries)).write(folder, "delay")
+}
+
+#[cfg(test)]
+mod tests;

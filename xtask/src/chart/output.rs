@@ -1,0 +1,98 @@
+//! From a drawing to its two files.
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::rc::Rc;
+
+use plotters::coord::Shift;
+use plotters::drawing::{DrawingArea, IntoDrawingArea};
+use plotters::prelude::{BitMapBackend, DrawingBackend, SVGBackend};
+
+use super::canvas::Drawn;
+use super::raster::Raster;
+use super::style::SCALE;
+use super::{ChartError, compare, draw, font, picture::Picture};
+
+/// Anything that can be drawn.
+#[derive(Clone, Debug)]
+pub(crate) enum Drawing {
+    /// Series over time.
+    Picture(Picture),
+    /// A table of shares.
+    Matrix(compare::Matrix),
+    /// Rate against delay, a panel a scenario.
+    Scatter(compare::Scatter),
+}
+
+impl Drawing {
+    fn size(&self) -> (u32, u32) {
+        match self {
+            Self::Picture(_) => (super::style::WIDTH, super::style::HEIGHT),
+            Self::Matrix(matrix) => matrix.size(),
+            Self::Scatter(scatter) => scatter.size(),
+        }
+    }
+
+    fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Drawn<DB> {
+        match self {
+            Self::Picture(picture) => draw::picture(area, picture),
+            Self::Matrix(matrix) => matrix.draw(area),
+            Self::Scatter(scatter) => scatter.draw(area),
+        }
+    }
+
+    /// As the text of an SVG file; the same bytes every time.
+    ///
+    /// # Errors
+    /// [`ChartError`]
+    pub(crate) fn svg(&self, name: &str) -> Result<String, ChartError> {
+        font::register()?;
+        let (width, height) = self.size();
+        let mut text = String::new();
+        {
+            let area = SVGBackend::with_string(&mut text, (width, height)).into_drawing_area();
+            self.draw(&area).map_err(|error| refused(name, &error))?;
+            area.present().map_err(|error| refused(name, &error))?;
+        }
+        let own = format!("width=\"{width}\" height=\"{height}\"");
+        let shown = format!("width=\"{}\" height=\"{}\"", width / SCALE, height / SCALE);
+        let rounded = "stroke-linejoin=\"round\" stroke-linecap=\"round\"";
+        Ok(text.replacen(&own, &format!("{shown} {rounded}"), 1))
+    }
+
+    /// Into a PNG file.
+    ///
+    /// # Errors
+    /// [`ChartError`]
+    pub(crate) fn write_png(&self, name: &str, path: &Path) -> Result<(), ChartError> {
+        font::register()?;
+        let (width, height) = self.size();
+        let raster = Rc::new(RefCell::new(Raster::new(width, height)));
+        self.draw(&DrawingArea::from(&raster))
+            .map_err(|error| refused(name, &error))?;
+        let pixels = raster.borrow().reduced(SCALE as usize);
+        let size = (width / SCALE, height / SCALE);
+        let mut file = BitMapBackend::new(path, size);
+        file.blit_bitmap((0, 0), size, &pixels)
+            .map_err(|error| refused(name, &error))?;
+        file.present().map_err(|error| refused(name, &error))
+    }
+
+    /// Into `name.svg` and `name.png`.
+    ///
+    /// # Errors
+    /// [`ChartError`]
+    pub(crate) fn write(&self, folder: &Path, name: &str) -> Result<(), ChartError> {
+        let path = folder.join(format!("{name}.svg"));
+        std::fs::write(&path, self.svg(name)?)
+            .map_err(|source| ChartError::Write { path, source })?;
+        self.write_png(name, &folder.join(format!("{name}.png")))
+    }
+}
+
+fn refused(chart: &str, error: &dyn std::fmt::Display) -> ChartError {
+    ChartError::Draw {
+        chart: chart.to_owned(),
+        reason: error.to_string(),
+    }
+}

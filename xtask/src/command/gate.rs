@@ -1,0 +1,122 @@
+//! `cargo xtask gate`: what has become slower is refused.
+//!
+//! Everything runs in virtual time, so every number is exact. *Tier one*: the integers of a few
+//! seeds must be those of the committed baseline, to the last digit; `--bless` rewrites it, and
+//! the difference is what a reviewer reads. *Tier two*: over many seeds, paired with the
+//! baseline's, the median ratio of goodput may not fall below 0.98, nor the median efficiency
+//! below the scenario's floor.
+
+mod baseline;
+mod verdict;
+
+use std::collections::BTreeMap;
+
+use self::baseline::Baseline;
+use self::verdict::Verdict;
+use super::CommandError;
+use crate::batch;
+use crate::exit::Exit;
+use crate::record::Detail;
+use crate::rows::Summary;
+use crate::run::{Clock, Plan};
+use crate::scenario::{self, Scenario};
+
+/// Seeds of tier two.
+const SEEDS: std::ops::RangeInclusive<u64> = 1..=32;
+
+/// Of those, the first few make up tier one.
+const GOLDEN_SEEDS: std::ops::RangeInclusive<u64> = 1..=4;
+
+/// Compare with the committed baseline, and refuse what has become slower.
+#[derive(Debug, Default, clap::Args)]
+pub struct Gate {
+    /// Only these scenarios. Default: every one with a `[gate]` table.
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// Make what is measured now the baseline.
+    #[arg(long)]
+    bless: bool,
+    /// Change any key of the scenarios first: to see the gate refuse.
+    #[arg(long = "set", value_name = "KEY=VALUE", conflicts_with = "bless")]
+    changes: Vec<String>,
+}
+
+impl Gate {
+    pub(super) fn run(self) -> Result<Exit, CommandError> {
+        let scenarios = self.scenarios()?;
+        let folder = scenario::workspace().join("reports/baseline");
+        let mut baseline = Baseline::read(&folder)?;
+        let summaries = measure(&scenarios)?;
+        let verdicts: Vec<Verdict> = scenarios
+            .iter()
+            .map(|scenario| {
+                let none = Vec::new();
+                let now = summaries.get(&scenario.name).unwrap_or(&none);
+                verdict::judge(scenario, now, &baseline)
+            })
+            .collect();
+        eprint!("{}", verdict::table(&verdicts));
+        if self.bless {
+            for (name, summaries) in &summaries {
+                baseline.replace(name, summaries, GOLDEN_SEEDS);
+            }
+            baseline.write(&folder)?;
+            eprintln!("the baseline in {} is what was measured now", folder.display());
+            let broken = verdicts.iter().any(|verdict| !verdict.holds_without_baseline());
+            return Ok(if broken { Exit::Gate } else { Exit::Ok });
+        }
+        let faults: Vec<&String> = verdicts.iter().flat_map(|verdict| &verdict.faults).collect();
+        for fault in &faults {
+            eprintln!("gate: {fault}");
+        }
+        if faults.is_empty() {
+            eprintln!("gate: nothing has become slower");
+            return Ok(Exit::Ok);
+        }
+        eprintln!("gate: if this is meant, say so: cargo xtask gate --bless");
+        Ok(Exit::Gate)
+    }
+
+    fn scenarios(&self) -> Result<Vec<Scenario>, CommandError> {
+        let named = if self.names.is_empty() {
+            scenario::all()?.into_iter().filter(|s| s.gate.is_some()).map(|s| s.name).collect()
+        } else {
+            self.names.clone()
+        };
+        let mut scenarios = Vec::new();
+        for name in named {
+            let scenario = scenario::load(&name, &self.changes)?;
+            if scenario.gate.is_none() {
+                return Err(CommandError::Usage(format!("{name} has no [gate] table")));
+            }
+            scenarios.push(scenario.for_gate());
+        }
+        Ok(scenarios)
+    }
+}
+
+/// Runs every seed of every scenario.
+fn measure(scenarios: &[Scenario]) -> Result<BTreeMap<String, Vec<Summary>>, CommandError> {
+    let plans: Vec<Plan> = scenarios
+        .iter()
+        .flat_map(|scenario| SEEDS.map(|seed| plan(scenario, seed)))
+        .collect();
+    let mut by_name: BTreeMap<String, Vec<Summary>> = BTreeMap::new();
+    for summary in batch::run_all("gate", &plans)? {
+        by_name.entry(summary.scenario.clone()).or_default().push(summary);
+    }
+    Ok(by_name)
+}
+
+fn plan(scenario: &Scenario, seed: u64) -> Plan {
+    Plan {
+        scenario: scenario.clone(),
+        seed,
+        clock: Clock::Virtual,
+        detail: Detail::Summary,
+        file: None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

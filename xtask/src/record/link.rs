@@ -1,0 +1,109 @@
+//! What becomes of the packets, as the link's records tell it.
+
+use lftp_netem::link::Direction;
+use lftp_netem::record::{Fate, PacketRecord};
+use sha2::{Digest, Sha256};
+
+use super::Detail;
+use crate::rows::PacketRow;
+
+/// Every packet at the link.
+#[derive(Debug)]
+pub struct LinkLog {
+    detail: Detail,
+    /// Packets lost, both directions, queue drops included.
+    pub lost: u64,
+    /// Of those, by the queues.
+    pub queue_drops: u64,
+    /// UDP payload lost on the way of the data, small packets left out.
+    pub forward_lost_bytes: u64,
+    /// Bytes on the link, both directions.
+    pub wire_bytes: u64,
+    /// Forward packets' time in the link, ns.
+    pub forward_delay_ns: Vec<u64>,
+    /// Every packet, where rows are kept.
+    pub rows: Vec<PacketRow>,
+    hash: Sha256,
+}
+
+impl LinkLog {
+    /// An empty log.
+    pub fn new(detail: Detail) -> Self {
+        Self {
+            detail,
+            lost: 0,
+            queue_drops: 0,
+            forward_lost_bytes: 0,
+            wire_bytes: 0,
+            forward_delay_ns: Vec::new(),
+            rows: Vec::new(),
+            hash: Sha256::new(),
+        }
+    }
+
+    /// Takes records in.
+    pub fn extend(&mut self, records: &[PacketRecord]) {
+        for record in records {
+            self.push(record);
+        }
+    }
+
+    fn push(&mut self, record: &PacketRecord) {
+        let forward = record.direction == Direction::Forward;
+        if !record.duplicate {
+            self.wire_bytes += record.link_bytes;
+        }
+        match record.fate {
+            Fate::Delivered if forward => self.forward_delay_ns.extend(record.delay_ns()),
+            Fate::Delivered => {}
+            fate => {
+                self.lost += 1;
+                self.queue_drops += u64::from(fate == Fate::QueueDrop);
+                if forward {
+                    self.forward_lost_bytes += record.payload_bytes;
+                }
+            }
+        }
+        let flags = u64::from(record.duplicate)
+            | u64::from(record.corrupted) << 1
+            | u64::from(record.ce_marked) << 2
+            | u64::from(forward) << 3;
+        for number in [
+            record.entered.as_nanos(),
+            record.left.as_nanos(),
+            record.index,
+            record.payload_bytes,
+            record.fate as u64,
+            flags,
+        ] {
+            self.hash.update(number.to_le_bytes());
+        }
+        if self.detail == Detail::Full {
+            self.rows.push(row(record));
+        }
+    }
+
+    /// The hash of every record.
+    pub fn digest(&self) -> [u8; 32] {
+        self.hash.clone().finalize().into()
+    }
+}
+
+fn row(record: &PacketRecord) -> PacketRow {
+    let delivered = record.fate == Fate::Delivered;
+    PacketRow {
+        t_ns: record.entered.as_nanos(),
+        direction: if record.direction == Direction::Forward { "forward" } else { "reverse" },
+        index: record.index,
+        link_bytes: u32::try_from(record.link_bytes).unwrap_or(u32::MAX),
+        payload_bytes: u32::try_from(record.payload_bytes).unwrap_or(u32::MAX),
+        fate: match record.fate {
+            Fate::Delivered if record.duplicate => "duplicate",
+            Fate::Delivered if record.corrupted => "corrupted",
+            fate => fate.name(),
+        },
+        delivered_ns: delivered.then(|| record.left.as_nanos()),
+        one_way_delay_ns: record.delay_ns(),
+        queue_bytes: Some(record.queue_bytes),
+    }
+}

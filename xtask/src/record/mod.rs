@@ -1,0 +1,20 @@
+//! Listens to a run: what the senders do ([`sender`]), what becomes of the packets ([`link`]),
+//! and what follows from both ([`summary`]).
+
+mod link;
+mod sender;
+mod summary;
+mod throughput;
+
+pub use link::LinkLog;
+pub use sender::{FlowLog, SenderLog};
+pub use summary::{Outcome, Timing, Verdict, assemble};
+
+/// How much is kept.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// Only what the summary needs.
+    Summary,
+    /// Every row of every CSV file as well.
+    Full,
+}

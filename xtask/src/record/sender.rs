@@ -1,0 +1,193 @@
+//! What the senders do, as the transport's [`Observer`] tells it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use lftp_transport::{FlowId, LossTrigger, Metrics, Observer, Time, TraceEvent};
+use sha2::{Digest, Sha256};
+
+use super::Detail;
+use crate::rows::TraceRow;
+
+/// The connections of one side, each with its log. A clone is another handle on the same log.
+#[derive(Clone, Debug)]
+pub struct SenderLog {
+    detail: Detail,
+    flows: Arc<Mutex<Vec<(FlowId, FlowLog)>>>,
+}
+
+/// What one connection did.
+#[derive(Clone, Debug, Default)]
+pub struct FlowLog {
+    /// The first thing heard of it.
+    pub begun_ns: u64,
+    /// Packets that carry data or ask for an answer.
+    pub packets_sent: u64,
+    /// Of those, with stream bytes sent before.
+    pub packets_retransmitted: u64,
+    /// Stream bytes sent, repeats included.
+    pub stream_bytes_sent: u64,
+    /// Losses declared that were none.
+    pub spurious: u64,
+    /// Stream bytes acknowledged, over time.
+    pub progress: Vec<(u64, u64)>,
+    /// Round-trip samples, one for each acknowledgement that brought one.
+    pub rtt_ns: Vec<u64>,
+    /// Every event, where rows are kept.
+    pub rows: Vec<TraceRow>,
+    hash: Sha256,
+    last_metrics: Metrics,
+}
+
+impl SenderLog {
+    /// An empty log.
+    pub fn new(detail: Detail) -> Self {
+        Self { detail, flows: Arc::default() }
+    }
+
+    /// What a transport's configuration is given to be heard here.
+    pub fn tap(&self) -> Arc<Tap> {
+        Arc::new(Tap { log: self.clone() })
+    }
+
+    /// The `count` connections that sent most, in the order in which they began: the ones with
+    /// the files.
+    pub fn take_data_flows(&self, count: usize) -> Vec<FlowLog> {
+        let mut flows: Vec<FlowLog> =
+            std::mem::take(&mut *self.lock()).into_iter().map(|(_, log)| log).collect();
+        flows.sort_by_key(|log| std::cmp::Reverse(log.stream_bytes_sent));
+        flows.truncate(count);
+        flows.sort_by_key(|log| log.begun_ns);
+        flows
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(FlowId, FlowLog)>> {
+        self.flows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Hears what connections do.
+#[derive(Debug)]
+pub struct Tap {
+    log: SenderLog,
+}
+
+impl Observer for Tap {
+    fn observe(&self, now: Time, flow: FlowId, event: &TraceEvent) {
+        let mut flows = self.log.lock();
+        // The connection that speaks is mostly the one that was made last.
+        let index = flows.iter().rposition(|(id, _)| *id == flow).unwrap_or_else(|| {
+            let begun_ns = now.as_nanos();
+            flows.push((flow, FlowLog { begun_ns, ..FlowLog::default() }));
+            flows.len() - 1
+        });
+        flows[index].1.on_event(now.as_nanos(), event, self.log.detail);
+    }
+}
+
+impl FlowLog {
+    fn on_event(&mut self, t_ns: u64, event: &TraceEvent, detail: Detail) {
+        let row = match *event {
+            TraceEvent::MetricsUpdated(metrics) => self.on_metrics(t_ns, &metrics),
+            TraceEvent::PacketSent { packet_number, bytes, offset, length, retransmission } => {
+                self.packets_sent += 1;
+                self.packets_retransmitted += u64::from(retransmission);
+                self.stream_bytes_sent += u64::from(length);
+                self.hash_numbers(1, t_ns, &[packet_number, offset.unwrap_or(0), length.into()]);
+                TraceRow {
+                    event: "packet_sent",
+                    packet_number: Some(packet_number),
+                    packet_bytes: Some(bytes),
+                    offset,
+                    length: Some(length),
+                    detail: if retransmission { "again" } else { "first" },
+                    ..TraceRow::default()
+                }
+            }
+            TraceEvent::PacketLost { packet_number, bytes, trigger } => {
+                self.hash_numbers(2, t_ns, &[packet_number, trigger as u64]);
+                TraceRow {
+                    event: "packet_lost",
+                    packet_number: Some(packet_number),
+                    packet_bytes: Some(bytes),
+                    detail: trigger_name(trigger),
+                    ..TraceRow::default()
+                }
+            }
+            TraceEvent::SpuriousLoss { packet_number } => {
+                self.spurious += 1;
+                self.hash_numbers(3, t_ns, &[packet_number]);
+                TraceRow {
+                    event: "spurious_loss",
+                    packet_number: Some(packet_number),
+                    ..TraceRow::default()
+                }
+            }
+            TraceEvent::Established => TraceRow { event: "established", ..TraceRow::default() },
+            TraceEvent::Closed => TraceRow { event: "closed", ..TraceRow::default() },
+            // What the receiving side tells; and whatever a later transport may add.
+            _ => return,
+        };
+        if detail == Detail::Full {
+            self.rows.push(TraceRow { t_ns, ..row });
+        }
+    }
+
+    fn on_metrics(&mut self, t_ns: u64, metrics: &Metrics) -> TraceRow {
+        let last = self.last_metrics;
+        if metrics.delivered_bytes > last.delivered_bytes {
+            self.progress.push((t_ns, metrics.delivered_bytes));
+            self.rtt_ns.extend(metrics.latest_rtt_ns);
+        }
+        self.last_metrics = *metrics;
+        let known = |value: Option<u64>| value.unwrap_or(u64::MAX);
+        self.hash_numbers(
+            0,
+            t_ns,
+            &[
+                metrics.congestion_window_bytes,
+                known(metrics.ssthresh_bytes),
+                metrics.bytes_in_flight,
+                known(metrics.smoothed_rtt_ns),
+                known(metrics.pacing_rate_bps),
+                metrics.delivered_bytes,
+            ],
+        );
+        TraceRow {
+            event: "metrics_updated",
+            congestion_window_bytes: Some(metrics.congestion_window_bytes),
+            ssthresh_bytes: metrics.ssthresh_bytes,
+            bytes_in_flight: Some(metrics.bytes_in_flight),
+            smoothed_rtt_ns: metrics.smoothed_rtt_ns,
+            latest_rtt_ns: metrics.latest_rtt_ns,
+            min_rtt_ns: metrics.min_rtt_ns,
+            pacing_rate_bps: metrics.pacing_rate_bps,
+            rwnd_bytes: Some(metrics.rwnd_bytes),
+            delivered_bytes: Some(metrics.delivered_bytes),
+            pto_count: Some(metrics.pto_count),
+            phase: metrics.phase,
+            ..TraceRow::default()
+        }
+    }
+
+    fn hash_numbers(&mut self, kind: u8, t_ns: u64, numbers: &[u64]) {
+        self.hash.update([kind]);
+        self.hash.update(t_ns.to_le_bytes());
+        for number in numbers {
+            self.hash.update(number.to_le_bytes());
+        }
+    }
+
+    /// The hash of everything heard.
+    pub fn digest(&self) -> [u8; 32] {
+        self.hash.clone().finalize().into()
+    }
+}
+
+const fn trigger_name(trigger: LossTrigger) -> &'static str {
+    match trigger {
+        LossTrigger::PacketThreshold => "packet-threshold",
+        LossTrigger::TimeThreshold => "time-threshold",
+        LossTrigger::Timeout => "timeout",
+        _ => "other",
+    }
+}

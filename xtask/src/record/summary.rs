@@ -1,0 +1,256 @@
+//! The numbers of a run.
+
+use lftp_netem::profile::NetworkProfile;
+use sha2::{Digest, Sha256};
+
+use super::{Detail, FlowLog, LinkLog, throughput};
+use crate::rows::{RunRecord, Summary};
+use crate::scenario::Scenario;
+
+/// When one transfer was under way, and how it ended.
+#[derive(Clone, Debug, Default)]
+pub struct Timing {
+    /// When its client began to connect.
+    pub begun_ns: u64,
+    /// When it had the last confirmation, or gave up.
+    pub ended_ns: u64,
+    /// The file's size.
+    pub bytes: u64,
+    /// Why it failed.
+    pub failure: Option<String>,
+    /// Whether the receiver's file equals the sender's.
+    pub intact: bool,
+}
+
+/// Whether a run may be believed.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// It may.
+    pub valid: bool,
+    /// Why, or why not.
+    pub reason: String,
+    /// How late packets left the proxy: median, 99th percentile, worst, ns.
+    pub lateness_ns: [u64; 3],
+    /// Packets that the proxy lost by itself.
+    pub own_drops: u64,
+}
+
+/// Everything heard of a run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// `real` or `virtual`.
+    pub clock: &'static str,
+    /// Of everything random.
+    pub seed: u64,
+    /// The transfers.
+    pub timings: Vec<Timing>,
+    /// The data senders.
+    pub flows: Vec<FlowLog>,
+    /// The packets.
+    pub link: LinkLog,
+    /// Whether it counts.
+    pub verdict: Verdict,
+    /// The command that makes this run again.
+    pub command: String,
+}
+
+/// Makes the record of a run out of what was heard.
+pub fn assemble(scenario: &Scenario, detail: Detail, mut outcome: Outcome) -> RunRecord {
+    let summary = summary(scenario, &outcome);
+    let network = &scenario.network;
+    let forward = network.forward();
+    let end_ns = outcome.timings.iter().map(|timing| timing.ended_ns).max().unwrap_or(0);
+    let throughput = match detail {
+        Detail::Full => throughput::rows(end_ns, &forward, &outcome.flows, &outcome.link),
+        Detail::Summary => Vec::new(),
+    };
+    let mut trace = Vec::new();
+    for (number, flow) in (0..).zip(&mut outcome.flows) {
+        trace.extend(flow.rows.drain(..).map(|mut row| {
+            row.flow = number;
+            row
+        }));
+    }
+    trace.sort_by_key(|row| row.t_ns);
+    let mut packets = outcome.link.rows;
+    packets.sort_by_key(|packet| packet.t_ns);
+    RunRecord {
+        summary,
+        trace,
+        packets,
+        throughput,
+        scenario_toml: scenario.to_toml(),
+        command: outcome.command,
+        queue_limit_bytes: forward.queue_bytes(),
+        link_rtt_ns: network.round_trip_ns(),
+        link_rate_bps: forward.rate_bps(),
+    }
+}
+
+fn summary(scenario: &Scenario, outcome: &Outcome) -> Summary {
+    let timings = &outcome.timings;
+    let begun_ns = timings.iter().map(|timing| timing.begun_ns).min().unwrap_or(0);
+    let ended_ns = timings.iter().map(|timing| timing.ended_ns).max().unwrap_or(0);
+    let bytes = timings.iter().map(|timing| timing.bytes).sum();
+    let duration_ns = ended_ns - begun_ns;
+    let intact = timings.iter().all(|timing| timing.intact);
+    let goodput_bps = if intact { rate_bps(bytes, duration_ns) } else { 0 };
+    let achievable_bps = scenario.network.achievable_bps(duration_ns);
+    let share = |bps: u64| achievable_bps.map(|most| ratio(bps, most));
+    let mut rtt_ns: Vec<u64> = outcome.flows.iter().flat_map(|flow| &flow.rtt_ns).copied().collect();
+    rtt_ns.sort_unstable();
+    let flows = &outcome.flows;
+    let sum = |pick: fn(&FlowLog) -> u64| flows.iter().map(pick).sum::<u64>();
+    let transport = scenario.transport_of(&scenario.flows()[0]);
+    let again = sum(|flow| flow.stream_bytes_sent).saturating_sub(bytes);
+    Summary {
+        scenario: scenario.name.clone(),
+        clock: outcome.clock.to_owned(),
+        seed: outcome.seed,
+        peer: None,
+        congestion: congestions(scenario),
+        recovery: transport.recovery.to_string(),
+        intact,
+        failure: timings.iter().find_map(|timing| timing.failure.clone()),
+        bytes,
+        flows: timings.len() as u32,
+        duration_ns,
+        goodput_bps,
+        achievable_bps,
+        efficiency_ratio: share(goodput_bps),
+        steady_ratio: steady_bps(flows, bytes).filter(|_| intact).and_then(share),
+        jain_index: jain(timings),
+        packets_sent: sum(|flow| flow.packets_sent),
+        packets_retransmitted: sum(|flow| flow.packets_retransmitted),
+        packets_lost_on_link: outcome.link.lost,
+        queue_drops: outcome.link.queue_drops,
+        spurious_retransmissions: sum(|flow| flow.spurious),
+        redundant_bytes: again.saturating_sub(outcome.link.forward_lost_bytes),
+        wire_bytes: outcome.link.wire_bytes,
+        rtt_min_ns: rtt_ns.first().copied(),
+        rtt_p50_ns: percentile(&rtt_ns, 50),
+        rtt_p95_ns: percentile(&rtt_ns, 95),
+        queue_delay_p95_ns: queue_delay_p95_ns(&scenario.network, &outcome.link),
+        valid: outcome.verdict.valid,
+        validity: outcome.verdict.reason.clone(),
+        lateness_p50_ns: outcome.verdict.lateness_ns[0],
+        lateness_p99_ns: outcome.verdict.lateness_ns[1],
+        lateness_max_ns: outcome.verdict.lateness_ns[2],
+        own_drops: outcome.verdict.own_drops,
+        trace_sha256: trace_sha256(outcome),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+/// The controllers' names, each once.
+fn congestions(scenario: &Scenario) -> String {
+    let mut names: Vec<String> = Vec::new();
+    for flow in scenario.flows() {
+        let name = scenario.transport_of(&flow).congestion.to_string();
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.join("+")
+}
+
+fn rate_bps(bytes: u64, duration_ns: u64) -> u64 {
+    let bits = u128::from(bytes) * 8 * 1_000_000_000;
+    u64::try_from(bits / u128::from(duration_ns.max(1))).unwrap_or(u64::MAX)
+}
+
+/// To four places, so that a ratio is the same text everywhere.
+fn ratio(part: u64, whole: u64) -> f64 {
+    let parts = u128::from(part) * 10_000 / u128::from(whole.max(1));
+    parts as f64 / 10_000.0
+}
+
+/// The goodput between 20 % and 95 % of the bytes, as acknowledgements tell it.
+fn steady_bps(flows: &[FlowLog], bytes: u64) -> Option<u64> {
+    let mut steps: Vec<(u64, u64)> = Vec::new();
+    for flow in flows {
+        let mut before = 0;
+        steps.extend(flow.progress.iter().map(|&(t_ns, delivered)| {
+            let step = delivered - before;
+            before = delivered;
+            (t_ns, step)
+        }));
+    }
+    steps.sort_unstable();
+    let mut delivered = 0;
+    let mut reached = |least: u64, steps: &mut std::slice::Iter<'_, (u64, u64)>| {
+        steps.find_map(|&(t_ns, step)| {
+            delivered += step;
+            (delivered >= least).then_some((t_ns, delivered))
+        })
+    };
+    let mut rest = steps.iter();
+    let (from_ns, from) = reached(bytes / 5, &mut rest)?;
+    let (to_ns, to) = reached(bytes / 20 * 19, &mut rest)?;
+    (to_ns > from_ns).then(|| rate_bps(to - from, to_ns - from_ns))
+}
+
+/// Jain's fairness index: 1 when all have the same, 1/n when one has all.
+fn jain(timings: &[Timing]) -> Option<f64> {
+    if timings.len() < 2 {
+        return None;
+    }
+    let rates = timings
+        .iter()
+        .map(|timing| rate_bps(timing.bytes, timing.ended_ns - timing.begun_ns) as f64);
+    let (sum, squares) =
+        rates.fold((0.0, 0.0), |(sum, squares), rate| (sum + rate, squares + rate * rate));
+    (squares > 0.0).then(|| sum * sum / (timings.len() as f64 * squares))
+}
+
+/// The value that `percent` % are not above, of sorted values.
+pub(crate) fn percentile(sorted: &[u64], percent: usize) -> Option<u64> {
+    let rank = (sorted.len() * percent).div_ceil(100).max(1) - 1;
+    sorted.get(rank).copied()
+}
+
+fn queue_delay_p95_ns(network: &NetworkProfile, link: &LinkLog) -> Option<u64> {
+    let mut delays = link.forward_delay_ns.clone();
+    delays.sort_unstable();
+    let own_ns = network.forward().delay_ns();
+    Some(percentile(&delays, 95)?.saturating_sub(own_ns))
+}
+
+fn trace_sha256(outcome: &Outcome) -> String {
+    let mut hash = Sha256::new();
+    hash.update(outcome.link.digest());
+    for flow in &outcome.flows {
+        hash.update(flow.digest());
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentile_is_a_value_that_occurs() {
+        let values: Vec<u64> = (1..=100).collect();
+        assert_eq!(percentile(&values, 50), Some(50));
+        assert_eq!(percentile(&values, 95), Some(95));
+        assert_eq!(percentile(&[7], 95), Some(7));
+        assert_eq!(percentile(&[], 95), None);
+    }
+
+    #[test]
+    fn the_steady_rate_leaves_out_the_slow_start_and_the_tail() {
+        let progress = vec![(1_000, 20), (2_000, 60), (3_000, 96), (90_000, 100)];
+        let flow = FlowLog { progress, ..FlowLog::default() };
+        // 76 bytes in 2 µs.
+        assert_eq!(steady_bps(&[flow], 100), Some(304_000_000));
+    }
+
+    #[test]
+    fn one_flow_that_has_it_all_is_as_unfair_as_can_be() {
+        let timing = |bytes| Timing { ended_ns: 1_000_000_000, bytes, ..Timing::default() };
+        assert_eq!(jain(&[timing(5), timing(5)]), Some(1.0));
+        assert_eq!(jain(&[timing(9), timing(0)]), Some(0.5));
+        assert_eq!(jain(&[timing(9)]), None);
+    }
+}

@@ -1,0 +1,126 @@
+//! Runs a scenario: the same server, the same clients, on either clock.
+//!
+//! ```text
+//! virtual: client ─ transport ─ virtual socket ─ link ─ virtual socket ─ transport ─ server
+//! real:    client ─ transport ─ UDP socket ─ proxy (link) ─ UDP socket ─ transport ─ server
+//! ```
+
+mod content;
+mod real;
+mod transfer;
+mod virtual_clock;
+mod virtual_runtime;
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+pub use self::content::Content;
+pub use self::transfer::Steps;
+use crate::record::Detail;
+use crate::rows::RunRecord;
+use crate::scenario::Scenario;
+
+/// Which time passes.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Clock {
+    /// The operating system's: real sockets, the proxy between them.
+    #[default]
+    Real,
+    /// The virtual world's: a minute in a blink, the same bytes everywhere.
+    Virtual,
+}
+
+impl fmt::Display for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Real => "real",
+            Self::Virtual => "virtual",
+        })
+    }
+}
+
+/// What is to be run, and how.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The scenario.
+    pub scenario: Scenario,
+    /// Of everything random.
+    pub seed: u64,
+    /// Which time passes.
+    pub clock: Clock,
+    /// How much is kept.
+    pub detail: Detail,
+    /// The file that is carried; made up where none is given.
+    pub file: Option<GivenFile>,
+}
+
+/// A file of the user's own.
+#[derive(Clone, Debug)]
+pub struct GivenFile {
+    /// As given.
+    pub path: String,
+    /// What is in it.
+    pub contents: Bytes,
+}
+
+/// Why nothing was run. A transfer that fails is no such error: it is a result.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The proxy did not start.
+    #[error(transparent)]
+    Proxy(#[from] lftp_netem::proxy::ProxyError),
+    /// The server did not start.
+    #[error("the server cannot start: {0}")]
+    Serve(#[from] lftp_ftp::ServeError),
+    /// A place for files cannot be had.
+    #[error("no place for the received file: {0}")]
+    Store(#[from] lftp_ftp::StoreError),
+    /// The virtual world broke down.
+    #[error("the virtual world: {0}")]
+    World(#[from] lftp_netem::world::WorldError),
+    /// The operating system refused something else.
+    #[error("cannot {doing}: {source}")]
+    System {
+        /// What was tried.
+        doing: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl Plan {
+    /// Runs it to its end.
+    ///
+    /// # Errors
+    /// [`RunError`] when it could not even begin.
+    pub fn run(&self, steps: &Arc<Steps>) -> Result<RunRecord, RunError> {
+        match self.clock {
+            Clock::Real => real::run(self, steps),
+            Clock::Virtual => virtual_clock::run(self, steps),
+        }
+    }
+
+    /// What the transfers carry.
+    fn content(&self) -> Content {
+        let flows = self.scenario.flows();
+        match &self.file {
+            Some(file) => Content::given(file.contents.clone(), flows.len()),
+            None => Content::made_up(flows.iter().map(|flow| self.scenario.size_of(flow))),
+        }
+    }
+
+    /// The command that makes this run again.
+    pub fn command(&self) -> String {
+        let file = self.file.as_ref().map(|file| format!(" --file '{}'", file.path));
+        format!(
+            "cargo xtask scenario {} --clock {} --seed {}{}",
+            self.scenario.arguments(),
+            self.clock,
+            self.seed,
+            file.unwrap_or_default()
+        )
+    }
+}
