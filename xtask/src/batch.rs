@@ -12,11 +12,13 @@ use crate::run::{Plan, Steps};
 ///
 /// # Errors
 /// [`CommandError`] for the first run that could not even begin.
-pub fn run_all(label: &str, plans: &[Plan]) -> Result<Vec<Summary>, CommandError> {
+pub(crate) fn run_all(label: &str, plans: &[Plan]) -> Result<Vec<Summary>, CommandError> {
     let next = AtomicUsize::new(0);
     let results: Mutex<Vec<Option<Result<Summary, CommandError>>>> =
         Mutex::new((0..plans.len()).map(|_| None).collect());
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(plans.len());
+    let threads = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(plans.len());
     let bar = bar(label, plans.len());
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -42,7 +44,10 @@ fn take<'a>(next: &AtomicUsize, plans: &'a [Plan]) -> Option<(usize, &'a Plan)> 
 fn run(plan: &Plan) -> Result<Summary, CommandError> {
     match plan.run(&Arc::new(Steps::default())) {
         Ok(record) => Ok(record.summary),
-        Err(source) => Err(CommandError::Run { command: plan.command(), source }),
+        Err(source) => Err(CommandError::Run {
+            command: plan.command(),
+            source,
+        }),
     }
 }
 
@@ -60,14 +65,14 @@ fn bar(label: &str, runs: usize) -> indicatif::ProgressBar {
 }
 
 /// The middle of some numbers; of two, the lower.
-pub fn median<T: Copy + PartialOrd>(numbers: &[T]) -> Option<T> {
+pub(crate) fn median<T: Copy + PartialOrd>(numbers: &[T]) -> Option<T> {
     let mut sorted = numbers.to_vec();
     sorted.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
     sorted.get(sorted.len().checked_sub(1)? / 2).copied()
 }
 
 /// The least of some numbers.
-pub fn least(numbers: &[f64]) -> Option<f64> {
+pub(crate) fn least(numbers: &[f64]) -> Option<f64> {
     numbers.iter().copied().reduce(f64::min)
 }
 

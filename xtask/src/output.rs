@@ -15,7 +15,7 @@ use crate::{chart, report};
 ///
 /// # Errors
 /// [`CommandError`] with the file that could not be written.
-pub fn write_all(folder: &Path, record: &RunRecord) -> Result<(), CommandError> {
+pub(crate) fn write_all(folder: &Path, record: &RunRecord) -> Result<(), CommandError> {
     std::fs::create_dir_all(folder).map_err(|error| CommandError::file(folder, error))?;
     let path = folder.join("summary.json");
     let json = serde_json::to_string_pretty(&record.summary)
@@ -32,7 +32,7 @@ pub fn write_all(folder: &Path, record: &RunRecord) -> Result<(), CommandError> 
 ///
 /// # Errors
 /// [`CommandError`] with the file that could not be written.
-pub fn write_csv<T: Serialize>(path: &Path, rows: &[T]) -> Result<(), CommandError> {
+pub(crate) fn write_csv<T: Serialize>(path: &Path, rows: &[T]) -> Result<(), CommandError> {
     let fault = |error: &dyn std::fmt::Display| CommandError::file(path, error);
     let file = File::create(path).map_err(|error| fault(&error))?;
     let mut csv = csv::Writer::from_writer(BufWriter::new(file));
@@ -43,12 +43,12 @@ pub fn write_csv<T: Serialize>(path: &Path, rows: &[T]) -> Result<(), CommandErr
 }
 
 /// The object of `summary.json` on one line.
-pub fn json_line(summary: &Summary) -> String {
+pub(crate) fn json_line(summary: &Summary) -> String {
     serde_json::to_string(summary).unwrap_or_default()
 }
 
 /// The numbers of a run, for people.
-pub fn in_words(record: &RunRecord, folder: &Path) -> String {
+pub(crate) fn in_words(record: &RunRecord, folder: &Path) -> String {
     let summary = &record.summary;
     let mut text = String::new();
     let verdict = match &summary.failure {
@@ -68,7 +68,11 @@ pub fn in_words(record: &RunRecord, folder: &Path) -> String {
             bytes(summary.bytes),
             seconds(summary.duration_ns),
             summary.achievable_bps.map_or_else(String::new, |most| {
-                format!(", {} of the {} that can survive", percent(summary.efficiency_ratio), mbit(most))
+                format!(
+                    ", {} of the {} that can survive",
+                    percent(summary.efficiency_ratio),
+                    mbit(most)
+                )
             })
         ),
     );
@@ -95,21 +99,30 @@ pub fn in_words(record: &RunRecord, folder: &Path) -> String {
         ),
     );
     let valid = if summary.valid { "valid" } else { "INVALID" };
-    line("clock", format!("{}, {valid}: {}", summary.clock, summary.validity));
+    line(
+        "clock",
+        format!("{}, {valid}: {}", summary.clock, summary.validity),
+    );
     line("trace", summary.trace_sha256.clone());
     line("report", folder.join("report.html").display().to_string());
     line("again", record.command.clone());
-    format!("{} (seed {}, {})\n{text}", summary.scenario, summary.seed, summary.congestion)
+    format!(
+        "{} (seed {}, {})\n{text}",
+        summary.scenario, summary.seed, summary.congestion
+    )
 }
 
 /// Bits a second, for people.
-pub fn mbit(bps: u64) -> String {
+pub(crate) fn mbit(bps: u64) -> String {
     format!("{:.2} Mbit/s", bps as f64 / 1e6)
 }
 
 /// A share, for people.
-pub fn percent(ratio: Option<f64>) -> String {
-    ratio.map_or_else(|| "unknown".to_owned(), |ratio| format!("{:.1} %", ratio * 100.0))
+pub(crate) fn percent(ratio: Option<f64>) -> String {
+    ratio.map_or_else(
+        || "unknown".to_owned(),
+        |ratio| format!("{:.1} %", ratio * 100.0),
+    )
 }
 
 fn bytes(bytes: u64) -> String {
@@ -125,5 +138,8 @@ fn seconds(ns: u64) -> f64 {
 }
 
 fn millis(ns: Option<u64>) -> String {
-    ns.map_or_else(|| "unknown".to_owned(), |ns| format!("{:.2} ms", ns as f64 / 1e6))
+    ns.map_or_else(
+        || "unknown".to_owned(),
+        |ns| format!("{:.2} ms", ns as f64 / 1e6),
+    )
 }

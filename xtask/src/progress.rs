@@ -16,7 +16,7 @@ const TICK: Duration = Duration::from_millis(100);
 const LINE_TICKS: u32 = 100;
 
 /// Does `work`, and shows how far it is.
-pub fn watch<T>(label: &str, steps: &Arc<Steps>, work: impl FnOnce() -> T) -> T {
+pub(crate) fn watch<T>(label: &str, steps: &Arc<Steps>, work: impl FnOnce() -> T) -> T {
     let (done, ended) = mpsc::channel::<()>();
     std::thread::scope(|scope| {
         scope.spawn(move || show(label, steps, &ended));

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Everything one run left behind, in memory.
 #[derive(Clone, Debug, Default)]
-pub struct RunRecord {
+pub(crate) struct RunRecord {
     /// The numbers.
     pub summary: Summary,
     /// The senders' state over time.
@@ -29,7 +29,7 @@ pub struct RunRecord {
 
 /// The object of `summary.json`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// The scenario's name.
     pub scenario: String,
     /// `real` or `virtual`.
@@ -107,7 +107,7 @@ pub struct Summary {
 
 /// A row of `trace.csv`: the state of one data sender.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct TraceRow {
+pub(crate) struct TraceRow {
     /// Since the start of the run.
     pub t_ns: u64,
     /// Which transfer, from 0.
@@ -150,7 +150,7 @@ pub struct TraceRow {
 
 /// A row of `packets.csv`: one packet at the link.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct PacketRow {
+pub(crate) struct PacketRow {
     /// When it entered the link.
     pub t_ns: u64,
     /// `forward` (with the data) or `reverse`.
@@ -173,7 +173,7 @@ pub struct PacketRow {
 
 /// A row of `throughput.csv`: one interval.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct ThroughputRow {
+pub(crate) struct ThroughputRow {
     /// Where the interval begins.
     pub t_ns: u64,
     /// How long it is.

@@ -84,10 +84,8 @@ impl Client {
             let code = error.code();
             (TransferError::Lost(error), code)
         };
-        let ready = link::read_message::<Ready>(stream);
-        link::within(&self.runtime, self.config.answer_timeout, ready)
-            .await
-            .map_err(lost)?;
+        // The grant said that there is room for the file, so it does not wait a round trip for
+        // the server to say it again.
         let size = source.size();
         let mut meter = SendMeter::new(&self.runtime, &self.delivered, stream, progress, size);
         let sent = send_file(&*self.runtime, stream, source);
@@ -99,7 +97,10 @@ impl Client {
                 let code = error.code();
                 (error.into(), code)
             })?;
-        let verdict = link::read_reply::<Whole>(stream);
+        let verdict = async {
+            link::read_message::<Ready>(stream).await?;
+            link::read_reply::<Whole>(stream).await
+        };
         let whole = meter
             .follow(self.config.verdict_timeout, verdict)
             .await

@@ -8,27 +8,51 @@ use crate::exit::Exit;
 
 /// Everything that must pass before a change lands.
 #[derive(Debug, clap::Args)]
-pub struct Ci {}
+pub(super) struct Ci {}
 
 /// A step: what it is, the words behind `cargo`, and what is added to the environment.
-type Step = (&'static str, &'static [&'static str], Option<(&'static str, &'static str)>);
+type Step = (
+    &'static str,
+    &'static [&'static str],
+    Option<(&'static str, &'static str)>,
+);
 
 const STEPS: &[Step] = &[
     ("format", &["fmt", "--all", "--check"], None),
     (
         "lints",
-        &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"],
+        &[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--",
+            "-D",
+            "warnings",
+        ],
         None,
     ),
     (
         "documentation",
-        &["doc", "--workspace", "--no-deps", "--document-private-items", "--locked"],
+        &[
+            "doc",
+            "--workspace",
+            "--no-deps",
+            "--document-private-items",
+            "--locked",
+        ],
         Some(("RUSTDOCFLAGS", "-D warnings")),
     ),
     ("tests", &["test", "--workspace", "--locked"], None),
     (
         "the state machine without its driver",
-        &["test", "--package", "lftp-transport", "--no-default-features", "--locked"],
+        &[
+            "test",
+            "--package",
+            "lftp-transport",
+            "--no-default-features",
+            "--locked",
+        ],
         None,
     ),
 ];

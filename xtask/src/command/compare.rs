@@ -14,9 +14,11 @@ use crate::{chart, scenario};
 
 /// Run several transports through the same networks and the same losses.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Peers: lftp (the scenario's own transport), lftp-NAME for each \
-    congestion control, seed (classic and go-back-n, a window of 16).")]
-pub struct Compare {
+#[command(
+    after_help = "Peers: lftp (the scenario's own transport), lftp-NAME for each \
+    congestion control, seed (classic and go-back-n, a window of 16)."
+)]
+pub(super) struct Compare {
     /// Scenarios.
     #[arg(value_name = "NAME", required = true)]
     names: Vec<String>,
@@ -69,8 +71,10 @@ impl Compare {
                 println!("{}", output::json_line(summary));
             }
         }
-        let folder =
-            self.out.clone().unwrap_or_else(|| scenario::workspace().join("reports/compare"));
+        let folder = self
+            .out
+            .clone()
+            .unwrap_or_else(|| scenario::workspace().join("reports/compare"));
         std::fs::create_dir_all(&folder).map_err(|error| CommandError::file(&folder, error))?;
         output::write_csv(&folder.join("compare.csv"), &summaries)?;
         chart::write_compare(&folder, &summaries)
@@ -109,9 +113,11 @@ fn table(summaries: &[Summary]) -> String {
         "scenario", "peer", "efficiency", "worst", "steady", "goodput", "rtt p95", "spurious"
     );
     for group in summaries.chunk_by(|a, b| a.scenario == b.scenario && a.peer == b.peer) {
-        let pick = |of: fn(&Summary) -> Option<f64>| group.iter().filter_map(of).collect::<Vec<_>>();
+        let pick =
+            |of: fn(&Summary) -> Option<f64>| group.iter().filter_map(of).collect::<Vec<_>>();
         let efficiency = pick(|run| run.efficiency_ratio);
-        let share = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"));
+        let share =
+            |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"));
         let millis =
             median(&pick(|run| run.rtt_p95_ns.map(|ns| ns as f64 / 1e6))).unwrap_or_default();
         let goodput: Vec<u64> = group.iter().map(|run| run.goodput_bps).collect();

@@ -29,7 +29,7 @@ const GOLDEN_SEEDS: std::ops::RangeInclusive<u64> = 1..=4;
 
 /// Compare with the committed baseline, and refuse what has become slower.
 #[derive(Debug, Default, clap::Args)]
-pub struct Gate {
+pub(super) struct Gate {
     /// Only these scenarios. Default: every one with a `[gate]` table.
     #[arg(value_name = "NAME")]
     names: Vec<String>,
@@ -61,11 +61,19 @@ impl Gate {
                 baseline.replace(name, summaries, GOLDEN_SEEDS);
             }
             baseline.write(&folder)?;
-            eprintln!("the baseline in {} is what was measured now", folder.display());
-            let broken = verdicts.iter().any(|verdict| !verdict.holds_without_baseline());
+            eprintln!(
+                "the baseline in {} is what was measured now",
+                folder.display()
+            );
+            let broken = verdicts
+                .iter()
+                .any(|verdict| !verdict.holds_without_baseline());
             return Ok(if broken { Exit::Gate } else { Exit::Ok });
         }
-        let faults: Vec<&String> = verdicts.iter().flat_map(|verdict| &verdict.faults).collect();
+        let faults: Vec<&String> = verdicts
+            .iter()
+            .flat_map(|verdict| &verdict.faults)
+            .collect();
         for fault in &faults {
             eprintln!("gate: {fault}");
         }
@@ -79,7 +87,11 @@ impl Gate {
 
     fn scenarios(&self) -> Result<Vec<Scenario>, CommandError> {
         let named = if self.names.is_empty() {
-            scenario::all()?.into_iter().filter(|s| s.gate.is_some()).map(|s| s.name).collect()
+            scenario::all()?
+                .into_iter()
+                .filter(|s| s.gate.is_some())
+                .map(|s| s.name)
+                .collect()
         } else {
             self.names.clone()
         };
@@ -103,7 +115,10 @@ fn measure(scenarios: &[Scenario]) -> Result<BTreeMap<String, Vec<Summary>>, Com
         .collect();
     let mut by_name: BTreeMap<String, Vec<Summary>> = BTreeMap::new();
     for summary in batch::run_all("gate", &plans)? {
-        by_name.entry(summary.scenario.clone()).or_default().push(summary);
+        by_name
+            .entry(summary.scenario.clone())
+            .or_default()
+            .push(summary);
     }
     Ok(by_name)
 }

@@ -6,12 +6,16 @@ use crate::scenario;
 
 /// Say which scenarios there are.
 #[derive(Debug, clap::Args)]
-pub struct List {}
+pub(super) struct List {}
 
 impl List {
     pub(super) fn run(self) -> Result<Exit, CommandError> {
         let scenarios = scenario::all()?;
-        let width = scenarios.iter().map(|scenario| scenario.name.len()).max().unwrap_or(0);
+        let width = scenarios
+            .iter()
+            .map(|scenario| scenario.name.len())
+            .max()
+            .unwrap_or(0);
         for scenario in scenarios {
             println!("{:width$}  {}", scenario.name, scenario.description);
         }

@@ -16,7 +16,7 @@ use crate::scenario::ScenarioError;
 /// Runs LFTP through bad networks, measures it, and stops it from becoming slower.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", version, after_help = Exit::HELP)]
-pub struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
 }
@@ -42,7 +42,7 @@ enum Command {
 /// Why a command could not do its work.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum CommandError {
+pub(crate) enum CommandError {
     /// The scenario.
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
@@ -69,12 +69,15 @@ pub enum CommandError {
 
 impl CommandError {
     /// A file that could not be read or written.
-    pub fn file(path: &std::path::Path, error: impl std::fmt::Display) -> Self {
-        Self::File { path: path.display().to_string(), message: error.to_string() }
+    pub(crate) fn file(path: &std::path::Path, error: impl std::fmt::Display) -> Self {
+        Self::File {
+            path: path.display().to_string(),
+            message: error.to_string(),
+        }
     }
 
     /// The exit code for it.
-    pub const fn exit(&self) -> Exit {
+    pub(crate) const fn exit(&self) -> Exit {
         match self {
             Self::Scenario(ScenarioError::Read { .. }) | Self::Run { .. } | Self::File { .. } => {
                 Exit::Failed
@@ -90,7 +93,7 @@ impl Cli {
     /// # Errors
     /// [`CommandError`] when it cannot be done. That something was done and did not go well is
     /// told by the exit code.
-    pub fn run(self) -> Result<Exit, CommandError> {
+    pub(crate) fn run(self) -> Result<Exit, CommandError> {
         match self.command {
             Command::List(list) => list.run(),
             Command::Scenario(scenario) => scenario.run(),

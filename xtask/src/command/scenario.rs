@@ -20,7 +20,7 @@ use crate::scenario;
   cargo xtask scenario lossy-10pct --set network.loss=20% --set transport.congestion=cubic
   cargo xtask scenario satellite --clock virtual --file holiday.mp4
   cargo xtask scenario my-network.toml --clock virtual --seeds 1..=8 --json")]
-pub struct RunScenario {
+pub(super) struct RunScenario {
     /// A name from `cargo xtask list`, or a file that ends in .toml.
     #[arg(value_name = "NAME|FILE.toml")]
     scenario: String,
@@ -76,17 +76,25 @@ impl RunScenario {
         match &self.out {
             Some(out) if several => out.join(format!("{}-{seed}", self.clock)),
             Some(out) => out.clone(),
-            None => {
-                scenario::workspace().join("reports").join(name).join(format!("{}-{seed}", self.clock))
-            }
+            None => scenario::workspace()
+                .join("reports")
+                .join(name)
+                .join(format!("{}-{seed}", self.clock)),
         }
     }
 
     fn run_one(&self, plan: &Plan, folder: &std::path::Path) -> Result<Summary, CommandError> {
         let steps = Arc::new(Steps::default());
-        let label = format!("{} ({}, seed {})", plan.scenario.name, plan.clock, plan.seed);
-        let record = progress::watch(&label, &steps, || plan.run(&steps))
-            .map_err(|source| CommandError::Run { command: plan.command(), source })?;
+        let label = format!(
+            "{} ({}, seed {})",
+            plan.scenario.name, plan.clock, plan.seed
+        );
+        let record = progress::watch(&label, &steps, || plan.run(&steps)).map_err(|source| {
+            CommandError::Run {
+                command: plan.command(),
+                source,
+            }
+        })?;
         output::write_all(folder, &record)?;
         if self.json {
             println!("{}", output::json_line(&record.summary));
@@ -106,5 +114,8 @@ const fn exit(summary: &Summary) -> Exit {
 
 fn read(path: &std::path::Path) -> Result<GivenFile, CommandError> {
     let contents = std::fs::read(path).map_err(|error| CommandError::file(path, error))?;
-    Ok(GivenFile { path: path.display().to_string(), contents: contents.into() })
+    Ok(GivenFile {
+        path: path.display().to_string(),
+        contents: contents.into(),
+    })
 }

@@ -22,7 +22,7 @@ use crate::{batch, scenario};
 
 /// Run a grid of scenarios.
 #[derive(Debug, clap::Args)]
-pub struct Sweep {
+pub(super) struct Sweep {
     /// The grid.
     #[arg(value_name = "FILE.toml")]
     file: PathBuf,
@@ -36,7 +36,7 @@ pub struct Sweep {
 
 /// Put the results of a sweep's shards together.
 #[derive(Debug, clap::Args)]
-pub struct Merge {
+pub(super) struct Merge {
     /// The shards' folders.
     #[arg(value_name = "DIR", required = true)]
     folders: Vec<PathBuf>,
@@ -58,7 +58,11 @@ fn parse_shard(text: &str) -> Result<Shard, String> {
         part: part.parse().map_err(|_| fault())?,
         of: of.parse().map_err(|_| fault())?,
     };
-    if shard.part == 0 || shard.part > shard.of { Err(fault()) } else { Ok(shard) }
+    if shard.part == 0 || shard.part > shard.of {
+        Err(fault())
+    } else {
+        Ok(shard)
+    }
 }
 
 /// The file.
@@ -123,12 +127,22 @@ impl Sweep {
         let mine: Vec<Plan> = plans.into_iter().skip(part - 1).step_by(of).collect();
         let summaries = batch::run_all("sweep", &mine)?;
         let folder = self.out.clone().unwrap_or_else(|| {
-            let name = self.file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let name = self
+                .file
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             let reports = scenario::workspace().join("reports");
-            reports.join(format!("sweep-{name}")).join(format!("{part}-of-{of}"))
+            reports
+                .join(format!("sweep-{name}"))
+                .join(format!("{part}-of-{of}"))
         });
         let keys: Vec<String> = grid.grid.keys().cloned().collect();
-        let rows = mine.iter().zip(&summaries).map(|(plan, summary)| row(&keys, plan, summary));
+        let rows = mine
+            .iter()
+            .zip(&summaries)
+            .map(|(plan, summary)| row(&keys, plan, summary));
         write(&folder, &heading(&keys), rows)?;
         eprintln!("{} runs, written to {}", mine.len(), folder.display());
         Ok(Exit::Ok)
@@ -150,13 +164,18 @@ const NUMBERS: [&str; 9] = [
 
 fn heading(keys: &[String]) -> Vec<String> {
     let first = std::iter::once("scenario".to_owned());
-    first.chain(keys.iter().cloned()).chain(NUMBERS.map(str::to_owned)).collect()
+    first
+        .chain(keys.iter().cloned())
+        .chain(NUMBERS.map(str::to_owned))
+        .collect()
 }
 
 fn row(keys: &[String], plan: &Plan, summary: &Summary) -> Vec<String> {
     let values = keys.iter().map(|key| {
         let change = plan.scenario.changes.iter().find_map(|change| {
-            change.strip_prefix(key.as_str()).and_then(|rest| rest.strip_prefix('='))
+            change
+                .strip_prefix(key.as_str())
+                .and_then(|rest| rest.strip_prefix('='))
         });
         change.unwrap_or_default().to_owned()
     });
@@ -165,7 +184,10 @@ fn row(keys: &[String], plan: &Plan, summary: &Summary) -> Vec<String> {
         None | Some(serde_json::Value::Null) => String::new(),
         Some(value) => value.to_string(),
     });
-    std::iter::once(summary.scenario.clone()).chain(values).chain(numbers).collect()
+    std::iter::once(summary.scenario.clone())
+        .chain(values)
+        .chain(numbers)
+        .collect()
 }
 
 fn write(
@@ -181,7 +203,8 @@ fn write(
     for row in rows {
         csv.write_record(&row).map_err(fault)?;
     }
-    csv.flush().map_err(|error| CommandError::file(&path, error))
+    csv.flush()
+        .map_err(|error| CommandError::file(&path, error))
 }
 
 impl Merge {
@@ -192,8 +215,12 @@ impl Merge {
             let path = folder.join("sweep.csv");
             let fault = |error: csv::Error| CommandError::file(&path, error);
             let mut csv = csv::Reader::from_path(&path).map_err(fault)?;
-            let own: Vec<String> =
-                csv.headers().map_err(fault)?.iter().map(str::to_owned).collect();
+            let own: Vec<String> = csv
+                .headers()
+                .map_err(fault)?
+                .iter()
+                .map(str::to_owned)
+                .collect();
             if heading.get_or_insert_with(|| own.clone()) != &own {
                 return Err(CommandError::Usage(format!(
                     "{}: its columns are not those of {}: not parts of one sweep",

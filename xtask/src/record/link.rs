@@ -9,7 +9,7 @@ use crate::rows::PacketRow;
 
 /// Every packet at the link.
 #[derive(Debug)]
-pub struct LinkLog {
+pub(crate) struct LinkLog {
     detail: Detail,
     /// Packets lost, both directions, queue drops included.
     pub lost: u64,
@@ -28,7 +28,7 @@ pub struct LinkLog {
 
 impl LinkLog {
     /// An empty log.
-    pub fn new(detail: Detail) -> Self {
+    pub(crate) fn new(detail: Detail) -> Self {
         Self {
             detail,
             lost: 0,
@@ -42,7 +42,7 @@ impl LinkLog {
     }
 
     /// Takes records in.
-    pub fn extend(&mut self, records: &[PacketRecord]) {
+    pub(crate) fn extend(&mut self, records: &[PacketRecord]) {
         for record in records {
             self.push(record);
         }
@@ -84,7 +84,7 @@ impl LinkLog {
     }
 
     /// The hash of every record.
-    pub fn digest(&self) -> [u8; 32] {
+    pub(crate) fn digest(&self) -> [u8; 32] {
         self.hash.clone().finalize().into()
     }
 }
@@ -93,7 +93,11 @@ fn row(record: &PacketRecord) -> PacketRow {
     let delivered = record.fate == Fate::Delivered;
     PacketRow {
         t_ns: record.entered.as_nanos(),
-        direction: if record.direction == Direction::Forward { "forward" } else { "reverse" },
+        direction: if record.direction == Direction::Forward {
+            "forward"
+        } else {
+            "reverse"
+        },
         index: record.index,
         link_bytes: u32::try_from(record.link_bytes).unwrap_or(u32::MAX),
         payload_bytes: u32::try_from(record.payload_bytes).unwrap_or(u32::MAX),

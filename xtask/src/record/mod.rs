@@ -6,13 +6,13 @@ mod sender;
 mod summary;
 mod throughput;
 
-pub use link::LinkLog;
-pub use sender::{FlowLog, SenderLog};
-pub use summary::{Outcome, Timing, Verdict, assemble};
+pub(crate) use link::LinkLog;
+pub(crate) use sender::{FlowLog, SenderLog};
+pub(crate) use summary::{Outcome, Timing, Verdict, assemble};
 
 /// How much is kept.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum Detail {
+pub(crate) enum Detail {
     /// Only what the summary needs.
     Summary,
     /// Every row of every CSV file as well.

@@ -10,14 +10,14 @@ use crate::rows::TraceRow;
 
 /// The connections of one side, each with its log. A clone is another handle on the same log.
 #[derive(Clone, Debug)]
-pub struct SenderLog {
+pub(crate) struct SenderLog {
     detail: Detail,
     flows: Arc<Mutex<Vec<(FlowId, FlowLog)>>>,
 }
 
 /// What one connection did.
 #[derive(Clone, Debug, Default)]
-pub struct FlowLog {
+pub(crate) struct FlowLog {
     /// The first thing heard of it.
     pub begun_ns: u64,
     /// Packets that carry data or ask for an answer.
@@ -34,26 +34,31 @@ pub struct FlowLog {
     pub rtt_ns: Vec<u64>,
     /// Every event, where rows are kept.
     pub rows: Vec<TraceRow>,
-    hash: Sha256,
-    last_metrics: Metrics,
+    pub(super) hash: Sha256,
+    pub(super) last_metrics: Metrics,
 }
 
 impl SenderLog {
     /// An empty log.
-    pub fn new(detail: Detail) -> Self {
-        Self { detail, flows: Arc::default() }
+    pub(crate) fn new(detail: Detail) -> Self {
+        Self {
+            detail,
+            flows: Arc::default(),
+        }
     }
 
     /// What a transport's configuration is given to be heard here.
-    pub fn tap(&self) -> Arc<Tap> {
+    pub(crate) fn tap(&self) -> Arc<Tap> {
         Arc::new(Tap { log: self.clone() })
     }
 
     /// The `count` connections that sent most, in the order in which they began: the ones with
     /// the files.
-    pub fn take_data_flows(&self, count: usize) -> Vec<FlowLog> {
-        let mut flows: Vec<FlowLog> =
-            std::mem::take(&mut *self.lock()).into_iter().map(|(_, log)| log).collect();
+    pub(crate) fn take_data_flows(&self, count: usize) -> Vec<FlowLog> {
+        let mut flows: Vec<FlowLog> = std::mem::take(&mut *self.lock())
+            .into_iter()
+            .map(|(_, log)| log)
+            .collect();
         flows.sort_by_key(|log| std::cmp::Reverse(log.stream_bytes_sent));
         flows.truncate(count);
         flows.sort_by_key(|log| log.begun_ns);
@@ -67,7 +72,7 @@ impl SenderLog {
 
 /// Hears what connections do.
 #[derive(Debug)]
-pub struct Tap {
+pub(crate) struct Tap {
     log: SenderLog,
 }
 
@@ -75,12 +80,23 @@ impl Observer for Tap {
     fn observe(&self, now: Time, flow: FlowId, event: &TraceEvent) {
         let mut flows = self.log.lock();
         // The connection that speaks is mostly the one that was made last.
-        let index = flows.iter().rposition(|(id, _)| *id == flow).unwrap_or_else(|| {
-            let begun_ns = now.as_nanos();
-            flows.push((flow, FlowLog { begun_ns, ..FlowLog::default() }));
-            flows.len() - 1
-        });
-        flows[index].1.on_event(now.as_nanos(), event, self.log.detail);
+        let index = flows
+            .iter()
+            .rposition(|(id, _)| *id == flow)
+            .unwrap_or_else(|| {
+                let begun_ns = now.as_nanos();
+                flows.push((
+                    flow,
+                    FlowLog {
+                        begun_ns,
+                        ..FlowLog::default()
+                    },
+                ));
+                flows.len() - 1
+            });
+        flows[index]
+            .1
+            .on_event(now.as_nanos(), event, self.log.detail);
     }
 }
 
@@ -88,11 +104,21 @@ impl FlowLog {
     fn on_event(&mut self, t_ns: u64, event: &TraceEvent, detail: Detail) {
         let row = match *event {
             TraceEvent::MetricsUpdated(metrics) => self.on_metrics(t_ns, &metrics),
-            TraceEvent::PacketSent { packet_number, bytes, offset, length, retransmission } => {
+            TraceEvent::PacketSent {
+                packet_number,
+                bytes,
+                offset,
+                length,
+                retransmission,
+            } => {
                 self.packets_sent += 1;
                 self.packets_retransmitted += u64::from(retransmission);
                 self.stream_bytes_sent += u64::from(length);
-                self.hash_numbers(1, t_ns, &[packet_number, offset.unwrap_or(0), length.into()]);
+                self.hash_numbers(
+                    1,
+                    t_ns,
+                    &[packet_number, offset.unwrap_or(0), length.into()],
+                );
                 TraceRow {
                     event: "packet_sent",
                     packet_number: Some(packet_number),
@@ -103,7 +129,11 @@ impl FlowLog {
                     ..TraceRow::default()
                 }
             }
-            TraceEvent::PacketLost { packet_number, bytes, trigger } => {
+            TraceEvent::PacketLost {
+                packet_number,
+                bytes,
+                trigger,
+            } => {
                 self.hash_numbers(2, t_ns, &[packet_number, trigger as u64]);
                 TraceRow {
                     event: "packet_lost",
@@ -122,8 +152,14 @@ impl FlowLog {
                     ..TraceRow::default()
                 }
             }
-            TraceEvent::Established => TraceRow { event: "established", ..TraceRow::default() },
-            TraceEvent::Closed => TraceRow { event: "closed", ..TraceRow::default() },
+            TraceEvent::Established => TraceRow {
+                event: "established",
+                ..TraceRow::default()
+            },
+            TraceEvent::Closed => TraceRow {
+                event: "closed",
+                ..TraceRow::default()
+            },
             // What the receiving side tells; and whatever a later transport may add.
             _ => return,
         };
@@ -178,7 +214,7 @@ impl FlowLog {
     }
 
     /// The hash of everything heard.
-    pub fn digest(&self) -> [u8; 32] {
+    pub(crate) fn digest(&self) -> [u8; 32] {
         self.hash.clone().finalize().into()
     }
 }

@@ -9,7 +9,7 @@ use crate::scenario::Scenario;
 
 /// When one transfer was under way, and how it ended.
 #[derive(Clone, Debug, Default)]
-pub struct Timing {
+pub(crate) struct Timing {
     /// When its client began to connect.
     pub begun_ns: u64,
     /// When it had the last confirmation, or gave up.
@@ -24,7 +24,7 @@ pub struct Timing {
 
 /// Whether a run may be believed.
 #[derive(Clone, Debug)]
-pub struct Verdict {
+pub(crate) struct Verdict {
     /// It may.
     pub valid: bool,
     /// Why, or why not.
@@ -37,7 +37,7 @@ pub struct Verdict {
 
 /// Everything heard of a run.
 #[derive(Debug)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// `real` or `virtual`.
     pub clock: &'static str,
     /// Of everything random.
@@ -55,11 +55,16 @@ pub struct Outcome {
 }
 
 /// Makes the record of a run out of what was heard.
-pub fn assemble(scenario: &Scenario, detail: Detail, mut outcome: Outcome) -> RunRecord {
+pub(crate) fn assemble(scenario: &Scenario, detail: Detail, mut outcome: Outcome) -> RunRecord {
     let summary = summary(scenario, &outcome);
     let network = &scenario.network;
     let forward = network.forward();
-    let end_ns = outcome.timings.iter().map(|timing| timing.ended_ns).max().unwrap_or(0);
+    let end_ns = outcome
+        .timings
+        .iter()
+        .map(|timing| timing.ended_ns)
+        .max()
+        .unwrap_or(0);
     let throughput = match detail {
         Detail::Full => throughput::rows(end_ns, &forward, &outcome.flows, &outcome.link),
         Detail::Summary => Vec::new(),
@@ -89,15 +94,32 @@ pub fn assemble(scenario: &Scenario, detail: Detail, mut outcome: Outcome) -> Ru
 
 fn summary(scenario: &Scenario, outcome: &Outcome) -> Summary {
     let timings = &outcome.timings;
-    let begun_ns = timings.iter().map(|timing| timing.begun_ns).min().unwrap_or(0);
-    let ended_ns = timings.iter().map(|timing| timing.ended_ns).max().unwrap_or(0);
+    let begun_ns = timings
+        .iter()
+        .map(|timing| timing.begun_ns)
+        .min()
+        .unwrap_or(0);
+    let ended_ns = timings
+        .iter()
+        .map(|timing| timing.ended_ns)
+        .max()
+        .unwrap_or(0);
     let bytes = timings.iter().map(|timing| timing.bytes).sum();
     let duration_ns = ended_ns - begun_ns;
     let intact = timings.iter().all(|timing| timing.intact);
-    let goodput_bps = if intact { rate_bps(bytes, duration_ns) } else { 0 };
+    let goodput_bps = if intact {
+        rate_bps(bytes, duration_ns)
+    } else {
+        0
+    };
     let achievable_bps = scenario.network.achievable_bps(duration_ns);
     let share = |bps: u64| achievable_bps.map(|most| ratio(bps, most));
-    let mut rtt_ns: Vec<u64> = outcome.flows.iter().flat_map(|flow| &flow.rtt_ns).copied().collect();
+    let mut rtt_ns: Vec<u64> = outcome
+        .flows
+        .iter()
+        .flat_map(|flow| &flow.rtt_ns)
+        .copied()
+        .collect();
     rtt_ns.sort_unstable();
     let flows = &outcome.flows;
     let sum = |pick: fn(&FlowLog) -> u64| flows.iter().map(pick).sum::<u64>();
@@ -198,8 +220,9 @@ fn jain(timings: &[Timing]) -> Option<f64> {
     let rates = timings
         .iter()
         .map(|timing| rate_bps(timing.bytes, timing.ended_ns - timing.begun_ns) as f64);
-    let (sum, squares) =
-        rates.fold((0.0, 0.0), |(sum, squares), rate| (sum + rate, squares + rate * rate));
+    let (sum, squares) = rates.fold((0.0, 0.0), |(sum, squares), rate| {
+        (sum + rate, squares + rate * rate)
+    });
     (squares > 0.0).then(|| sum * sum / (timings.len() as f64 * squares))
 }
 
@@ -222,7 +245,10 @@ fn trace_sha256(outcome: &Outcome) -> String {
     for flow in &outcome.flows {
         hash.update(flow.digest());
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hash.finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -241,14 +267,21 @@ mod tests {
     #[test]
     fn the_steady_rate_leaves_out_the_slow_start_and_the_tail() {
         let progress = vec![(1_000, 20), (2_000, 60), (3_000, 96), (90_000, 100)];
-        let flow = FlowLog { progress, ..FlowLog::default() };
+        let flow = FlowLog {
+            progress,
+            ..FlowLog::default()
+        };
         // 76 bytes in 2 µs.
         assert_eq!(steady_bps(&[flow], 100), Some(304_000_000));
     }
 
     #[test]
     fn one_flow_that_has_it_all_is_as_unfair_as_can_be() {
-        let timing = |bytes| Timing { ended_ns: 1_000_000_000, bytes, ..Timing::default() };
+        let timing = |bytes| Timing {
+            ended_ns: 1_000_000_000,
+            bytes,
+            ..Timing::default()
+        };
         assert_eq!(jain(&[timing(5), timing(5)]), Some(1.0));
         assert_eq!(jain(&[timing(9), timing(0)]), Some(0.5));
         assert_eq!(jain(&[timing(9)]), None);

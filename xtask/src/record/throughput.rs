@@ -13,7 +13,10 @@ const STEP_NS: u64 = 10_000_000;
 
 /// The length of an interval of a run that took `duration_ns`.
 fn interval_ns(duration_ns: u64) -> u64 {
-    (duration_ns / ROWS).div_ceil(STEP_NS).saturating_mul(STEP_NS).max(STEP_NS)
+    (duration_ns / ROWS)
+        .div_ceil(STEP_NS)
+        .saturating_mul(STEP_NS)
+        .max(STEP_NS)
 }
 
 /// One row an interval, from the start of the run to `end_ns`.
@@ -41,7 +44,11 @@ pub(super) fn rows(
             act(row);
         }
     };
-    for packet in link.rows.iter().filter(|packet| packet.direction == "forward") {
+    for packet in link
+        .rows
+        .iter()
+        .filter(|packet| packet.direction == "forward")
+    {
         let bytes = u64::from(packet.payload_bytes);
         at(packet.t_ns, &mut |row| {
             row.sent_bytes += bytes;

@@ -8,24 +8,32 @@ use rand_chacha::ChaCha8Rng;
 
 /// The contents of each transfer's file.
 #[derive(Clone, Debug)]
-pub struct Content {
+pub(crate) struct Content {
     files: Vec<Bytes>,
 }
 
 impl Content {
     /// The same bytes for each of `count` transfers.
     pub(super) fn given(contents: Bytes, count: usize) -> Self {
-        Self { files: vec![contents; count] }
+        Self {
+            files: vec![contents; count],
+        }
     }
 
     /// Bytes that no compression could shorten, the same in every run: what is carried must
     /// not matter.
     pub(super) fn made_up(sizes: impl Iterator<Item = u64>) -> Self {
-        let sizes: Vec<usize> =
-            sizes.map(|size| usize::try_from(size).unwrap_or(usize::MAX)).collect();
+        let sizes: Vec<usize> = sizes
+            .map(|size| usize::try_from(size).unwrap_or(usize::MAX))
+            .collect();
         let most = sizes.iter().copied().max().unwrap_or(0);
         let pattern = pattern(most);
-        Self { files: sizes.into_iter().map(|size| pattern.slice(..size)).collect() }
+        Self {
+            files: sizes
+                .into_iter()
+                .map(|size| pattern.slice(..size))
+                .collect(),
+        }
     }
 
     /// The file of one transfer.

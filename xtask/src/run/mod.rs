@@ -16,15 +16,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-pub use self::content::Content;
-pub use self::transfer::Steps;
+pub(crate) use self::content::Content;
+pub(crate) use self::transfer::Steps;
 use crate::record::Detail;
 use crate::rows::RunRecord;
 use crate::scenario::Scenario;
 
 /// Which time passes.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Clock {
+pub(crate) enum Clock {
     /// The operating system's: real sockets, the proxy between them.
     #[default]
     Real,
@@ -43,7 +43,7 @@ impl fmt::Display for Clock {
 
 /// What is to be run, and how.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// The scenario.
     pub scenario: Scenario,
     /// Of everything random.
@@ -58,7 +58,7 @@ pub struct Plan {
 
 /// A file of the user's own.
 #[derive(Clone, Debug)]
-pub struct GivenFile {
+pub(crate) struct GivenFile {
     /// As given.
     pub path: String,
     /// What is in it.
@@ -68,7 +68,7 @@ pub struct GivenFile {
 /// Why nothing was run. A transfer that fails is no such error: it is a result.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum RunError {
+pub(crate) enum RunError {
     /// The proxy did not start.
     #[error(transparent)]
     Proxy(#[from] lftp_netem::proxy::ProxyError),
@@ -96,7 +96,7 @@ impl Plan {
     ///
     /// # Errors
     /// [`RunError`] when it could not even begin.
-    pub fn run(&self, steps: &Arc<Steps>) -> Result<RunRecord, RunError> {
+    pub(crate) fn run(&self, steps: &Arc<Steps>) -> Result<RunRecord, RunError> {
         match self.clock {
             Clock::Real => real::run(self, steps),
             Clock::Virtual => virtual_clock::run(self, steps),
@@ -113,8 +113,11 @@ impl Plan {
     }
 
     /// The command that makes this run again.
-    pub fn command(&self) -> String {
-        let file = self.file.as_ref().map(|file| format!(" --file '{}'", file.path));
+    pub(crate) fn command(&self) -> String {
+        let file = self
+            .file
+            .as_ref()
+            .map(|file| format!(" --file '{}'", file.path));
         format!(
             "cargo xtask scenario {} --clock {} --seed {}{}",
             self.scenario.arguments(),

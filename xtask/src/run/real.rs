@@ -20,11 +20,17 @@ pub(super) fn run(plan: &Plan, steps: &Arc<Steps>) -> Result<RunRecord, RunError
     let tokio = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|source| RunError::System { doing: "start the runtime", source })?;
+        .map_err(|source| RunError::System {
+            doing: "start the runtime",
+            source,
+        })?;
     tokio.block_on(run_inside(plan, steps))
 }
 
-#[expect(clippy::disallowed_methods, reason = "a run in real time has a real beginning")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a run in real time has a real beginning"
+)]
 async fn run_inside(plan: &Plan, steps: &Arc<Steps>) -> Result<RunRecord, RunError> {
     let scenario = &plan.scenario;
     let flows = scenario.flows();
@@ -46,7 +52,10 @@ async fn run_inside(plan: &Plan, steps: &Arc<Steps>) -> Result<RunRecord, RunErr
     let server = Server::bind(Arc::clone(&runtime), config, Arc::clone(&places.server))?;
     let proxy = start_proxy(plan, &server, origin, &link)?;
     let addrs = proxy.listen_addrs();
-    let port_map = server.data_ports().into_iter().zip(addrs[1..].iter().map(SocketAddr::port));
+    let port_map = server
+        .data_ports()
+        .into_iter()
+        .zip(addrs[1..].iter().map(SocketAddr::port));
     let port_map: std::collections::BTreeMap<u16, u16> = port_map.collect();
     let handle = server.handle();
     let serving = tokio::spawn(server.run());
@@ -146,10 +155,12 @@ fn start_proxy(
     let ip = Ipv4Addr::LOCALHOST;
     let mut config = ProxyConfig::new(&plan.scenario.network, plan.seed);
     config.listen.push(((ip, 0).into(), server.local_addr()));
-    config.listen.extend(server.data_ports().into_iter().map(|port| {
-        let (listen, to): (SocketAddr, SocketAddr) = ((ip, 0).into(), (ip, port).into());
-        (listen, to)
-    }));
+    config
+        .listen
+        .extend(server.data_ports().into_iter().map(|port| {
+            let (listen, to): (SocketAddr, SocketAddr) = ((ip, 0).into(), (ip, port).into());
+            (listen, to)
+        }));
     config.client_to_server = match plan.scenario.transfer.way {
         Way::Put => Direction::Forward,
         Way::Get => Direction::Reverse,
@@ -157,7 +168,9 @@ fn start_proxy(
     config.origin = Some(origin);
     let link = Arc::clone(link);
     config.on_records = Some(Box::new(move |records| {
-        link.lock().unwrap_or_else(PoisonError::into_inner).extend(records);
+        link.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(records);
     }));
     Ok(Proxy::start(config)?)
 }

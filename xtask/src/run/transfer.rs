@@ -14,15 +14,18 @@ use crate::scenario::Way;
 
 /// How far a run is, for whoever wants to show it.
 #[derive(Debug, Default)]
-pub struct Steps {
+pub(crate) struct Steps {
     total: AtomicU64,
     done: AtomicU64,
 }
 
 impl Steps {
     /// Bytes that have arrived, and all that are to.
-    pub fn get(&self) -> (u64, u64) {
-        (self.done.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed))
+    pub(crate) fn get(&self) -> (u64, u64) {
+        (
+            self.done.load(Ordering::Relaxed),
+            self.total.load(Ordering::Relaxed),
+        )
     }
 
     pub(super) fn expect(&self, bytes: u64) {
@@ -41,7 +44,9 @@ impl Progress for Share {
 
     fn at(&self, bytes: u64) {
         let before = self.at.fetch_max(bytes, Ordering::Relaxed);
-        self.steps.done.fetch_add(bytes.saturating_sub(before), Ordering::Relaxed);
+        self.steps
+            .done
+            .fetch_add(bytes.saturating_sub(before), Ordering::Relaxed);
     }
 }
 
@@ -78,7 +83,10 @@ impl Job {
             Ok(Err(failure)) => (Some(failure), self.runtime.now()),
             Err(_) => {
                 let limit = self.limit.as_secs_f64();
-                (Some(format!("not finished within {limit} s")), self.runtime.now())
+                (
+                    Some(format!("not finished within {limit} s")),
+                    self.runtime.now(),
+                )
             }
         };
         Timing {
@@ -97,22 +105,30 @@ impl Job {
             .await
             .map_err(|error| words(&error))?;
         let name = file_name(self.index);
-        let share = Share { steps: Arc::clone(&self.steps), at: AtomicU64::new(0) };
-        match self.way {
+        let share = Share {
+            steps: Arc::clone(&self.steps),
+            at: AtomicU64::new(0),
+        };
+        let asked = self.runtime.now();
+        let receipt = match self.way {
             Way::Put => {
                 let source = MemStore::source(self.contents.clone());
                 client.put(source, name.as_str(), true, &share).await
             }
             Way::Get => {
-                let target = Target { store: &self.client_store, name: &name, overwrite: true };
+                let target = Target {
+                    store: &self.client_store,
+                    name: &name,
+                    overwrite: true,
+                };
                 client.get(name.as_str(), target, &share).await
             }
         }
         .map_err(|error| words(&error))?;
         share.at(self.contents.len() as u64);
-        let ended = self.runtime.now();
         client.close().await;
-        Ok(ended)
+        // The receiver's word counts, not the farewell after it.
+        Ok(asked + Duration::from_nanos(receipt.duration_ns))
     }
 
     /// Whether the receiver's file is, byte for byte, the sender's.
@@ -121,7 +137,9 @@ impl Job {
             Way::Put => &self.server_store,
             Way::Get => &self.client_store,
         };
-        let Ok(mut source) = received.open(&file_name(self.index)) else { return false };
+        let Ok(mut source) = received.open(&file_name(self.index)) else {
+            return false;
+        };
         let mut rest = &self.contents[..];
         loop {
             match source.read(1 << 20) {

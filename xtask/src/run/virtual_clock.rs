@@ -4,9 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use lftp_ftp::{
-    ClientConfig, DEFAULT_PORT, DataPorts, MemStore, Server, ServerConfig, Store,
-};
+use lftp_ftp::{ClientConfig, DEFAULT_PORT, DataPorts, MemStore, Server, ServerConfig, Store};
 use lftp_netem::link::Direction;
 use lftp_netem::world::{Links, Side, World, WorldConfig, WorldStats};
 use lftp_transport::{Runtime, sleep};
@@ -50,10 +48,16 @@ pub(super) fn run_counted(
     let link = Arc::new(Mutex::new(LinkLog::new(plan.detail)));
     let mut jobs = Vec::new();
     for (index, flow) in flows.iter().enumerate() {
-        let host = world.add_host(Side::Client, client_ip(index)).map_err(unreachable_address)?;
-        let runtime = VirtualRuntime::new(host);
+        let host = world
+            .add_host(Side::Client, client_ip(index))
+            .map_err(unreachable_address)?;
+        let runtime = VirtualRuntime::shared(host);
         if index == 0 {
-            runtime.spawn(Box::pin(sweep(Arc::clone(&runtime), world.links(), Arc::clone(&link))));
+            runtime.spawn(Box::pin(sweep(
+                Arc::clone(&runtime),
+                world.links(),
+                Arc::clone(&link),
+            )));
         }
         let mut config = ClientConfig::default();
         config.transport = scenario.transport_of(flow);
@@ -108,8 +112,10 @@ fn start_server(
     files: &MemStore,
     senders: &SenderLog,
 ) -> Result<lftp_ftp::ServerHandle, RunError> {
-    let host = world.add_host(Side::Server, SERVER).map_err(unreachable_address)?;
-    let runtime = VirtualRuntime::new(host);
+    let host = world
+        .add_host(Side::Server, SERVER)
+        .map_err(unreachable_address)?;
+    let runtime = VirtualRuntime::shared(host);
     let count = plan.scenario.flows().len();
     let mut config = ServerConfig::default();
     config.transport = plan.scenario.transport.config();
@@ -139,7 +145,10 @@ fn client_ip(index: usize) -> IpAddr {
 }
 
 fn unreachable_address(error: lftp_netem::world::AddressError) -> RunError {
-    RunError::System { doing: "add a host", source: std::io::Error::other(error) }
+    RunError::System {
+        doing: "add a host",
+        source: std::io::Error::other(error),
+    }
 }
 
 async fn run_all(jobs: Vec<Job>) -> Vec<Timing> {
@@ -156,8 +165,12 @@ async fn run_all(jobs: Vec<Job>) -> Vec<Timing> {
     }
     loop {
         done.notified().await;
-        let all: Option<Vec<Timing>> =
-            timings.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect();
+        let all: Option<Vec<Timing>> = timings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .cloned()
+            .collect();
         if let Some(all) = all {
             return all;
         }
@@ -175,5 +188,7 @@ fn drain(links: &Links, link: &Mutex<LinkLog>) {
     let mut records = Vec::new();
     links.take_records(Direction::Forward, &mut records);
     links.take_records(Direction::Reverse, &mut records);
-    link.lock().unwrap_or_else(PoisonError::into_inner).extend(&records);
+    link.lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .extend(&records);
 }

@@ -17,14 +17,16 @@ pub(super) struct VirtualRuntime {
 }
 
 impl VirtualRuntime {
-    pub(super) fn new(host: Host) -> Arc<dyn Runtime> {
+    pub(super) fn shared(host: Host) -> Arc<dyn Runtime> {
         Arc::new(Self { host })
     }
 }
 
 impl fmt::Debug for VirtualRuntime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VirtualRuntime").field("host", &self.host.ip()).finish()
+        f.debug_struct("VirtualRuntime")
+            .field("host", &self.host.ip())
+            .finish()
     }
 }
 
@@ -65,7 +67,9 @@ struct VirtualTimer(world::Timer);
 
 impl fmt::Debug for VirtualTimer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("VirtualTimer").field(&self.0.deadline()).finish()
+        f.debug_tuple("VirtualTimer")
+            .field(&self.0.deadline())
+            .finish()
     }
 }
 
@@ -86,7 +90,9 @@ struct VirtualSocket {
 
 impl fmt::Debug for VirtualSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VirtualSocket").field("addr", &self.socket.local_addr()).finish()
+        f.debug_struct("VirtualSocket")
+            .field("addr", &self.socket.local_addr())
+            .finish()
     }
 }
 
@@ -99,8 +105,10 @@ impl Socket for VirtualSocket {
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         let slot_bytes = RecvBatch::SLOT_BYTES;
         let buffer = &mut batch.buffer[..];
-        let count =
-            ready!(self.socket.poll_recv_runs(cx, buffer, slot_bytes, &mut runs[..]))?;
+        let count = ready!(
+            self.socket
+                .poll_recv_runs(cx, buffer, slot_bytes, &mut runs[..])
+        )?;
         batch.metas.extend(runs[..count].iter().map(|run| RecvMeta {
             source: run.source,
             len: run.len,
@@ -112,7 +120,12 @@ impl Socket for VirtualSocket {
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
         let ecn = transmit.ecn.map_or(0, to_bits);
-        self.socket.try_send(transmit.destination, ecn, transmit.contents, transmit.segment_size)
+        self.socket.try_send(
+            transmit.destination,
+            ecn,
+            transmit.contents,
+            transmit.segment_size,
+        )
     }
 
     fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

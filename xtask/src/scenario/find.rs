@@ -10,7 +10,7 @@ fn folder() -> PathBuf {
 }
 
 /// The workspace's root: where `cargo xtask` was built from.
-pub fn workspace() -> PathBuf {
+pub(crate) fn workspace() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here).to_owned()
 }
@@ -19,18 +19,25 @@ pub fn workspace() -> PathBuf {
 ///
 /// # Errors
 /// [`ScenarioError`] for the first that cannot be read.
-pub fn all() -> Result<Vec<Scenario>, ScenarioError> {
+pub(crate) fn all() -> Result<Vec<Scenario>, ScenarioError> {
     names()?.iter().map(|name| load(name, &[])).collect()
 }
 
 fn names() -> Result<Vec<String>, ScenarioError> {
     let path = folder();
-    let read = |source| ScenarioError::Read { path: path.clone(), source };
+    let read = |source| ScenarioError::Read {
+        path: path.clone(),
+        source,
+    };
     let mut names = Vec::new();
     for entry in std::fs::read_dir(&path).map_err(read)? {
         let file = entry.map_err(read)?.path();
         if file.extension().is_some_and(|ending| ending == "toml") {
-            names.extend(file.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned));
+            names.extend(
+                file.file_stem()
+                    .and_then(|stem| stem.to_str())
+                    .map(str::to_owned),
+            );
         }
     }
     names.sort_unstable();
@@ -42,18 +49,32 @@ fn names() -> Result<Vec<String>, ScenarioError> {
 /// # Errors
 /// [`ScenarioError`]: nothing of that name, a file that cannot be read, contents or a change
 /// that make no sense.
-pub fn load(given: &str, changes: &[String]) -> Result<Scenario, ScenarioError> {
-    let is_file = Path::new(given).extension().is_some_and(|ending| ending == "toml");
-    let path = if is_file { PathBuf::from(given) } else { folder().join(format!("{given}.toml")) };
+pub(crate) fn load(given: &str, changes: &[String]) -> Result<Scenario, ScenarioError> {
+    let is_file = Path::new(given)
+        .extension()
+        .is_some_and(|ending| ending == "toml");
+    let path = if is_file {
+        PathBuf::from(given)
+    } else {
+        folder().join(format!("{given}.toml"))
+    };
     let text = std::fs::read_to_string(&path).map_err(|source| {
         if !is_file && source.kind() == std::io::ErrorKind::NotFound {
             let known = names().unwrap_or_default().join(", ");
-            return ScenarioError::Unknown { name: given.to_owned(), known };
+            return ScenarioError::Unknown {
+                name: given.to_owned(),
+                known,
+            };
         }
-        ScenarioError::Read { path: path.clone(), source }
+        ScenarioError::Read {
+            path: path.clone(),
+            source,
+        }
     })?;
     let stem = path.file_stem().and_then(|stem| stem.to_str());
-    let name = stem.ok_or_else(|| ScenarioError::BadName(path.clone()))?.to_owned();
+    let name = stem
+        .ok_or_else(|| ScenarioError::BadName(path.clone()))?
+        .to_owned();
     parse(&text, &path, changes).map(|scenario| Scenario {
         name,
         given_as: given.to_owned(),

@@ -8,7 +8,7 @@ use super::transport::CongestionName;
 /// A `[[flow]]`: a transfer with a client of its own.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Flow {
+pub(crate) struct Flow {
     /// When it begins. Default at once.
     pub start: DurationNs,
     /// Its file, where it is not `transfer.size`.

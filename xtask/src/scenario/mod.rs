@@ -20,14 +20,14 @@ use std::path::PathBuf;
 use lftp_netem::profile::{DurationNs, NetworkProfile, Percent, Size};
 use serde::{Deserialize, Serialize};
 
-pub use self::find::{all, load, workspace};
-pub use self::flows::Flow;
-pub use self::transport::TransportSettings;
+pub(crate) use self::find::{all, load, workspace};
+pub(crate) use self::flows::Flow;
+pub(crate) use self::transport::TransportSettings;
 
 /// A scenario, as written.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Scenario {
+pub(crate) struct Scenario {
     /// The file's name without its ending.
     #[serde(skip)]
     pub name: String,
@@ -62,7 +62,7 @@ pub struct Scenario {
 /// Which way a file goes.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Way {
+pub(crate) enum Way {
     /// The client sends to the server.
     #[default]
     Put,
@@ -73,7 +73,7 @@ pub enum Way {
 /// What is carried. `[network.forward]` is the way of the data, whoever sends it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Transfer {
+pub(crate) struct Transfer {
     /// The file's size. Default 64 MiB.
     pub size: Size,
     /// Default `"put"`.
@@ -82,14 +82,17 @@ pub struct Transfer {
 
 impl Default for Transfer {
     fn default() -> Self {
-        Self { size: Size(64 << 20), way: Way::Put }
+        Self {
+            size: Size(64 << 20),
+            way: Way::Put,
+        }
     }
 }
 
 /// What the gate asks of a scenario.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Gate {
+pub(crate) struct Gate {
     /// The least median efficiency.
     pub floor: Percent,
     /// The file's size in the gate, where it is not the scenario's.
@@ -100,21 +103,23 @@ pub struct Gate {
 /// When a run is given up.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// On the run's own clock. Default 10 min.
     pub time: DurationNs,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { time: DurationNs(600_000_000_000) }
+        Self {
+            time: DurationNs(600_000_000_000),
+        }
     }
 }
 
 /// A scenario that cannot be run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ScenarioError {
+pub(crate) enum ScenarioError {
     /// Neither a name nor a file.
     #[error("there is no scenario {name:?}; there are: {known}; or give a file that ends in .toml")]
     Unknown {
@@ -154,12 +159,16 @@ pub enum ScenarioError {
 
 impl Scenario {
     /// The transfers, at least one.
-    pub fn flows(&self) -> Vec<Flow> {
-        if self.flows.is_empty() { vec![Flow::default()] } else { self.flows.clone() }
+    pub(crate) fn flows(&self) -> Vec<Flow> {
+        if self.flows.is_empty() {
+            vec![Flow::default()]
+        } else {
+            self.flows.clone()
+        }
     }
 
     /// The transport of one transfer.
-    pub fn transport_of(&self, flow: &Flow) -> lftp_transport::Config {
+    pub(crate) fn transport_of(&self, flow: &Flow) -> lftp_transport::Config {
         let mut settings = self.transport.clone();
         if let Some(congestion) = flow.congestion {
             settings.congestion = Some(congestion);
@@ -168,12 +177,12 @@ impl Scenario {
     }
 
     /// The size of one transfer's file, bytes.
-    pub fn size_of(&self, flow: &Flow) -> u64 {
+    pub(crate) fn size_of(&self, flow: &Flow) -> u64 {
         flow.size.unwrap_or(self.transfer.size).0
     }
 
     /// The same scenario with the gate's size.
-    pub fn for_gate(&self) -> Self {
+    pub(crate) fn for_gate(&self) -> Self {
         let mut scenario = self.clone();
         if let Some(size) = self.gate.as_ref().and_then(|gate| gate.size) {
             scenario.transfer.size = size;
@@ -182,13 +191,16 @@ impl Scenario {
     }
 
     /// The scenario as TOML.
-    pub fn to_toml(&self) -> String {
+    pub(crate) fn to_toml(&self) -> String {
         toml::to_string_pretty(self).unwrap_or_else(|error| format!("# {error}\n"))
     }
 
     /// What follows `cargo xtask scenario` to run this again.
-    pub fn arguments(&self) -> String {
-        let changes = self.changes.iter().map(|change| format!(" --set '{change}'"));
+    pub(crate) fn arguments(&self) -> String {
+        let changes = self
+            .changes
+            .iter()
+            .map(|change| format!(" --set '{change}'"));
         self.given_as.clone() + &changes.collect::<String>()
     }
 }

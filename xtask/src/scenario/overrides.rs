@@ -9,16 +9,19 @@ use super::{Scenario, ScenarioError};
 pub(super) fn apply(mut table: Table, changes: &[String]) -> Result<Scenario, ScenarioError> {
     let mut scenario = None;
     for change in changes {
-        let fault =
-            |message: String| ScenarioError::Set { change: change.clone(), message };
+        let fault = |message: String| ScenarioError::Set {
+            change: change.clone(),
+            message,
+        };
         let (key, value) = change
             .split_once('=')
             .ok_or_else(|| fault("expected KEY=VALUE, as in network.loss=20%".to_owned()))?;
         set(&mut table, key.trim(), parse(value.trim())).map_err(fault)?;
         let checked = table.clone().try_into();
-        scenario = Some(checked.map_err(|error: toml::de::Error| {
-            fault(error.to_string().trim_end().to_owned())
-        })?);
+        scenario =
+            Some(checked.map_err(|error: toml::de::Error| {
+                fault(error.to_string().trim_end().to_owned())
+            })?);
     }
     scenario.ok_or_else(|| ScenarioError::Set {
         change: String::new(),
@@ -43,7 +46,9 @@ fn set(table: &mut Table, key: &str, value: Value) -> Result<(), String> {
         table.insert(key.to_owned(), value);
         return Ok(());
     };
-    let inner = table.entry(first).or_insert_with(|| Value::Table(Table::new()));
+    let inner = table
+        .entry(first)
+        .or_insert_with(|| Value::Table(Table::new()));
     match inner {
         Value::Table(inner) => set(inner, rest, value),
         _ => Err(format!("{first:?} is no table, so it has no key {rest:?}")),

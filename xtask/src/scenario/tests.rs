@@ -7,7 +7,9 @@ const BASE: &str = "[network]\nrate = \"10mbit\"\ndelay = \"5ms\"\n";
 
 fn fault(text: &str, changes: &[&str]) -> String {
     let changes: Vec<String> = changes.iter().map(|&change| change.to_owned()).collect();
-    parse(text, Path::new("bad.toml"), &changes).unwrap_err().to_string()
+    parse(text, Path::new("bad.toml"), &changes)
+        .unwrap_err()
+        .to_string()
 }
 
 #[test]
@@ -15,7 +17,11 @@ fn every_named_scenario_can_be_read_and_written_and_read_again() {
     let scenarios = all().unwrap();
     assert!(scenarios.len() >= 11, "{}", scenarios.len());
     for scenario in scenarios {
-        assert!(!scenario.description.is_empty(), "{} says what it is", scenario.name);
+        assert!(
+            !scenario.description.is_empty(),
+            "{} says what it is",
+            scenario.name
+        );
         let text = scenario.to_toml();
         let again = parse(&text, Path::new("again.toml"), &[]).unwrap();
         assert_eq!(again.to_toml(), text, "{}", scenario.name);
@@ -25,7 +31,11 @@ fn every_named_scenario_can_be_read_and_written_and_read_again() {
 #[test]
 fn a_file_with_a_fault_is_told_with_its_name_its_line_and_what_was_expected() {
     for (text, line, expected) in [
-        ("[network]\nrate = \"10mbit\"\nlos = \"1%\"\n", "line 3", "unknown field `los`"),
+        (
+            "[network]\nrate = \"10mbit\"\nlos = \"1%\"\n",
+            "line 3",
+            "unknown field `los`",
+        ),
         ("[network]\nrate = 10\n", "line 2", "mbit"),
         ("[network]\nloss = 0.1\n", "line 2", "%"),
         ("[network]\nloss = \"120%\"\n", "line 2", "100%"),
@@ -33,8 +43,16 @@ fn a_file_with_a_fault_is_told_with_its_name_its_line_and_what_was_expected() {
         ("[network]\ndelay = \"-5ms\"\n", "line 2", "-5ms"),
         ("[network]\ndelay = 20\n", "line 2", "ms"),
         ("[network]\n[transfer]\nsize = 5\n", "line 3", "KiB"),
-        ("[network]\n[transport]\ncongestion = \"vegas\"\n", "line 3", "cubic"),
-        ("[network]\n[transport]\nfixed_window = 16\n", "line 3", "16p"),
+        (
+            "[network]\n[transport]\ncongestion = \"vegas\"\n",
+            "line 3",
+            "cubic",
+        ),
+        (
+            "[network]\n[transport]\nfixed_window = 16\n",
+            "line 3",
+            "16p",
+        ),
         ("[network\n", "line 1", "]"),
         ("[transfer]\n", "line 1", "network"),
     ] {
@@ -47,7 +65,11 @@ fn a_file_with_a_fault_is_told_with_its_name_its_line_and_what_was_expected() {
 
 #[test]
 fn any_key_can_be_set_with_or_without_quotes() {
-    let changes = ["network.loss=20%", "transport.congestion=cubic", "transfer.size=\"1MiB\""];
+    let changes = [
+        "network.loss=20%",
+        "transport.congestion=cubic",
+        "transfer.size=\"1MiB\"",
+    ];
     let changes = changes.map(str::to_owned);
     let scenario = parse(BASE, Path::new("base.toml"), &changes).unwrap();
     let flow = Flow::default();

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// Knobs that are not given are the transport's own defaults ([`Config`]).
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct TransportSettings {
+pub(crate) struct TransportSettings {
     /// `"bbr"`, `"cubic"`, `"newreno"`, `"classic"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub congestion: Option<CongestionName>,
@@ -48,19 +48,31 @@ pub struct TransportSettings {
 
 impl TransportSettings {
     /// The transport's configuration.
-    pub fn config(&self) -> Config {
+    pub(crate) fn config(&self) -> Config {
         let mut config = Config::default();
         let bytes = |size: Size| usize::try_from(size.0).unwrap_or(usize::MAX);
         set(&mut config.congestion, self.congestion.map(|name| name.0));
         set(&mut config.recovery, self.recovery.map(|name| name.0));
         set(&mut config.max_datagram_bytes, self.max_datagram.map(bytes));
-        set(&mut config.initial_window_packets, self.initial_window.map(|packets| packets.0));
+        set(
+            &mut config.initial_window_packets,
+            self.initial_window.map(|packets| packets.0),
+        );
         config.fixed_window_packets = self.fixed_window.map(|packets| packets.0);
         let permille = |share: Percent| (share.fraction() * 1000.0).round() as u32;
         set(&mut config.pacing_permille, self.pacing.map(permille));
-        set(&mut config.receive_window_bytes, self.receive_window.map(|size| size.0));
-        set(&mut config.max_receive_window_bytes, self.max_receive_window.map(|size| size.0));
-        set(&mut config.send_buffer_bytes, self.send_buffer.map(|size| size.0));
+        set(
+            &mut config.receive_window_bytes,
+            self.receive_window.map(|size| size.0),
+        );
+        set(
+            &mut config.max_receive_window_bytes,
+            self.max_receive_window.map(|size| size.0),
+        );
+        set(
+            &mut config.send_buffer_bytes,
+            self.send_buffer.map(|size| size.0),
+        );
         let duration = |time: DurationNs| Duration::from_nanos(time.0);
         set(&mut config.idle_timeout, self.idle_timeout.map(duration));
         set(&mut config.ecn, self.ecn);
@@ -76,15 +88,15 @@ fn set<T>(knob: &mut T, value: Option<T>) {
 
 /// A congestion control's name.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub struct CongestionName(pub Congestion);
+pub(crate) struct CongestionName(pub Congestion);
 
 /// A recovery's name.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub struct RecoveryName(pub Recovery);
+pub(crate) struct RecoveryName(pub Recovery);
 
 /// A number of packets, written `"16p"`.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub struct Packets(pub u32);
+pub(crate) struct Packets(pub u32);
 
 impl fmt::Display for Packets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -88,11 +88,14 @@ impl Baseline {
         std::fs::create_dir_all(folder).map_err(|error| CommandError::file(folder, error))?;
         let golden: Vec<&GoldenRow> = self.golden.values().collect();
         output::write_csv(&folder.join("golden.csv"), &golden)?;
-        let goodput = self.goodput.iter().map(|((scenario, seed), &goodput_bps)| GoodputRow {
-            scenario: scenario.clone(),
-            seed: *seed,
-            goodput_bps,
-        });
+        let goodput = self
+            .goodput
+            .iter()
+            .map(|((scenario, seed), &goodput_bps)| GoodputRow {
+                scenario: scenario.clone(),
+                seed: *seed,
+                goodput_bps,
+            });
         output::write_csv(&folder.join("goodput.csv"), &goodput.collect::<Vec<_>>())
     }
 
@@ -115,7 +118,10 @@ impl Baseline {
     }
 
     pub(super) fn golden(&self, scenario: &str) -> Vec<&GoldenRow> {
-        self.golden.values().filter(|row| row.scenario == scenario).collect()
+        self.golden
+            .values()
+            .filter(|row| row.scenario == scenario)
+            .collect()
     }
 
     pub(super) fn goodput(&self, scenario: &str, seed: u64) -> Option<u64> {

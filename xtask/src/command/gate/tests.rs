@@ -30,7 +30,10 @@ fn a_sender_made_slower_on_purpose_is_refused_with_how_much_and_a_command() {
     let (_, slower) = runs(&["gate.floor=1%", "transport.pacing=80%"]);
     let verdict = verdict::judge(&scenario, &slower, &baseline(&before));
     let told = verdict.faults.join("\n");
-    assert!(told.contains("lossy-10pct: the median goodput is 0."), "{told}");
+    assert!(
+        told.contains("lossy-10pct: the median goodput is 0."),
+        "{told}"
+    );
     assert!(told.contains("0.98 is the least"), "{told}");
     assert!(told.contains("cargo xtask scenario lossy-10pct"), "{told}");
     assert!(told.contains("no longer the same run"), "{told}");
@@ -40,7 +43,11 @@ fn a_sender_made_slower_on_purpose_is_refused_with_how_much_and_a_command() {
 fn below_the_floor_is_refused_whatever_the_baseline_says() {
     let (scenario, now) = runs(&["gate.floor=100%"]);
     let verdict = verdict::judge(&scenario, &now, &baseline(&now));
-    assert!(verdict.faults.join("\n").contains("the floor is 1.000"), "{:?}", verdict.faults);
+    assert!(
+        verdict.faults.join("\n").contains("the floor is 1.000"),
+        "{:?}",
+        verdict.faults
+    );
     assert!(!verdict.holds_without_baseline());
 }
 
@@ -48,7 +55,11 @@ fn below_the_floor_is_refused_whatever_the_baseline_says() {
 fn a_scenario_that_the_baseline_lacks_is_refused() {
     let (scenario, now) = runs(&["gate.floor=1%"]);
     let verdict = verdict::judge(&scenario, &now, &Baseline::default());
-    assert!(verdict.faults.join("\n").contains("the baseline lacks it"), "{:?}", verdict.faults);
+    assert!(
+        verdict.faults.join("\n").contains("the baseline lacks it"),
+        "{:?}",
+        verdict.faults
+    );
 }
 
 #[test]

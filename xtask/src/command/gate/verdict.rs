@@ -27,14 +27,20 @@ pub(super) struct Verdict {
 impl Verdict {
     /// Whether what was measured is good enough to become a baseline.
     pub(super) fn holds_without_baseline(&self) -> bool {
-        self.intact && self.efficiency.is_none_or(|efficiency| efficiency >= self.floor)
+        self.intact
+            && self
+                .efficiency
+                .is_none_or(|efficiency| efficiency >= self.floor)
     }
 }
 
 /// Compares what was measured now with the baseline and the floor.
 pub(super) fn judge(scenario: &Scenario, now: &[Summary], baseline: &Baseline) -> Verdict {
     let name = &scenario.name;
-    let floor = scenario.gate.as_ref().map_or(0.0, |gate| gate.floor.fraction());
+    let floor = scenario
+        .gate
+        .as_ref()
+        .map_or(0.0, |gate| gate.floor.fraction());
     let efficiencies: Vec<f64> = now.iter().filter_map(|run| run.efficiency_ratio).collect();
     let pairs: Vec<(f64, u64)> = now
         .iter()
@@ -55,16 +61,29 @@ pub(super) fn judge(scenario: &Scenario, now: &[Summary], baseline: &Baseline) -
         faults: Vec::new(),
     };
     let again = |seed: u64| {
-        format!("cargo xtask scenario {} --clock virtual --seed {seed}", scenario.arguments())
+        format!(
+            "cargo xtask scenario {} --clock virtual --seed {seed}",
+            scenario.arguments()
+        )
     };
     if let Some(broken) = now.iter().find(|run| !run.intact) {
-        let why = broken.failure.as_deref().unwrap_or("the file did not arrive whole");
-        verdict.faults.push(format!("{name}: {why}: {}", again(broken.seed)));
+        let why = broken
+            .failure
+            .as_deref()
+            .unwrap_or("the file did not arrive whole");
+        verdict
+            .faults
+            .push(format!("{name}: {why}: {}", again(broken.seed)));
     }
     if pairs.len() < now.len() {
-        verdict.faults.push(format!("{name}: the baseline lacks it; cargo xtask gate {name} --bless"));
+        verdict.faults.push(format!(
+            "{name}: the baseline lacks it; cargo xtask gate {name} --bless"
+        ));
     }
-    let worst = pairs.iter().copied().reduce(|a, b| if b.0 < a.0 { b } else { a });
+    let worst = pairs
+        .iter()
+        .copied()
+        .reduce(|a, b| if b.0 < a.0 { b } else { a });
     if let (Some(ratio), Some((worst_ratio, seed))) = (verdict.ratio, worst)
         && ratio < LEAST_RATIO
     {
@@ -88,7 +107,9 @@ pub(super) fn judge(scenario: &Scenario, now: &[Summary], baseline: &Baseline) -
 }
 
 fn worst_seed(now: &[Summary]) -> u64 {
-    now.iter().min_by_key(|run| run.goodput_bps).map_or(1, |run| run.seed)
+    now.iter()
+        .min_by_key(|run| run.goodput_bps)
+        .map_or(1, |run| run.seed)
 }
 
 fn check_golden(
@@ -98,7 +119,9 @@ fn check_golden(
     again: impl Fn(u64) -> String,
 ) {
     for golden in baseline.golden(&verdict.scenario) {
-        let Some(run) = now.iter().find(|run| run.seed == golden.seed) else { continue };
+        let Some(run) = now.iter().find(|run| run.seed == golden.seed) else {
+            continue;
+        };
         let row = GoldenRow::of(run);
         if row != *golden {
             verdict.drifted = true;
@@ -116,7 +139,11 @@ fn check_golden(
 
 /// All verdicts, for people.
 pub(super) fn table(verdicts: &[Verdict]) -> String {
-    let width = verdicts.iter().map(|verdict| verdict.scenario.len()).max().unwrap_or(0);
+    let width = verdicts
+        .iter()
+        .map(|verdict| verdict.scenario.len())
+        .max()
+        .unwrap_or(0);
     let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"));
     let mut text = format!(
         "{:width$}  ratio  efficiency  worst  floor  golden\n",

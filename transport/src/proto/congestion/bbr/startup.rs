@@ -40,7 +40,8 @@ struct Point {
 pub(super) struct AckTrain {
     points: VecDeque<Point>,
     last_rtt: Option<Duration>,
-    /// How much the round-trip time moves between acknowledgements.
+    /// How much the round-trip time moves between acknowledgements: twice what it falls, since
+    /// a queue that fills makes it rise and is no jitter.
     jitter: Duration,
     max: u64,
 }
@@ -61,7 +62,7 @@ impl AckTrain {
     ) {
         let rtt = now.saturating_since(sent_at);
         if let Some(last) = self.last_rtt.replace(rtt) {
-            self.jitter = (self.jitter * 7 + rtt.abs_diff(last)) / 8;
+            self.jitter = (self.jitter * 7 + last.saturating_sub(rtt) * 2) / 8;
         }
         let long_enough = |point: &&Point| {
             delivered - point.delivered >= TRAIN_PACKETS * mss
