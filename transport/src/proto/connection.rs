@@ -161,7 +161,7 @@ impl Connection {
 
     /// A server's, whose handshake has just been completed.
     pub(crate) fn accept(now: Time, config: Arc<Config>, flow: FlowId, half: &HalfOpen) -> Self {
-        let round_trip = half.retry.round_trip(now, &config);
+        let round_trip = half.retry.round_trip(now);
         let mut connection = Self::new(now, config, flow, half.client_id);
         connection.establish(now, half.parameters, round_trip);
         connection

@@ -1,6 +1,8 @@
 //! SYN, SYN/ACK, ACK.
 //!
-//! The client repeats its SYN, the server its SYN/ACK, and waits twice as long each time.
+//! The client repeats its SYN, the server its SYN/ACK: at first evenly, as Linux does
+//! (`tcp_syn_linear_timeouts`), because on a lossy path waiting longer helps nobody, then
+//! twice as long each time.
 //! The third message is the echo of the server's nonce in front of the client's first
 //! packets: it proves the client's address, and only then does a connection exist. Up to
 //! there the server keeps a [`HalfOpen`] of some hundred bytes.
@@ -12,6 +14,9 @@ use crate::Time;
 use crate::config::Config;
 use crate::wire::{Header, Parameters};
 
+/// So many repeats come after the same wait.
+const LINEAR_RETRIES: u32 = 4;
+
 /// A repeated message: when it was first sent and when it is due again.
 #[derive(Clone, Debug)]
 pub(crate) struct Retry {
@@ -19,6 +24,7 @@ pub(crate) struct Retry {
     next: Time,
     wait: Duration,
     left: u32,
+    sent: u32,
 }
 
 impl Retry {
@@ -28,6 +34,7 @@ impl Retry {
             next: now,
             wait: config.handshake_retry,
             left: config.handshake_retries + 1,
+            sent: 0,
         }
     }
 
@@ -44,7 +51,10 @@ impl Retry {
         self.first_sent.get_or_insert(now);
         self.left -= 1;
         self.next = now + self.wait;
-        self.wait *= 2;
+        self.sent += 1;
+        if self.sent > LINEAR_RETRIES {
+            self.wait *= 2;
+        }
     }
 
     /// The message was sent out of turn: an answer no longer tells which one it answers.
@@ -54,8 +64,8 @@ impl Retry {
 
     /// The round trip that an answer now proves; none when the message was repeated and it
     /// is unknown which one was answered (Karn's rule).
-    pub(crate) fn round_trip(&self, now: Time, config: &Config) -> Option<Duration> {
-        let only_once = self.left == config.handshake_retries;
+    pub(crate) fn round_trip(&self, now: Time) -> Option<Duration> {
+        let only_once = self.sent == 1;
         self.first_sent
             .filter(|_| only_once)
             .map(|sent| now.saturating_since(sent))

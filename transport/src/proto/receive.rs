@@ -33,7 +33,7 @@ impl Connection {
                 if echo != handshake.nonce {
                     return;
                 }
-                let round_trip = handshake.retry.round_trip(now, &self.config);
+                let round_trip = handshake.retry.round_trip(now);
                 self.remote_id = source;
                 self.echo = Some(nonce);
                 self.wanted.ping = true;

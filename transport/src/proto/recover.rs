@@ -14,6 +14,9 @@ use crate::wire::AckFrame;
 /// Packets that a probe timeout may send (RFC 9002 §6.2.4).
 const PROBES: u8 = 2;
 
+/// Probe timeouts that come after the same wait; each later one waits twice as long.
+const EVEN_TIMEOUTS: u32 = 2;
+
 /// Backoff of the probe timeout stops here: a path that comes back after a blackout is found
 /// again within seconds, and a probe every few seconds harms nobody.
 const MAX_PROBE_INTERVAL: Duration = Duration::from_secs(3);
@@ -319,12 +322,16 @@ impl Connection {
         self.trace_metrics(now);
     }
 
+    /// The wait before the probe after `backoff` unanswered ones. The first two waits are
+    /// alike, as in QUIC before RFC 9002 and in TCP's loss probes (RFC 8985 §7): four small
+    /// packets are no load, and a burst of losses that eats them all is not congestion yet.
     pub(crate) fn pto_interval(&self, backoff: u32) -> Duration {
         if self.config.recovery == Recovery::GoBackN {
             return self.config.go_back_n_timeout;
         }
         let base = self.rtt.pto_base() + Duration::from_micros(self.peer_max_ack_delay_us);
-        (base * 2u32.pow(backoff.min(10))).min(base.max(MAX_PROBE_INTERVAL))
+        let doublings = (backoff + 1).saturating_sub(EVEN_TIMEOUTS).min(10);
+        (base * 2u32.pow(doublings)).min(base.max(MAX_PROBE_INTERVAL))
     }
 
     /// Sets the loss timer to the first packet that time will call lost, or else the probe
