@@ -82,11 +82,12 @@ pub struct Config {
     pub idle_timeout: Duration,
     /// Silence after which a sign of life is sent. Default none.
     pub keep_alive: Option<Duration>,
-    /// The wait for an answer to a handshake packet; it doubles from the fifth on. Default 300 ms: longer
+    /// The wait for an answer to a handshake packet; from the fifth on it doubles,
+    /// up to 3 s. Default 300 ms: longer
     /// than most paths, and on a lossy one the seed's whole second (and RFC 6298's) is what a
     /// short transfer mostly waits for. Where the path is longer, a SYN is sent in vain.
     pub handshake_retry: Duration,
-    /// How often a handshake packet is repeated. Default 10, together 39 s (the seed's 3 give
+    /// How often a handshake packet is repeated. Default 20, together 45 s (the seed's 3 give
     /// up too soon at 40 % loss).
     pub handshake_retries: u32,
     /// Connections a listener has at once; a SYN beyond is refused. Default 1,024.
@@ -119,7 +120,7 @@ impl Default for Config {
             idle_timeout: Duration::from_secs(30),
             keep_alive: None,
             handshake_retry: Duration::from_millis(300),
-            handshake_retries: 10,
+            handshake_retries: 20,
             listen_limit: 1024,
             half_open_limit: 256,
             max_ack_delay: Duration::from_millis(25),

@@ -10,7 +10,7 @@ pub struct ClientConfig {
     /// The transport of every connection. Where it sets no keep-alive, there is one: a
     /// control connection is silent while a file is carried.
     pub transport: lftp_transport::Config,
-    /// How long a connection may take to be made. Default 20 s.
+    /// How long a connection may take to be made. Default 40 s.
     pub connect_timeout: Duration,
     /// How long the server may take to answer. Default 60 s.
     pub answer_timeout: Duration,
@@ -29,7 +29,7 @@ impl Default for ClientConfig {
     fn default() -> Self {
         Self {
             transport: lftp_transport::Config::default(),
-            connect_timeout: Duration::from_secs(20),
+            connect_timeout: Duration::from_secs(40),
             answer_timeout: Duration::from_secs(60),
             stall_limit: Duration::from_secs(60),
             verdict_timeout: Duration::from_secs(5 * 60),

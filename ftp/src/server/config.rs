@@ -22,9 +22,9 @@ pub struct ServerConfig {
     pub transport: lftp_transport::Config,
     /// Clients (control connections) at once. Default 64.
     pub max_clients: usize,
-    /// How long a new connection may take to say what it is for. Default 10 s.
+    /// How long a new connection may take to say what it is for. Default 60 s.
     pub hello_timeout: Duration,
-    /// How long a granted port waits for its client. Default 30 s: a handshake over a bad
+    /// How long a granted port waits for its client. Default 60 s: a handshake over a bad
     /// network has time for several tries.
     pub claim_timeout: Duration,
     /// How long a transfer may stand still. Default 60 s.
@@ -34,7 +34,8 @@ pub struct ServerConfig {
     /// How long a receiver may take over the end of a file (to get it onto its disk). Default
     /// 5 min.
     pub verdict_timeout: Duration,
-    /// How long a connection may take to end in good order. Default 5 s.
+    /// How long a connection may take to end in good order: the verdict is not lost with it, however long
+    /// the network is down. Default 45 s; once the server is stopped, not at all.
     pub close_timeout: Duration,
     /// How long running transfers may go on after [`shutdown`](super::ServerHandle::shutdown).
     /// Default 10 s.
@@ -48,12 +49,12 @@ impl Default for ServerConfig {
             data_ports: DataPorts::default(),
             transport: lftp_transport::Config::default(),
             max_clients: 64,
-            hello_timeout: Duration::from_secs(10),
-            claim_timeout: Duration::from_secs(30),
+            hello_timeout: Duration::from_secs(60),
+            claim_timeout: Duration::from_secs(60),
             stall_limit: Duration::from_secs(60),
             idle_limit: Duration::from_secs(15 * 60),
             verdict_timeout: Duration::from_secs(5 * 60),
-            close_timeout: Duration::from_secs(5),
+            close_timeout: Duration::from_secs(45),
             grace: Duration::from_secs(10),
         }
     }

@@ -108,7 +108,11 @@ pub(super) async fn run(context: Arc<Context>, transfer: Transfer) {
         Ok(whole) => {
             let hash = whole.hash;
             tracing::info!(action, %name, %client, port, bytes = size, ?took, hash, "done");
-            link::close(&context.runtime, stream, config.close_timeout).await;
+            tokio::select! {
+                biased;
+                () = context.tasks.reached(Stage::Stopped) => {}
+                () = link::close(&context.runtime, stream, config.close_timeout) => {}
+            }
         }
         Err(failure) => {
             tracing::warn!(action, %name, %client, port, ?took, error = %failure, "failed");

@@ -2,7 +2,7 @@
 //!
 //! The client repeats its SYN, the server its SYN/ACK: at first evenly, as Linux does
 //! (`tcp_syn_linear_timeouts`), because on a lossy path waiting longer helps nobody, then
-//! twice as long each time.
+//! twice as long each time, up to a few seconds.
 //! The third message is the echo of the server's nonce in front of the client's first
 //! packets: it proves the client's address, and only then does a connection exist. Up to
 //! there the server keeps a [`HalfOpen`] of some hundred bytes.
@@ -16,6 +16,9 @@ use crate::wire::{Header, Parameters};
 
 /// So many repeats come after the same wait.
 const LINEAR_RETRIES: u32 = 4;
+
+/// Waits grow no longer than this: a path that comes back is found again within seconds.
+const MAX_WAIT: Duration = Duration::from_secs(3);
 
 /// A repeated message: when it was first sent and when it is due again.
 #[derive(Clone, Debug)]
@@ -53,7 +56,7 @@ impl Retry {
         self.next = now + self.wait;
         self.sent += 1;
         if self.sent > LINEAR_RETRIES {
-            self.wait *= 2;
+            self.wait = (self.wait * 2).min(self.wait.max(MAX_WAIT));
         }
     }
 

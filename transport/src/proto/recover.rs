@@ -314,6 +314,10 @@ impl Connection {
             self.rewind(now);
         } else {
             self.wanted.probes = PROBES;
+            // Later probes carry what earlier ones did not, and then all of it again.
+            if self.send.next_unacked(self.recover.probe_from, 1).is_none() {
+                self.recover.probe_from = 0;
+            }
             if self.mtu.on_probe_timeout(now, self.recover.pto_count) {
                 self.controller.set_mss(self.mtu.current());
             }

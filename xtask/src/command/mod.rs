@@ -5,6 +5,7 @@ mod compare;
 mod gate;
 mod list;
 mod scenario;
+mod speed;
 mod sweep;
 
 use clap::{Parser, Subcommand};
@@ -35,6 +36,8 @@ enum Command {
     Sweep(sweep::Sweep),
     /// Put the results of a sweep's shards together.
     Merge(sweep::Merge),
+    /// Measure how fast scenarios run in virtual time, on one core.
+    Speed(speed::Speed),
     /// Everything that must pass before a change lands.
     Ci(ci::Ci),
 }
@@ -101,6 +104,7 @@ impl Cli {
             Command::Compare(compare) => compare.run(),
             Command::Sweep(sweep) => sweep.run(),
             Command::Merge(merge) => merge.run(),
+            Command::Speed(speed) => speed.run(),
             Command::Ci(ci) => ci.run(),
         }
     }

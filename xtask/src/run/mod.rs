@@ -15,6 +15,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use lftp_netem::world::WorldStats;
 
 pub(crate) use self::content::Content;
 pub(crate) use self::transfer::Steps;
@@ -103,6 +104,17 @@ impl Plan {
         }
     }
 
+    /// Runs it in virtual time, and says what the world did as well.
+    ///
+    /// # Errors
+    /// [`RunError`] when it could not even begin.
+    pub(crate) fn run_counted(
+        &self,
+        steps: &Arc<Steps>,
+    ) -> Result<(RunRecord, WorldStats), RunError> {
+        virtual_clock::run_counted(self, steps)
+    }
+
     /// What the transfers carry.
     fn content(&self) -> Content {
         let flows = self.scenario.flows();
@@ -127,3 +139,6 @@ impl Plan {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

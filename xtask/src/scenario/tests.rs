@@ -86,7 +86,8 @@ fn a_change_that_makes_no_sense_is_told_by_its_own_words() {
         ("network.speed=1mbit", "speed"),
         ("transport.congestion=vegas", "vegas"),
         ("loss", "KEY=VALUE"),
-        ("description.x=1", "no table"),
+        ("description.x=1", "string"),
+        ("network.loss.x=1", "no table"),
         ("network.=1", "empty part"),
     ] {
         let told = fault(BASE, &["network.loss=1%", change]);

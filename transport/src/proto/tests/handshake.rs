@@ -63,11 +63,12 @@ fn nobody_answers_and_the_client_gives_up_after_its_repeats() {
     assert_eq!(pair.sides[CLIENT].error(), Some(ConnectionError::TimedOut));
     assert_eq!(
         pair.sides[CLIENT].stats().packets_sent,
-        11,
-        "one and ten repeats"
+        21,
+        "one and twenty repeats"
     );
-    // Five waits of 300 ms, then six that double, each waited to its end.
-    assert_eq!(pair.now, Time::ZERO + Duration::from_millis(300 * (5 + 126)));
+    // Five waits of 300 ms, three that double and thirteen of 3 s, each waited to its end.
+    let waits = 300 * (5 + 2 + 4 + 8) + 3_000 * 13;
+    assert_eq!(pair.now, Time::ZERO + Duration::from_millis(waits));
     let id = pair.sides[CLIENT].id.unwrap();
     assert!(!pair.sides[CLIENT].endpoint.is_established(id));
 }
@@ -154,7 +155,7 @@ fn half_open_connections_are_bounded_and_expire() {
         assert!(pair.sides[SERVER].endpoint.half_open_count() <= 5);
     }
     assert_eq!(pair.sides[SERVER].endpoint.half_open_count(), 5);
-    pair.pass(Duration::from_secs(40));
+    pair.pass(Duration::from_secs(46));
     assert_eq!(pair.sides[SERVER].endpoint.half_open_count(), 0);
     assert_eq!(pair.sides[SERVER].endpoint.connection_count(), 0);
 }
@@ -170,7 +171,7 @@ fn every_repeated_syn_has_its_answer_and_silence_a_few() {
     assert_eq!(answers.get(), 20);
     assert_eq!(pair.sides[SERVER].endpoint.half_open_count(), 1);
     pair.pass(Duration::from_secs(60));
-    assert_eq!(answers.get(), 30, "and ten repeats");
+    assert_eq!(answers.get(), 40, "and twenty repeats");
     assert_eq!(pair.sides[SERVER].endpoint.half_open_count(), 0);
 }
 

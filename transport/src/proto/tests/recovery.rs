@@ -274,3 +274,16 @@ fn a_blackout_is_survived_and_soon_over() {
         );
     }
 }
+
+#[test]
+fn every_probe_timeout_carries_the_oldest_data_again() {
+    let mut pair = Pair::connected(1, &Network::clean());
+    pair.lose_if = Box::new(|_| true);
+    let words = noise(1, 100);
+    pair.send(CLIENT, &words);
+    pair.pass(Duration::from_secs(8));
+    let stats = pair.sides[CLIENT].stats();
+    assert!(stats.probe_timeouts > 4, "{stats:?}");
+    let repeats = stats.bytes_retransmitted / words.len() as u64;
+    assert_eq!(repeats, stats.probe_timeouts);
+}

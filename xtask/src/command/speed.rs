@@ -1,0 +1,88 @@
+//! `cargo xtask speed`: how fast the virtual world turns, full LFTP included.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::CommandError;
+use crate::batch::median;
+use crate::exit::Exit;
+use crate::record::Detail;
+use crate::run::{Clock, Plan, Steps};
+use crate::scenario;
+
+/// Measure how fast scenarios run in virtual time, on one core.
+#[derive(Debug, clap::Args)]
+pub(super) struct Speed {
+    /// Scenarios.
+    #[arg(value_name = "NAME", default_value = "lossy-10pct")]
+    scenarios: Vec<String>,
+    /// Runs of each, with the seeds 1, 2, 3, ...
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..))]
+    runs: u64,
+    /// Change any key of the scenarios: transfer.size=256MiB.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    changes: Vec<String>,
+}
+
+/// One run.
+struct Lap {
+    events: u64,
+    simulated: Duration,
+    took: Duration,
+}
+
+impl Speed {
+    pub(super) fn run(self) -> Result<Exit, CommandError> {
+        println!(
+            "{:<16}  {:>14}  {:>16}  {:>14}",
+            "scenario", "packet events", "events a second", "virtual : wall"
+        );
+        for name in &self.scenarios {
+            let laps: Vec<Lap> = (1..=self.runs)
+                .map(|seed| self.lap(name, seed))
+                .collect::<Result<_, _>>()?;
+            let rates: Vec<f64> = laps.iter().map(Lap::events_per_second).collect();
+            let ratios: Vec<f64> = laps.iter().map(Lap::ratio).collect();
+            let events: Vec<u64> = laps.iter().map(|lap| lap.events).collect();
+            println!(
+                "{name:<16}  {:>14}  {:>16.0}  {:>12.1} x",
+                median(&events).unwrap_or_default(),
+                median(&rates).unwrap_or_default(),
+                median(&ratios).unwrap_or_default(),
+            );
+        }
+        Ok(Exit::Ok)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+    fn lap(&self, name: &str, seed: u64) -> Result<Lap, CommandError> {
+        let plan = Plan {
+            scenario: scenario::load(name, &self.changes)?,
+            seed,
+            clock: Clock::Virtual,
+            detail: Detail::Summary,
+            file: None,
+        };
+        let begun = Instant::now();
+        let counted = plan.run_counted(&Arc::new(Steps::default()));
+        let (record, stats) = counted.map_err(|source| CommandError::Run {
+            command: plan.command(),
+            source,
+        })?;
+        Ok(Lap {
+            events: stats.packet_events(),
+            simulated: Duration::from_nanos(record.summary.duration_ns),
+            took: begun.elapsed(),
+        })
+    }
+}
+
+impl Lap {
+    fn events_per_second(&self) -> f64 {
+        self.events as f64 / self.took.as_secs_f64()
+    }
+
+    fn ratio(&self) -> f64 {
+        self.simulated.as_secs_f64() / self.took.as_secs_f64()
+    }
+}
