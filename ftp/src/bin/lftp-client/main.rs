@@ -110,7 +110,7 @@ struct GetArgs {
 #[derive(Args, Debug)]
 struct Options {
     /// Give up connecting after so many seconds
-    #[arg(long, value_name = "SECONDS", default_value = "20", global = true,
+    #[arg(long, value_name = "SECONDS", default_value = "40", global = true,
           help_heading = "Tuning", value_parser = clap::value_parser!(u64).range(1..=3600))]
     connect_timeout: u64,
 
