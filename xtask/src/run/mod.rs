@@ -5,6 +5,7 @@
 //! real:    client ─ transport ─ UDP socket ─ proxy (link) ─ UDP socket ─ transport ─ server
 //! ```
 
+mod arrival;
 mod content;
 mod real;
 mod transfer;

@@ -9,6 +9,7 @@ use lftp_netem::link::Direction;
 use lftp_netem::proxy::{Proxy, ProxyConfig, ProxyReport};
 use lftp_transport::{Runtime, TokioRuntime};
 
+use super::arrival::ReadBack;
 use super::transfer::{Job, Steps, file_name};
 use super::{Clock, Content, Plan, RunError};
 use crate::record::{LinkLog, Outcome, SenderLog, Timing, Verdict, assemble};
@@ -78,8 +79,11 @@ async fn run_inside(plan: &Plan, steps: &Arc<Steps>) -> Result<RunRecord, RunErr
             start: Duration::from_nanos(flow.start.0),
             limit: Duration::from_nanos(scenario.limits.time.0),
             contents,
-            server_store: Arc::clone(&places.server),
             client_store: Arc::clone(&places.client),
+            witness: Arc::new(ReadBack(Arc::clone(match way {
+                Way::Put => &places.server,
+                Way::Get => &places.client,
+            }))),
             steps: Arc::clone(steps),
         };
         tokio::spawn(job.run())

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use lftp_ftp::{Client, ClientConfig, MemStore, Name, Progress, Store, Target};
 use lftp_transport::{Runtime, Time, sleep, timeout};
 
+use super::arrival::Witness;
 use crate::record::Timing;
 use crate::scenario::Way;
 
@@ -60,10 +61,10 @@ pub(super) struct Job {
     pub(super) start: Duration,
     pub(super) limit: Duration,
     pub(super) contents: Bytes,
-    /// Where the file is to be found when it has arrived, or begins its way.
-    pub(super) server_store: Arc<dyn Store>,
-    /// The same for the client.
+    /// Where the client puts what it gets.
     pub(super) client_store: Arc<dyn Store>,
+    /// Who says whether the file arrived.
+    pub(super) witness: Arc<dyn Witness>,
     pub(super) steps: Arc<Steps>,
 }
 
@@ -93,7 +94,7 @@ impl Job {
             begun_ns: begun.as_nanos(),
             ended_ns: ended.as_nanos(),
             bytes: self.contents.len() as u64,
-            intact: failure.is_none() && self.is_intact(),
+            intact: failure.is_none() && self.witness.has(&file_name(self.index), &self.contents),
             failure,
         }
     }
@@ -129,27 +130,5 @@ impl Job {
         client.close().await;
         // The receiver's word counts, not the farewell after it.
         Ok(asked + Duration::from_nanos(receipt.duration_ns))
-    }
-
-    /// Whether the receiver's file is, byte for byte, the sender's.
-    fn is_intact(&self) -> bool {
-        let received = match self.way {
-            Way::Put => &self.server_store,
-            Way::Get => &self.client_store,
-        };
-        let Ok(mut source) = received.open(&file_name(self.index)) else {
-            return false;
-        };
-        let mut rest = &self.contents[..];
-        loop {
-            match source.read(1 << 20) {
-                Ok(chunk) if chunk.is_empty() => return rest.is_empty(),
-                Ok(chunk) => match rest.strip_prefix(&chunk[..]) {
-                    Some(behind) => rest = behind,
-                    None => return false,
-                },
-                Err(_) => return false,
-            }
-        }
     }
 }

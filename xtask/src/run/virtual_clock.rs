@@ -4,14 +4,15 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use lftp_ftp::{ClientConfig, DEFAULT_PORT, DataPorts, MemStore, Server, ServerConfig, Store};
+use lftp_ftp::{ClientConfig, DEFAULT_PORT, DataPorts, Server, ServerConfig, Store};
 use lftp_netem::link::Direction;
 use lftp_netem::world::{Links, Side, World, WorldConfig, WorldStats};
 use lftp_transport::{Runtime, sleep};
 
+use super::arrival::Expectation;
 use super::transfer::{Job, Steps, file_name};
 use super::virtual_runtime::VirtualRuntime;
-use super::{Content, Plan, RunError};
+use super::{Plan, RunError};
 use crate::record::{LinkLog, Outcome, SenderLog, Timing, Verdict, assemble};
 use crate::rows::RunRecord;
 use crate::scenario::Way;
@@ -42,8 +43,11 @@ pub(super) fn run_counted(
     let mut world = World::with_config(&config);
     let senders = SenderLog::new(plan.detail);
     let content = plan.content();
-    let files = MemStore::new();
-    let server = start_server(&mut world, plan, &content, &files, &senders)?;
+    let files = Expectation::default();
+    for index in 0..flows.len() {
+        files.expect(&file_name(index), content.file(index));
+    }
+    let server = start_server(&mut world, plan, &files, &senders)?;
 
     let link = Arc::new(Mutex::new(LinkLog::new(plan.detail)));
     let mut jobs = Vec::new();
@@ -75,8 +79,8 @@ pub(super) fn run_counted(
             start: Duration::from_nanos(flow.start.0),
             limit: Duration::from_nanos(scenario.limits.time.0),
             contents,
-            server_store: Arc::new(files.clone()),
-            client_store: Arc::new(MemStore::new()),
+            client_store: Arc::new(files.clone()),
+            witness: Arc::new(files.clone()),
             steps: Arc::clone(steps),
         });
     }
@@ -108,8 +112,7 @@ pub(super) fn run_counted(
 fn start_server(
     world: &mut World,
     plan: &Plan,
-    content: &Content,
-    files: &MemStore,
+    files: &Expectation,
     senders: &SenderLog,
 ) -> Result<lftp_ftp::ServerHandle, RunError> {
     let host = world
@@ -123,9 +126,6 @@ fn start_server(
     config.max_clients = count;
     if plan.scenario.transfer.way == Way::Get {
         config.transport.observer = Some(senders.tap());
-        for index in 0..count {
-            files.insert(&file_name(index), content.file(index));
-        }
     }
     let store: Arc<dyn Store> = Arc::new(files.clone());
     let server = Server::bind(Arc::clone(&runtime), config, store)?;

@@ -1,0 +1,157 @@
+//! Whether what arrived is, byte for byte, what was sent.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use lftp_ftp::{Entry, MemStore, Name, Sink, Source, Store, StoreError};
+
+/// How much is read back at once.
+const BLOCK_BYTES: usize = 1 << 20;
+
+/// Somebody who saw what arrived.
+pub(super) trait Witness: Send + Sync + fmt::Debug {
+    /// Whether `contents` arrived under `name`, all of it and nothing else.
+    fn has(&self, name: &Name, contents: &Bytes) -> bool;
+}
+
+/// Reads the file back from where the receiver put it.
+#[derive(Debug)]
+pub(super) struct ReadBack(pub(super) Arc<dyn Store>);
+
+impl Witness for ReadBack {
+    fn has(&self, name: &Name, contents: &Bytes) -> bool {
+        let Ok(mut source) = self.0.open(name) else {
+            return false;
+        };
+        let mut rest = &contents[..];
+        loop {
+            match source.read(BLOCK_BYTES) {
+                Ok(chunk) if chunk.is_empty() => return rest.is_empty(),
+                Ok(chunk) => match rest.strip_prefix(&chunk[..]) {
+                    Some(behind) => rest = behind,
+                    None => return false,
+                },
+                Err(_) => return false,
+            }
+        }
+    }
+}
+
+/// Knows what its files should hold. It gives them away, and compares what it receives as it
+/// comes instead of keeping it: virtual time is not spent on filling memory.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Expectation {
+    files: Arc<Mutex<BTreeMap<String, File>>>,
+}
+
+#[derive(Clone, Debug)]
+struct File {
+    contents: Bytes,
+    has_arrived: bool,
+}
+
+impl Expectation {
+    /// A file that is going to be received, or asked for.
+    pub(super) fn expect(&self, name: &Name, contents: Bytes) {
+        let file = File {
+            contents,
+            has_arrived: false,
+        };
+        self.files().insert(name.to_string(), file);
+    }
+
+    fn files(&self) -> MutexGuard<'_, BTreeMap<String, File>> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn contents(&self, name: &Name) -> Result<Bytes, StoreError> {
+        match self.files().get(name.as_str()) {
+            Some(file) => Ok(file.contents.clone()),
+            None => Err(StoreError::NotFound {
+                name: name.to_string(),
+            }),
+        }
+    }
+}
+
+impl Witness for Expectation {
+    fn has(&self, name: &Name, contents: &Bytes) -> bool {
+        self.files()
+            .get(name.as_str())
+            .is_some_and(|file| file.has_arrived && file.contents == contents)
+    }
+}
+
+impl Store for Expectation {
+    fn open(&self, name: &Name) -> Result<Box<dyn Source>, StoreError> {
+        self.contents(name).map(MemStore::source)
+    }
+
+    fn create(&self, name: &Name, _: u64, _: bool) -> Result<Box<dyn Sink>, StoreError> {
+        Ok(Box::new(Comparison {
+            store: self.clone(),
+            rest: self.contents(name)?,
+            name: name.clone(),
+            is_same: true,
+        }))
+    }
+
+    fn list(&self, _: Option<&Name>, _: Option<&str>, _: usize) -> Result<Vec<Entry>, StoreError> {
+        Ok(Vec::new())
+    }
+}
+
+#[derive(Debug)]
+struct Comparison {
+    store: Expectation,
+    name: Name,
+    rest: Bytes,
+    is_same: bool,
+}
+
+impl Sink for Comparison {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        if self.rest.starts_with(bytes) {
+            self.rest = self.rest.slice(bytes.len()..);
+        } else {
+            self.is_same = false;
+        }
+        Ok(())
+    }
+
+    fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        if let Some(file) = self.store.files().get_mut(self.name.as_str()) {
+            file.has_arrived = self.is_same && self.rest.is_empty();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arrives(parts: &[&[u8]]) -> bool {
+        let (store, name) = (Expectation::default(), Name::parse("a").unwrap());
+        let contents = Bytes::from_static(b"abcdef");
+        store.expect(&name, contents.clone());
+        let mut sink = store.create(&name, 6, true).unwrap();
+        for part in parts {
+            sink.write(part).unwrap();
+        }
+        assert!(!store.has(&name, &contents), "not before it is whole");
+        sink.commit().unwrap();
+        store.has(&name, &contents)
+    }
+
+    #[test]
+    fn only_every_byte_in_its_order_is_the_file() {
+        assert!(arrives(&[b"abc", b"def"]));
+        assert!(!arrives(&[b"abc", b"dex"]));
+        assert!(!arrives(&[b"def", b"abc"]));
+        assert!(!arrives(&[b"abc"]));
+        assert!(!arrives(&[b"abcdef", b"g"]));
+    }
+}
