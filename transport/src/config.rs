@@ -70,7 +70,8 @@ pub struct Config {
     pub fixed_window_packets: Option<u32>,
     /// Scales the pacing rate, in thousandths. Default 1,000. For experiments.
     pub pacing_permille: u32,
-    /// The receive window at the start, in bytes. Default 2 MiB.
+    /// The receive window at the start, in bytes. Default 8 MiB: start-up on a long, fast path is
+    /// not to wait for it.
     pub receive_window_bytes: u64,
     /// How far the receive window may grow, in bytes: the most one peer can make this side
     /// hold. Default 64 MiB, 5 BDP of 500 Mbit/s over 200 ms.
@@ -114,7 +115,7 @@ impl Default for Config {
             initial_window_packets: 32,
             fixed_window_packets: None,
             pacing_permille: 1000,
-            receive_window_bytes: 2 << 20,
+            receive_window_bytes: 8 << 20,
             max_receive_window_bytes: 64 << 20,
             send_buffer_bytes: 64 << 20,
             idle_timeout: Duration::from_secs(30),

@@ -21,6 +21,7 @@ use super::recover::Recoverer;
 use super::rtt::RttEstimator;
 use super::send_buffer::SendBuffer;
 use super::sent::SentPackets;
+use super::spare::SparePass;
 use super::stats::Stats;
 use super::timer::{Timer, Timers};
 use crate::Time;
@@ -120,6 +121,7 @@ pub(crate) struct Connection {
     pub(crate) send: SendBuffer,
     /// The highest offset ever sent, also across a rewind.
     pub(crate) highest_sent: u64,
+    pub(crate) spare: SparePass,
     pub(crate) send_window: SendWindow,
     pub(crate) own_fin: OwnFin,
     pub(crate) sent: SentPackets,
@@ -189,6 +191,7 @@ impl Connection {
             stats: Stats::default(),
             send: SendBuffer::new(config.send_buffer_bytes),
             highest_sent: 0,
+            spare: SparePass::default(),
             send_window: SendWindow::new(0),
             own_fin: OwnFin::default(),
             sent: SentPackets::new(),

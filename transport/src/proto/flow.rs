@@ -2,15 +2,15 @@
 //!
 //! The window offered follows what one round trip brings. An in-order reader stands still
 //! behind every lost packet until its repeat arrives; with N packets in flight at loss p the
-//! slowest needs about log(N)/log(1/p) rounds, so eight round trips' worth of bytes are kept
-//! free, which covers 20 % loss.
+//! slowest needs about log(N)/log(1/p) rounds, so twelve round trips' worth of bytes are
+//! kept free, which covers 20 % loss and more.
 
 use std::time::Duration;
 
 use crate::Time;
 
 /// Round trips' worth of data the window has room for.
-const WINDOW_ROUNDS: u64 = 8;
+const WINDOW_ROUNDS: u64 = 12;
 
 /// The receiving half.
 #[derive(Debug)]

@@ -43,6 +43,7 @@ mod recover;
 mod rtt;
 mod send_buffer;
 mod sent;
+mod spare;
 mod stats;
 mod timer;
 mod transmit;

@@ -134,7 +134,7 @@ impl Connection {
     /// Appends one packet and gives its size; `None` when there is nothing to send now.
     fn build_packet(&mut self, now: Time, out: &mut Vec<u8>) -> Option<usize> {
         let probe = self.wanted.probes > 0;
-        let data = probe || (self.has_data() && self.may_send(now));
+        let data = probe || ((self.has_data() || self.has_spare_work(now)) && self.may_send(now));
         self.ask_for_window();
         let control = self.wanted.ping || self.wanted.rwnd || self.wanted.rwnd_check;
         if !data && !control && self.acks.due().is_none_or(|due| due > now) {
@@ -146,7 +146,7 @@ impl Connection {
         let acked_below = self.put_acks(now, data, out, end);
         let mut packet = self.put_control(out, acked_below);
         if data {
-            self.put_data(probe, out, end, &mut packet);
+            self.put_data(now, probe, out, end, &mut packet);
         }
         let eliciting = packet.fate == Fate::Outstanding;
         if probe {
@@ -216,12 +216,19 @@ impl Connection {
         }
     }
 
-    fn put_data(&mut self, probe: bool, out: &mut Vec<u8>, end: usize, packet: &mut SentPacket) {
+    fn put_data(
+        &mut self,
+        now: Time,
+        probe: bool,
+        out: &mut Vec<u8>,
+        end: usize,
+        packet: &mut SentPacket,
+    ) {
         packet.fate = Fate::Outstanding;
         // All offsets are given the room of the largest, so that full packets are of one size.
         let overhead = encode::stream_overhead(self.send.end());
         let room = (end - out.len()).saturating_sub(overhead) as u64;
-        let Some(chunk) = self.next_chunk(probe, room) else {
+        let Some(chunk) = self.next_chunk(now, probe, room) else {
             encode::ping(out);
             return;
         };
@@ -240,7 +247,7 @@ impl Connection {
     }
 
     /// The stream bytes that go next, taken out of what waits.
-    fn next_chunk(&mut self, probe: bool, room: u64) -> Option<Range<u64>> {
+    fn next_chunk(&mut self, now: Time, probe: bool, room: u64) -> Option<Range<u64>> {
         if let Some(lost) = self.send.next_lost(room) {
             return Some(lost);
         }
@@ -256,7 +263,10 @@ impl Connection {
             && !self.own_fin.acked
             && self.send.unsent_bytes() == 0
             && (probe || !self.own_fin.sent);
-        fin.then_some(end..end)
+        if fin {
+            return Some(end..end);
+        }
+        self.next_spare(now, room)
     }
 
     fn record(&mut self, now: Time, bytes: usize, mut packet: SentPacket) {
@@ -390,8 +400,15 @@ impl Connection {
             if self.config.recovery == Recovery::Selective {
                 self.sampler.set_app_limited(self.sent.bytes_in_flight());
             }
+            if self.has_spare_work(now) {
+                self.arm_pacing(now);
+            }
             return;
         }
+        self.arm_pacing(now);
+    }
+
+    fn arm_pacing(&mut self, now: Time) {
         if let Some(rate) = self.pacing_rate() {
             let release = self.pacer.next_release(rate, self.mtu.current());
             if release > now {

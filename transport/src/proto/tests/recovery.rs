@@ -287,3 +287,27 @@ fn every_probe_timeout_carries_the_oldest_data_again() {
     let repeats = stats.bytes_retransmitted / words.len() as u64;
     assert_eq!(repeats, stats.probe_timeouts);
 }
+
+#[test]
+fn on_a_lossy_path_the_end_of_a_stream_is_repeated_without_waiting_for_a_timeout() {
+    let mut pair = Pair::connected(1, &Network::clean());
+    let words = noise(1, 300_000);
+    let end = words.len() as u64;
+    let dropped = Cell::new((0, false));
+    pair.lose_if = Box::new(move |datagram| {
+        let (early, last) = dropped.get();
+        let is_last = datagram.has_frame(
+            |frame| matches!(frame, Frame::Stream { offset, data, .. } if offset + data.len() as u64 == end),
+        );
+        let lose = is_data(datagram) && ((is_last && !last) || early < 2);
+        if lose {
+            dropped.set((early + 1, last || is_last));
+        }
+        lose
+    });
+    pair.send(CLIENT, &words);
+    let whole = |pair: &Pair| pair.sides[SERVER].incoming.len() == words.len();
+    assert!(pair.run(5, whole));
+    let stats = pair.sides[CLIENT].stats();
+    assert_eq!(stats.probe_timeouts, 0, "{stats:?}");
+}

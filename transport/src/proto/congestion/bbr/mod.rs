@@ -263,7 +263,7 @@ impl Bbr {
                     min_rtt,
                     bandwidth,
                     bytes_in_flight: ack.prior_bytes_in_flight,
-                    inflight_even: self.inflight(1000),
+                    inflight_drained: bytes_in(self.model_bandwidth(), min_rtt),
                     inflight_above: self.inflight(1250),
                 };
                 if let State::ProbeBw(cycle) = &mut self.state {

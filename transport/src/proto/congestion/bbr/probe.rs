@@ -13,6 +13,9 @@ const GAINS_PERMILLE: [u64; 8] = [1250, 750, 1000, 1000, 1000, 1000, 1000, 1000]
 /// The phase that gives back what the one before put into the queue.
 const DRAINING: usize = 1;
 
+/// The draining phase goes on until the queue is gone, but no longer than so many round trips.
+const MAX_DRAIN_ROUNDS: u32 = 3;
+
 /// How long [`ProbeRtt`] stays (§4.3.5).
 const PROBE_RTT_DURATION: Duration = Duration::from_millis(200);
 
@@ -32,8 +35,8 @@ pub(super) struct Progress {
     pub(super) min_rtt: Duration,
     pub(super) bandwidth: u64,
     pub(super) bytes_in_flight: u64,
-    /// What fits without a queue.
-    pub(super) inflight_even: u64,
+    /// What fits without a queue, and without anything on its way through the ends.
+    pub(super) inflight_drained: u64,
     /// What a full quarter above would have in flight.
     pub(super) inflight_above: u64,
 }
@@ -95,7 +98,11 @@ impl Cycle {
             Load::Above => {
                 lasted && (self.lost || progress.bytes_in_flight >= progress.inflight_above)
             }
-            Load::Below => lasted || progress.bytes_in_flight <= progress.inflight_even,
+            Load::Below => {
+                progress.bytes_in_flight <= progress.inflight_drained
+                    || progress.now.saturating_since(self.began_at)
+                        > MAX_DRAIN_ROUNDS * progress.min_rtt
+            }
         };
         if over {
             self.phase = (self.phase + 1) % GAINS_PERMILLE.len();
@@ -169,7 +176,7 @@ mod tests {
             min_rtt: Duration::from_millis(40),
             bandwidth: 1_000_000,
             bytes_in_flight,
-            inflight_even: 40_000,
+            inflight_drained: 40_000,
             inflight_above: 50_000,
         }
     }

@@ -1,0 +1,85 @@
+//! What spare window is good for: early repeats.
+//!
+//! When there is nothing new to send, because the stream is at its end or the peer's window is
+//! full, a lost packet holds everything up: for a round trip and more if its loss is still to
+//! be noticed, again and again if its repeats are lost too. On a path that loses packets the
+//! sender then repeats what is unacknowledged, the oldest first, each byte once a round trip.
+//! Window and pacing hold as for any packet, and a budget keeps all of it to about a hundredth of
+//! what is sent.
+
+use std::ops::Range;
+
+use super::connection::Connection;
+use super::stats::Stats;
+use crate::Time;
+use crate::config::Recovery;
+
+/// Paths that lose less than one packet in so many are not worth it.
+const LEAST_LOSS_DIVISOR: u64 = 1_000;
+
+/// Fewer losses than this may be an accident.
+const LEAST_LOSSES: u64 = 2;
+
+/// Bytes that may be repeated early at any time, and of the bytes sent one in so many besides.
+const BUDGET_BYTES: u64 = 256 * 1024;
+const BUDGET_DIVISOR: u64 = 100;
+
+/// In flight at most this part of the window: repeats are not to make a queue for what is
+/// really lost to wait in.
+const WINDOW_DIVISOR: u64 = 2;
+
+/// A pass over what is unacknowledged.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SparePass {
+    next: u64,
+    end: u64,
+    /// When another pass may begin.
+    again_at: Time,
+    /// Bytes repeated early so far.
+    spent: u64,
+}
+
+impl Connection {
+    /// Whether there is something to repeat early.
+    pub(crate) fn has_spare_work(&self, now: Time) -> bool {
+        self.config.recovery == Recovery::Selective
+            && is_lossy(&self.stats)
+            && self.sent.bytes_in_flight() < self.controller.window_bytes() / WINDOW_DIVISOR
+            && self.spare.spent < BUDGET_BYTES + self.stats.bytes_sent / BUDGET_DIVISOR
+            && self.send.next_unacked(self.spare_from(now), 1).is_some()
+    }
+
+    /// The next bytes to repeat early.
+    pub(crate) fn next_spare(&mut self, now: Time, room: u64) -> Option<Range<u64>> {
+        if !self.has_spare_work(now) {
+            return None;
+        }
+        if self.spare.next >= self.spare.end {
+            self.spare = SparePass {
+                next: 0,
+                end: self.send.sent(),
+                again_at: now + self.rtt.smoothed(),
+                spent: self.spare.spent,
+            };
+        }
+        let chunk = self.send.next_unacked(self.spare.next, room)?;
+        self.spare.next = chunk.end;
+        self.spare.spent += chunk.end - chunk.start;
+        Some(chunk)
+    }
+
+    fn spare_from(&self, now: Time) -> u64 {
+        if self.spare.next < self.spare.end {
+            self.spare.next
+        } else if now >= self.spare.again_at {
+            0
+        } else {
+            u64::MAX
+        }
+    }
+}
+
+const fn is_lossy(stats: &Stats) -> bool {
+    let lost = stats.packets_lost.saturating_sub(stats.spurious_losses);
+    lost >= LEAST_LOSSES && lost * LEAST_LOSS_DIVISOR >= stats.packets_sent
+}
