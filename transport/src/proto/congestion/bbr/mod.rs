@@ -262,8 +262,9 @@ impl Bbr {
                     now,
                     min_rtt,
                     bandwidth,
-                    bytes_in_flight: ack.prior_bytes_in_flight,
-                    inflight_drained: bytes_in(self.model_bandwidth(), min_rtt),
+                    prior_in_flight: ack.prior_bytes_in_flight,
+                    bytes_in_flight: ack.bytes_in_flight,
+                    inflight_drained: bytes_in(self.model_bandwidth(), min_rtt + QUANTUM),
                     inflight_above: self.inflight(1250),
                 };
                 if let State::ProbeBw(cycle) = &mut self.state {

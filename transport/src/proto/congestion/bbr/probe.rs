@@ -34,6 +34,8 @@ pub(super) struct Progress {
     pub(super) now: Time,
     pub(super) min_rtt: Duration,
     pub(super) bandwidth: u64,
+    /// Before the acknowledgement, and after it.
+    pub(super) prior_in_flight: u64,
     pub(super) bytes_in_flight: u64,
     /// What fits without a queue, and without anything on its way through the ends.
     pub(super) inflight_drained: u64,
@@ -96,7 +98,7 @@ impl Cycle {
         let over = match self.load() {
             Load::At => lasted,
             Load::Above => {
-                lasted && (self.lost || progress.bytes_in_flight >= progress.inflight_above)
+                lasted && (self.lost || progress.prior_in_flight >= progress.inflight_above)
             }
             Load::Below => {
                 progress.bytes_in_flight <= progress.inflight_drained
@@ -175,6 +177,7 @@ mod tests {
             now: Time::ZERO + Duration::from_millis(now_ms),
             min_rtt: Duration::from_millis(40),
             bandwidth: 1_000_000,
+            prior_in_flight: bytes_in_flight,
             bytes_in_flight,
             inflight_drained: 40_000,
             inflight_above: 50_000,
