@@ -12,7 +12,7 @@ use crate::peer::{self, Peer};
 use crate::record::Detail;
 use crate::rows::Summary;
 use crate::run::{Clock, Plan};
-use crate::{chart, scenario};
+use crate::{chart, report, scenario};
 
 /// Run several transports through the same networks and the same losses.
 #[derive(Debug, clap::Args)]
@@ -72,9 +72,28 @@ impl Compare {
         output::write_csv(&folder.join("compare.csv"), &summaries)?;
         chart::write_compare(&folder, &summaries)
             .map_err(|error| CommandError::file(&folder, error))?;
-        eprint!("{}", table::table(&summaries));
-        eprintln!("written to {}", folder.display());
+        let table = table::table(&summaries);
+        report::write_compare(&folder, &summaries, &table, &self.command())
+            .map_err(|error| CommandError::file(&folder, error))?;
+        eprint!("{table}");
+        eprintln!("report       {}", folder.join("report.html").display());
         Ok(Exit::Ok)
+    }
+
+    /// The command that makes the comparison again.
+    fn command(&self) -> String {
+        let changes = self
+            .changes
+            .iter()
+            .map(|change| format!(" --set '{change}'"));
+        format!(
+            "cargo xtask compare {} --peers {} --seeds {}..={}{}",
+            self.names.join(" "),
+            self.peers.join(","),
+            self.seeds.start(),
+            self.seeds.end(),
+            changes.collect::<String>()
+        )
     }
 
     /// Every run: scenario by scenario, peer by peer, seed by seed.
