@@ -21,12 +21,12 @@ use crate::{chart, report, scenario};
     control; seed (classic and go-back-n, a window of 16); quinn-cubic, quinn-newreno and \
     quinn-bbr with windows that the path cannot fill and packets as large as it takes; the same \
     with -default behind, as quinn comes; kcp, its fast mode without a congestion window, windows \
-    of four bandwidth-delay products, nothing encrypted; all. All of them run in virtual \
-    time, through the same losses. s2n-quic is missing: its TLS builds AWS-LC, which wants more \
-    than gcc and Rust.\n\n\
-    A transfer that does not end within the scenario's limit is no error: it counts as not \
-    finished. quinn-bbr draws where its gain cycle begins from the operating system, so its runs \
-    differ slightly from one another; all others are the same for a seed."
+    of four bandwidth-delay products, nothing encrypted; all, for all of these. s2n-quic is \
+    missing: its I/O provider would have to be written against its unstable internals, and its \
+    TLS builds the whole of AWS-LC.\n\n\
+    All of them run in virtual time, through the same losses, and a seed gives the same run \
+    again. A transfer that does not end within the scenario's limit is no error: it counts as \
+    not finished."
 )]
 pub(super) struct Compare {
     /// Scenarios.

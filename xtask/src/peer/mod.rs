@@ -12,8 +12,12 @@
 //! receiver's confirmation, handshake included. What it cannot finish within the scenario's
 //! limit is a result, not an error.
 //!
-//! s2n-quic is not among them: its I/O provider could be put on the virtual world, but both of
-//! its TLS providers build AWS-LC, which wants more than gcc and Rust.
+//! A seed gives the same packets again: endpoints draw from the virtual host's generator. What
+//! they draw from the operating system all the same (TLS keys, connection ids, where BBR's gain
+//! cycle begins) decides neither a packet's size nor its time.
+//!
+//! s2n-quic is not among them: its I/O provider would have to be written against its unstable
+//! internals, and both of its TLS providers build the whole of AWS-LC.
 
 mod kcp;
 mod letter;

@@ -40,7 +40,13 @@ fn every_peer_carries_its_file_whole_through_losses() {
 
 #[test]
 fn a_seed_gives_the_same_packets_again() {
-    for name in ["quinn-cubic", "quinn-newreno", "quinn-cubic-default", "kcp"] {
+    for name in [
+        "quinn-cubic",
+        "quinn-newreno",
+        "quinn-bbr",
+        "quinn-bbr-default",
+        "kcp",
+    ] {
         let once = summary(name, "lossy-10pct", &[SMALL]);
         assert_eq!(once, summary(name, "lossy-10pct", &[SMALL]), "{name}");
     }
