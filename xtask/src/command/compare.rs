@@ -14,20 +14,31 @@ use crate::rows::Summary;
 use crate::run::{Clock, Plan};
 use crate::{chart, report, scenario};
 
+/// What `--help` says of the peers.
+const PEERS: &str = "Peers:
+  lftp           the scenario's own transport
+  lftp-NAME      with another congestion control
+  seed           classic and go-back-n, a window of 16
+  quinn-NAME     cubic, newreno or bbr; windows that the path cannot fill, and packets as large
+                 as it takes
+  quinn-NAME-default
+                 as quinn comes
+  kcp            its fast mode without a congestion window, windows of four bandwidth-delay
+                 products, nothing encrypted
+  all            all of these
+s2n-quic is missing: its I/O provider would have to be written against its unstable internals,
+and its TLS builds the whole of AWS-LC.
+
+All of them run in virtual time, through the same losses, and a seed gives the same run again.
+What a scenario says of the transport is for LFTP alone. A transfer that does not end within the
+scenario's limit is no error: it counts as not finished.
+
+Example, a small fetch:
+  cargo xtask compare lossy-10pct --peers lftp,quinn-bbr --set transfer.size=1MiB --seeds 1..=200";
+
 /// Run several transports through the same networks and the same losses.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Peers: lftp (the scenario's own transport); lftp-NAME for each congestion \
-    control; seed (classic and go-back-n, a window of 16); quinn-cubic, quinn-newreno and \
-    quinn-bbr with windows that the path cannot fill and packets as large as it takes; the same \
-    with -default behind, as quinn comes; kcp, its fast mode without a congestion window, windows \
-    of four bandwidth-delay products, nothing encrypted; all, for all of these. s2n-quic is \
-    missing: its I/O provider would have to be written against its unstable internals, and its \
-    TLS builds the whole of AWS-LC.\n\n\
-    All of them run in virtual time, through the same losses, and a seed gives the same run \
-    again. A transfer that does not end within the scenario's limit is no error: it counts as \
-    not finished."
-)]
+#[command(after_help = PEERS)]
 pub(super) struct Compare {
     /// Scenarios.
     #[arg(value_name = "NAME", required = true)]
@@ -158,4 +169,39 @@ fn named(name: &str) -> Result<Peer, CommandError> {
             Peer::all().join(", ")
         ))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        compare: Compare,
+    }
+
+    fn entries(line: &str) -> Result<Vec<Entry>, CommandError> {
+        Line::parse_from(line.split(' ')).compare.entries()
+    }
+
+    #[test]
+    fn every_peer_runs_every_seed_of_every_scenario() {
+        let all = entries("compare lossy-1pct satellite --peers all --seeds 1..=3").unwrap();
+        assert_eq!(all.len(), 2 * Peer::all().len() * 3);
+        let usual = entries("compare lossy-1pct --seeds 7").unwrap();
+        for name in ["lftp", "quinn-cubic", "quinn-newreno", "quinn-bbr"] {
+            let found = usual.iter().filter(|entry| entry.name == name).count();
+            assert_eq!(found, 1, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_peer_that_is_not_there_is_told_with_those_that_are() {
+        let told = entries("compare lossy-1pct --peers quicn").err().unwrap();
+        let told = told.to_string();
+        assert!(told.contains("\"quicn\"") && told.contains("quinn-bbr-default, kcp, and all"));
+    }
 }

@@ -3,6 +3,7 @@
 mod config;
 mod runtime;
 
+use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -83,8 +84,15 @@ fn endpoint(host: &Host, port: u16, server: Option<ServerConfig>) -> std::io::Re
     )
 }
 
-fn words(error: impl std::error::Error) -> String {
-    error.to_string()
+/// An error and what led to it: "connection lost: timed out".
+fn words(error: impl Error) -> String {
+    let mut words = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        words = format!("{words}: {cause}");
+        source = cause.source();
+    }
+    words
 }
 
 /// A stream both ways, and the connection that it is one of.
