@@ -13,18 +13,30 @@ use crate::run::{Plan, Steps};
 /// # Errors
 /// [`CommandError`] for the first run that could not even begin.
 pub(crate) fn run_all(label: &str, plans: &[Plan]) -> Result<Vec<Summary>, CommandError> {
+    run_each(label, plans, run)
+}
+
+/// Runs every item, in whatever way, and gives the summaries in the same order.
+///
+/// # Errors
+/// [`CommandError`] for the first run that could not even begin.
+pub(crate) fn run_each<T: Sync>(
+    label: &str,
+    items: &[T],
+    run: impl Fn(&T) -> Result<Summary, CommandError> + Sync,
+) -> Result<Vec<Summary>, CommandError> {
     let next = AtomicUsize::new(0);
     let results: Mutex<Vec<Option<Result<Summary, CommandError>>>> =
-        Mutex::new((0..plans.len()).map(|_| None).collect());
+        Mutex::new((0..items.len()).map(|_| None).collect());
     let threads = std::thread::available_parallelism()
         .map_or(1, usize::from)
-        .min(plans.len());
-    let bar = bar(label, plans.len());
+        .min(items.len());
+    let bar = bar(label, items.len());
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                while let Some((index, plan)) = take(&next, plans) {
-                    let result = run(plan);
+                while let Some((index, item)) = take(&next, items) {
+                    let result = run(item);
                     results.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some(result);
                     bar.inc(1);
                 }
@@ -36,12 +48,16 @@ pub(crate) fn run_all(label: &str, plans: &[Plan]) -> Result<Vec<Summary>, Comma
     results.into_iter().flatten().collect()
 }
 
-fn take<'a>(next: &AtomicUsize, plans: &'a [Plan]) -> Option<(usize, &'a Plan)> {
+fn take<'a, T>(next: &AtomicUsize, items: &'a [T]) -> Option<(usize, &'a T)> {
     let index = next.fetch_add(1, Ordering::Relaxed);
-    plans.get(index).map(|plan| (index, plan))
+    items.get(index).map(|item| (index, item))
 }
 
-fn run(plan: &Plan) -> Result<Summary, CommandError> {
+/// Runs a plan.
+///
+/// # Errors
+/// [`CommandError`] when it could not even begin.
+pub(crate) fn run(plan: &Plan) -> Result<Summary, CommandError> {
     match plan.run(&Arc::new(Steps::default())) {
         Ok(record) => Ok(record.summary),
         Err(source) => Err(CommandError::Run {

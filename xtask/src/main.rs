@@ -5,6 +5,7 @@
 //! | [`command`] | one file a subcommand |
 //! | [`scenario`] | what is asked for |
 //! | [`run`] | the same client and server on either clock |
+//! | [`peer`] | other people's transports in the same world |
 //! | [`record`], [`rows`] | what is heard, and the rows and numbers that come of it |
 //! | [`output`], [`chart`], [`report`] | files, pictures, the page |
 //! | [`batch`] | many runs at once, for gate, compare and sweep |
@@ -14,6 +15,7 @@ mod chart;
 mod command;
 mod exit;
 mod output;
+mod peer;
 mod progress;
 mod record;
 mod report;

@@ -151,6 +151,17 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
         self.area
             .draw(&Circle::new(spot, radius, solid(ink, alpha)))
     }
+
+    /// A square around a spot.
+    pub(crate) fn square(&self, (x, y): Spot, half: i32, ink: Ink, alpha: f64) -> Drawn<DB> {
+        self.block((x - half, y - half), (x + half, y + half), ink, alpha)
+    }
+
+    /// A square that stands on a corner.
+    pub(crate) fn diamond(&self, (x, y): Spot, half: i32, ink: Ink, alpha: f64) -> Drawn<DB> {
+        let corners = vec![(x, y - half), (x + half, y), (x, y + half), (x - half, y)];
+        self.fill(corners, ink, alpha)
+    }
 }
 
 fn solid(ink: Ink, alpha: f64) -> ShapeStyle {

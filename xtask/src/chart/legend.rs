@@ -26,6 +26,10 @@ pub(crate) enum Swatch {
     Cloud,
     /// A dot.
     Dot,
+    /// A square.
+    Square,
+    /// A square on a corner.
+    Diamond,
     /// Upright ticks.
     Ticks,
 }
@@ -75,6 +79,12 @@ pub(crate) fn entries(picture: &Picture) -> Vec<Entry> {
     entries
 }
 
+/// How high entries are in a drawing of this width.
+pub(crate) fn height(entries: &[Entry], width: i32) -> i32 {
+    let rows = places(entries, width).last().map_or(0, |last| last.1 + 1);
+    rows * ROW_HEIGHT
+}
+
 /// Draws entries from `top` on, in as many rows as they need; returns where they end.
 ///
 /// # Errors
@@ -88,18 +98,29 @@ pub(crate) fn draw<DB: DrawingBackend>(
         return Ok(top);
     }
     let look = Look::new(LABEL_EM, Ink::Text);
-    let end = canvas.size().0 - MARGIN;
-    let (mut x, mut y) = (MARGIN, top + ROW_HEIGHT / 2);
-    for entry in entries {
-        let width = SWATCH + GAP + look.width(&entry.label);
-        if x > MARGIN && x + width > end {
-            (x, y) = (MARGIN, y + ROW_HEIGHT);
-        }
+    let width = canvas.size().0;
+    for (entry, (x, row)) in entries.iter().zip(places(entries, width)) {
+        let y = top + ROW_HEIGHT / 2 + row * ROW_HEIGHT;
         swatch(canvas, entry, (x, y))?;
         canvas.text(&entry.label, (x + SWATCH + GAP, y), look)?;
-        x += width + BETWEEN;
     }
-    Ok(y + ROW_HEIGHT / 2 + 14)
+    Ok(top + height(entries, width) + 14)
+}
+
+/// Where each entry begins, and in which row.
+fn places(entries: &[Entry], width: i32) -> Vec<(i32, i32)> {
+    let look = Look::new(LABEL_EM, Ink::Text);
+    let (mut x, mut row) = (MARGIN, 0);
+    let mut places = Vec::new();
+    for entry in entries {
+        let own = SWATCH + GAP + look.width(&entry.label);
+        if x > MARGIN && x + own > width - MARGIN {
+            (x, row) = (MARGIN, row + 1);
+        }
+        places.push((x, row));
+        x += own + BETWEEN;
+    }
+    places
 }
 
 fn swatch<DB: DrawingBackend>(
@@ -113,6 +134,8 @@ fn swatch<DB: DrawingBackend>(
         Swatch::Dashes => canvas.dashed(&[(x, y), (end, y)], ink, 7),
         Swatch::Box => canvas.block((x, y - 18), (end, y + 18), ink, 0.45),
         Swatch::Dot => canvas.dot((middle, y), 13, ink, 1.0),
+        Swatch::Square => canvas.square((middle, y), 12, ink, 1.0),
+        Swatch::Diamond => canvas.diamond((middle, y), 16, ink, 1.0),
         Swatch::Cloud => [(-24, 7), (0, -9), (24, 4)]
             .into_iter()
             .try_for_each(|(dx, dy)| canvas.dot((middle + dx, y + dy), 9, ink, 0.7)),

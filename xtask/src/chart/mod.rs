@@ -145,13 +145,76 @@ pub(crate) fn write_all(folder: &Path, record: &RunRecord) -> Result<(), ChartEr
         .try_for_each(|chart| chart.drawing(record).write(folder, chart.name()))
 }
 
-/// Writes the charts of many runs into `folder`: `efficiency` and `delay`, as SVG and as PNG.
+/// A chart of many runs side by side.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum CompareChart {
+    /// A peer a row, a scenario a column.
+    Efficiency,
+    /// Goodput against queueing delay.
+    Delay,
+}
+
+impl CompareChart {
+    /// Both.
+    pub(crate) const ALL: [Self; 2] = [Self::Efficiency, Self::Delay];
+
+    /// Its file name, less the ending.
+    #[must_use]
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Efficiency => "efficiency",
+            Self::Delay => "delay",
+        }
+    }
+
+    /// What it is called.
+    #[must_use]
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Self::Efficiency => "Efficiency",
+            Self::Delay => "Goodput and queueing delay",
+        }
+    }
+
+    /// How it is read.
+    #[must_use]
+    pub(crate) const fn caption(self) -> &'static str {
+        match self {
+            Self::Efficiency => {
+                "The median of each cell's seeds, and from the least to the most of them. Dark is \
+                 good."
+            }
+            Self::Delay => {
+                "Up and to the left is good: much arrives, and little waits. The large mark is the \
+                 median of a peer's seeds. What did not finish has no place here."
+            }
+        }
+    }
+
+    fn drawing(self, summaries: &[Summary]) -> Drawing {
+        match self {
+            Self::Efficiency => Drawing::Matrix(compare::efficiency(summaries)),
+            Self::Delay => Drawing::Scatter(compare::delay(summaries)),
+        }
+    }
+
+    /// As the text of an SVG file.
+    ///
+    /// # Errors
+    /// [`ChartError`]
+    pub(crate) fn svg(self, summaries: &[Summary]) -> Result<String, ChartError> {
+        self.drawing(summaries).svg(self.name())
+    }
+}
+
+/// Writes the charts of many runs into `folder`, as SVG and as PNG.
 ///
 /// # Errors
 /// [`ChartError`]
 pub(crate) fn write_compare(folder: &Path, summaries: &[Summary]) -> Result<(), ChartError> {
-    Drawing::Matrix(compare::efficiency(summaries)).write(folder, "efficiency")?;
-    Drawing::Scatter(compare::delay(summaries)).write(folder, "delay")
+    CompareChart::ALL
+        .iter()
+        .try_for_each(|chart| chart.drawing(summaries).write(folder, chart.name()))
 }
 
 #[cfg(test)]

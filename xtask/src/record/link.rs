@@ -11,6 +11,8 @@ use crate::rows::PacketRow;
 #[derive(Debug)]
 pub(crate) struct LinkLog {
     detail: Detail,
+    /// Packets that entered the forward link.
+    pub forward_packets: u64,
     /// Packets lost, both directions, queue drops included.
     pub lost: u64,
     /// Of those, by the queues.
@@ -31,6 +33,7 @@ impl LinkLog {
     pub(crate) fn new(detail: Detail) -> Self {
         Self {
             detail,
+            forward_packets: 0,
             lost: 0,
             queue_drops: 0,
             forward_lost_bytes: 0,
@@ -52,6 +55,7 @@ impl LinkLog {
         let forward = record.direction == Direction::Forward;
         if !record.duplicate {
             self.wire_bytes += record.link_bytes;
+            self.forward_packets += u64::from(forward);
         }
         match record.fate {
             Fate::Delivered if forward => self.forward_delay_ns.extend(record.delay_ns()),

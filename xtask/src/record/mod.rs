@@ -8,7 +8,7 @@ mod throughput;
 
 pub(crate) use link::LinkLog;
 pub(crate) use sender::{FlowLog, SenderLog};
-pub(crate) use summary::{Outcome, Timing, Verdict, assemble};
+pub(crate) use summary::{Outcome, Timing, Verdict, assemble, percentile};
 
 /// How much is kept.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]

@@ -3,11 +3,13 @@
 //! | module | what |
 //! |---|---|
 //! | [`page`] | the page from top to bottom |
+//! | [`compare`] | the page of a comparison |
 //! | [`verdict`] | how it went, in a line and in a few |
 //! | [`numbers`] | the summary's numbers, in groups |
 //! | [`shares`] | where the bytes and the time went |
 //! | [`html`] | escaping |
 
+mod compare;
 mod html;
 mod numbers;
 mod page;
@@ -17,6 +19,7 @@ mod verdict;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub(crate) use self::compare::write_compare;
 use crate::chart::ChartError;
 use crate::rows::RunRecord;
 

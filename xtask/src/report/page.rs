@@ -24,15 +24,15 @@ pub(crate) fn render(record: &RunRecord) -> Result<String, ReportError> {
     page.push_str(&bars(record));
     page.push_str("<section>\n<h2>Over time</h2>\n");
     for chart in Chart::ALL {
-        page.push_str(&figure(chart, record)?);
+        let svg = chart.svg(record)?;
+        page.push_str(&figure(chart.name(), chart.title(), chart.caption(), &svg));
     }
     page.push_str("</section>\n");
     page.push_str(&tables(record));
     page.push_str(&scenario(record));
     page.push_str(&footer(&record.summary));
-    page.push_str("</main>\n<script>\n");
-    page.push_str(SCRIPT);
-    page.push_str("</script>\n</body>\n</html>\n");
+    page.push_str("</main>\n");
+    page.push_str(&closing());
     Ok(page)
 }
 
@@ -44,15 +44,25 @@ fn head(summary: &Summary) -> String {
         summary.seed,
         verdict::headline(summary)
     );
+    opening(&title)
+}
+
+/// What comes before a page's contents.
+pub(super) fn opening(title: &str) -> String {
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>{}</title>\n\
          <style>\n{STYLE}\n@media screen and (prefers-color-scheme: dark) {{\n{}}}\n</style>\n\
          </head>\n<body>\n",
-        escape(&title),
+        escape(title),
         style::dark_rules("figure")
     )
+}
+
+/// What comes behind them.
+pub(super) fn closing() -> String {
+    format!("<script>\n{SCRIPT}</script>\n</body>\n</html>\n")
 }
 
 fn header(record: &RunRecord) -> String {
@@ -122,10 +132,15 @@ fn again(record: &RunRecord) -> String {
     if record.command.is_empty() {
         return String::new();
     }
+    command(&record.command)
+}
+
+/// A command, and a button that copies it.
+pub(super) fn command(command: &str) -> String {
     format!(
         "<section class=\"again\">\n<pre><code id=\"command\">{}</code></pre>\n\
          <button type=\"button\" data-copy=\"command\">Copy</button>\n</section>\n",
-        escape(&record.command)
+        escape(command)
     )
 }
 
@@ -200,18 +215,15 @@ fn bar(title: &str, parts: &[Part], text: impl Fn(u64) -> String) -> String {
     html + "</table>\n</div>\n"
 }
 
-fn figure(chart: Chart, record: &RunRecord) -> Result<String, ReportError> {
-    let name = chart.name();
-    let label = format!(
-        "<svg role=\"img\" aria-label=\"{}\" ",
-        escape(chart.title())
-    );
-    let svg = chart.svg(record)?.replacen("<svg ", &label, 1);
-    Ok(format!(
+/// A chart with what is to be said of it.
+pub(super) fn figure(name: &str, title: &str, caption: &str, svg: &str) -> String {
+    let label = format!("<svg role=\"img\" aria-label=\"{}\" ", escape(title));
+    let svg = svg.replacen("<svg ", &label, 1);
+    format!(
         "<figure id=\"{name}\">\n{svg}<figcaption>{} <a href=\"{name}.svg\">SVG</a> \
          <a href=\"{name}.png\">PNG</a></figcaption>\n</figure>\n",
-        escape(chart.caption())
-    ))
+        escape(caption)
+    )
 }
 
 fn tables(record: &RunRecord) -> String {

@@ -37,7 +37,7 @@ impl Content {
     }
 
     /// The file of one transfer.
-    pub(super) fn file(&self, index: usize) -> Bytes {
+    pub(crate) fn file(&self, index: usize) -> Bytes {
         self.files[index].clone()
     }
 }

@@ -11,6 +11,7 @@ mod real;
 mod transfer;
 mod virtual_clock;
 mod virtual_runtime;
+mod virtual_world;
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,6 +21,8 @@ use lftp_netem::world::WorldStats;
 
 pub(crate) use self::content::Content;
 pub(crate) use self::transfer::Steps;
+pub(crate) use self::virtual_runtime::VirtualRuntime;
+pub(crate) use self::virtual_world::{SERVER, VirtualWorld, client_ip, verdict};
 use crate::record::Detail;
 use crate::rows::RunRecord;
 use crate::scenario::Scenario;
@@ -117,7 +120,7 @@ impl Plan {
     }
 
     /// What the transfers carry.
-    fn content(&self) -> Content {
+    pub(crate) fn content(&self) -> Content {
         let flows = self.scenario.flows();
         match &self.file {
             Some(file) => Content::given(file.contents.clone(), flows.len()),

@@ -12,12 +12,13 @@ use lftp_netem::world::{self, Host, Run};
 use lftp_transport::{BoxFuture, Ecn, RecvBatch, RecvMeta, Runtime, Socket, Time, Timer, Transmit};
 
 /// A host of the virtual world, as a transport sees its surroundings.
-pub(super) struct VirtualRuntime {
+pub(crate) struct VirtualRuntime {
     host: Host,
 }
 
 impl VirtualRuntime {
-    pub(super) fn shared(host: Host) -> Arc<dyn Runtime> {
+    /// As a transport wants it.
+    pub(crate) fn shared(host: Host) -> Arc<dyn Runtime> {
         Arc::new(Self { host })
     }
 }

@@ -1,4 +1,4 @@
-//! A heat map of shares: a row a scenario, a column a peer, the number in every cell.
+//! A heat map of shares: a row a peer, a column a scenario, the number in every cell.
 
 use plotters::coord::Shift;
 use plotters::drawing::DrawingArea;
@@ -122,7 +122,7 @@ fn draw_cell<DB: DrawingBackend>(
     } else {
         Ink::OnLight
     };
-    let large = number.map_or_else(|| "failed".to_owned(), short);
+    let large = number.map_or_else(|| "not finished".to_owned(), short);
     let small = small_print(cell);
     let up = if small.is_empty() { 0 } else { 20 };
     canvas.text(
@@ -140,16 +140,20 @@ fn draw_cell<DB: DrawingBackend>(
     )
 }
 
-/// How far the runs lie apart, and how many failed.
+/// How many runs did not finish; or, when all did, how far they lie apart.
 fn small_print(cell: &Cell) -> String {
-    let mut parts = Vec::new();
-    if let [first, .., last] = cell.ratios.as_slice() {
-        parts.push(format!("{} – {}", short(*first), short(*last)));
+    match cell.ratios.as_slice() {
+        [] => String::new(),
+        ratios if cell.failed > 0 => {
+            format!(
+                "{} of {} unfinished",
+                cell.failed,
+                cell.failed + ratios.len()
+            )
+        }
+        [first, .., last] => format!("{} – {}", short(*first), short(*last)),
+        [_] => String::new(),
     }
-    if cell.failed > 0 && !cell.ratios.is_empty() {
-        parts.push(format!("{} failed", cell.failed));
-    }
-    parts.join(", ")
 }
 
 /// To two places; to three where that would leave nothing.

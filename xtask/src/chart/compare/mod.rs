@@ -4,6 +4,7 @@
 mod matrix;
 mod panel;
 mod scatter;
+mod symbol;
 
 pub(crate) use matrix::{Cell, Matrix};
 pub(crate) use scatter::{Mark, Panel, Scatter};
@@ -22,10 +23,10 @@ struct Group<'a> {
 pub(crate) fn efficiency(summaries: &[Summary]) -> Matrix {
     let groups = groups(summaries);
     let (rows, columns) = (
-        distinct(&groups, |group| group.scenario),
         distinct(&groups, peer_of),
+        distinct(&groups, |group| group.scenario),
     );
-    let cell = |scenario: &String, peer: &String| {
+    let cell = |peer: &String, scenario: &String| {
         let group = groups
             .iter()
             .find(|group| group.scenario == scenario && group.peer == peer)?;
@@ -183,9 +184,9 @@ mod tests {
             run("clean", "ours", 1, 0.97, true),
         ];
         let matrix = efficiency(&runs);
-        assert_eq!(matrix.rows, ["lossy", "clean"]);
-        assert_eq!(matrix.columns, ["ours", "seed"]);
-        let cell = |row: usize, column: usize| matrix.cells[row][column].clone();
+        assert_eq!(matrix.rows, ["ours", "seed"]);
+        assert_eq!(matrix.columns, ["lossy", "clean"]);
+        let cell = |column: usize, row: usize| matrix.cells[row][column].clone();
         assert_eq!(
             cell(0, 0),
             Some(Cell {

@@ -52,7 +52,9 @@ pub(super) fn draw<DB: DrawingBackend>(
     }
     for mark in &panel.marks {
         for &(x, y) in &mark.runs {
-            canvas.dot((plot.x(x), plot.y(y)), 9, mark.ink(), 0.4)?;
+            let spot = (plot.x(x), plot.y(y));
+            let symbol = mark.symbol();
+            symbol.draw(canvas, spot, 9, (symbol.ink, 0.4))?;
         }
     }
     names(canvas, panel, peers, &plot)
@@ -86,14 +88,15 @@ fn names<DB: DrawingBackend>(
             if y != spot.1 {
                 let end = spot.0.clamp(left - 8, left + width + 8);
                 let edge = y + (spot.1 - y).signum() * if end == spot.0 { 24 } else { 0 };
-                canvas.line(vec![spot, (end, edge)], mark.ink(), 4)?;
+                canvas.line(vec![spot, (end, edge)], mark.symbol().ink, 4)?;
             }
         }
     }
     // The first peer on top.
     for (mark, &spot) in panel.marks.iter().zip(&spots).rev() {
-        canvas.dot(spot, RADIUS + 4, Ink::Paper, 1.0)?;
-        canvas.dot(spot, RADIUS, mark.ink(), 1.0)?;
+        let symbol = mark.symbol();
+        symbol.draw(canvas, spot, RADIUS + 4, (Ink::Paper, 1.0))?;
+        symbol.draw(canvas, spot, RADIUS, (symbol.ink, 1.0))?;
     }
     named
         .into_iter()

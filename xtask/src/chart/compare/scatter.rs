@@ -6,13 +6,15 @@ use plotters::prelude::DrawingBackend;
 
 use super::median;
 use super::panel;
+use super::symbol::Symbol;
 use crate::chart::canvas::{Canvas, Drawn};
 use crate::chart::downsample::Point;
 use crate::chart::draw::heading;
 use crate::chart::legend::{self, Entry, Swatch};
-use crate::chart::style::{Ink, SERIES, WIDTH};
+use crate::chart::style::{Ink, WIDTH};
 
-const TOP: i32 = 330;
+/// Where the legend begins, and what is left free around it.
+const HEAD: i32 = 260;
 const GAP: i32 = 40;
 
 /// All the panels.
@@ -60,10 +62,9 @@ impl Mark {
         (middle(|run| run.0), middle(|run| run.1))
     }
 
-    /// Its colour.
-    #[must_use]
-    pub(crate) const fn ink(&self) -> Ink {
-        SERIES[self.peer % SERIES.len()]
+    /// How it looks.
+    pub(super) const fn symbol(&self) -> Symbol {
+        Symbol::of(self.peer)
     }
 }
 
@@ -77,22 +78,8 @@ impl Scatter {
         }
     }
 
-    /// Width and height of the drawing.
-    #[must_use]
-    pub(crate) fn size(&self) -> (u32, u32) {
-        let (columns, height) = self.grid();
-        let count = i32::try_from(self.panels.len().max(1)).unwrap_or(1);
-        let rows = (count + columns - 1) / columns;
-        (WIDTH, (TOP + rows * height + 24).unsigned_abs())
-    }
-
-    /// Draws it over the whole area.
-    ///
-    /// # Errors
-    /// The backend's.
-    pub(crate) fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Drawn<DB> {
-        let canvas = Canvas::new(area)?;
-        let below = heading(&canvas, &self.title, &self.subtitle)?;
+    /// What the legend explains.
+    fn entries(&self) -> Vec<Entry> {
         let mut entries: Vec<Entry> = self.peers.iter().zip(0..).map(entry).collect();
         if self.panels.iter().any(|panel| panel.achievable.is_some()) {
             let label = "achievable".to_owned();
@@ -102,12 +89,36 @@ impl Scatter {
                 label,
             });
         }
-        legend::draw(&canvas, &entries, below)?;
+        entries
+    }
+
+    /// Where the panels begin.
+    fn top(&self) -> i32 {
+        HEAD + legend::height(&self.entries(), WIDTH as i32)
+    }
+
+    /// Width and height of the drawing.
+    #[must_use]
+    pub(crate) fn size(&self) -> (u32, u32) {
+        let (columns, height) = self.grid();
+        let count = i32::try_from(self.panels.len().max(1)).unwrap_or(1);
+        let rows = (count + columns - 1) / columns;
+        (WIDTH, (self.top() + rows * height + 24).unsigned_abs())
+    }
+
+    /// Draws it over the whole area.
+    ///
+    /// # Errors
+    /// The backend's.
+    pub(crate) fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Drawn<DB> {
+        let canvas = Canvas::new(area)?;
+        let below = heading(&canvas, &self.title, &self.subtitle)?;
+        legend::draw(&canvas, &self.entries(), below)?;
         let (columns, height) = self.grid();
         let width = (WIDTH as i32 - GAP) / columns;
         for (one, index) in self.panels.iter().zip(0..) {
             let (column, row) = (index % columns, index / columns);
-            let corner = (GAP / 2 + column * width, TOP + row * height);
+            let corner = (GAP / 2 + column * width, self.top() + row * height);
             panel::draw(&canvas, one, &self.peers, corner, (width, height))?;
         }
         Ok(())
@@ -116,8 +127,8 @@ impl Scatter {
 
 fn entry((peer, index): (&String, usize)) -> Entry {
     Entry {
-        swatch: Swatch::Dot,
-        ink: SERIES[index % SERIES.len()],
+        swatch: Symbol::of(index).swatch(),
+        ink: Symbol::of(index).ink,
         label: peer.clone(),
     }
 }

@@ -1,0 +1,145 @@
+//! What the peers are called.
+
+use std::fmt;
+
+use lftp_transport::Congestion;
+
+/// One that is run in a comparison.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Peer {
+    /// LFTP itself, the scenario changed as by `--set`.
+    Lftp(Vec<String>),
+    /// Somebody else.
+    Foreign(Foreign),
+}
+
+/// A transport that is not LFTP.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Foreign {
+    /// quinn, a QUIC.
+    Quinn(Flavor),
+    /// KCP.
+    Kcp,
+}
+
+/// How quinn is set up.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Flavor {
+    pub(super) congestion: QuinnCongestion,
+    /// Windows that the path cannot fill, and packets as large as it takes; or its defaults.
+    pub(super) tuned: bool,
+}
+
+/// What quinn has.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum QuinnCongestion {
+    Cubic,
+    NewReno,
+    Bbr,
+}
+
+const QUINN: [(&str, QuinnCongestion); 3] = [
+    ("cubic", QuinnCongestion::Cubic),
+    ("newreno", QuinnCongestion::NewReno),
+    ("bbr", QuinnCongestion::Bbr),
+];
+
+/// The transport of the seed, in LFTP's words.
+const SEED: [&str; 4] = [
+    "transport.congestion=classic",
+    "transport.recovery=go-back-n",
+    "transport.fixed_window=16p",
+    "transport.max_datagram=1047B",
+];
+
+impl Peer {
+    /// Every name there is, LFTP's first.
+    pub(crate) fn all() -> Vec<String> {
+        let mut names = vec!["lftp".to_owned()];
+        names.extend(Congestion::ALL.iter().map(|name| format!("lftp-{name}")));
+        names.push("seed".to_owned());
+        for ending in ["", "-default"] {
+            names.extend(QUINN.map(|(name, _)| format!("quinn-{name}{ending}")));
+        }
+        names.push("kcp".to_owned());
+        names
+    }
+
+    /// The peer of that name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        if let Some(congestion) = name.strip_prefix("lftp-") {
+            let known: Congestion = congestion.parse().ok()?;
+            return Some(Self::Lftp(vec![format!("transport.congestion={known}")]));
+        }
+        match name {
+            "lftp" => Some(Self::Lftp(Vec::new())),
+            "seed" => Some(Self::Lftp(SEED.map(str::to_owned).to_vec())),
+            "kcp" => Some(Self::Foreign(Foreign::Kcp)),
+            other => {
+                let rest = other.strip_prefix("quinn-")?;
+                let (rest, tuned) = match rest.strip_suffix("-default") {
+                    Some(rest) => (rest, false),
+                    None => (rest, true),
+                };
+                let (_, congestion) = QUINN.into_iter().find(|(name, _)| *name == rest)?;
+                Some(Self::Foreign(Foreign::Quinn(Flavor { congestion, tuned })))
+            }
+        }
+    }
+}
+
+impl Foreign {
+    /// Its congestion control.
+    pub(super) fn congestion(self) -> &'static str {
+        match self {
+            Self::Quinn(flavor) => flavor.congestion.name(),
+            Self::Kcp => "none",
+        }
+    }
+
+    /// Whose it is.
+    pub(super) const fn family(self) -> &'static str {
+        match self {
+            Self::Quinn(_) => "quinn",
+            Self::Kcp => "kcp",
+        }
+    }
+}
+
+impl QuinnCongestion {
+    fn name(self) -> &'static str {
+        let found = QUINN.into_iter().find(|(_, known)| *known == self);
+        found.map_or("", |(name, _)| name)
+    }
+}
+
+impl fmt::Display for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Quinn(flavor) => {
+                let ending = if flavor.tuned { "" } else { "-default" };
+                write!(f, "quinn-{}{ending}", flavor.congestion.name())
+            }
+            Self::Kcp => f.write_str("kcp"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_names_a_peer_and_is_told_back() {
+        for name in Peer::all() {
+            match Peer::named(&name) {
+                Some(Peer::Foreign(foreign)) => assert_eq!(foreign.to_string(), name),
+                Some(Peer::Lftp(_)) => {}
+                None => panic!("{name}"),
+            }
+        }
+        for name in ["quinn", "quinn-", "quinn-vegas", "lftp-vegas", "all", ""] {
+            assert_eq!(Peer::named(name), None, "{name:?}");
+        }
+    }
+}

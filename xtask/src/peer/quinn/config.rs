@@ -1,0 +1,93 @@
+//! How quinn is set up: tuned to the path, or as it comes.
+
+use std::io;
+use std::sync::Arc;
+
+use lftp_netem::world::Host;
+use quinn::congestion::{BbrConfig, ControllerFactory, CubicConfig, NewRenoConfig};
+use quinn::rustls::RootCertStore;
+use quinn::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use quinn::{
+    ClientConfig, EndpointConfig, MtuDiscoveryConfig, ServerConfig, TransportConfig, VarInt,
+};
+
+use crate::peer::name::{Flavor, QuinnCongestion};
+use crate::peer::window_bytes;
+use crate::scenario::Scenario;
+
+/// For whom the certificate is.
+pub(super) const SERVER_NAME: &str = "peer";
+
+/// Self-signed, valid for a hundred years, for nothing but these runs. Ed25519: its signatures
+/// are of one size, so handshakes are.
+const CERTIFICATE: &[u8] = include_bytes!("certificate.der");
+const KEY: &[u8] = include_bytes!("key.der");
+
+/// Twice the four bandwidth-delay products that a tuned window wants: at 10 % loss a stream that
+/// waits for the last repeats has six under way.
+const WINDOW_PRODUCTS: u64 = 8;
+const WINDOW_BYTES_LEAST: u64 = 8 << 20;
+
+/// What a 1,500-byte packet has room for behind IPv4 and UDP.
+const PAYLOAD_BYTES: u16 = 1472;
+
+/// An endpoint whose own randomness is the host's.
+pub(super) fn endpoint(host: &Host) -> EndpointConfig {
+    let mut seed = [0; 32];
+    host.fill_random(&mut seed);
+    let mut config = EndpointConfig::default();
+    config.rng_seed(Some(seed));
+    config
+}
+
+/// The server's side.
+///
+/// # Errors
+/// When rustls refuses the certificate.
+pub(super) fn server(flavor: Flavor, scenario: &Scenario) -> io::Result<ServerConfig> {
+    let certificate = CertificateDer::from(CERTIFICATE);
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(KEY));
+    let mut config =
+        ServerConfig::with_single_cert(vec![certificate], key).map_err(io::Error::other)?;
+    config.transport_config(Arc::new(transport(flavor, scenario)));
+    Ok(config)
+}
+
+/// The client's side.
+///
+/// # Errors
+/// When rustls refuses the certificate.
+pub(super) fn client(flavor: Flavor, scenario: &Scenario) -> io::Result<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots
+        .add(CertificateDer::from(CERTIFICATE))
+        .map_err(io::Error::other)?;
+    let mut config =
+        ClientConfig::with_root_certificates(Arc::new(roots)).map_err(io::Error::other)?;
+    config.transport_config(Arc::new(transport(flavor, scenario)));
+    Ok(config)
+}
+
+fn transport(flavor: Flavor, scenario: &Scenario) -> TransportConfig {
+    let mut config = TransportConfig::default();
+    config.congestion_controller_factory(congestion(flavor.congestion));
+    if flavor.tuned {
+        let window = window_bytes(scenario, WINDOW_PRODUCTS, WINDOW_BYTES_LEAST);
+        config.send_window(window);
+        let window = VarInt::from_u64(window).unwrap_or(VarInt::MAX);
+        config.stream_receive_window(window);
+        config.receive_window(window);
+        let mut discovery = MtuDiscoveryConfig::default();
+        discovery.upper_bound(PAYLOAD_BYTES);
+        config.mtu_discovery_config(Some(discovery));
+    }
+    config
+}
+
+fn congestion(name: QuinnCongestion) -> Arc<dyn ControllerFactory + Send + Sync> {
+    match name {
+        QuinnCongestion::Cubic => Arc::new(CubicConfig::default()),
+        QuinnCongestion::NewReno => Arc::new(NewRenoConfig::default()),
+        QuinnCongestion::Bbr => Arc::new(BbrConfig::default()),
+    }
+}

@@ -1,0 +1,153 @@
+//! The world of a run in virtual time: its hosts, and what becomes of its packets.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lftp_netem::link::Direction;
+use lftp_netem::world::{AddressError, Host, Links, Side, World, WorldConfig, WorldStats};
+use lftp_transport::{BoxFuture, Runtime};
+
+use super::{Plan, RunError};
+use crate::record::{LinkLog, Timing, Verdict};
+use crate::scenario::Way;
+
+/// Where the server is.
+pub(crate) const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 1, 1));
+
+/// How often the link's records are taken away, so that they do not pile up.
+const SWEEP_NS: u64 = 1_000_000_000;
+
+/// A client's part of a run: its surroundings, and what it does there.
+pub(crate) type Job = (Arc<dyn Runtime>, BoxFuture<Timing>);
+
+/// A server, clients, and the plan's network between them.
+#[derive(Debug)]
+pub(crate) struct VirtualWorld {
+    world: World,
+    link: Arc<Mutex<LinkLog>>,
+}
+
+impl VirtualWorld {
+    /// The plan's network, with nobody on it.
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let mut config = WorldConfig::new(&plan.scenario.network, plan.seed);
+        config.recording = true;
+        if plan.scenario.transfer.way == Way::Get {
+            config.client_to_server = Direction::Reverse;
+        }
+        Self {
+            world: World::with_config(&config),
+            link: Arc::new(Mutex::new(LinkLog::new(plan.detail))),
+        }
+    }
+
+    /// Adds the server's host.
+    ///
+    /// # Errors
+    /// [`RunError`] when there is one.
+    pub(crate) fn add_server(&mut self) -> Result<Host, RunError> {
+        self.world
+            .add_host(Side::Server, SERVER)
+            .map_err(unreachable_address)
+    }
+
+    /// Adds the host of a client; the first one also takes the link's records away.
+    ///
+    /// # Errors
+    /// [`RunError`] when there is one of that number.
+    pub(crate) fn add_client(&mut self, index: usize) -> Result<Host, RunError> {
+        let host = self
+            .world
+            .add_host(Side::Client, client_ip(index))
+            .map_err(unreachable_address)?;
+        if index == 0 {
+            let sweep = sweep(host.clone(), self.world.links(), Arc::clone(&self.link));
+            host.spawn(sweep);
+        }
+        Ok(host)
+    }
+
+    /// Runs the world until every client is done.
+    ///
+    /// # Errors
+    /// [`RunError`] when the world breaks down.
+    pub(crate) fn run(&mut self, jobs: Vec<Job>) -> Result<Vec<Timing>, RunError> {
+        Ok(self.world.block_on(run_all(jobs))?)
+    }
+
+    /// Ends the world: what became of the packets, and what it had to do for it.
+    pub(crate) fn end(self, plan: &Plan) -> (LinkLog, WorldStats) {
+        drain(&self.world.links(), &self.link);
+        let stats = self.world.stats();
+        drop(self.world);
+        let mut link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
+        (
+            std::mem::replace(&mut *link, LinkLog::new(plan.detail)),
+            stats,
+        )
+    }
+}
+
+/// What is to be thought of a run in virtual time.
+pub(crate) fn verdict() -> Verdict {
+    Verdict {
+        valid: true,
+        reason: "virtual time is never late".to_owned(),
+        lateness_ns: [0; 3],
+        own_drops: 0,
+    }
+}
+
+/// Addresses are counted up from this, so each is free and of the right kind.
+pub(crate) fn client_ip(index: usize) -> IpAddr {
+    let base = u32::from(Ipv4Addr::new(10, 0, 2, 1));
+    Ipv4Addr::from(base + u32::try_from(index).unwrap_or(u32::MAX >> 8)).into()
+}
+
+fn unreachable_address(error: AddressError) -> RunError {
+    RunError::System {
+        doing: "add a host",
+        source: std::io::Error::other(error),
+    }
+}
+
+async fn run_all(jobs: Vec<Job>) -> Vec<Timing> {
+    let timings: Arc<Mutex<Vec<Option<Timing>>>> = Arc::new(Mutex::new(vec![None; jobs.len()]));
+    let done = Arc::new(tokio::sync::Notify::new());
+    for (index, (runtime, job)) in jobs.into_iter().enumerate() {
+        let (timings, done) = (Arc::clone(&timings), Arc::clone(&done));
+        runtime.spawn(Box::pin(async move {
+            let timing = job.await;
+            timings.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some(timing);
+            done.notify_one();
+        }));
+    }
+    loop {
+        done.notified().await;
+        let all: Option<Vec<Timing>> = timings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .cloned()
+            .collect();
+        if let Some(all) = all {
+            return all;
+        }
+    }
+}
+
+async fn sweep(host: Host, links: Links, link: Arc<Mutex<LinkLog>>) {
+    loop {
+        host.sleep_ns(SWEEP_NS).await;
+        drain(&links, &link);
+    }
+}
+
+fn drain(links: &Links, link: &Mutex<LinkLog>) {
+    let mut records = Vec::new();
+    links.take_records(Direction::Forward, &mut records);
+    links.take_records(Direction::Reverse, &mut records);
+    link.lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .extend(&records);
+}
