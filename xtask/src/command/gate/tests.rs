@@ -2,7 +2,7 @@ use super::*;
 
 /// A scenario small enough for a test, and its runs under some change.
 fn runs(changes: &[&str]) -> (Scenario, Vec<Summary>) {
-    let mut all = vec!["transfer.size=2MiB".to_owned(), "gate.size=2MiB".to_owned()];
+    let mut all = vec!["transfer.size=8MiB".to_owned(), "gate.size=8MiB".to_owned()];
     all.extend(changes.iter().map(|&change| change.to_owned()));
     let scenario = scenario::load("lossy-10pct", &all).unwrap().for_gate();
     let plans: Vec<Plan> = (1..=6).map(|seed| plan(&scenario, seed)).collect();
