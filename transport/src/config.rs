@@ -84,11 +84,11 @@ pub struct Config {
     /// Silence after which a sign of life is sent. Default none.
     pub keep_alive: Option<Duration>,
     /// The wait for an answer to a handshake packet; from the fifth on it doubles,
-    /// up to 3 s. Default 300 ms: longer
+    /// up to 3 s. Default 200 ms: longer
     /// than most paths, and on a lossy one the seed's whole second (and RFC 6298's) is what a
     /// short transfer mostly waits for. Where the path is longer, a SYN is sent in vain.
     pub handshake_retry: Duration,
-    /// How often a handshake packet is repeated. Default 20, together 45 s (the seed's 3 give
+    /// How often a handshake packet is repeated. Default 20, together 43 s (the seed's 3 give
     /// up too soon at 40 % loss).
     pub handshake_retries: u32,
     /// Connections a listener has at once; a SYN beyond is refused. Default 1,024.
@@ -120,7 +120,7 @@ impl Default for Config {
             send_buffer_bytes: 64 << 20,
             idle_timeout: Duration::from_secs(30),
             keep_alive: None,
-            handshake_retry: Duration::from_millis(300),
+            handshake_retry: Duration::from_millis(200),
             handshake_retries: 20,
             listen_limit: 1024,
             half_open_limit: 256,
