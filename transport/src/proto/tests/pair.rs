@@ -149,15 +149,16 @@ impl Side {
 pub(super) struct Datagram {
     pub(super) from: usize,
     pub(super) bytes: Vec<u8>,
+    /// The frames, as they were before they were sealed.
+    frames: Vec<u8>,
     ecn: Option<Ecn>,
 }
 
 impl Datagram {
     /// What is in it; `None` when it was damaged.
-    pub(super) fn parse(&self) -> Option<(Header, Reader<'_>)> {
-        let mut reader = Reader::new(wire::unseal(&self.bytes).ok()?);
-        let header = Header::decode(&mut reader).ok()?;
-        Some((header, reader))
+    pub(super) fn parse(&self) -> Option<(Header<'_>, Reader<'_>)> {
+        let (header, _) = Header::decode(&self.bytes).ok()?;
+        Some((header, Reader::new(&self.frames)))
     }
 
     pub(super) fn has_frame(&self, is: impl Fn(&wire::Frame<'_>) -> bool) -> bool {
@@ -318,21 +319,64 @@ impl Pair {
     pub(super) fn deliver(&mut self, datagram: &Datagram) {
         let from = self.sides[datagram.from].addr;
         let to = &mut self.sides[1 - datagram.from].endpoint;
-        to.handle_datagram(self.now, from, datagram.ecn, &datagram.bytes);
+        to.handle_datagram(self.now, from, datagram.ecn, &mut datagram.bytes.clone());
     }
 
     /// A datagram that a side could have sent, handed to the other.
-    pub(super) fn forge(&mut self, from: usize, header: &Header, frames: &[u8]) {
+    pub(super) fn forge(&mut self, from: usize, header: &Header<'_>, frames: &[u8]) {
         let mut bytes = Vec::new();
         header.encode(&mut bytes);
-        bytes.extend_from_slice(frames);
-        wire::seal(&mut bytes, 0);
+        let header_bytes = bytes.len();
+        if let Header::Data {
+            destination,
+            packet_number,
+            ..
+        } = *header
+        {
+            bytes.extend_from_slice(frames);
+            let to = self.sides[1 - from].endpoint.connection_mut(destination);
+            if let Some(keys) = to.and_then(|to| to.keys.as_mut()) {
+                keys.twin.0.seal(&mut bytes, 0, header_bytes, packet_number);
+            }
+        }
+        self.inject(from, bytes);
+    }
+
+    /// Any bytes at all, handed to the other side as if `from` had sent them.
+    pub(super) fn inject(&mut self, from: usize, bytes: Vec<u8>) {
         self.deliver(&Datagram {
             from,
             bytes,
+            frames: Vec::new(),
             ecn: None,
         });
         self.settle();
+    }
+
+    /// What a side has just sealed.
+    fn look_into(&mut self, from: usize, datagram: &[u8]) -> Vec<u8> {
+        let Ok((header, header_bytes)) = Header::decode(datagram) else {
+            panic!("a side sends what it could not read");
+        };
+        let (destination, number, phase) = match header {
+            Header::Ack {
+                destination,
+                packet_number,
+                ..
+            } => (destination, packet_number, false),
+            Header::Data {
+                destination,
+                packet_number,
+                phase,
+            } => (destination, packet_number, phase),
+            _ => return Vec::new(),
+        };
+        let connection = self.sides[from].endpoint.connection_to(destination);
+        let keys = connection.and_then(|connection| connection.keys.as_mut());
+        let opener = &mut keys.expect("who seals has keys").twin.1;
+        let mut copy = datagram.to_vec();
+        let frames = opener.open(&mut copy, header_bytes, number, phase);
+        frames.expect("opens").to_vec()
     }
 
     /// The applications act and the endpoints send what they have.
@@ -346,8 +390,14 @@ impl Pair {
             {
                 assert!(outgoing.segment_bytes > 0 && !out.is_empty());
                 for bytes in out.chunks(outgoing.segment_bytes) {
+                    let frames = self.look_into(from, bytes);
                     let (bytes, ecn) = (bytes.to_vec(), outgoing.ecn);
-                    self.carry(Datagram { from, bytes, ecn });
+                    self.carry(Datagram {
+                        from,
+                        bytes,
+                        frames,
+                        ecn,
+                    });
                 }
                 out.clear();
             }

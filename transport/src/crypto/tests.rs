@@ -1,0 +1,1 @@
+//! Keys, seals, cookies, one by one.
