@@ -94,6 +94,11 @@ impl Sealer {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) const fn cipher(&self) -> Cipher {
+        self.cipher
+    }
+
     /// The phase for the next packet's header. Goes over to the next key when it is time.
     pub(crate) fn next_phase(&mut self) -> bool {
         if self.sealed >= self.update_after && self.confirmed {

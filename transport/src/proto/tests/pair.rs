@@ -178,7 +178,11 @@ pub(super) struct Pair {
     /// By the side that sends.
     pub(super) networks: [Network; 2],
     pub(super) lose_if: Filter,
+    /// Changes a datagram on its way.
+    pub(super) tamper: Box<dyn FnMut(&mut Vec<u8>)>,
     pub(super) corrupted: u64,
+    /// What went to addresses where nobody is.
+    astray: BTreeMap<SocketAddr, u64>,
     under_way: BTreeMap<(Time, u64), Datagram>,
     rngs: [ChaCha8Rng; 2],
     busy_until: [Time; 2],
@@ -220,7 +224,9 @@ impl Pair {
             sides,
             networks,
             lose_if: Box::new(|_| false),
+            tamper: Box::new(|_| {}),
             corrupted: 0,
+            astray: BTreeMap::new(),
             under_way: BTreeMap::new(),
             rngs: [stream_of(seed, 1), stream_of(seed, 2)],
             busy_until: [Time::ZERO; 2],
@@ -315,6 +321,11 @@ impl Pair {
         }
     }
 
+    /// Bytes that a side sent to an address where nobody is.
+    pub(super) fn bytes_to(&self, addr: SocketAddr) -> u64 {
+        self.astray.get(&addr).copied().unwrap_or_default()
+    }
+
     /// Hands a datagram to whom it is for, at once.
     pub(super) fn deliver(&mut self, datagram: &Datagram) {
         let from = self.sides[datagram.from].addr;
@@ -389,6 +400,15 @@ impl Pair {
                 .poll_transmit(self.now, 8, &mut out)
             {
                 assert!(outgoing.segment_bytes > 0 && !out.is_empty());
+                let to = self.sides[1 - from].addr;
+                if outgoing.destination != to {
+                    *self.astray.entry(outgoing.destination).or_default() += out.len() as u64;
+                    out.chunks(outgoing.segment_bytes).for_each(|bytes| {
+                        self.look_into(from, bytes);
+                    });
+                    out.clear();
+                    continue;
+                }
                 for bytes in out.chunks(outgoing.segment_bytes) {
                     let frames = self.look_into(from, bytes);
                     let (bytes, ecn) = (bytes.to_vec(), outgoing.ecn);
@@ -430,6 +450,7 @@ impl Pair {
                 copy.bytes[bit / 8] ^= 1 << (bit % 8);
                 self.corrupted += 1;
             }
+            (self.tamper)(&mut copy.bytes);
             let jitter = network.jitter.mul_f64(rng.random::<f64>());
             self.sent += 1;
             self.under_way
