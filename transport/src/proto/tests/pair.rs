@@ -172,6 +172,9 @@ impl Datagram {
 /// Says of each datagram whether it is lost.
 type Filter = Box<dyn FnMut(&Datagram) -> bool>;
 
+/// Changes a datagram's bytes.
+type Tamper = Box<dyn FnMut(&mut Vec<u8>)>;
+
 pub(super) struct Pair {
     pub(super) now: Time,
     pub(super) sides: [Side; 2],
@@ -179,7 +182,7 @@ pub(super) struct Pair {
     pub(super) networks: [Network; 2],
     pub(super) lose_if: Filter,
     /// Changes a datagram on its way.
-    pub(super) tamper: Box<dyn FnMut(&mut Vec<u8>)>,
+    pub(super) tamper: Tamper,
     pub(super) corrupted: u64,
     /// What went to addresses where nobody is.
     astray: BTreeMap<SocketAddr, u64>,

@@ -43,8 +43,11 @@ fn between(client: Config, server: Config) -> Pair {
     Pair::new(1, [client, server], [Network::clean(), Network::clean()])
 }
 
+/// Who sent it, and its bytes.
+type Recording = Rc<RefCell<Vec<(usize, Vec<u8>)>>>;
+
 /// Records every datagram from now on, and loses none.
-fn record(pair: &mut Pair) -> Rc<RefCell<Vec<(usize, Vec<u8>)>>> {
+fn record(pair: &mut Pair) -> Recording {
     let all = Rc::new(RefCell::new(Vec::new()));
     let inside = Rc::clone(&all);
     pair.lose_if = Box::new(move |datagram| {
