@@ -14,7 +14,7 @@ use super::flow::{ReceiveWindow, SendWindow};
 use super::handshake::{ClientHandshake, HalfOpen, Retry, SynKey};
 use super::loss::LossDetector;
 use super::mtu::Mtu;
-use super::observe::{FlowId, Metrics, TraceEvent};
+use super::observe::{FlowId, TraceEvent};
 use super::pacing::Pacer;
 use super::path::Path;
 use super::rate::RateSampler;
@@ -462,30 +462,6 @@ impl Connection {
         if let Some(observer) = &self.config.observer {
             observer.observe(now, self.flow, event);
         }
-    }
-
-    pub(crate) fn trace_metrics(&self, now: Time) {
-        if self.config.observer.is_none() {
-            return;
-        }
-        let sampled = self.rtt.is_sampled();
-        let known = |duration| sampled.then(|| nanos(duration));
-        self.trace(
-            now,
-            &TraceEvent::MetricsUpdated(Metrics {
-                congestion_window_bytes: self.controller.window_bytes(),
-                ssthresh_bytes: self.controller.ssthresh_bytes(),
-                bytes_in_flight: self.sent.bytes_in_flight(),
-                smoothed_rtt_ns: known(self.rtt.smoothed()),
-                latest_rtt_ns: known(self.rtt.latest()),
-                min_rtt_ns: known(self.rtt.min()),
-                pacing_rate_bps: self.pacing_rate().map(|rate| rate.saturating_mul(8)),
-                rwnd_bytes: self.send_window.limit().saturating_sub(self.highest_sent),
-                delivered_bytes: self.recover.delivered_bytes(),
-                pto_count: self.recover.pto_count(),
-                phase: self.controller.phase(),
-            }),
-        );
     }
 
     /// The controller's pacing rate, bytes a second, and a packet a round trip at least: at

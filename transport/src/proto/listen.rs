@@ -31,14 +31,28 @@ const MAX_REPLIES: usize = 64;
 
 /// A SYN's fields.
 pub(super) struct Syn<'a> {
-    pub(super) source: u64,
-    pub(super) cookie: Option<&'a [u8; COOKIE_BYTES]>,
-    pub(super) noise: &'a [u8],
+    source: u64,
+    cookie: Option<&'a [u8; COOKIE_BYTES]>,
+    noise: &'a [u8],
     /// The datagram's length.
-    pub(super) bytes: usize,
+    bytes: usize,
 }
 
-impl Syn<'_> {
+impl<'a> Syn<'a> {
+    pub(super) const fn new(
+        source: u64,
+        cookie: Option<&'a [u8; COOKIE_BYTES]>,
+        noise: &'a [u8],
+        bytes: usize,
+    ) -> Self {
+        Self {
+            source,
+            cookie,
+            noise,
+            bytes,
+        }
+    }
+
     fn key(&self, remote: SocketAddr) -> SynKey {
         (remote, wire::digest(self.noise) ^ self.source)
     }

@@ -6,7 +6,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | [`endpoint`] | one UDP address: demultiplexing, deadlines |
+//! | [`endpoint`], [`dispatch`] | one UDP address: deadlines, demultiplexing |
 //! | [`listen`] | SYNs answered or refused, half-open handshakes |
 //! | [`event`] | what an endpoint tells its caller |
 //! | [`connection`] | one peer: the poll calls; delegates to what follows |
@@ -26,6 +26,7 @@ mod ack;
 mod assembler;
 pub(crate) mod congestion;
 mod connection;
+mod dispatch;
 mod ecn;
 mod endpoint;
 mod event;
