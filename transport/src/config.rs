@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::crypto::{Cipher, Identity, PeerVerifier};
 use crate::proto::Observer;
 pub use crate::proto::congestion::Congestion;
 
@@ -93,8 +94,25 @@ pub struct Config {
     pub handshake_retries: u32,
     /// Connections a listener has at once; a SYN beyond is refused. Default 1,024.
     pub listen_limit: usize,
-    /// Handshakes a listener has under way at once; a SYN beyond is ignored. Default 256.
+    /// Handshakes a listener has under way at once; a SYN beyond is ignored. Default 256; each
+    /// holds less than 4 KiB.
     pub half_open_limit: usize,
+    /// Handshakes under way from which on a client has to prove its address by a cookie
+    /// before a listener keeps anything for it. Default 64.
+    pub cookie_threshold: usize,
+    /// Connections and handshakes that one IPv4 address, or one /64 of IPv6, has with a
+    /// listener at once; a SYN beyond is refused. Default 256.
+    pub address_limit: usize,
+    /// This side's key pair. Default none: every endpoint draws one of its own.
+    pub identity: Option<Identity>,
+    /// Decides which peers are let in. Default none: all are.
+    pub verifier: Option<Arc<dyn PeerVerifier>>,
+    /// The cipher this side would have. Default none: what the processor is best at. AES is
+    /// used when both sides would have it.
+    pub cipher: Option<Cipher>,
+    /// Packets that one key seals before it is changed. Default 2²⁰, an eighth of what
+    /// AES-GCM allows.
+    pub key_update_packets: u64,
     /// The longest an acknowledgement is held back. Default 25 ms (RFC 9000 §18.2); on a
     /// short path an eighth of the round trip.
     pub max_ack_delay: Duration,
@@ -124,6 +142,12 @@ impl Default for Config {
             handshake_retries: 20,
             listen_limit: 1024,
             half_open_limit: 256,
+            cookie_threshold: 64,
+            address_limit: 256,
+            identity: None,
+            verifier: None,
+            cipher: None,
+            key_update_packets: 1 << 20,
             max_ack_delay: Duration::from_millis(25),
             go_back_n_timeout: Duration::from_secs(1),
             ecn: true,

@@ -25,6 +25,7 @@
 )]
 
 mod config;
+mod crypto;
 #[cfg(feature = "tokio")]
 mod net;
 pub mod proto;
@@ -32,6 +33,7 @@ mod time;
 mod wire;
 
 pub use config::{Config, Congestion, Recovery, UnknownRecovery};
+pub use crypto::{Cipher, Identity, InvalidKey, Peer, PeerVerifier, PublicKey, UnknownCipher};
 #[cfg(feature = "tokio")]
 pub use net::*;
 pub use proto::{

@@ -213,7 +213,7 @@ impl Driver {
             Poll::Ready(Ok(())) => {
                 let now = self.shared.runtime.now();
                 let mut state = self.shared.lock();
-                for (meta, datagram) in self.batch.datagrams() {
+                for (meta, datagram) in self.batch.datagrams_mut() {
                     state
                         .endpoint
                         .handle_datagram(now, meta.source, meta.ecn, datagram);

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
+use crate::crypto::PublicKey;
 use crate::proto::{ConnectionError, Refusal};
 
 /// Why a listener could not be opened.
@@ -34,6 +35,12 @@ pub enum ConnectError {
     /// The peer answered with a refusal.
     #[error("the peer refused the connection: {0}")]
     Refused(Refusal),
+    /// The peer's key is not one that this side accepts.
+    #[error("the peer's key is not accepted: {key}")]
+    UntrustedPeer {
+        /// The key that the peer has proved to hold.
+        key: PublicKey,
+    },
     /// The socket failed.
     #[error("the socket failed: {0}")]
     Io(#[from] io::Error),
@@ -49,6 +56,9 @@ pub enum ReadError {
         /// What the peer gave as its reason.
         reason: u32,
     },
+    /// The peer refused the connection after all.
+    #[error("the peer refused the connection: {0}")]
+    Refused(Refusal),
     /// Nothing was heard from the peer for the length of the idle timeout.
     #[error("nothing was heard from the peer for too long")]
     TimedOut,
@@ -76,6 +86,9 @@ pub enum WriteError {
         /// What the peer gave as its reason.
         reason: u32,
     },
+    /// The peer refused the connection after all.
+    #[error("the peer refused the connection: {0}")]
+    Refused(Refusal),
     /// Nothing was heard from the peer for the length of the idle timeout.
     #[error("nothing was heard from the peer for too long")]
     TimedOut,
@@ -101,6 +114,9 @@ impl From<Failure> for ConnectError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Connection(ConnectionError::Refused(refusal)) => Self::Refused(refusal),
+            Failure::Connection(ConnectionError::UntrustedPeer { key }) => {
+                Self::UntrustedPeer { key }
+            }
             Failure::Connection(_) => Self::TimedOut,
             Failure::Socket(kind) => Self::Io(kind.into()),
         }
@@ -111,6 +127,7 @@ impl From<Failure> for ReadError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Connection(ConnectionError::Reset { reason }) => Self::Reset { reason },
+            Failure::Connection(ConnectionError::Refused(refusal)) => Self::Refused(refusal),
             Failure::Connection(ConnectionError::TimedOut) => Self::TimedOut,
             Failure::Connection(ConnectionError::Protocol(what)) => Self::Protocol(what),
             Failure::Connection(_) => Self::Closed,
@@ -123,6 +140,7 @@ impl From<Failure> for WriteError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Connection(ConnectionError::Reset { reason }) => Self::Reset { reason },
+            Failure::Connection(ConnectionError::Refused(refusal)) => Self::Refused(refusal),
             Failure::Connection(ConnectionError::TimedOut) => Self::TimedOut,
             Failure::Connection(ConnectionError::Protocol(what)) => Self::Protocol(what),
             Failure::Connection(_) => Self::Closed,
@@ -135,6 +153,7 @@ impl From<ReadError> for io::Error {
     fn from(error: ReadError) -> Self {
         let kind = match &error {
             ReadError::Reset { .. } => io::ErrorKind::ConnectionReset,
+            ReadError::Refused(_) => io::ErrorKind::ConnectionRefused,
             ReadError::TimedOut => io::ErrorKind::TimedOut,
             ReadError::Protocol(_) => io::ErrorKind::InvalidData,
             ReadError::Closed => io::ErrorKind::NotConnected,
@@ -149,6 +168,7 @@ impl From<WriteError> for io::Error {
     fn from(error: WriteError) -> Self {
         let kind = match &error {
             WriteError::Reset { .. } => io::ErrorKind::ConnectionReset,
+            WriteError::Refused(_) => io::ErrorKind::ConnectionRefused,
             WriteError::TimedOut => io::ErrorKind::TimedOut,
             WriteError::Protocol(_) => io::ErrorKind::InvalidData,
             WriteError::Closed => io::ErrorKind::BrokenPipe,

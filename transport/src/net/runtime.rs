@@ -118,12 +118,12 @@ impl RecvBatch {
         }
     }
 
-    /// Every datagram of the batch, in order of arrival.
-    pub fn datagrams(&self) -> impl Iterator<Item = (RecvMeta, &[u8])> {
-        self.metas.iter().enumerate().flat_map(|(slot, &meta)| {
-            let start = slot * Self::SLOT_BYTES;
-            let run = &self.buffer[start..start + meta.len];
-            run.chunks(meta.stride.max(1))
+    /// Every datagram of the batch, in order of arrival, to be opened where it lies.
+    pub fn datagrams_mut(&mut self) -> impl Iterator<Item = (RecvMeta, &mut [u8])> {
+        let slots = self.buffer.chunks_mut(Self::SLOT_BYTES);
+        self.metas.iter().zip(slots).flat_map(|(&meta, slot)| {
+            slot[..meta.len]
+                .chunks_mut(meta.stride.max(1))
                 .map(move |datagram| (meta, datagram))
         })
     }

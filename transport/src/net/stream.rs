@@ -14,6 +14,7 @@ use super::driver::Shared;
 use super::error::{ConnectError, ReadError, WriteError};
 use super::runtime::Runtime;
 use crate::config::Config;
+use crate::crypto::PublicKey;
 use crate::proto::{ConnectionId, FlowId, Stats};
 
 /// A reliable byte stream in both directions. The seed's `mysocket`.
@@ -88,9 +89,14 @@ impl Stream {
         self.shared.local_addr
     }
 
-    /// The peer's address.
+    /// The peer's address when the connection was made.
     pub fn remote_addr(&self) -> SocketAddr {
         self.flow.map_or(self.shared.local_addr, |flow| flow.remote)
+    }
+
+    /// The key that the peer has proved to hold.
+    pub fn peer_key(&self) -> Option<PublicKey> {
+        self.shared.lock().endpoint.peer_key(self.id)
     }
 
     /// The connection's name in traces.

@@ -1,5 +1,5 @@
 //! One peer. Holds the parts and answers the poll calls; the work is done in [`super::transmit`],
-//! [`super::receive`] and [`super::recover`].
+//! [`super::receive`], [`super::recover`] and [`super::secure`].
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,11 +11,12 @@ use super::assembler::Assembler;
 use super::congestion::{Controller, Params};
 use super::ecn::EcnState;
 use super::flow::{ReceiveWindow, SendWindow};
-use super::handshake::{ClientHandshake, HalfOpen, Retry};
+use super::handshake::{ClientHandshake, HalfOpen, Retry, SynKey};
 use super::loss::LossDetector;
 use super::mtu::Mtu;
-use super::observe::{FlowId, Metrics, TraceEvent};
+use super::observe::{FlowId, TraceEvent};
 use super::pacing::Pacer;
+use super::path::Path;
 use super::rate::RateSampler;
 use super::recover::Recoverer;
 use super::rtt::RttEstimator;
@@ -26,8 +27,11 @@ use super::stats::Stats;
 use super::timer::{Timer, Timers};
 use crate::Time;
 use crate::config::Config;
+use crate::crypto::PublicKey;
+use crate::crypto::keys::{Keys, Secrets};
+use crate::crypto::noise::Initiator;
 use crate::time::nanos;
-use crate::wire::Parameters;
+use crate::wire::{Parameters, THIRD_BYTES};
 
 /// Why a connection is over before its end.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +49,12 @@ pub enum ConnectionError {
     /// The peer did not accept the connection.
     #[error("the peer refused the connection ({0})")]
     Refused(super::Refusal),
+    /// The peer's key is not one that this side accepts.
+    #[error("the peer's key is not accepted: {key}")]
+    UntrustedPeer {
+        /// The key that the peer has proved to hold.
+        key: PublicKey,
+    },
     /// The peer broke the protocol.
     #[error("the peer broke the protocol: {0}")]
     Protocol(&'static str),
@@ -63,7 +73,7 @@ const RESETS: u32 = 3;
 #[derive(Debug)]
 pub(crate) enum State {
     /// A client that waits for the server's SYN/ACK.
-    Connecting(ClientHandshake),
+    Connecting(Box<ClientHandshake>),
     Established,
     /// Ended by this side: late packets are answered with RESET.
     Closing {
@@ -88,6 +98,8 @@ pub(crate) struct Wanted {
     pub(crate) ping: bool,
     pub(crate) rwnd: bool,
     pub(crate) rwnd_check: bool,
+    /// The answer to a challenge.
+    pub(crate) response: Option<u64>,
     /// Packets that may ignore window and pacing.
     pub(crate) probes: u8,
 }
@@ -100,6 +112,8 @@ pub(crate) struct News {
     pub(crate) writable: bool,
     pub(crate) finished: bool,
     pub(crate) closed: bool,
+    /// The peer may have moved: its address, and the bytes that came from there.
+    pub(crate) stranger: Option<(SocketAddr, u64)>,
 }
 
 /// One connection.
@@ -110,8 +124,14 @@ pub(crate) struct Connection {
     pub(crate) state: State,
     pub(crate) error: Option<ConnectionError>,
     pub(crate) remote_id: u64,
-    /// The server's nonce, until the server has shown that the echo arrived.
-    pub(crate) echo: Option<u64>,
+    pub(crate) path: Path,
+    /// The third handshake message, until the server has shown that it arrived.
+    pub(crate) third: Option<[u8; THIRD_BYTES]>,
+    /// None before the handshake is complete.
+    pub(crate) keys: Option<Box<Keys>>,
+    pub(crate) peer_key: Option<PublicKey>,
+    /// How the listener finds an accepted connection by a late copy of its SYN.
+    pub(crate) syn_key: Option<SynKey>,
     pub(crate) peer_max_ack_delay_us: u64,
     pub(crate) timers: Timers,
     pub(crate) wanted: Wanted,
@@ -148,23 +168,34 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// A client's, about to send its SYN.
-    pub(crate) fn connect(now: Time, config: Arc<Config>, flow: FlowId, nonce: u64) -> Self {
+    pub(crate) fn connect(now: Time, config: Arc<Config>, flow: FlowId, noise: Initiator) -> Self {
         let handshake = ClientHandshake {
-            nonce,
+            noise,
+            cookie: None,
             retry: Retry::new(now, &config),
         };
         let mut connection = Self::new(now, config, flow, 0);
         // The repeats have a limit of their own.
         connection.timers.stop(Timer::Idle);
         connection.timers.set(Timer::Handshake, now);
-        connection.state = State::Connecting(handshake);
+        connection.state = State::Connecting(Box::new(handshake));
         connection
     }
 
     /// A server's, whose handshake has just been completed.
-    pub(crate) fn accept(now: Time, config: Arc<Config>, flow: FlowId, half: &HalfOpen) -> Self {
+    pub(crate) fn accept(
+        now: Time,
+        config: Arc<Config>,
+        flow: FlowId,
+        half: &HalfOpen,
+        (peer_key, secrets): (PublicKey, &Secrets),
+    ) -> Self {
         let round_trip = half.retry.round_trip(now);
+        let keys = Keys::new(half.cipher, secrets, false, config.key_update_packets);
         let mut connection = Self::new(now, config, flow, half.client_id);
+        connection.keys = Some(Box::new(keys));
+        connection.peer_key = Some(peer_key);
+        connection.syn_key = Some(half.key);
         connection.establish(now, half.parameters, round_trip);
         connection
     }
@@ -172,10 +203,7 @@ impl Connection {
     fn new(now: Time, config: Arc<Config>, flow: FlowId, remote_id: u64) -> Self {
         let overhead = if flow.remote.is_ipv6() { 20 } else { 0 };
         let mss = (config.max_datagram_bytes as u64).clamp(576, 65_507) - overhead;
-        let params = Params {
-            mss_bytes: mss,
-            initial_window_packets: u64::from(config.initial_window_packets),
-        };
+        let params = params(&config, mss);
         let mut timers = Timers::default();
         timers.set(Timer::Idle, now + config.idle_timeout);
         Self {
@@ -183,7 +211,11 @@ impl Connection {
             state: State::Established,
             error: None,
             remote_id,
-            echo: None,
+            path: Path::new(flow.remote),
+            third: None,
+            keys: None,
+            peer_key: None,
+            syn_key: None,
             peer_max_ack_delay_us: 0,
             timers,
             wanted: Wanted::default(),
@@ -381,6 +413,9 @@ impl Connection {
             }
             return;
         }
+        if self.timers.expired(Timer::Path, now) && self.path.on_timer() {
+            self.timers.set(Timer::Path, now + self.rtt.pto_base());
+        }
         if self.timers.expired(Timer::KeepAlive, now) {
             self.wanted.ping = true;
         }
@@ -415,6 +450,7 @@ impl Connection {
 
     pub(crate) fn stats(&self) -> Stats {
         Stats {
+            key_updates: self.keys.as_ref().map_or(0, |keys| keys.sealer.updates()),
             latest_rtt: self.rtt.latest(),
             smoothed_rtt: self.rtt.smoothed(),
             min_rtt: self.rtt.min(),
@@ -431,30 +467,6 @@ impl Connection {
         }
     }
 
-    pub(crate) fn trace_metrics(&self, now: Time) {
-        if self.config.observer.is_none() {
-            return;
-        }
-        let sampled = self.rtt.is_sampled();
-        let known = |duration| sampled.then(|| nanos(duration));
-        self.trace(
-            now,
-            &TraceEvent::MetricsUpdated(Metrics {
-                congestion_window_bytes: self.controller.window_bytes(),
-                ssthresh_bytes: self.controller.ssthresh_bytes(),
-                bytes_in_flight: self.sent.bytes_in_flight(),
-                smoothed_rtt_ns: known(self.rtt.smoothed()),
-                latest_rtt_ns: known(self.rtt.latest()),
-                min_rtt_ns: known(self.rtt.min()),
-                pacing_rate_bps: self.pacing_rate().map(|rate| rate.saturating_mul(8)),
-                rwnd_bytes: self.send_window.limit().saturating_sub(self.highest_sent),
-                delivered_bytes: self.recover.delivered_bytes(),
-                pto_count: self.recover.pto_count(),
-                phase: self.controller.phase(),
-            }),
-        );
-    }
-
     /// The controller's pacing rate, bytes a second, and a packet a round trip at least: at
     /// less than that a sender would not learn within any useful time that the path has more.
     pub(crate) fn pacing_rate(&self) -> Option<u64> {
@@ -466,7 +478,20 @@ impl Connection {
         Some(rate.saturating_mul(u64::from(self.config.pacing_permille)) / 1000)
     }
 
+    /// Where packets go.
     pub(crate) const fn remote(&self) -> SocketAddr {
-        self.flow.remote
+        self.path.remote()
+    }
+
+    /// What a congestion controller starts from.
+    pub(super) fn params(&self, mss: u64) -> Params {
+        params(&self.config, mss)
+    }
+}
+
+fn params(config: &Config, mss_bytes: u64) -> Params {
+    Params {
+        mss_bytes,
+        initial_window_packets: u64::from(config.initial_window_packets),
     }
 }

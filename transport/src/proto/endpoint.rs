@@ -9,11 +9,13 @@ use bytes::Bytes;
 
 use super::connection::{Connection, ConnectionError};
 use super::event::{Event, Outgoing};
-use super::handshake::HalfOpen;
+use super::handshake::{HalfOpen, SynKey, syn_payload};
 use super::observe::FlowId;
 use super::stats::Stats;
 use crate::config::Config;
-use crate::wire::{self, Header, Reader};
+use crate::crypto::cookie::CookieJar;
+use crate::crypto::noise::Initiator;
+use crate::crypto::{Identity, PublicKey};
 use crate::{Ecn, Time};
 
 /// Names a connection within its endpoint: this side's random id.
@@ -27,11 +29,14 @@ pub type Random = Box<dyn FnMut(&mut [u8]) + Send>;
 pub struct Endpoint {
     pub(super) config: Arc<Config>,
     random: Random,
+    pub(super) identity: Identity,
+    /// Made when the first cookie is.
+    pub(super) cookies: Option<CookieJar>,
     pub(super) listening: bool,
     pub(super) connections: BTreeMap<u64, Connection>,
     pub(super) half_open: BTreeMap<u64, HalfOpen>,
     /// Which handshake or accepted connection a repeated SYN belongs to.
-    pub(super) by_client: BTreeMap<(SocketAddr, u64), u64>,
+    pub(super) by_client: BTreeMap<SynKey, u64>,
     deadlines: BTreeSet<(Time, u64)>,
     armed: BTreeMap<u64, Time>,
     /// Connections that may have something to send.
@@ -51,9 +56,12 @@ impl fmt::Debug for Endpoint {
 }
 
 impl Endpoint {
-    /// An endpoint that only connects. Ids and nonces come from `random`.
-    pub fn new(config: Arc<Config>, random: Random) -> Self {
+    /// An endpoint that only connects. Ids and keys come from `random`.
+    pub fn new(config: Arc<Config>, mut random: Random) -> Self {
+        let identity = config.identity.clone();
         Self {
+            identity: identity.unwrap_or_else(|| Identity::generate(&mut random)),
+            cookies: None,
             config,
             random,
             listening: false,
@@ -77,101 +85,25 @@ impl Endpoint {
     /// Begins a handshake with `remote`.
     pub fn connect(&mut self, now: Time, remote: SocketAddr) -> ConnectionId {
         let id = self.unused_id();
-        let nonce = self.random_u64();
+        let seed = self.random_seed();
+        let noise = Initiator::new(&self.identity, &seed, &syn_payload(&self.config));
         let flow = FlowId {
             is_client: true,
             id,
             remote,
         };
-        let connection = Connection::connect(now, Arc::clone(&self.config), flow, nonce);
+        let connection = Connection::connect(now, Arc::clone(&self.config), flow, noise);
         self.connections.insert(id, connection);
         self.touch(id);
         ConnectionId(id)
     }
 
-    // Datagrams in.
-
-    /// Takes one datagram. One that is damaged or belongs to nobody is counted and dropped.
-    pub fn handle_datagram(
-        &mut self,
-        now: Time,
-        remote: SocketAddr,
-        ecn: Option<Ecn>,
-        datagram: &[u8],
-    ) {
-        let decoded = wire::unseal(datagram).and_then(|body| {
-            let mut reader = Reader::new(body);
-            Header::decode(&mut reader).map(|header| (header, reader))
-        });
-        let Ok((header, frames)) = decoded else {
-            self.dropped_datagrams += 1;
-            return;
-        };
-        match header {
-            Header::Syn {
-                source,
-                nonce,
-                parameters,
-            } => {
-                self.on_syn(now, remote, (source, nonce, parameters));
-            }
-            Header::Ack {
-                destination, echo, ..
-            } => {
-                if self.half_open.contains_key(&destination) {
-                    self.on_echo(now, remote, destination, echo);
-                }
-                self.deliver(
-                    now,
-                    remote,
-                    ecn,
-                    destination,
-                    header,
-                    frames,
-                    datagram.len(),
-                );
-            }
-            Header::SynAck { destination, .. }
-            | Header::Data { destination, .. }
-            | Header::Refuse { destination, .. } => {
-                self.deliver(
-                    now,
-                    remote,
-                    ecn,
-                    destination,
-                    header,
-                    frames,
-                    datagram.len(),
-                );
-            }
-        }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the parts of one datagram")]
-    fn deliver(
-        &mut self,
-        now: Time,
-        remote: SocketAddr,
-        ecn: Option<Ecn>,
-        id: u64,
-        header: Header,
-        frames: Reader<'_>,
-        bytes: usize,
-    ) {
-        match self.connections.get_mut(&id) {
-            Some(connection) if connection.remote() == remote => {
-                connection.handle_packet(now, ecn, header, frames, bytes);
-                self.after(id);
-            }
-            _ => self.dropped_datagrams += 1,
-        }
-    }
-
     fn forget(&mut self, id: u64) {
         self.arm(id, None);
-        if let Some(connection) = self.connections.remove(&id) {
-            self.by_client
-                .remove(&(connection.remote(), connection.remote_id));
+        if let Some(connection) = self.connections.remove(&id)
+            && let Some(key) = connection.syn_key
+        {
+            self.by_client.remove(&key);
         }
     }
 
@@ -196,7 +128,7 @@ impl Endpoint {
             if let Some(connection) = self.connections.get_mut(&id) {
                 if let Some(burst) = connection.poll_transmit(now, max_segments, out) {
                     return Some(Outgoing {
-                        destination: connection.remote(),
+                        destination: burst.destination,
                         segment_bytes: burst.segment_bytes,
                         ecn: burst.ect0.then_some(Ecn::Ect0),
                     });
@@ -259,7 +191,7 @@ impl Endpoint {
     }
 
     /// A connection has changed: it may have something to send and something to tell.
-    fn after(&mut self, id: u64) {
+    pub(super) fn after(&mut self, id: u64) {
         self.touch(id);
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
@@ -366,6 +298,23 @@ impl Endpoint {
             .unwrap_or_default()
     }
 
+    /// The key that the peer has proved to hold, once the handshake is complete.
+    pub fn peer_key(&self, id: ConnectionId) -> Option<PublicKey> {
+        self.connections
+            .get(&id.0)
+            .and_then(|connection| connection.peer_key)
+    }
+
+    /// The key by which peers know this side.
+    pub const fn public_key(&self) -> PublicKey {
+        self.identity.public_key()
+    }
+
+    /// Where the peer is now; none when the connection is forgotten.
+    pub fn remote(&self, id: ConnectionId) -> Option<SocketAddr> {
+        self.connections.get(&id.0).map(Connection::remote)
+    }
+
     /// A connection's name in traces.
     pub fn flow(&self, id: ConnectionId) -> Option<FlowId> {
         self.connections
@@ -405,10 +354,26 @@ impl Endpoint {
         self.connections.get(&id.0)
     }
 
+    #[cfg(test)]
+    pub(crate) fn connection_mut(&mut self, id: u64) -> Option<&mut Connection> {
+        self.connections.get_mut(&id)
+    }
+
+    /// The connection whose peer calls itself `remote_id`.
+    #[cfg(test)]
+    pub(crate) fn connection_to(&mut self, remote_id: u64) -> Option<&mut Connection> {
+        let mut all = self.connections.values_mut();
+        all.find(|connection| connection.remote_id == remote_id)
+    }
+
     pub(super) fn random_u64(&mut self) -> u64 {
         let mut bytes = [0; 8];
-        (self.random)(&mut bytes);
+        self.fill_random(&mut bytes);
         u64::from_be_bytes(bytes)
+    }
+
+    pub(super) fn fill_random(&mut self, bytes: &mut [u8]) {
+        (self.random)(bytes);
     }
 
     /// An id that no connection and no handshake has, and not the 0 of a SYN.

@@ -14,6 +14,10 @@ pub enum Refusal {
     NotListening,
     /// The listener has as many connections as it takes.
     ListenLimit,
+    /// The client's address has as many connections as one may have.
+    AddressLimit,
+    /// The server does not accept the client's key.
+    UntrustedKey,
     /// A reason that this version does not know.
     Other(u64),
 }
@@ -23,6 +27,8 @@ impl Refusal {
         match reason {
             1 => Self::NotListening,
             2 => Self::ListenLimit,
+            3 => Self::AddressLimit,
+            4 => Self::UntrustedKey,
             other => Self::Other(other),
         }
     }
@@ -31,6 +37,8 @@ impl Refusal {
         match self {
             Self::NotListening => 1,
             Self::ListenLimit => 2,
+            Self::AddressLimit => 3,
+            Self::UntrustedKey => 4,
             Self::Other(other) => other,
         }
     }
@@ -41,6 +49,8 @@ impl fmt::Display for Refusal {
         match self {
             Self::NotListening => f.write_str("nobody listens there"),
             Self::ListenLimit => f.write_str("too many connections at once"),
+            Self::AddressLimit => f.write_str("too many connections from one address"),
+            Self::UntrustedKey => f.write_str("this side's key is not accepted there"),
             Self::Other(reason) => write!(f, "reason {reason}"),
         }
     }

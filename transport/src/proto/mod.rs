@@ -6,11 +6,12 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | [`endpoint`] | one UDP address: demultiplexing, deadlines |
+//! | [`endpoint`], [`dispatch`] | one UDP address: deadlines, demultiplexing |
 //! | [`listen`] | SYNs answered or refused, half-open handshakes |
 //! | [`event`] | what an endpoint tells its caller |
 //! | [`connection`] | one peer: the poll calls; delegates to what follows |
 //! | [`handshake`] | SYN, SYN/ACK, ACK and their repeats |
+//! | [`secure`], [`path`] | keys, the seal of every packet; where the peer is |
 //! | [`transmit`] | which packet goes next, and its bytes |
 //! | [`receive`] | what an arriving packet changes |
 //! | [`recover`] | acknowledged, lost, timed out: what follows for the sender |
@@ -25,6 +26,7 @@ mod ack;
 mod assembler;
 pub(crate) mod congestion;
 mod connection;
+mod dispatch;
 mod ecn;
 mod endpoint;
 mod event;
@@ -36,11 +38,13 @@ mod loss;
 mod mtu;
 mod observe;
 mod pacing;
+mod path;
 mod ranges;
 pub(crate) mod rate;
 mod receive;
 mod recover;
 mod rtt;
+mod secure;
 mod send_buffer;
 mod sent;
 mod spare;

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use super::connection::Connection;
 use crate::Time;
+use crate::time::nanos;
 
 /// Is told what connections do. Calls come from inside the state machine: be quick.
 pub trait Observer: Send + Sync + fmt::Debug {
@@ -103,4 +105,31 @@ pub enum TraceEvent {
     },
     /// The connection is over.
     Closed,
+}
+
+impl Connection {
+    /// Tells the sender's state.
+    pub(crate) fn trace_metrics(&self, now: Time) {
+        if self.config.observer.is_none() {
+            return;
+        }
+        let sampled = self.rtt.is_sampled();
+        let known = |duration| sampled.then(|| nanos(duration));
+        self.trace(
+            now,
+            &TraceEvent::MetricsUpdated(Metrics {
+                congestion_window_bytes: self.controller.window_bytes(),
+                ssthresh_bytes: self.controller.ssthresh_bytes(),
+                bytes_in_flight: self.sent.bytes_in_flight(),
+                smoothed_rtt_ns: known(self.rtt.smoothed()),
+                latest_rtt_ns: known(self.rtt.latest()),
+                min_rtt_ns: known(self.rtt.min()),
+                pacing_rate_bps: self.pacing_rate().map(|rate| rate.saturating_mul(8)),
+                rwnd_bytes: self.send_window.limit().saturating_sub(self.highest_sent),
+                delivered_bytes: self.recover.delivered_bytes(),
+                pto_count: self.recover.pto_count(),
+                phase: self.controller.phase(),
+            }),
+        );
+    }
 }

@@ -1,70 +1,82 @@
 //! What an arriving packet changes.
 
+use std::net::SocketAddr;
+
 use super::connection::{Connection, ConnectionError, State};
 use super::event::Refusal;
 use super::observe::TraceEvent;
+use super::secure::KEY_RESET;
 use crate::config::Recovery;
-use crate::wire::{Frame, Frames, Header, Reader};
+use crate::wire::{Frame, Frames, Reader};
 use crate::{Ecn, Time};
 
+/// What an ACK or DATA packet says in the clear.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Sealed {
+    pub(crate) number: u64,
+    pub(crate) phase: bool,
+    /// Whether the third handshake message is in front.
+    pub(crate) has_third: bool,
+    pub(crate) header_bytes: usize,
+}
+
 impl Connection {
-    /// Takes a packet that was addressed to this connection and whose checksum held.
-    pub(crate) fn handle_packet(
+    /// Takes a packet that was addressed to this connection. False when it does not open: it
+    /// has changed nothing then.
+    pub(crate) fn handle_sealed(
         &mut self,
         now: Time,
-        ecn: Option<Ecn>,
-        header: Header,
-        frames: Reader<'_>,
-        bytes: usize,
-    ) {
+        (from, ecn): (SocketAddr, Option<Ecn>),
+        packet: Sealed,
+        datagram: &mut [u8],
+    ) -> bool {
+        let Some(keys) = &mut self.keys else {
+            return false;
+        };
+        let bytes = datagram.len() as u64;
+        let Sealed { number, phase, .. } = packet;
+        let Some(text) = keys
+            .opener
+            .open(datagram, packet.header_bytes, number, phase)
+        else {
+            if keys.opener.is_worn_out() {
+                self.fail(now, "too many packets did not open");
+            }
+            return false;
+        };
         self.stats.packets_received += 1;
-        self.stats.bytes_received += bytes as u64;
-        match header {
-            Header::SynAck {
-                source,
-                echo,
-                nonce,
-                parameters,
-                ..
-            } => {
-                let State::Connecting(handshake) = &self.state else {
-                    return;
-                };
-                if echo != handshake.nonce {
-                    return;
-                }
-                let round_trip = handshake.retry.round_trip(now);
-                self.remote_id = source;
-                self.echo = Some(nonce);
-                self.wanted.ping = true;
-                self.establish(now, parameters, round_trip);
-            }
-            Header::Refuse { echo, reason, .. } => {
-                let State::Connecting(handshake) = &self.state else {
-                    return;
-                };
-                if echo == handshake.nonce {
-                    self.drain(now, ConnectionError::Refused(Refusal::from_wire(reason)));
-                }
-            }
-            Header::Data { packet_number, .. } => {
-                // The server sends these only once the echo has arrived.
-                self.echo = None;
-                self.handle_numbered(now, ecn, packet_number, frames);
-            }
-            Header::Ack { packet_number, .. } => {
-                self.handle_numbered(now, ecn, packet_number, frames);
-            }
-            Header::Syn { .. } => {}
+        self.stats.bytes_received += bytes;
+        if self.acks.is_duplicate(number) {
+            self.stats.duplicates_received += 1;
+            return true;
         }
+        if !packet.has_third {
+            // The server sends these only once the third message has arrived.
+            self.third = None;
+        }
+        if from != self.path.remote() {
+            let is_newest = self.acks.ranges().max().is_none_or(|max| number > max);
+            if self.path.on_packet_from(from, bytes, is_newest) {
+                self.news.stranger = Some((from, bytes));
+            }
+        }
+        self.handle_numbered(now, (from, ecn), number, Reader::new(text));
+        true
     }
 
-    fn handle_numbered(&mut self, now: Time, ecn: Option<Ecn>, number: u64, frames: Reader<'_>) {
+    fn handle_numbered(
+        &mut self,
+        now: Time,
+        (from, ecn): (SocketAddr, Option<Ecn>),
+        number: u64,
+        frames: Reader<'_>,
+    ) {
         match &mut self.state {
             State::Connecting(_) | State::Drained => return,
             State::Closing { answer, .. } => {
                 // Two sides that both have reset would answer each other for ever.
                 *answer = !has_reset(frames);
+                self.acks.on_received(now, number);
                 if !*answer {
                     self.state = State::Drained;
                     self.timers.stop_all();
@@ -74,10 +86,6 @@ impl Connection {
             State::Established => {}
         }
         self.touch_idle(now);
-        if self.acks.is_duplicate(number) {
-            self.stats.duplicates_received += 1;
-            return;
-        }
         if self.config.recovery == Recovery::GoBackN && !self.is_in_order(frames.clone()) {
             return;
         }
@@ -87,8 +95,8 @@ impl Connection {
         for frame in Frames::new(frames) {
             match frame {
                 Ok(frame) => {
-                    eliciting |= !matches!(frame, Frame::Acked(_) | Frame::Reset { .. });
-                    self.handle_frame(now, frame);
+                    eliciting |= is_eliciting(&frame);
+                    self.handle_frame(now, from, frame);
                 }
                 Err(_) => self.fail(now, "a frame could not be read"),
             }
@@ -113,7 +121,7 @@ impl Connection {
         }
     }
 
-    fn handle_frame(&mut self, now: Time, frame: Frame<'_>) {
+    fn handle_frame(&mut self, now: Time, from: SocketAddr, frame: Frame<'_>) {
         match frame {
             Frame::Ping => {}
             Frame::Acked(ack) => self.on_ack_frame(now, &ack),
@@ -126,7 +134,16 @@ impl Connection {
                 self.wanted.rwnd = true;
                 self.acks.hurry(now);
             }
+            Frame::Reset { reason: KEY_RESET } => {
+                self.drain(now, ConnectionError::Refused(Refusal::UntrustedKey));
+            }
             Frame::Reset { reason } => self.drain(now, ConnectionError::Reset { reason }),
+            Frame::Challenge { token } => self.wanted.response = Some(token),
+            Frame::Response { token } => {
+                if let Some(before) = self.path.on_response(from, token) {
+                    self.on_moved(now, before);
+                }
+            }
             Frame::Stream { offset, data, fin } => self.on_stream(now, offset, data, fin),
         }
     }
@@ -165,6 +182,14 @@ impl Connection {
         }
         self.linger(now);
     }
+}
+
+/// Whether a frame asks to be acknowledged.
+const fn is_eliciting(frame: &Frame<'_>) -> bool {
+    !matches!(
+        frame,
+        Frame::Acked(_) | Frame::Reset { .. } | Frame::Challenge { .. } | Frame::Response { .. }
+    )
 }
 
 fn has_reset(frames: Reader<'_>) -> bool {

@@ -79,6 +79,9 @@ impl Connection {
         if ack.largest >= self.sent.next_number() {
             return self.fail(now, "an acknowledgement of what was never sent");
         }
+        if let Some(keys) = &mut self.keys {
+            keys.sealer.on_acked(ack.largest);
+        }
         self.collect_acked(ack);
         if self.recover.acked.is_empty() {
             return;
@@ -305,6 +308,12 @@ impl Connection {
         self.detect_losses(now);
         self.arm_loss_timers(now);
         self.trace_metrics(now);
+    }
+
+    /// The path has changed: what is under way is probed for without the backoff so far.
+    pub(crate) fn restart_probing(&mut self, now: Time) {
+        self.recover.pto_count = 0;
+        self.arm_loss_timers(now);
     }
 
     pub(crate) fn on_probe_timer(&mut self, now: Time) {

@@ -32,6 +32,10 @@ pub struct Stats {
     pub probe_timeouts: u64,
     /// Times a packet could not be sent because the peer's window was full.
     pub rwnd_blocked: u64,
+    /// Times the peer has proved a new address.
+    pub migrations: u64,
+    /// Times this side's key was changed.
+    pub key_updates: u64,
     /// Latest round-trip sample.
     pub latest_rtt: Duration,
     /// Smoothed round-trip time.

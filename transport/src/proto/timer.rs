@@ -19,13 +19,15 @@ pub(crate) enum Timer {
     Window,
     /// When to show a sign of life.
     KeepAlive,
+    /// When to challenge a new address again.
+    Path,
     /// When a silent connection is given up.
     Idle,
     /// When a closed connection is forgotten.
     Drain,
 }
 
-const COUNT: usize = 9;
+const COUNT: usize = 10;
 
 /// One deadline a timer.
 #[derive(Clone, Debug, Default)]

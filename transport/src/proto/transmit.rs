@@ -4,20 +4,25 @@
 //! updates are small and wait for neither. Everything else waits for the congestion window,
 //! the pacer, and, for new data, the peer's receive window.
 
+use std::net::SocketAddr;
 use std::ops::Range;
 
 use super::connection::{Connection, State};
 use super::observe::TraceEvent;
+use super::rate::PacketRate;
 use super::sent::{Fate, SentPacket};
 use super::timer::Timer;
-use super::{handshake, rate::PacketRate};
 use crate::Time;
 use crate::config::Recovery;
-use crate::wire::{CHECKSUM_BYTES, Header, encode, seal, varint_len};
+use crate::crypto::cipher::TAG_BYTES;
+use crate::wire::{Header, data_header_bytes, encode, varint_len};
 
 /// What surrounds the stream bytes of a usual data packet: kind, connection id, packet
-/// number, STREAM frame, checksum.
-pub const DATA_OVERHEAD_BYTES: usize = 1 + 8 + 4 + 1 + 4 + CHECKSUM_BYTES;
+/// number, STREAM frame, tag.
+pub const DATA_OVERHEAD_BYTES: usize = 1 + 8 + 4 + 1 + 4 + TAG_BYTES;
+
+/// A CHALLENGE frame.
+const CHALLENGE_BYTES: usize = 1 + 8;
 
 /// The most an ACKED frame takes in a packet that carries data as well.
 const SHARED_ACK_BYTES: usize = 256;
@@ -28,6 +33,7 @@ const MAX_BURST_BYTES: usize = 65_507;
 /// Datagrams that were appended to the buffer: all of `segment_bytes`, but for the last.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Burst {
+    pub(crate) destination: SocketAddr,
     pub(crate) segment_bytes: usize,
     pub(crate) ect0: bool,
 }
@@ -44,7 +50,9 @@ impl Connection {
             State::Drained => None,
             State::Connecting(_) => self.transmit_syn(now, out),
             State::Closing { reason, answer } => self.transmit_reset(now, reason, answer, out),
-            State::Established => self.transmit_packets(now, max_segments, out),
+            State::Established => self
+                .transmit_challenge(now, out)
+                .or_else(|| self.transmit_packets(now, max_segments, out)),
         }
     }
 
@@ -60,11 +68,10 @@ impl Connection {
         let start = out.len();
         Header::Syn {
             source: self.flow.id,
-            nonce: handshake.nonce,
-            parameters: handshake::parameters(&self.config),
+            cookie: handshake.cookie.as_ref(),
+            noise: handshake.noise.first(),
         }
         .encode(out);
-        seal(out, start);
         Some(self.count_single(out.len() - start))
     }
 
@@ -83,9 +90,9 @@ impl Connection {
             answer: false,
         };
         let start = out.len();
-        self.header().encode(out);
+        let header_bytes = self.put_header(out);
         encode::reset(out, reason);
-        seal(out, start);
+        self.seal(out, start, header_bytes);
         let bytes = out.len() - start;
         self.track(now, bytes, None, false, Fate::Untracked);
         Some(self.count_single(bytes))
@@ -97,6 +104,14 @@ impl Connection {
         max_segments: usize,
         out: &mut Vec<u8>,
     ) -> Option<Burst> {
+        if self
+            .keys
+            .as_ref()
+            .is_none_or(|keys| keys.sealer.is_used_up())
+        {
+            self.fail(now, "no packet of the present key is acknowledged");
+            return None;
+        }
         let start = out.len();
         let mut segment_bytes = 0;
         for _ in 0..max_segments {
@@ -111,24 +126,29 @@ impl Connection {
         }
         self.arm_after_transmit(now);
         (segment_bytes > 0).then(|| Burst {
+            destination: self.path.remote(),
             segment_bytes,
             ect0: self.ecn.is_enabled(),
         })
     }
 
-    fn header(&self) -> Header {
-        let packet_number = self.sent.next_number();
-        match self.echo {
-            Some(echo) => Header::Ack {
-                destination: self.remote_id,
-                echo,
-                packet_number,
-            },
-            None => Header::Data {
-                destination: self.remote_id,
-                packet_number,
-            },
-        }
+    /// Asks an address whether the peer is there now.
+    fn transmit_challenge(&mut self, now: Time, out: &mut Vec<u8>) -> Option<Burst> {
+        let number = self.sent.next_number();
+        let bytes = data_header_bytes(number) + CHALLENGE_BYTES + TAG_BYTES;
+        let (destination, token) = self.path.take_challenge(bytes as u64)?;
+        let start = out.len();
+        let header_bytes = self.put_header(out);
+        encode::challenge(out, token);
+        self.seal(out, start, header_bytes);
+        debug_assert_eq!(out.len() - start, bytes);
+        self.track(now, bytes, None, false, Fate::Untracked);
+        self.timers.set(Timer::Path, now + self.rtt.pto_base());
+        let burst = self.count_single(bytes);
+        Some(Burst {
+            destination,
+            ..burst
+        })
     }
 
     /// Appends one packet and gives its size; `None` when there is nothing to send now.
@@ -136,13 +156,16 @@ impl Connection {
         let probe = self.wanted.probes > 0;
         let data = probe || ((self.has_data() || self.has_spare_work(now)) && self.may_send(now));
         self.ask_for_window();
-        let control = self.wanted.ping || self.wanted.rwnd || self.wanted.rwnd_check;
+        let control = self.wanted.ping
+            || self.wanted.rwnd
+            || self.wanted.rwnd_check
+            || self.wanted.response.is_some();
         if !data && !control && self.acks.due().is_none_or(|due| due > now) {
             return None;
         }
         let start = out.len();
-        let end = start + self.mtu.current() as usize - CHECKSUM_BYTES;
-        self.header().encode(out);
+        let end = start + self.mtu.current() as usize - TAG_BYTES;
+        let header_bytes = self.put_header(out);
         let acked_below = self.put_acks(now, data, out, end);
         let mut packet = self.put_control(out, acked_below);
         if data {
@@ -153,7 +176,7 @@ impl Connection {
             self.wanted.probes -= 1;
             self.wanted.ping = false;
         }
-        seal(out, start);
+        self.seal(out, start, header_bytes);
         let bytes = out.len() - start;
         self.record(now, bytes, packet);
         if eliciting {
@@ -194,7 +217,11 @@ impl Connection {
         if wanted.ping {
             encode::ping(out);
         }
+        if let Some(token) = wanted.response {
+            encode::response(out, token);
+        }
         let eliciting = wanted.rwnd || wanted.rwnd_check || wanted.ping;
+        self.wanted.response = None;
         self.wanted.ping = false;
         self.wanted.rwnd = false;
         self.wanted.rwnd_check = false;
@@ -337,6 +364,7 @@ impl Connection {
         self.stats.packets_sent += 1;
         self.stats.bytes_sent += bytes as u64;
         Burst {
+            destination: self.path.remote(),
             segment_bytes: bytes,
             ect0: false,
         }

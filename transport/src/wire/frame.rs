@@ -10,6 +10,8 @@
 //! RESET       0x06  reason
 //! STREAM      0x08  offset, bytes up to the end of the packet
 //! STREAM+FIN  0x09  the same, and no byte follows
+//! CHALLENGE   0x0a  8 bytes, to an address that is to prove itself          (RFC 9000 §8.2)
+//! RESPONSE    0x0b  the same 8 bytes
 //! ```
 //!
 //! Numbers are varints. A run of `n` covers `n + 1` packet numbers, as in QUIC.
@@ -28,6 +30,8 @@ const RWND_CHECK: u8 = 0x05;
 const RESET: u8 = 0x06;
 const STREAM: u8 = 0x08;
 const STREAM_FIN: u8 = 0x09;
+const CHALLENGE: u8 = 0x0a;
+const RESPONSE: u8 = 0x0b;
 
 /// How many packets arrived with each ECN codepoint (RFC 9000 §13.4).
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -55,6 +59,12 @@ pub(crate) enum Frame<'a> {
         offset: u64,
         data: &'a [u8],
         fin: bool,
+    },
+    Challenge {
+        token: u64,
+    },
+    Response {
+        token: u64,
     },
 }
 
@@ -123,6 +133,12 @@ impl<'a> Frames<'a> {
                     fin: kind == STREAM_FIN,
                 }
             }
+            CHALLENGE => Frame::Challenge {
+                token: reader.u64()?,
+            },
+            RESPONSE => Frame::Response {
+                token: reader.u64()?,
+            },
             other => return Err(DecodeError::UnknownFrame(other)),
         })
     }
@@ -202,6 +218,16 @@ pub(crate) mod encode {
     pub(crate) fn rwnd(out: &mut Vec<u8>, max_offset: u64) {
         out.push(RWND);
         put_varint(out, max_offset);
+    }
+
+    pub(crate) fn challenge(out: &mut Vec<u8>, token: u64) {
+        out.push(CHALLENGE);
+        out.extend_from_slice(&token.to_be_bytes());
+    }
+
+    pub(crate) fn response(out: &mut Vec<u8>, token: u64) {
+        out.push(RESPONSE);
+        out.extend_from_slice(&token.to_be_bytes());
     }
 
     pub(crate) fn rwnd_check(out: &mut Vec<u8>, offset: u64) {

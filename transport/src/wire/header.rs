@@ -1,16 +1,26 @@
-//! Packet headers, and the parameters that SYN and SYN/ACK carry.
+//! Packet headers, and the parameters that the handshake carries.
 
-use super::{DecodeError, Reader, put_varint};
+use super::checksum::{seal_checksum, verify_checksum};
+use super::{DecodeError, Reader, put_varint, varint_len};
 
-const SYN: u8 = 0x11;
-const SYN_ACK: u8 = 0x12;
-const ACK: u8 = 0x13;
-const DATA: u8 = 0x14;
-const REFUSE: u8 = 0x15;
+const SYN: u8 = 0x21;
+const SYN_ACK: u8 = 0x22;
+const ACK: u8 = 0x23;
+const DATA: u8 = 0x24;
+const REFUSE: u8 = 0x25;
+const COOKIE: u8 = 0x26;
+/// A DATA packet sealed with every other key.
+const DATA_PHASE_1: u8 = 0x2c;
 
 /// Every SYN is padded to this size, so that an answer never exceeds what an unproved
 /// address sent by more than the usual factor (RFC 9000 §8.1, §14.1).
 pub(crate) const SYN_BYTES: usize = 1200;
+
+/// The length of the third Noise message: an encrypted key and the tag of an empty payload.
+pub(crate) const THIRD_BYTES: usize = 64;
+
+/// The length of a cookie: a time and its authenticator.
+pub(crate) const COOKIE_BYTES: usize = 40;
 
 /// What a side tells the other at the start.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -21,30 +31,30 @@ pub(crate) struct Parameters {
     pub(crate) initial_rwnd: u64,
     /// The longest this side holds an acknowledgement back, in microseconds.
     pub(crate) max_ack_delay_us: u64,
+    /// The ciphers this side would have, a bit each; in the answer, the one that is used.
+    pub(crate) ciphers: u64,
 }
 
-/// The front of a packet. For [`Header::Ack`] and [`Header::Data`] frames follow.
+/// The front of a packet. Behind [`Header::Ack`] and [`Header::Data`] come sealed frames.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Header {
+pub(crate) enum Header<'a> {
     Syn {
         source: u64,
-        nonce: u64,
-        parameters: Parameters,
+        cookie: Option<&'a [u8; COOKIE_BYTES]>,
+        noise: &'a [u8],
     },
     SynAck {
         destination: u64,
-        source: u64,
-        echo: u64,
-        nonce: u64,
-        parameters: Parameters,
+        noise: &'a [u8],
     },
     Ack {
         destination: u64,
-        echo: u64,
+        third: &'a [u8; THIRD_BYTES],
         packet_number: u64,
     },
     Data {
         destination: u64,
+        phase: bool,
         packet_number: u64,
     },
     Refuse {
@@ -52,50 +62,51 @@ pub(crate) enum Header {
         echo: u64,
         reason: u64,
     },
+    Cookie {
+        destination: u64,
+        echo: u64,
+        cookie: &'a [u8; COOKIE_BYTES],
+    },
 }
 
-impl Header {
+impl<'a> Header<'a> {
+    /// Appends the header; for packets without frames that is all of the datagram.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         let start = out.len();
         match *self {
             Self::Syn {
                 source,
-                nonce,
-                parameters,
+                cookie,
+                noise,
             } => {
                 put_front(out, SYN, 0);
                 out.extend_from_slice(&source.to_be_bytes());
-                out.extend_from_slice(&nonce.to_be_bytes());
-                parameters.encode(out);
+                out.push(u8::from(cookie.is_some()));
+                out.extend_from_slice(cookie.map_or(&[][..], |cookie| &cookie[..]));
+                put_varint(out, noise.len() as u64);
+                out.extend_from_slice(noise);
                 out.resize(start + SYN_BYTES - super::CHECKSUM_BYTES, 0);
+                seal_checksum(out, start);
             }
-            Self::SynAck {
-                destination,
-                source,
-                echo,
-                nonce,
-                parameters,
-            } => {
+            Self::SynAck { destination, noise } => {
                 put_front(out, SYN_ACK, destination);
-                out.extend_from_slice(&source.to_be_bytes());
-                out.extend_from_slice(&echo.to_be_bytes());
-                out.extend_from_slice(&nonce.to_be_bytes());
-                parameters.encode(out);
+                out.extend_from_slice(noise);
             }
             Self::Ack {
                 destination,
-                echo,
+                third,
                 packet_number,
             } => {
                 put_front(out, ACK, destination);
-                out.extend_from_slice(&echo.to_be_bytes());
+                out.extend_from_slice(third);
                 put_varint(out, packet_number);
             }
             Self::Data {
                 destination,
+                phase,
                 packet_number,
             } => {
-                put_front(out, DATA, destination);
+                put_front(out, if phase { DATA_PHASE_1 } else { DATA }, destination);
                 put_varint(out, packet_number);
             }
             Self::Refuse {
@@ -106,49 +117,85 @@ impl Header {
                 put_front(out, REFUSE, destination);
                 out.extend_from_slice(&echo.to_be_bytes());
                 put_varint(out, reason);
+                seal_checksum(out, start);
+            }
+            Self::Cookie {
+                destination,
+                echo,
+                cookie,
+            } => {
+                put_front(out, COOKIE, destination);
+                out.extend_from_slice(&echo.to_be_bytes());
+                out.extend_from_slice(cookie);
+                seal_checksum(out, start);
             }
         }
     }
 
-    /// Reads a header off the front of `reader`; frames are what is left.
-    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    /// Reads the header off the front of a datagram, and tells its length.
+    pub(crate) fn decode(datagram: &'a [u8]) -> Result<(Self, usize), DecodeError> {
+        let mut reader = Reader::new(datagram);
         let kind = reader.u8()?;
         let destination = reader.u64()?;
-        Ok(match kind {
-            SYN => {
-                if reader.rest().len() + 9 + super::CHECKSUM_BYTES < SYN_BYTES {
-                    return Err(DecodeError::Invalid("the length of a SYN"));
-                }
-                Self::Syn {
-                    source: reader.u64()?,
-                    nonce: reader.u64()?,
-                    parameters: Parameters::decode(reader)?,
+        let header = match kind {
+            DATA | DATA_PHASE_1 => {
+                let packet_number = reader.varint()?;
+                let phase = kind == DATA_PHASE_1;
+                Self::Data {
+                    destination,
+                    phase,
+                    packet_number,
                 }
             }
-            SYN_ACK => Self::SynAck {
-                destination,
-                source: reader.u64()?,
-                echo: reader.u64()?,
-                nonce: reader.u64()?,
-                parameters: Parameters::decode(reader)?,
-            },
             ACK => Self::Ack {
                 destination,
-                echo: reader.u64()?,
+                third: reader.array()?,
                 packet_number: reader.varint()?,
             },
-            DATA => Self::Data {
+            SYN_ACK => Self::SynAck {
                 destination,
-                packet_number: reader.varint()?,
+                noise: reader.bytes(reader.rest().len())?,
             },
-            REFUSE => Self::Refuse {
-                destination,
-                echo: reader.u64()?,
-                reason: reader.varint()?,
-            },
+            SYN | REFUSE | COOKIE => {
+                let mut body = Reader::new(verify_checksum(datagram)?);
+                body.bytes(1 + 8)?;
+                reader = Reader::new(&[]);
+                match kind {
+                    SYN => decode_syn(&mut body, datagram.len())?,
+                    REFUSE => Self::Refuse {
+                        destination,
+                        echo: body.u64()?,
+                        reason: body.varint()?,
+                    },
+                    _ => Self::Cookie {
+                        destination,
+                        echo: body.u64()?,
+                        cookie: body.array()?,
+                    },
+                }
+            }
             other => return Err(DecodeError::UnknownPacket(other)),
-        })
+        };
+        Ok((header, datagram.len() - reader.rest().len()))
     }
+}
+
+fn decode_syn<'a>(body: &mut Reader<'a>, bytes: usize) -> Result<Header<'a>, DecodeError> {
+    if bytes < SYN_BYTES {
+        return Err(DecodeError::Invalid("the length of a SYN"));
+    }
+    let source = body.u64()?;
+    let cookie = match body.u8()? {
+        0 => None,
+        _ => Some(body.array()?),
+    };
+    let len = body.varint()?;
+    let len = usize::try_from(len).map_err(|_| DecodeError::Truncated)?;
+    Ok(Header::Syn {
+        source,
+        cookie,
+        noise: body.bytes(len)?,
+    })
 }
 
 fn put_front(out: &mut Vec<u8>, kind: u8, destination: u64) {
@@ -157,13 +204,14 @@ fn put_front(out: &mut Vec<u8>, kind: u8, destination: u64) {
 }
 
 impl Parameters {
-    fn encode(&self, out: &mut Vec<u8>) {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         put_varint(out, self.max_datagram_bytes);
         put_varint(out, self.initial_rwnd);
         put_varint(out, self.max_ack_delay_us);
+        put_varint(out, self.ciphers);
     }
 
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let max_datagram_bytes = reader.varint()?;
         if !(576..=65_507).contains(&max_datagram_bytes) {
             return Err(DecodeError::Invalid("max_datagram_bytes"));
@@ -173,10 +221,17 @@ impl Parameters {
         if max_ack_delay_us > 10_000_000 {
             return Err(DecodeError::Invalid("max_ack_delay_us"));
         }
+        let ciphers = reader.varint()?;
         Ok(Self {
             max_datagram_bytes,
             initial_rwnd,
             max_ack_delay_us,
+            ciphers,
         })
     }
+}
+
+/// The length of a DATA packet's header.
+pub(crate) const fn data_header_bytes(packet_number: u64) -> usize {
+    1 + 8 + varint_len(packet_number)
 }

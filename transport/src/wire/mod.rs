@@ -1,25 +1,30 @@
-//! How LFTP looks on the wire: headers, frames, integers, the checksum.
+//! How LFTP looks on the wire: headers, frames, integers.
 //!
 //! Every datagram is one packet:
 //!
 //! ```text
-//!  0         1                 9                17
-//! +---------+-----------------+----------------- - - -+----------+
-//! | kind    | destination id  | by kind               | checksum |
-//! | 1 byte  | 8 bytes         |                       | 8 bytes  |
-//! +---------+-----------------+----------------- - - -+----------+
+//!  0         1                 9
+//! +---------+-----------------+----------------- - - -+
+//! | kind    | destination id  | by kind               |
+//! | 1 byte  | 8 bytes         |                       |
+//! +---------+-----------------+----------------- - - -+
 //!
-//! SYN      0x11   0            source id 8, nonce 8, parameters, zeros up to 1,200
-//! SYN/ACK  0x12   client's id  source id 8, echoed nonce 8, nonce 8, parameters
-//! ACK      0x13   server's id  echoed nonce 8, packet number, frames
-//! DATA     0x14   peer's id    packet number, frames
-//! REFUSE   0x15   client's id  echoed nonce 8, reason (varint)
+//! SYN      0x21   0            source id 8, cookie? 1 (and 40), length and bytes of Noise
+//!                              message 1 [parameters], zeros up to 1,192, checksum 8
+//! SYN/ACK  0x22   client's id  Noise message 2 [server's id 8, parameters]
+//! ACK      0x23   server's id  Noise message 3 (64), packet number, sealed frames, tag 16
+//! DATA     0x24   peer's id    packet number, sealed frames, tag 16   (0x2c: odd key phase)
+//! REFUSE   0x25   peer's id    echo 8, reason (varint), checksum 8
+//! COOKIE   0x26   client's id  echo 8, cookie 40, checksum 8
 //! ```
 //!
 //! Integers are big-endian; those called varint follow RFC 9000 §16. The high half of the
-//! first byte is the version, 1. A client sends ACK packets until the server has proved that
+//! first byte is the version, 2. A client sends ACK packets until the server has proved that
 //! one arrived; they carry frames like DATA packets, so a lost third message delays nothing.
-//! The checksum covers every byte before it.
+//!
+//! The AEAD's tag at the end of ACK and DATA covers every byte before it: the header as
+//! associated data, the frames as text. Noise's own tags cover SYN/ACK. What is sent before
+//! there is any key ends in a checksum.
 //!
 //! Decoding takes any bytes and answers with a value or a [`DecodeError`].
 
@@ -28,9 +33,9 @@ mod frame;
 mod header;
 mod varint;
 
-pub(crate) use checksum::{CHECKSUM_BYTES, seal, unseal};
+pub(crate) use checksum::{CHECKSUM_BYTES, digest};
 pub(crate) use frame::{AckFrame, EcnCounts, Frame, Frames, encode};
-pub(crate) use header::{Header, Parameters};
+pub(crate) use header::{COOKIE_BYTES, Header, Parameters, THIRD_BYTES, data_header_bytes};
 pub(crate) use varint::{Reader, put_varint, varint_len};
 
 /// Why a datagram could not be read.

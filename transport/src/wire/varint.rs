@@ -56,11 +56,17 @@ impl<'a> Reader<'a> {
         Ok(self.bytes(1)?[0])
     }
 
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<&'a [u8; N], DecodeError> {
+        let (head, rest) = self
+            .rest
+            .split_first_chunk()
+            .ok_or(DecodeError::Truncated)?;
+        self.rest = rest;
+        Ok(head)
+    }
+
     pub(crate) fn u64(&mut self) -> Result<u64, DecodeError> {
-        let bytes = self.bytes(8)?;
-        Ok(u64::from_be_bytes(
-            bytes.try_into().map_err(|_| DecodeError::Truncated)?,
-        ))
+        self.array().map(|bytes| u64::from_be_bytes(*bytes))
     }
 
     pub(crate) fn varint(&mut self) -> Result<u64, DecodeError> {

@@ -18,8 +18,9 @@ use tracing::level_filters::LevelFilter;
 /// Share a folder over LFTP
 ///
 /// Clients put files into it, get files from it and list it; nothing outside of it can be
-/// reached. A file has its name only when it has arrived whole. There is no authentication
-/// and no encryption: whoever reaches the ports may read and write the folder.
+/// reached. A file has its name only when it has arrived whole. What is carried is encrypted,
+/// but nobody has to prove who they are: whoever reaches the ports may read and write the
+/// folder.
 #[derive(Parser, Debug)]
 #[command(version, after_long_help = Exit::table())]
 struct Args {

@@ -4,27 +4,42 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use super::pair::{CLIENT, Network, Pair, SERVER, noise};
-use crate::proto::{ConnectionError, Event, Refusal, handshake};
-use crate::wire::{Header, encode};
-use crate::{Config, Time};
+use crate::crypto::noise::{Initiator, Responder};
+use crate::proto::handshake::{answer_payload, read_answer, syn_payload};
+use crate::proto::{ConnectionError, Event, Refusal};
+use crate::wire::Header;
+use crate::{Cipher, Config, Identity, Time};
 
 fn unconnected(server: Config) -> Pair {
     let networks = [Network::clean(), Network::clean()];
     Pair::new(1, [Config::default(), server], networks)
 }
 
-fn syn(source: u64) -> Header {
-    let parameters = handshake::parameters(&Config::default());
+/// A client that the test plays itself.
+fn stranger(source: u64) -> Initiator {
+    let identity = Identity::from_secret([source as u8; 32]);
+    let seed = Zeroizing::new([source as u8 + 1; 32]);
+    Initiator::new(&identity, &seed, &syn_payload(&Config::default()))
+}
+
+/// Its SYN.
+fn syn(source: u64) -> Vec<u8> {
+    let stranger = stranger(source);
+    let mut bytes = Vec::new();
     Header::Syn {
         source,
-        nonce: source + 1,
-        parameters,
+        cookie: None,
+        noise: stranger.first(),
     }
+    .encode(&mut bytes);
+    bytes
 }
 
 /// Counts the packets that `is` says are meant, and loses none.
-fn count(pair: &mut Pair, is: impl Fn(&Header) -> bool + 'static) -> Rc<Cell<u32>> {
+fn count(pair: &mut Pair, is: impl Fn(&Header<'_>) -> bool + 'static) -> Rc<Cell<u32>> {
     let counter = Rc::new(Cell::new(0));
     let inside = Rc::clone(&counter);
     pair.lose_if = Box::new(move |datagram| {
@@ -151,7 +166,7 @@ fn half_open_connections_are_bounded_and_expire() {
     });
     pair.networks[SERVER].loss = 1.0;
     for source in 100..200 {
-        pair.forge(CLIENT, &syn(source), &[]);
+        pair.inject(CLIENT, syn(source));
         assert!(pair.sides[SERVER].endpoint.half_open_count() <= 5);
     }
     assert_eq!(pair.sides[SERVER].endpoint.half_open_count(), 5);
@@ -166,7 +181,7 @@ fn every_repeated_syn_has_its_answer_and_silence_a_few() {
     pair.networks[CLIENT].loss = 1.0;
     let answers = count(&mut pair, |header| matches!(header, Header::SynAck { .. }));
     for _ in 0..20 {
-        pair.forge(CLIENT, &syn(100), &[]);
+        pair.inject(CLIENT, syn(100));
     }
     assert_eq!(answers.get(), 20);
     assert_eq!(pair.sides[SERVER].endpoint.half_open_count(), 1);
@@ -193,63 +208,70 @@ fn a_late_copy_of_the_syn_opens_nothing_beside_the_connection() {
 }
 
 #[test]
-fn who_has_not_seen_the_nonce_opens_no_connection() {
+fn only_the_true_third_message_opens_a_connection() {
     let mut pair = unconnected(Config::default());
-    let answered = Rc::new(Cell::new(None));
-    let inside = Rc::clone(&answered);
+    let answer = Rc::new(Cell::new(Vec::new()));
+    let inside = Rc::clone(&answer);
     pair.lose_if = Box::new(move |datagram| {
-        if let Some((Header::SynAck { source, nonce, .. }, _)) = datagram.parse() {
-            inside.set(Some((source, nonce)));
+        if let Some((Header::SynAck { noise, .. }, _)) = datagram.parse() {
+            inside.set(noise.to_vec());
         }
         true
     });
-    pair.forge(CLIENT, &syn(100), &[]);
-    let (destination, nonce) = answered.get().unwrap();
-    let mut ping = Vec::new();
-    encode::ping(&mut ping);
-    let ack = |echo| Header::Ack {
-        destination,
-        echo,
-        packet_number: 0,
-    };
-    pair.forge(CLIENT, &ack(nonce ^ 1), &ping);
-    pair.forge(
-        CLIENT,
-        &Header::Data {
+    pair.inject(CLIENT, syn(100));
+    let mut stranger = stranger(100);
+    let (payload, _) = stranger.read_second(&answer.take()).unwrap();
+    let (destination, _) = read_answer(&payload).unwrap();
+    let third = stranger.complete().unwrap().third;
+    let ack = |third: &[u8; 64]| {
+        let mut bytes = Vec::new();
+        Header::Ack {
             destination,
+            third,
             packet_number: 0,
-        },
-        &ping,
-    );
-    assert_eq!(pair.sides[SERVER].endpoint.connection_count(), 0);
-    pair.forge(CLIENT, &ack(nonce), &ping);
+        }
+        .encode(&mut bytes);
+        bytes
+    };
+    pair.inject(CLIENT, vec![0x24; 60]);
+    // A wrong key, a wrong payload: Noise stops at another place each time.
+    for at in [0, 31, 47, 48, 63] {
+        let mut wrong = third;
+        wrong[at] ^= 1;
+        pair.inject(CLIENT, ack(&wrong));
+        assert_eq!(pair.sides[SERVER].endpoint.connection_count(), 0);
+    }
+    pair.inject(CLIENT, ack(&third));
     assert_eq!(pair.sides[SERVER].endpoint.connection_count(), 1);
 }
 
 #[test]
-fn answers_that_do_not_echo_the_clients_nonce_change_nothing() {
+fn answers_that_do_not_belong_to_the_clients_syn_change_nothing() {
     let mut pair = unconnected(Config::default());
     let destination = pair.sides[CLIENT].id.unwrap().0;
     pair.settle();
-    pair.forge(
-        SERVER,
-        &Header::Refuse {
-            destination,
-            echo: 5,
-            reason: 1,
-        },
-        &[],
-    );
-    let parameters = handshake::parameters(&Config::default());
-    let answer = Header::SynAck {
+    let refuse = Header::Refuse {
         destination,
-        source: 9,
         echo: 5,
-        nonce: 7,
-        parameters,
+        reason: 1,
     };
-    pair.forge(SERVER, &answer, &[]);
+    pair.forge(SERVER, &refuse, &[]);
+    let cookie = Header::Cookie {
+        destination,
+        echo: 5,
+        cookie: &[7; 40],
+    };
+    pair.forge(SERVER, &cookie, &[]);
+    // Another client's answer, and one of noise.
+    let identity = Identity::from_secret([1; 32]);
+    let seed = || Zeroizing::new([2; 32]);
+    let payload = answer_payload(&Config::default(), 9, Cipher::ChaCha20Poly1305);
+    let other = Responder::new(&identity, seed(), stranger(1).first(), payload).unwrap();
+    for noise in [other.second(), &[3; 140], &[]] {
+        pair.forge(SERVER, &Header::SynAck { destination, noise }, &[]);
+    }
     assert_eq!(pair.sides[CLIENT].error(), None);
     assert!(!pair.sides[CLIENT].heard(Event::Established));
+    assert_eq!(pair.sides[CLIENT].endpoint.dropped_datagrams(), 5);
     assert!(pair.run(1, Pair::is_connected));
 }

@@ -5,5 +5,7 @@ mod handshake;
 mod hostile;
 mod pair;
 mod recovery;
+mod secure;
+mod strangers;
 mod whole;
 mod windows;

@@ -149,15 +149,16 @@ impl Side {
 pub(super) struct Datagram {
     pub(super) from: usize,
     pub(super) bytes: Vec<u8>,
+    /// The frames, as they were before they were sealed.
+    frames: Vec<u8>,
     ecn: Option<Ecn>,
 }
 
 impl Datagram {
     /// What is in it; `None` when it was damaged.
-    pub(super) fn parse(&self) -> Option<(Header, Reader<'_>)> {
-        let mut reader = Reader::new(wire::unseal(&self.bytes).ok()?);
-        let header = Header::decode(&mut reader).ok()?;
-        Some((header, reader))
+    pub(super) fn parse(&self) -> Option<(Header<'_>, Reader<'_>)> {
+        let (header, _) = Header::decode(&self.bytes).ok()?;
+        Some((header, Reader::new(&self.frames)))
     }
 
     pub(super) fn has_frame(&self, is: impl Fn(&wire::Frame<'_>) -> bool) -> bool {
@@ -171,13 +172,20 @@ impl Datagram {
 /// Says of each datagram whether it is lost.
 type Filter = Box<dyn FnMut(&Datagram) -> bool>;
 
+/// Changes a datagram's bytes.
+type Tamper = Box<dyn FnMut(&mut Vec<u8>)>;
+
 pub(super) struct Pair {
     pub(super) now: Time,
     pub(super) sides: [Side; 2],
     /// By the side that sends.
     pub(super) networks: [Network; 2],
     pub(super) lose_if: Filter,
+    /// Changes a datagram on its way.
+    pub(super) tamper: Tamper,
     pub(super) corrupted: u64,
+    /// What went to addresses where nobody is.
+    astray: BTreeMap<SocketAddr, u64>,
     under_way: BTreeMap<(Time, u64), Datagram>,
     rngs: [ChaCha8Rng; 2],
     busy_until: [Time; 2],
@@ -219,7 +227,9 @@ impl Pair {
             sides,
             networks,
             lose_if: Box::new(|_| false),
+            tamper: Box::new(|_| {}),
             corrupted: 0,
+            astray: BTreeMap::new(),
             under_way: BTreeMap::new(),
             rngs: [stream_of(seed, 1), stream_of(seed, 2)],
             busy_until: [Time::ZERO; 2],
@@ -314,25 +324,73 @@ impl Pair {
         }
     }
 
+    /// Bytes that a side sent to an address where nobody is.
+    pub(super) fn bytes_to(&self, addr: SocketAddr) -> u64 {
+        self.astray.get(&addr).copied().unwrap_or_default()
+    }
+
     /// Hands a datagram to whom it is for, at once.
     pub(super) fn deliver(&mut self, datagram: &Datagram) {
         let from = self.sides[datagram.from].addr;
         let to = &mut self.sides[1 - datagram.from].endpoint;
-        to.handle_datagram(self.now, from, datagram.ecn, &datagram.bytes);
+        to.handle_datagram(self.now, from, datagram.ecn, &mut datagram.bytes.clone());
     }
 
     /// A datagram that a side could have sent, handed to the other.
-    pub(super) fn forge(&mut self, from: usize, header: &Header, frames: &[u8]) {
+    pub(super) fn forge(&mut self, from: usize, header: &Header<'_>, frames: &[u8]) {
         let mut bytes = Vec::new();
         header.encode(&mut bytes);
-        bytes.extend_from_slice(frames);
-        wire::seal(&mut bytes, 0);
+        let header_bytes = bytes.len();
+        if let Header::Data {
+            destination,
+            packet_number,
+            ..
+        } = *header
+        {
+            bytes.extend_from_slice(frames);
+            let to = self.sides[1 - from].endpoint.connection_mut(destination);
+            if let Some(keys) = to.and_then(|to| to.keys.as_mut()) {
+                keys.twin.0.seal(&mut bytes, 0, header_bytes, packet_number);
+            }
+        }
+        self.inject(from, bytes);
+    }
+
+    /// Any bytes at all, handed to the other side as if `from` had sent them.
+    pub(super) fn inject(&mut self, from: usize, bytes: Vec<u8>) {
         self.deliver(&Datagram {
             from,
             bytes,
+            frames: Vec::new(),
             ecn: None,
         });
         self.settle();
+    }
+
+    /// What a side has just sealed.
+    fn look_into(&mut self, from: usize, datagram: &[u8]) -> Vec<u8> {
+        let Ok((header, header_bytes)) = Header::decode(datagram) else {
+            panic!("a side sends what it could not read");
+        };
+        let (destination, number, phase) = match header {
+            Header::Ack {
+                destination,
+                packet_number,
+                ..
+            } => (destination, packet_number, false),
+            Header::Data {
+                destination,
+                packet_number,
+                phase,
+            } => (destination, packet_number, phase),
+            _ => return Vec::new(),
+        };
+        let connection = self.sides[from].endpoint.connection_to(destination);
+        let keys = connection.and_then(|connection| connection.keys.as_mut());
+        let opener = &mut keys.expect("who seals has keys").twin.1;
+        let mut copy = datagram.to_vec();
+        let frames = opener.open(&mut copy, header_bytes, number, phase);
+        frames.expect("opens").to_vec()
     }
 
     /// The applications act and the endpoints send what they have.
@@ -345,9 +403,24 @@ impl Pair {
                 .poll_transmit(self.now, 8, &mut out)
             {
                 assert!(outgoing.segment_bytes > 0 && !out.is_empty());
+                let to = self.sides[1 - from].addr;
+                if outgoing.destination != to {
+                    *self.astray.entry(outgoing.destination).or_default() += out.len() as u64;
+                    out.chunks(outgoing.segment_bytes).for_each(|bytes| {
+                        self.look_into(from, bytes);
+                    });
+                    out.clear();
+                    continue;
+                }
                 for bytes in out.chunks(outgoing.segment_bytes) {
+                    let frames = self.look_into(from, bytes);
                     let (bytes, ecn) = (bytes.to_vec(), outgoing.ecn);
-                    self.carry(Datagram { from, bytes, ecn });
+                    self.carry(Datagram {
+                        from,
+                        bytes,
+                        frames,
+                        ecn,
+                    });
                 }
                 out.clear();
             }
@@ -380,6 +453,7 @@ impl Pair {
                 copy.bytes[bit / 8] ^= 1 << (bit % 8);
                 self.corrupted += 1;
             }
+            (self.tamper)(&mut copy.bytes);
             let jitter = network.jitter.mul_f64(rng.random::<f64>());
             self.sent += 1;
             self.under_way

@@ -1,0 +1,222 @@
+//! Which AEAD seals the packets, and one key of it.
+//!
+//! AES-128-GCM where both processors have instructions for it, ChaCha20-Poly1305 otherwise
+//! (RFC 9001 §5.3 has the same two). The library is `ring`: it builds with a C compiler alone,
+//! in seconds. Measured on packets of 1,452 bytes in place, sealed and opened: AES-128-GCM
+//! 0.25 CPU-s/GB against 0.21 of `aws-lc-rs` 1.19, ChaCha20-Poly1305 0.94 against 0.96.
+
+use std::fmt;
+use std::str::FromStr;
+
+use ring::aead::{
+    AES_128_GCM, Aad, Algorithm, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey,
+};
+use ring::hkdf;
+use zeroize::Zeroizing;
+
+/// The bytes by which sealing makes a packet longer.
+pub(crate) const TAG_BYTES: usize = 16;
+
+/// An authenticated cipher.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cipher {
+    /// AES-128 in Galois counter mode: the faster one where the processor helps.
+    Aes128Gcm,
+    /// ChaCha20 with Poly1305 (RFC 8439): as fast everywhere, and in constant time.
+    ChaCha20Poly1305,
+}
+
+impl Cipher {
+    /// The one that this processor is best at.
+    pub fn preferred() -> Self {
+        if has_aes() {
+            Self::Aes128Gcm
+        } else {
+            Self::ChaCha20Poly1305
+        }
+    }
+
+    /// The name used on command lines.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Aes128Gcm => "aes-128-gcm",
+            Self::ChaCha20Poly1305 => "chacha20-poly1305",
+        }
+    }
+
+    const fn bit(self) -> u64 {
+        match self {
+            Self::Aes128Gcm => 1,
+            Self::ChaCha20Poly1305 => 2,
+        }
+    }
+
+    /// What a side that prefers this one offers: everybody can do ChaCha20.
+    pub(crate) const fn offer(self) -> u64 {
+        self.bit() | Self::ChaCha20Poly1305.bit()
+    }
+
+    /// The server's choice: AES when both would have it.
+    pub(crate) const fn choose(self, offered: u64) -> Option<Self> {
+        let common = self.offer() & offered;
+        if common & Self::Aes128Gcm.bit() != 0 {
+            Some(Self::Aes128Gcm)
+        } else if common & Self::ChaCha20Poly1305.bit() != 0 {
+            Some(Self::ChaCha20Poly1305)
+        } else {
+            None
+        }
+    }
+
+    /// The server's choice as its answer carries it.
+    pub(crate) const fn chosen(self) -> u64 {
+        self.bit()
+    }
+
+    /// Reads the server's choice, which has to be among what this side offered.
+    pub(crate) fn from_chosen(chosen: u64, preferred: Self) -> Option<Self> {
+        [Self::Aes128Gcm, Self::ChaCha20Poly1305]
+            .into_iter()
+            .find(|cipher| cipher.bit() == chosen && preferred.offer() & chosen != 0)
+    }
+
+    /// How many packets one key may seal. For AES-GCM RFC 9001 §6.6 has 2²³; ChaCha20 has no
+    /// such limit, and gets the same.
+    pub(crate) const fn confidentiality_limit(self) -> u64 {
+        1 << 23
+    }
+
+    /// How many packets may fail to open before the connection has to end (RFC 9001 §6.6).
+    pub(crate) const fn integrity_limit(self) -> u64 {
+        match self {
+            Self::Aes128Gcm => 1 << 52,
+            Self::ChaCha20Poly1305 => 1 << 36,
+        }
+    }
+
+    fn algorithm(self) -> &'static Algorithm {
+        match self {
+            Self::Aes128Gcm => &AES_128_GCM,
+            Self::ChaCha20Poly1305 => &CHACHA20_POLY1305,
+        }
+    }
+}
+
+impl fmt::Display for Cipher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// No cipher has that name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no cipher is called {0:?}; there are \"aes-128-gcm\" and \"chacha20-poly1305\"")]
+pub struct UnknownCipher(String);
+
+impl FromStr for Cipher {
+    type Err = UnknownCipher;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        [Self::Aes128Gcm, Self::ChaCha20Poly1305]
+            .into_iter()
+            .find(|cipher| cipher.as_str() == name)
+            .ok_or_else(|| UnknownCipher(name.to_owned()))
+    }
+}
+
+/// Whether the processor multiplies and encrypts for GCM.
+fn has_aes() -> bool {
+    #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
+    return std::arch::is_x86_feature_detected!("aes")
+        && std::arch::is_x86_feature_detected!("pclmulqdq");
+    #[cfg(target_arch = "aarch64")]
+    return std::arch::is_aarch64_feature_detected!("aes")
+        && std::arch::is_aarch64_feature_detected!("pmull");
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64")))]
+    return false;
+}
+
+/// A secret from which one direction's keys come.
+pub(crate) type Secret = Zeroizing<[u8; 32]>;
+
+/// The length of what HKDF is to give.
+struct Length(usize);
+
+impl hkdf::KeyType for Length {
+    fn len(&self) -> usize {
+        self.0
+    }
+}
+
+/// HKDF-Expand (RFC 5869 §2.3) with SHA-256.
+fn expand(secret: &Secret, label: &[u8], out: &mut [u8]) {
+    let prk = hkdf::Prk::new_less_safe(hkdf::HKDF_SHA256, &secret[..]);
+    let info = [label];
+    prk.expand(&info, Length(out.len()))
+        .and_then(|okm| okm.fill(out))
+        .expect("HKDF gives up to 255 hashes");
+}
+
+/// The secret of the next key phase (as RFC 9001 §6.1).
+pub(crate) fn next_secret(secret: &Secret) -> Secret {
+    let mut next = Zeroizing::new([0; 32]);
+    expand(secret, b"lftp update", &mut next[..]);
+    next
+}
+
+/// One key for one direction: seals or opens packets by their number.
+pub(crate) struct PacketKey {
+    key: LessSafeKey,
+    iv: [u8; NONCE_LEN],
+}
+
+impl PacketKey {
+    pub(crate) fn new(cipher: Cipher, secret: &Secret) -> Self {
+        let algorithm = cipher.algorithm();
+        let mut bytes = Zeroizing::new([0; 32]);
+        let key = &mut bytes[..algorithm.key_len()];
+        expand(secret, b"lftp key", key);
+        let key = UnboundKey::new(algorithm, key).expect("the key has the cipher's length");
+        let mut iv = [0; NONCE_LEN];
+        expand(secret, b"lftp iv", &mut iv);
+        Self {
+            key: LessSafeKey::new(key),
+            iv,
+        }
+    }
+
+    /// The packet number in the last eight bytes, over the secret IV (RFC 9001 §5.3).
+    fn nonce(&self, number: u64) -> Nonce {
+        let mut nonce = self.iv;
+        for (byte, part) in nonce[NONCE_LEN - 8..].iter_mut().zip(number.to_be_bytes()) {
+            *byte ^= part;
+        }
+        Nonce::assume_unique_for_key(nonce)
+    }
+
+    /// Seals in place what lies behind the header of the packet that begins at `start`, and
+    /// appends the tag.
+    pub(crate) fn seal(&self, out: &mut Vec<u8>, start: usize, header_bytes: usize, number: u64) {
+        let (header, text) = out[start..].split_at_mut(header_bytes);
+        let tag = self
+            .key
+            .seal_in_place_separate_tag(self.nonce(number), Aad::from(&*header), text)
+            .expect("a datagram is shorter than what the cipher takes");
+        out.extend_from_slice(tag.as_ref());
+    }
+
+    /// Opens in place; gives what lies behind the header, without the tag. When it does not
+    /// open, the packet's bytes are spoilt.
+    pub(crate) fn open<'a>(
+        &self,
+        packet: &'a mut [u8],
+        header_bytes: usize,
+        number: u64,
+    ) -> Option<&'a mut [u8]> {
+        let (header, sealed) = packet.split_at_mut_checked(header_bytes)?;
+        self.key
+            .open_in_place(self.nonce(number), Aad::from(&*header), sealed)
+            .ok()
+    }
+}

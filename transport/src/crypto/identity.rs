@@ -1,0 +1,157 @@
+//! A side's static key pair, and who decides whether a peer's key will do.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+use snow::params::DHChoice;
+use snow::resolvers::{CryptoResolver, DefaultResolver};
+use zeroize::Zeroizing;
+
+/// The bytes of an X25519 key (RFC 7748 §5).
+pub(crate) const KEY_BYTES: usize = 32;
+
+/// An X25519 public key: what a peer is known by. Written as 64 hexadecimal digits.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PublicKey([u8; KEY_BYTES]);
+
+impl PublicKey {
+    /// The key with these bytes.
+    pub const fn from_bytes(bytes: [u8; KEY_BYTES]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    pub const fn as_bytes(&self) -> &[u8; KEY_BYTES] {
+        &self.0
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({self})")
+    }
+}
+
+/// A text that is no key.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a key is 64 hexadecimal digits")]
+pub struct InvalidKey;
+
+impl FromStr for PublicKey {
+    type Err = InvalidKey;
+
+    fn from_str(text: &str) -> Result<Self, InvalidKey> {
+        parse_hex(text).map(Self)
+    }
+}
+
+/// 32 bytes out of 64 hexadecimal digits.
+fn parse_hex(text: &str) -> Result<[u8; KEY_BYTES], InvalidKey> {
+    let digits = text.as_bytes();
+    if digits.len() != 2 * KEY_BYTES {
+        return Err(InvalidKey);
+    }
+    let mut bytes = [0; KEY_BYTES];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        let value = |digit: u8| char::from(digit).to_digit(16).ok_or(InvalidKey);
+        *byte = (value(pair[0])? << 4 | value(pair[1])?) as u8;
+    }
+    Ok(bytes)
+}
+
+/// A static X25519 key pair. The secret half is wiped when the last copy goes.
+#[derive(Clone)]
+pub struct Identity {
+    secret: Zeroizing<[u8; KEY_BYTES]>,
+    public: PublicKey,
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Identity").field(&self.public).finish()
+    }
+}
+
+impl Identity {
+    /// A new key pair out of what `fill_random` gives, which has to be secret.
+    pub fn generate(fill_random: impl FnOnce(&mut [u8])) -> Self {
+        let mut secret = Zeroizing::new([0; KEY_BYTES]);
+        fill_random(&mut secret[..]);
+        Self::from_secret(*secret)
+    }
+
+    /// The key pair with this secret half, as [`secret`](Self::secret) gave it.
+    pub fn from_secret(secret: [u8; KEY_BYTES]) -> Self {
+        let mut dh = DefaultResolver
+            .resolve_dh(&DHChoice::Curve25519)
+            .expect("the resolver is built with X25519");
+        dh.set(&secret);
+        let mut public = [0; KEY_BYTES];
+        public.copy_from_slice(dh.pubkey());
+        Self {
+            secret: Zeroizing::new(secret),
+            public: PublicKey(public),
+        }
+    }
+
+    /// The secret half, to be kept where nobody else reads it.
+    pub fn secret(&self) -> &[u8; KEY_BYTES] {
+        &self.secret
+    }
+
+    /// The secret half as 64 hexadecimal digits, for a file that nobody else reads.
+    pub fn secret_hex(&self) -> Zeroizing<String> {
+        Zeroizing::new(PublicKey(*self.secret).to_string())
+    }
+
+    /// The key pair whose secret half is written in `text` as 64 hexadecimal digits.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidKey`] when it is anything else.
+    pub fn from_secret_hex(text: &str) -> Result<Self, InvalidKey> {
+        parse_hex(text).map(Self::from_secret)
+    }
+
+    /// The public half, by which peers know this side.
+    pub const fn public_key(&self) -> PublicKey {
+        self.public
+    }
+}
+
+/// A peer that has proved that it holds the secret half of its key.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Peer {
+    /// Its key.
+    pub key: PublicKey,
+    /// Its address; proved as well.
+    pub addr: SocketAddr,
+    /// Whether it is the one that connects, and this side the one that listens.
+    pub is_client: bool,
+}
+
+impl Peer {
+    pub(crate) const fn new(key: PublicKey, addr: SocketAddr, is_client: bool) -> Self {
+        Self {
+            key,
+            addr,
+            is_client,
+        }
+    }
+}
+
+/// Decides which peers are let in. Calls come from inside the state machine: be quick.
+pub trait PeerVerifier: Send + Sync + fmt::Debug {
+    /// Whether a connection with this peer may come about. A peer that may not is told, and
+    /// this side's connection ends with
+    /// [`ConnectionError::UntrustedPeer`](crate::ConnectionError::UntrustedPeer).
+    fn verify(&self, peer: &Peer) -> bool;
+}
