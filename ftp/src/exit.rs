@@ -4,6 +4,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use lftp_transport::ConnectError;
+
 use crate::client::{OpenError, RequestError, TransferError};
 use crate::code::Code;
 use crate::link::LinkError;
@@ -49,13 +51,15 @@ pub enum Exit {
     Server = 15,
     /// A port cannot be had.
     Bind = 16,
+    /// The server has another key than the one that was named.
+    UntrustedServer = 17,
     /// Stopped by a signal.
     Interrupted = 130,
 }
 
 impl Exit {
     /// Every way to end.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Ok,
         Self::Failed,
         Self::Usage,
@@ -73,6 +77,7 @@ impl Exit {
         Self::Stalled,
         Self::Server,
         Self::Bind,
+        Self::UntrustedServer,
         Self::Interrupted,
     ];
 
@@ -101,6 +106,7 @@ impl Exit {
             Self::Stalled => "nothing moved for too long",
             Self::Server => "the server failed or is being stopped",
             Self::Bind => "a port cannot be had",
+            Self::UntrustedServer => "the server's key is not the one that was named",
             Self::Interrupted => "stopped by a signal",
         }
     }
@@ -170,8 +176,14 @@ impl From<&StoreError> for Exit {
 }
 
 impl From<&OpenError> for Exit {
-    fn from(_: &OpenError) -> Self {
-        Self::NoConnection
+    fn from(error: &OpenError) -> Self {
+        match error {
+            OpenError::Connect {
+                source: ConnectError::UntrustedPeer { .. },
+                ..
+            } => Self::UntrustedServer,
+            _ => Self::NoConnection,
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod failures;
 mod holders;
+mod keys;
 mod pool;
 mod processes;
 mod successes;

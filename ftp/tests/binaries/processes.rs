@@ -190,7 +190,12 @@ pub(crate) fn client_in_the_middle(server: &Server, here: &Path, more: &[&str]) 
     let args = [&["get", "large", &server.host, "--out", "."], more].concat();
     let mut getting = client_command(here, &args).spawn().unwrap();
     for _ in 0..1000 {
-        if !files(here).is_empty() {
+        // Its file is there before the data connection is: the first bytes come over that.
+        let has_bytes = |file: &String| {
+            let metadata = fs::metadata(here.join(file));
+            metadata.is_ok_and(|metadata| metadata.len() > 0)
+        };
+        if files(here).iter().any(has_bytes) {
             return getting;
         }
         // Whoever had the ports before may not have been missed yet.

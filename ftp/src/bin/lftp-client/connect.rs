@@ -40,6 +40,12 @@ pub(crate) async fn connect(
     };
     let first = std::future::poll_fn(|cx| race.poll(cx)).await;
     first.map_err(|error| {
+        if let Some(error) = &error
+            && Exit::from(error) == Exit::UntrustedServer
+        {
+            let advice = "either the server was set up anew, or somebody is in between";
+            return Failure::new(Exit::UntrustedServer, format!("{error}; {advice}"));
+        }
         let reason = error.map_or_else(|| "no address".to_owned(), |error| error.to_string());
         let sentence =
             format!("{reason}; is lftp-server running on {host}, and is that UDP port open?");

@@ -5,6 +5,7 @@ mod downloads;
 mod host;
 mod json;
 mod lines;
+mod pinned;
 mod session;
 #[path = "../shared/mod.rs"]
 mod shared;
@@ -17,10 +18,11 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use lftp_ftp::{ClientConfig, Exit};
-use lftp_transport::{Runtime, TokioRuntime};
+use lftp_transport::{PeerVerifier, PublicKey, Runtime, TokioRuntime};
 use tracing::level_filters::LevelFilter;
 
 use crate::host::Host;
+use crate::pinned::Pinned;
 use crate::session::{Failure, LAST_WORDS, Output, Session};
 
 const EXAMPLES: &str = "Examples:
@@ -119,6 +121,10 @@ struct Options {
           help_heading = "Tuning", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     stall_limit: u64,
 
+    /// Have nothing to do with a server of any other key (it prints its key at the start)
+    #[arg(long, value_name = "KEY", global = true)]
+    server_key: Option<PublicKey>,
+
     #[command(flatten)]
     tuning: shared::Tuning,
 
@@ -146,6 +152,9 @@ impl Options {
     fn config(&self) -> ClientConfig {
         let mut config = ClientConfig::default();
         config.transport = self.tuning.transport();
+        config.transport.verifier = self
+            .server_key
+            .map(|key| Arc::new(Pinned(key)) as Arc<dyn PeerVerifier>);
         config.connect_timeout = Duration::from_secs(self.connect_timeout);
         config.stall_limit = Duration::from_secs(self.stall_limit);
         config

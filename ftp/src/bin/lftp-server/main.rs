@@ -3,6 +3,8 @@
 #[path = "../shared/mod.rs"]
 mod shared;
 
+mod key;
+
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,7 +14,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use lftp_ftp::{DataPorts, DirStore, Exit, Server, ServerConfig, ServerHandle};
-use lftp_transport::{Runtime, TokioRuntime};
+use lftp_transport::{Identity, PublicKey, Runtime, TokioRuntime};
 use tracing::level_filters::LevelFilter;
 
 /// Share a folder over LFTP
@@ -36,6 +38,11 @@ struct Args {
     /// (any N free ports), or same (all on the control port; same:N for other than ten at once)
     #[arg(long, value_name = "PORTS", default_value = "9000-9009")]
     data_ports: DataPorts,
+
+    /// The file with this server's key; it is made when it is not there. Without it every
+    /// start has keys of its own, and clients cannot know the server again
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
 
     /// Clients at once
     #[arg(long, value_name = "N", default_value = "64",
@@ -99,11 +106,21 @@ async fn serve(args: Args) -> ExitCode {
     config.stall_limit = Duration::from_secs(args.stall_limit);
     config.grace = Duration::from_secs(args.grace);
     let runtime: Arc<dyn Runtime> = TokioRuntime::new();
+    let identity = args.key.as_deref().map(|path| {
+        let named = |error| format!("the key in {}: {error}", path.display());
+        key::load_or_make(path, &*runtime).map_err(named)
+    });
+    let identity = match identity.transpose() {
+        Ok(identity) => identity,
+        Err(sentence) => return fail(Exit::LocalFile, &sentence),
+    };
+    let key = identity.as_ref().map(Identity::public_key);
+    config.transport.identity = identity;
     let server = match Server::bind(runtime, config, Arc::new(store)) {
         Ok(server) => server,
         Err(error) => return fail(Exit::Bind, &error.to_string()),
     };
-    announce(&server);
+    announce(&server, key);
     tokio::spawn(obey_signals(server.handle()));
     match server.run().await {
         Ok(()) => Exit::Ok.into(),
@@ -129,7 +146,7 @@ fn open(args: &Args) -> Result<DirStore, Box<dyn std::error::Error>> {
 }
 
 /// For scripts that wait for the ports. Nobody reading it is no reason to end.
-fn announce(server: &Server) {
+fn announce(server: &Server, key: Option<PublicKey>) {
     let ports = server.data_ports();
     let ports = if ports.is_empty() {
         "same".to_owned()
@@ -142,6 +159,9 @@ fn announce(server: &Server) {
         "listening on {}\ndata ports {ports}",
         server.local_addr()
     );
+    if let Some(key) = key {
+        let _ = writeln!(stdout, "key {key}");
+    }
     let _ = stdout.flush();
 }
 
