@@ -58,7 +58,7 @@ impl DirectionProfile {
             from_ns: 0,
             rate: settings.rate,
             delay_ns,
-            loss: settings.loss.unwrap_or_default(),
+            loss: settings.loss.clone().unwrap_or_default(),
             blackout: false,
         };
         let steps = settings.schedule.as_deref().unwrap_or_default();

@@ -28,11 +28,14 @@ mod units;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::loss::GilbertThresholds;
+pub(crate) use self::loss::{FourStateThresholds, GilbertThresholds, mix};
 pub use self::{
     direction::{DirectionProfile, Jitter},
     limit::{QueueLimit, QueueSize},
-    loss::{GilbertElliott, LossModel},
+    loss::{
+        CorrelatedLoss, FourState, GilbertElliott, LossList, LossModel, LossPattern,
+        NetemCorrelatedLoss, NthLoss,
+    },
     schedule::{Phase, ScheduleStep},
     units::{DurationNs, Percent, Rate, Size, UnitError},
 };

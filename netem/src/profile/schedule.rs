@@ -55,7 +55,7 @@ pub(super) fn check(steps: &[ScheduleStep]) -> Result<(), UnitError> {
 }
 
 /// What holds for a while, from `from_ns` until the next phase.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Phase {
     /// Nanoseconds from the start of the run.
@@ -91,12 +91,12 @@ pub(super) fn phases(first: Phase, steps: &[ScheduleStep]) -> Vec<Phase> {
 
     let mut phases = vec![first];
     for from_ns in times {
-        let mut phase = *phases.last().unwrap_or(&first);
+        let mut phase = phases[phases.len() - 1].clone();
         phase.from_ns = from_ns;
         for step in steps.iter().filter(|step| step.at.0 == from_ns) {
             phase.rate = step.rate.or(phase.rate);
             phase.delay_ns = step.delay.map_or(phase.delay_ns, |delay| delay.0);
-            phase.loss = step.loss.unwrap_or(phase.loss);
+            phase.loss = step.loss.clone().unwrap_or(phase.loss);
         }
         phase.blackout = steps.iter().any(|step| {
             let until = step.blackout_until.map_or(0, |until| until.0);
