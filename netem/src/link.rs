@@ -2,12 +2,12 @@
 //!
 //! ```text
 //!            before the bottleneck          the bottleneck       on the wire
-//! push ─▶ MTU ─▶ [loss ▸ duplicate ▸ corrupt] ─▶ queue ▸ rate ─▶ blackout
-//!                                                                   │
-//!         pop ◀─ late packets ◂ jitter ◂ delay ◀─ [loss ▸ duplicate ▸ corrupt]
+//! push ─▶ MTU ─▶ [loss ▸ duplicate ▸ damage] ─▶ queue ▸ rate ─▶ blackout
+//!                                                                  │
+//!         pop ◀─ reordering ◂ jitter ◂ delay ◀─ [loss ▸ duplicate ▸ damage]
 //! ```
 //!
-//! The three in brackets happen at one of the two places. By default they are on the wire, so a
+//! Damage is a flipped bit, or a lost end. The three in brackets happen at one of the two places. By default they are on the wire, so a
 //! lost packet has used up its share of the rate; `loss_position = "before-queue"` puts them
 //! where `tc netem` has them. A lost packet is not duplicated, and a copy is neither lost on the
 //! wire nor copied again, but has its own corruption, jitter and lateness.
@@ -31,7 +31,7 @@ use crate::{
     record::{Fate, PacketRecord},
     stage::{
         InFlight, corrupt::Corrupt, delay::Delay, duplicate::Duplicate, loss::Loss, queue::Queue,
-        rate::Bottleneck, schedule::Schedule,
+        rate::Bottleneck, schedule::Schedule, truncate::Truncate,
     },
 };
 
@@ -66,6 +66,7 @@ pub struct Link {
     loss: Loss,
     duplicate: Duplicate,
     corrupt: Corrupt,
+    truncate: Truncate,
     delay: Delay,
     ledger: Ledger,
 }
@@ -83,8 +84,9 @@ impl Link {
             queue: Queue::new(profile.queue, profile.ecn_threshold),
             bottleneck: Bottleneck::new(schedule.current().rate),
             loss,
-            duplicate: Duplicate::new(profile.duplicate, seed, direction),
-            corrupt: Corrupt::new(profile.corrupt, seed, direction),
+            duplicate: Duplicate::new(profile, seed, direction),
+            corrupt: Corrupt::new(profile, seed, direction),
+            truncate: Truncate::new(profile, seed, direction),
             delay: Delay::new(profile, seed, direction),
             ledger: Ledger::new(direction),
             schedule,
@@ -230,16 +232,21 @@ impl Link {
             return;
         }
         let copy = self.duplicate.copy(&in_flight);
-        if self.corrupt.pass(&mut in_flight) {
-            self.ledger.note_corrupted();
-        }
+        self.damage(&mut in_flight);
         next(self, now, in_flight);
         if let Some(mut copy) = copy {
             self.ledger.note_duplicated();
-            if self.corrupt.pass(&mut copy) {
-                self.ledger.note_corrupted();
-            }
+            self.damage(&mut copy);
             next(self, now, copy);
+        }
+    }
+
+    fn damage(&mut self, in_flight: &mut InFlight) {
+        if self.corrupt.pass(in_flight) {
+            self.ledger.note_corrupted();
+        }
+        if self.truncate.pass(in_flight) {
+            self.ledger.note_truncated();
         }
     }
 

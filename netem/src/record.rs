@@ -74,7 +74,7 @@ pub struct PacketRecord {
     pub fate: Fate,
     /// Is it a copy that the link made?
     pub duplicate: bool,
-    /// Did the link flip one of its bits?
+    /// Did the link flip one of its bits, or cut it short?
     pub corrupted: bool,
     /// Did the link mark it "congestion experienced"?
     pub ce_marked: bool,

@@ -38,6 +38,8 @@ pub struct Counters {
     pub duplicated: u64,
     /// Packets, copies included, in which a bit was flipped.
     pub corrupted: u64,
+    /// Packets, copies included, that lost their end.
+    pub truncated: u64,
     /// Packets that came out after one that had entered later (RFC 4737 §3.3).
     pub reordered: u64,
     /// Packets marked "congestion experienced".
@@ -153,6 +155,10 @@ impl Ledger {
 
     pub(super) const fn note_corrupted(&mut self) {
         self.counters.corrupted += 1;
+    }
+
+    pub(super) const fn note_truncated(&mut self) {
+        self.counters.truncated += 1;
     }
 
     pub(super) fn note_queue(&mut self, bytes: u64) {

@@ -1,23 +1,13 @@
 //! One direction, with every default filled in.
 
 use super::{
-    DirectionSettings, JitterDistribution, LossPosition, Percent, QueueLimit, QueueSize, Rate,
-    Reorder, schedule, schedule::Phase,
+    DirectionSettings, Jitter, JitterDistribution, LossPosition, Percent, QueueLimit, QueueSize,
+    Rate, Reorder, schedule, schedule::Phase,
 };
 use crate::packet::IPV4_UDP_HEADER_BYTES;
 
 /// The MTU of a link that is not told otherwise: Ethernet's (RFC 894).
 const MTU_BYTES: u64 = 1500;
-
-/// How much the delay varies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Jitter {
-    /// Half the width of the uniform distribution, or the normal one's standard deviation.
-    pub ns: u64,
-    /// What it is drawn from.
-    pub distribution: JitterDistribution,
-}
 
 /// One direction of a network in base units: what a [`Link`](crate::link::Link) is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,14 +21,20 @@ pub struct DirectionProfile {
     pub jitter: Option<Jitter>,
     /// Must packets never overtake each other, except those that `reorder` makes late?
     pub in_order: bool,
-    /// Some packets are late.
+    /// Some packets are late, or ahead.
     pub reorder: Option<Reorder>,
     /// Where packets are lost, duplicated and corrupted.
     pub loss_position: LossPosition,
     /// Which share of packets arrives twice.
     pub duplicate: Percent,
+    /// How much a packet's being duplicated makes it likely of the next.
+    pub duplicate_correlation: Percent,
     /// In which share of packets a bit is flipped.
     pub corrupt: Percent,
+    /// How much a packet's being corrupted makes it likely of the next.
+    pub corrupt_correlation: Percent,
+    /// Which share of packets loses its end.
+    pub truncate: Percent,
     /// The largest packet, headers included.
     pub mtu_bytes: u64,
     /// What varies over time: at least one, in order of time, the first from 0 on.
@@ -68,13 +64,21 @@ impl DirectionProfile {
             ecn_threshold: settings.ecn_threshold.map_or(QueueLimit::NONE, limit),
             jitter: (jitter_ns > 0).then(|| Jitter {
                 ns: jitter_ns,
-                distribution: settings.jitter_distribution.unwrap_or_default(),
+                distribution: match settings.jitter_table {
+                    Some(_) => JitterDistribution::Table,
+                    None => settings.jitter_distribution.unwrap_or_default(),
+                },
+                correlation: settings.jitter_correlation.unwrap_or_default(),
+                table: settings.jitter_table.clone(),
             }),
             in_order: settings.jitter_reorder == Some(false),
             reorder: settings.reorder,
             loss_position: settings.loss_position.unwrap_or_default(),
             duplicate: settings.duplicate.unwrap_or_default(),
+            duplicate_correlation: settings.duplicate_correlation.unwrap_or_default(),
             corrupt: settings.corrupt.unwrap_or_default(),
+            corrupt_correlation: settings.corrupt_correlation.unwrap_or_default(),
+            truncate: settings.truncate.unwrap_or_default(),
             mtu_bytes,
             phases: schedule::phases(first, steps),
         }

@@ -21,6 +21,7 @@
 //! `tc netem` (tc-netem(8)) unless their description says otherwise.
 
 mod direction;
+mod jitter;
 mod limit;
 mod loss;
 mod schedule;
@@ -28,9 +29,9 @@ mod units;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::loss::{FourStateThresholds, GilbertThresholds, mix};
 pub use self::{
-    direction::{DirectionProfile, Jitter},
+    direction::DirectionProfile,
+    jitter::{Jitter, JitterDistribution, JitterTable},
     limit::{QueueLimit, QueueSize},
     loss::{
         CorrelatedLoss, FourState, GilbertElliott, LossList, LossModel, LossPattern,
@@ -38,6 +39,10 @@ pub use self::{
     },
     schedule::{Phase, ScheduleStep},
     units::{DurationNs, Percent, Rate, Size, UnitError},
+};
+pub(crate) use self::{
+    jitter::TABLE_SCALE,
+    loss::{FourStateThresholds, GilbertThresholds, mix},
 };
 
 /// Where on the way through the link packets are lost, duplicated and corrupted.
@@ -53,29 +58,26 @@ pub enum LossPosition {
     BeforeQueue,
 }
 
-/// What jitter is drawn from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum JitterDistribution {
-    /// Evenly between `delay - jitter` and `delay + jitter`.
-    #[default]
-    Uniform,
-    /// Normal, with `jitter` as its standard deviation. A delay below zero becomes zero.
-    Normal,
-}
-
-/// Some packets are late: `reorder = { probability = "5%", delay = "10ms" }`.
-///
-/// Unlike `tc netem`'s `reorder`, which sends the chosen packets at once, past delay and rate,
-/// this holds them back so that others overtake them.
+/// Some packets leave their place: `reorder = { probability = "5%", delay = "10ms" }` holds one
+/// in twenty back, so that others overtake it; without a delay they are sent at once, ahead of
+/// what is on the wire, as `tc netem`'s `reorder` does (there past the rate as well, here not).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Reorder {
     /// Which share of the packets.
     pub probability: Percent,
-    /// How much later than otherwise.
-    pub delay: DurationNs,
+    /// How much later than otherwise. Default: not late but ahead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay: Option<DurationNs>,
+    /// At least `gap - 1` packets keep their place between two that do not; with a probability
+    /// of 100 % it is every so-manyeth that does not. Default 1, as in `tc netem`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap: Option<u64>,
+    /// How much a packet's being chosen makes it likely of the next, from 0 to below 100 %.
+    /// Default 0. The probability is met all the same, unlike in `tc netem`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation: Option<Percent>,
 }
 
 /// The keys of a direction, once for `[network]` and once for its two sub-tables.
@@ -154,10 +156,16 @@ settings! {
     jitter: DurationNs,
     /// What jitter is drawn from. Default `"uniform"`.
     jitter_distribution: JitterDistribution,
+    /// Equally likely values of jitter, in units of `jitter / 8192`: the text of a `.dist` file of
+    /// iproute2. Replaces `jitter_distribution`.
+    jitter_table: JitterTable,
+    /// How much a packet's jitter is like that of the packet before, from 0 to below 100 %.
+    /// Default 0. The distribution stays what it is, unlike in `tc netem`.
+    jitter_correlation: Percent,
     /// May jitter let packets overtake each other, as in `tc netem`? Default `true`. `false`
     /// also keeps them in order when the delay becomes shorter.
     jitter_reorder: bool,
-    /// Some packets are late. Default none.
+    /// Some packets are late, or ahead. Default none.
     reorder: Reorder,
     /// Which packets are lost. Default none.
     loss: LossModel,
@@ -165,8 +173,16 @@ settings! {
     loss_position: LossPosition,
     /// Which share of packets arrives twice. Default none. A lost packet is not duplicated.
     duplicate: Percent,
+    /// How much a packet's being duplicated makes it likely of the next, from 0 to below 100 %.
+    /// Default 0.
+    duplicate_correlation: Percent,
     /// In which share of packets one random bit of the payload is flipped. Default none.
     corrupt: Percent,
+    /// How much a packet's being corrupted makes it likely of the next, from 0 to below 100 %.
+    /// Default 0.
+    corrupt_correlation: Percent,
+    /// Which share of packets loses its end, a random part of the payload. Default none.
+    truncate: Percent,
     /// The largest packet, headers included; what is larger is dropped. Default `"1500B"`.
     mtu: Size,
     /// What changes, and when.
@@ -264,6 +280,33 @@ impl DirectionSettings {
                 "an mtu of {mtu} is impossible: expected at least \"{MTU_BYTES_MIN}B\""
             )));
         }
+        self.check_correlations()?;
         schedule::check(self.schedule.as_deref().unwrap_or_default())
+    }
+    /// What never changes is no correlation, and what belongs to another key wants that key.
+    fn check_correlations(&self) -> Result<(), UnitError> {
+        let reorder = self.reorder.and_then(|reorder| reorder.correlation);
+        for (key, correlation) in [
+            ("jitter_correlation", self.jitter_correlation),
+            ("duplicate_correlation", self.duplicate_correlation),
+            ("corrupt_correlation", self.corrupt_correlation),
+            ("reorder's correlation", reorder),
+        ] {
+            if correlation == Some(Percent::HUNDRED) {
+                return Err(UnitError::new(format!(
+                    "{key} of 100% would make all packets alike: expected less"
+                )));
+            }
+        }
+        if self.reorder.is_some_and(|reorder| reorder.gap == Some(0)) {
+            return Err(UnitError::new("reorder with gap = 0: expected 1 or more"));
+        }
+        let table = JitterDistribution::Table;
+        if self.jitter_distribution == Some(table) && self.jitter_table.is_none() {
+            return Err(UnitError::new(
+                "jitter_distribution = \"table\" wants a jitter_table",
+            ));
+        }
+        Ok(())
     }
 }

@@ -1,20 +1,22 @@
-//! The way through the wire: fixed delay, jitter, and packets that are late.
+//! The way through the wire: fixed delay, jitter, and packets out of their place.
 
-use super::{InFlight, jitter::JitterStage, line::Line};
+use super::{
+    InFlight,
+    jitter::JitterStage,
+    line::Line,
+    reorder::{Place, Reordering},
+};
 use crate::{
     Time,
     link::Direction,
     profile::{DirectionProfile, Phase},
-    rng::{Draws, Threshold, high},
 };
 
 #[derive(Debug)]
 pub(crate) struct Delay {
     delay_ns: u64,
     jitter: JitterStage,
-    late: Threshold,
-    late_ns: u64,
-    late_draws: Draws,
+    reordering: Reordering,
     in_order: bool,
     /// The latest moment at which a packet in order is due.
     last_due: Time,
@@ -25,16 +27,16 @@ pub(crate) struct Delay {
 
 impl Delay {
     pub(crate) fn new(profile: &DirectionProfile, seed: u64, direction: Direction) -> Self {
-        let jitter = JitterStage::new(profile.jitter, seed, direction);
+        let jitter = JitterStage::new(profile.jitter.clone(), seed, direction);
         let delays_ns = profile.phases().iter().map(|phase| phase.delay_ns);
-        let shortest_ns = jitter.shortest_ns(delays_ns.min().unwrap_or(0));
-        let reorder = profile.reorder;
+        let shortest_ns = match profile.reorder {
+            Some(reorder) if reorder.delay.is_none() => 0,
+            _ => jitter.shortest_ns(delays_ns.min().unwrap_or(0)),
+        };
         Self {
             delay_ns: profile.delay_ns(),
             jitter,
-            late: reorder.map_or_else(Threshold::default, |late| late.probability.threshold()),
-            late_ns: reorder.map_or(0, |late| late.delay.0),
-            late_draws: Draws::new(seed, direction, "reorder"),
+            reordering: Reordering::new(profile.reorder, seed, direction),
             in_order: profile.in_order,
             last_due: Time::ZERO,
             shortest_ns,
@@ -49,19 +51,20 @@ impl Delay {
     /// A packet comes to the wire.
     pub(crate) fn enter(&mut self, now: Time, in_flight: Box<InFlight>) {
         let delay_ns = self.jitter.delay_ns(self.delay_ns, &in_flight);
+        let place = self.reordering.place(&in_flight);
+        if place == Place::Ahead {
+            self.line.add(now, false, in_flight);
+            return;
+        }
         let mut due = now.plus_nanos(delay_ns);
         if self.in_order {
             due = due.max(self.last_due);
             self.last_due = due;
         }
-        let late = !self.late.is_never() && {
-            let draw = self.late_draws.at(in_flight.index, in_flight.duplicate);
-            self.late.hits(high(draw))
-        };
-        if late {
-            due = due.plus_nanos(self.late_ns);
+        match place {
+            Place::Late(ns) => self.line.add(due.plus_nanos(ns), true, in_flight),
+            Place::Kept | Place::Ahead => self.line.add(due, false, in_flight),
         }
-        self.line.add(due, late, in_flight);
     }
 
     /// What is due by now, the earliest first, and when it was.

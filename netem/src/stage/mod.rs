@@ -4,6 +4,7 @@
 //! from [`Draws`](crate::rng::Draws) under its own name, so it can be added, switched on or
 //! left out without a change to what the others do.
 
+pub(crate) mod chance;
 pub(crate) mod corrupt;
 pub(crate) mod delay;
 pub(crate) mod duplicate;
@@ -13,7 +14,9 @@ pub(crate) mod loss;
 pub(crate) mod normal;
 pub(crate) mod queue;
 pub(crate) mod rate;
+pub(crate) mod reorder;
 pub(crate) mod schedule;
+pub(crate) mod truncate;
 
 use crate::{Time, packet::Packet};
 
@@ -32,4 +35,19 @@ pub(crate) struct InFlight {
     pub(crate) duplicate: bool,
     pub(crate) corrupted: bool,
     pub(crate) ce_marked: bool,
+}
+
+impl InFlight {
+    /// Flips a bit of the payload, which must have it.
+    pub(crate) fn flip(&mut self, bit: u64) {
+        self.packet.payload[(bit / 8) as usize] ^= 1 << (bit % 8);
+        self.corrupted = true;
+    }
+
+    /// Cuts the payload to so many bytes.
+    pub(crate) fn cut(&mut self, payload_bytes: u64) {
+        self.packet.payload.truncate(payload_bytes as usize);
+        self.link_bytes = self.packet.link_bytes();
+        self.corrupted = true;
+    }
 }

@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so")]
 
 mod books;
+mod jitter;
 mod loss;
 mod order;
+mod places;
 mod queue;
 mod schedule;
 mod statistics;

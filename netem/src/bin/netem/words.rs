@@ -43,6 +43,7 @@ fn direction(out: &mut impl Write, name: &str, counters: &Counters) -> io::Resul
         (counters.blackout_drops, "lost in a blackout"),
         (counters.duplicated, "duplicated"),
         (counters.corrupted, "corrupted"),
+        (counters.truncated, "cut short"),
         (counters.reordered, "out of order"),
         (counters.ce_marked, "marked"),
     ] {

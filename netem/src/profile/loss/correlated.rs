@@ -33,12 +33,17 @@ impl CorrelatedLoss {
     }
 
     pub(crate) fn thresholds(self) -> GilbertThresholds {
+        Self::chain(self.mean, self.correlation)
+    }
+
+    /// The two-state chain of this mean and correlation.
+    pub(crate) fn chain(mean: Percent, correlation: Percent) -> GilbertThresholds {
         let whole = u128::from(Percent::WHOLE);
-        let free = u128::from(self.correlation.complement().parts());
+        let free = u128::from(correlation.complement().parts());
         let change = |to: Percent| Threshold::ratio(u128::from(to.parts()) * free / whole, whole);
         GilbertThresholds {
-            to_bad: change(self.mean),
-            to_good: change(self.mean.complement()),
+            to_bad: change(mean),
+            to_good: change(mean.complement()),
             bad: Threshold::ratio(1, 1),
             good: Threshold::default(),
         }
