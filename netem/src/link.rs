@@ -31,7 +31,7 @@ use crate::{
     record::{Fate, PacketRecord},
     stage::{
         InFlight, corrupt::Corrupt, delay::Delay, duplicate::Duplicate, loss::Loss, queue::Queue,
-        rate::Bottleneck, schedule::Schedule, truncate::Truncate,
+        schedule::Schedule, shaper::Shaper, truncate::Truncate,
     },
 };
 
@@ -62,7 +62,7 @@ pub struct Link {
     loss_position: LossPosition,
     schedule: Schedule,
     queue: Queue,
-    bottleneck: Bottleneck,
+    shaper: Shaper,
     loss: Loss,
     duplicate: Duplicate,
     corrupt: Corrupt,
@@ -81,8 +81,8 @@ impl Link {
         Self {
             mtu_bytes: profile.mtu_bytes,
             loss_position: profile.loss_position,
-            queue: Queue::new(profile.queue, profile.ecn_threshold),
-            bottleneck: Bottleneck::new(schedule.current().rate),
+            queue: Queue::new(profile, seed, direction),
+            shaper: Shaper::new(profile, schedule.current().rate),
             loss,
             duplicate: Duplicate::new(profile, seed, direction),
             corrupt: Corrupt::new(profile, seed, direction),
@@ -120,7 +120,7 @@ impl Link {
     #[must_use]
     pub fn next_wakeup(&self) -> Option<Time> {
         let due = self.delay.next_due();
-        let Some(sent) = self.bottleneck.done() else {
+        let Some(sent) = self.shaper.done() else {
             return due;
         };
         // A change of rate may let the packet be sent sooner.
@@ -162,7 +162,7 @@ impl Link {
     /// What begins or ends in the very moment a phase does belongs to that phase.
     fn advance(&mut self, now: Time) {
         loop {
-            let sent = self.bottleneck.done().filter(|sent| *sent <= now);
+            let sent = self.shaper.done().filter(|sent| *sent <= now);
             match self.schedule.next_change() {
                 Some(change) if change <= sent.unwrap_or(now) => self.change_phase(change),
                 _ => match sent {
@@ -177,35 +177,48 @@ impl Link {
         let phase = self.schedule.change();
         self.loss.set_model(&phase.loss);
         self.delay.set_phase(phase);
-        self.bottleneck.set_rate(at, phase.rate);
+        self.shaper.set_rate(at, phase.rate);
     }
 
     /// A packet comes to the queue, or past it where there is no bottleneck.
     fn enqueue(&mut self, now: Time, in_flight: Box<InFlight>) {
-        if !self.bottleneck.has_rate() {
+        if !self.shaper.has_rate() {
             self.enter_wire(now, in_flight);
             return;
         }
-        let link_bytes = in_flight.link_bytes;
-        if let Some(refused) = self.queue.offer(in_flight) {
-            self.ledger.lose(now, refused, Fate::QueueDrop);
+        let taken = self.queue.offer(now, in_flight);
+        self.settle(now);
+        if !taken {
             return;
         }
         self.ledger.note_queue(self.queue.bytes());
-        if self.bottleneck.done().is_none() {
-            self.bottleneck.begin(now, link_bytes);
+        if self.shaper.done().is_none() {
+            self.serve(now, false);
         }
     }
 
     /// The last bit of a packet has been sent.
     fn leave_queue(&mut self, now: Time) {
-        self.bottleneck.finish();
+        self.shaper.finish();
         let sent = self.queue.take();
-        if let Some(bytes) = self.queue.head_bytes() {
-            self.bottleneck.begin(now, bytes);
-        }
+        self.serve(now, true);
         if let Some(in_flight) = sent {
             self.enter_wire(now, in_flight);
+        }
+    }
+
+    /// Begins to send the next packet, if there is one.
+    fn serve(&mut self, now: Time, waited: bool) {
+        if let Some(bytes) = self.queue.serve(now) {
+            self.shaper.begin(now, bytes, waited);
+        }
+        self.settle(now);
+    }
+
+    /// Books what the queue has dropped.
+    fn settle(&mut self, now: Time) {
+        while let Some((in_flight, fate)) = self.queue.dropped() {
+            self.ledger.lose(now, in_flight, fate);
         }
     }
 

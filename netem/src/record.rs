@@ -27,6 +27,8 @@ pub enum Fate {
     MtuDrop,
     /// It came to the wire during a blackout.
     Blackout,
+    /// The queue's discipline dropped it before the queue was full.
+    EarlyDrop,
 }
 
 impl Fate {
@@ -40,6 +42,7 @@ impl Fate {
             Self::QueueDrop => "queue-drop",
             Self::MtuDrop => "mtu-drop",
             Self::Blackout => "blackout",
+            Self::EarlyDrop => "early-drop",
         }
     }
 }

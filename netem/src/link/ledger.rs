@@ -30,6 +30,8 @@ pub struct Counters {
     pub lost_burst: u64,
     /// Dropped by a full queue.
     pub queue_drops: u64,
+    /// Dropped by the queue's discipline before it was full.
+    pub early_drops: u64,
     /// Dropped for being larger than the MTU.
     pub mtu_drops: u64,
     /// Lost in a blackout.
@@ -52,7 +54,12 @@ impl Counters {
     /// Packets that will never come out, whyever.
     #[must_use]
     pub const fn lost(&self) -> u64 {
-        self.lost_wire + self.lost_burst + self.queue_drops + self.mtu_drops + self.blackout_drops
+        self.lost_wire
+            + self.lost_burst
+            + self.queue_drops
+            + self.early_drops
+            + self.mtu_drops
+            + self.blackout_drops
     }
 
     /// Packets that have met no fate yet, copies included.
@@ -131,6 +138,7 @@ impl Ledger {
             Fate::LostWire => &mut counters.lost_wire,
             Fate::LostBurst => &mut counters.lost_burst,
             Fate::QueueDrop => &mut counters.queue_drops,
+            Fate::EarlyDrop => &mut counters.early_drops,
             Fate::MtuDrop => &mut counters.mtu_drops,
             Fate::Blackout => &mut counters.blackout_drops,
         } += 1;

@@ -1,13 +1,13 @@
 //! One direction, with every default filled in.
 
 use super::{
-    DirectionSettings, Jitter, JitterDistribution, LossPosition, Percent, QueueLimit, QueueSize,
-    Rate, Reorder, schedule, schedule::Phase,
+    DirectionSettings, Discipline, Framing, Jitter, JitterDistribution, LossPosition,
+    MahimahiTrace, Percent, QueueLimit, QueueSize, Rate, Reorder, Size, schedule, schedule::Phase,
 };
 use crate::packet::IPV4_UDP_HEADER_BYTES;
 
 /// The MTU of a link that is not told otherwise: Ethernet's (RFC 894).
-const MTU_BYTES: u64 = 1500;
+pub(super) const MTU_BYTES: u64 = 1500;
 
 /// One direction of a network in base units: what a [`Link`](crate::link::Link) is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,16 @@ const MTU_BYTES: u64 = 1500;
 pub struct DirectionProfile {
     /// What the queue holds; no limit where there is no rate.
     pub queue: QueueLimit,
+    /// Whom the queue drops.
+    pub discipline: Discipline,
+    /// What the link adds to each packet.
+    pub framing: Framing,
+    /// The size of the token bucket; `None` has packets go one by one.
+    pub burst_bytes: Option<u64>,
+    /// What a burst is sent at; `None` is without end.
+    pub peak_rate: Option<Rate>,
+    /// When the link can send, instead of a rate.
+    pub opportunities: Option<MahimahiTrace>,
     /// From how much in the queue on packets are marked.
     pub ecn_threshold: QueueLimit,
     /// How much the delay varies.
@@ -50,16 +60,37 @@ impl DirectionProfile {
             Some(rate) => size.resolve(rate, round_trip_ns, mtu_bytes),
             None => QueueLimit::NONE,
         };
+        let rate = match settings.mahimahi {
+            Some(_) => settings.first_rate(),
+            None => settings.rate,
+        };
         let first = Phase {
             from_ns: 0,
-            rate: settings.rate,
+            rate,
             delay_ns,
             loss: settings.loss.clone().unwrap_or_default(),
             blackout: false,
         };
         let steps = settings.schedule.as_deref().unwrap_or_default();
         let jitter_ns = settings.jitter.unwrap_or_default().0;
+        let packet_ns = settings.first_rate().map_or(0, |rate| {
+            let ns = u128::from(mtu_bytes) * 8_000_000_000 / u128::from(rate.bps());
+            u64::try_from(ns).unwrap_or(u64::MAX)
+        });
+        let discipline = settings
+            .discipline
+            .map(|discipline| discipline.resolve(limit, mtu_bytes, packet_ns));
+        let bytes = |size: Option<Size>| size.map_or(0, |size| size.0);
         Self {
+            discipline: discipline.unwrap_or_default(),
+            framing: Framing {
+                overhead_bytes: bytes(settings.overhead),
+                cell_bytes: bytes(settings.cell),
+                cell_overhead_bytes: bytes(settings.cell_overhead),
+            },
+            burst_bytes: settings.burst.map(|burst| burst.0),
+            peak_rate: settings.peak_rate,
+            opportunities: settings.mahimahi.clone(),
             queue: limit(settings.queue.unwrap_or(QueueSize::MilliBdp(1000))),
             ecn_threshold: settings.ecn_threshold.map_or(QueueLimit::NONE, limit),
             jitter: (jitter_ns > 0).then(|| Jitter {

@@ -21,9 +21,12 @@
 //! `tc netem` (tc-netem(8)) unless their description says otherwise.
 
 mod direction;
+mod discipline;
+mod framing;
 mod jitter;
 mod limit;
 mod loss;
+mod mahimahi;
 mod schedule;
 mod units;
 
@@ -31,12 +34,15 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     direction::DirectionProfile,
+    discipline::{CoDelSettings, Discipline, PieSettings, QueueDiscipline, Red, RedSettings},
+    framing::Framing,
     jitter::{Jitter, JitterDistribution, JitterTable},
     limit::{QueueLimit, QueueSize},
     loss::{
         CorrelatedLoss, FourState, GilbertElliott, LossList, LossModel, LossPattern,
         NetemCorrelatedLoss, NthLoss,
     },
+    mahimahi::MahimahiTrace,
     schedule::{Phase, ScheduleStep},
     units::{DurationNs, Percent, Rate, Size, UnitError},
 };
@@ -144,9 +150,24 @@ macro_rules! settings {
 settings! {
     /// What the bottleneck sends. Default: without end, and then nothing ever queues.
     rate: Rate,
+    /// What the link adds to each packet; only the rate counts it. Default 0.
+    overhead: Size,
+    /// The link sends in cells of this size, as ATM does with `"48B"`. Default: packets whole.
+    cell: Size,
+    /// What the link adds to each cell, for ATM `"5B"`. Default 0.
+    cell_overhead: Size,
+    /// A token bucket of this size (`tc-tbf(8)`): what it has saved up goes at once, or at
+    /// `peak_rate`. At least the `mtu`. Default: none, packets go one by one at the rate.
+    burst: Size,
+    /// What a burst is sent at, above the rate. Default: without end.
+    peak_rate: Rate,
+    /// When the link can send, instead of a rate: the text of a mahimahi trace.
+    mahimahi: MahimahiTrace,
     /// What the queue before the bottleneck holds, the packet being sent included; what finds
     /// it full is dropped. Default `"1bdp"`.
     queue: QueueSize,
+    /// Whom the queue drops, and when. Default `"drop-tail"`.
+    discipline: QueueDiscipline,
     /// Packets that could be marked "congestion experienced" (RFC 3168) are, when they find at
     /// least this much in the queue. Default: never.
     ecn_threshold: QueueSize,
@@ -268,7 +289,11 @@ impl DirectionSettings {
     /// The rate the direction starts with, or else the first it is given.
     fn first_rate(&self) -> Option<Rate> {
         let steps = self.schedule.iter().flatten();
-        self.rate
+        let traced = self.mahimahi.as_ref().map(MahimahiTrace::mean_bps);
+        // A trace slower than a bit per second has the least rate there is.
+        let traced = traced.and_then(|bps| Rate::from_bps(bps.max(1)).ok());
+        traced
+            .or(self.rate)
             .or_else(|| steps.filter_map(|step| step.rate).next())
     }
 
@@ -281,6 +306,7 @@ impl DirectionSettings {
             )));
         }
         self.check_correlations()?;
+        self.check_rate()?;
         schedule::check(self.schedule.as_deref().unwrap_or_default())
     }
     /// What never changes is no correlation, and what belongs to another key wants that key.
@@ -308,5 +334,40 @@ impl DirectionSettings {
             ));
         }
         Ok(())
+    }
+
+    fn check_rate(&self) -> Result<(), UnitError> {
+        let fail = |message: &str| Err(UnitError::new(message));
+        if self.mahimahi.is_some() {
+            let steps = self.schedule.iter().flatten();
+            if self.rate.is_some()
+                || self.burst.is_some()
+                || steps.clone().any(|s| s.rate.is_some())
+            {
+                return fail(
+                    "a mahimahi trace is the rate: expected no rate and no burst beside it",
+                );
+            }
+        }
+        match (self.burst, self.peak_rate, self.first_rate()) {
+            (None, Some(_), _) => return fail("peak_rate wants a burst, such as \"64KiB\""),
+            (Some(_), _, None) => return fail("burst wants a rate, such as \"100mbit\""),
+            (Some(_), Some(peak), Some(rate)) if peak <= rate => {
+                return fail("peak_rate is above the rate, or no peak");
+            }
+            (Some(burst), ..) if burst < self.mtu.unwrap_or(Size(direction::MTU_BYTES)) => {
+                return fail("a burst holds at least a packet of the mtu's size");
+            }
+            _ => {}
+        }
+        if self.cell == Some(Size(0)) {
+            return fail("a cell of no size: expected such as \"48B\"");
+        }
+        if self.cell_overhead.is_some() && self.cell.is_none() {
+            return fail("cell_overhead wants a cell, such as \"48B\"");
+        }
+        self.discipline
+            .as_ref()
+            .map_or(Ok(()), QueueDiscipline::check)
     }
 }

@@ -4,6 +4,7 @@
 //! from [`Draws`](crate::rng::Draws) under its own name, so it can be added, switched on or
 //! left out without a change to what the others do.
 
+pub(crate) mod bucket;
 pub(crate) mod chance;
 pub(crate) mod corrupt;
 pub(crate) mod delay;
@@ -12,10 +13,12 @@ pub(crate) mod jitter;
 pub(crate) mod line;
 pub(crate) mod loss;
 pub(crate) mod normal;
+pub(crate) mod opportunities;
 pub(crate) mod queue;
 pub(crate) mod rate;
 pub(crate) mod reorder;
 pub(crate) mod schedule;
+pub(crate) mod shaper;
 pub(crate) mod truncate;
 
 use crate::{Time, packet::Packet};
@@ -42,6 +45,16 @@ impl InFlight {
     pub(crate) fn flip(&mut self, bit: u64) {
         self.packet.payload[(bit / 8) as usize] ^= 1 << (bit % 8);
         self.corrupted = true;
+    }
+
+    /// Marks the packet "congestion experienced" if it can be (RFC 3168 §5); says whether.
+    pub(crate) const fn mark(&mut self) -> bool {
+        if !self.packet.is_ect() {
+            return false;
+        }
+        self.packet.mark_ce();
+        self.ce_marked = true;
+        true
     }
 
     /// Cuts the payload to so many bytes.

@@ -6,7 +6,7 @@
 use crate::{Time, profile::Rate};
 
 /// Work is counted in bits × 10⁹: a rate in bits per second does itself of it per nanosecond.
-const WORK_PER_BYTE: u64 = 8 * 1_000_000_000;
+pub(crate) const WORK_PER_BYTE: u64 = 8 * 1_000_000_000;
 
 #[derive(Debug)]
 pub(crate) struct Bottleneck {

@@ -3,12 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so")]
 
 mod books;
+mod disciplines;
 mod jitter;
 mod loss;
 mod order;
 mod places;
 mod queue;
 mod schedule;
+mod shaping;
 mod statistics;
 
 use std::net::SocketAddr;
