@@ -177,7 +177,7 @@ impl Link {
         let phase = self.schedule.change();
         self.loss.set_model(&phase.loss);
         self.delay.set_phase(phase);
-        self.shaper.set_rate(at, phase.rate);
+        self.shaper.set_rate(at, phase.rate, phase.paused);
     }
 
     /// A packet comes to the queue, or past it where there is no bottleneck.

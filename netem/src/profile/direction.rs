@@ -2,7 +2,8 @@
 
 use super::{
     DirectionSettings, Discipline, Framing, Jitter, JitterDistribution, LossPosition,
-    MahimahiTrace, Percent, QueueLimit, QueueSize, Rate, Reorder, Size, schedule, schedule::Phase,
+    MahimahiTrace, Percent, QueueLimit, QueueSize, Rate, Reorder, Size, Slots, schedule,
+    schedule::Phase,
 };
 use crate::packet::IPV4_UDP_HEADER_BYTES;
 
@@ -31,6 +32,8 @@ pub struct DirectionProfile {
     pub jitter: Option<Jitter>,
     /// Must packets never overtake each other, except those that `reorder` makes late?
     pub in_order: bool,
+    /// The wire takes packets in batches.
+    pub slots: Option<Slots>,
     /// Some packets are late, or ahead.
     pub reorder: Option<Reorder>,
     /// Where packets are lost, duplicated and corrupted.
@@ -70,6 +73,7 @@ impl DirectionProfile {
             delay_ns,
             loss: settings.loss.clone().unwrap_or_default(),
             blackout: false,
+            paused: false,
         };
         let steps = settings.schedule.as_deref().unwrap_or_default();
         let jitter_ns = settings.jitter.unwrap_or_default().0;
@@ -103,6 +107,7 @@ impl DirectionProfile {
                 table: settings.jitter_table.clone(),
             }),
             in_order: settings.jitter_reorder == Some(false),
+            slots: settings.slots,
             reorder: settings.reorder,
             loss_position: settings.loss_position.unwrap_or_default(),
             duplicate: settings.duplicate.unwrap_or_default(),
@@ -172,7 +177,7 @@ impl DirectionProfile {
         let mut bits = 0;
         for (phase, end_ns) in self.phases.iter().zip(ends) {
             let phase_ns = end_ns.saturating_sub(phase.from_ns);
-            if phase_ns > 0 {
+            if phase_ns > 0 && !phase.paused {
                 bits += u128::from(phase.rate?.bps()) * u128::from(phase_ns) / 1000
                     * u128::from(self.surviving(phase).parts() / 1000);
             }

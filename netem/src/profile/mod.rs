@@ -28,6 +28,8 @@ mod limit;
 mod loss;
 mod mahimahi;
 mod schedule;
+mod schedule_csv;
+mod slots;
 mod units;
 
 use serde::{Deserialize, Serialize};
@@ -44,6 +46,8 @@ pub use self::{
     },
     mahimahi::MahimahiTrace,
     schedule::{Phase, ScheduleStep},
+    schedule_csv::ScheduleCsvError,
+    slots::Slots,
     units::{DurationNs, Percent, Rate, Size, UnitError},
 };
 pub(crate) use self::{
@@ -171,6 +175,8 @@ settings! {
     /// Packets that could be marked "congestion experienced" (RFC 3168) are, when they find at
     /// least this much in the queue. Default: never.
     ecn_threshold: QueueSize,
+    /// The wire takes packets in batches, as Wi-Fi and DOCSIS do. Default: one by one.
+    slots: Slots,
     /// How long the way takes, one way. Default 0.
     delay: DurationNs,
     /// How much the delay varies. Default not at all.
@@ -360,12 +366,18 @@ impl DirectionSettings {
             }
             _ => {}
         }
+        let mut steps = self.schedule.iter().flatten();
+        let no_line = self.mahimahi.is_some() || self.first_rate().is_none();
+        if no_line && steps.any(|step| step.pause_until.is_some()) {
+            return fail("pause_until wants a rate, such as \"100mbit\"");
+        }
         if self.cell == Some(Size(0)) {
             return fail("a cell of no size: expected such as \"48B\"");
         }
         if self.cell_overhead.is_some() && self.cell.is_none() {
             return fail("cell_overhead wants a cell, such as \"48B\"");
         }
+        self.slots.as_ref().map_or(Ok(()), Slots::check)?;
         self.discipline
             .as_ref()
             .map_or(Ok(()), QueueDiscipline::check)

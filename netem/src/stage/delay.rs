@@ -5,6 +5,7 @@ use super::{
     jitter::JitterStage,
     line::Line,
     reorder::{Place, Reordering},
+    slots::SlotStage,
 };
 use crate::{
     Time,
@@ -15,6 +16,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Delay {
     delay_ns: u64,
+    slots: SlotStage,
     jitter: JitterStage,
     reordering: Reordering,
     in_order: bool,
@@ -35,6 +37,7 @@ impl Delay {
         };
         Self {
             delay_ns: profile.delay_ns(),
+            slots: SlotStage::new(profile.slots, seed, direction),
             jitter,
             reordering: Reordering::new(profile.reorder, seed, direction),
             in_order: profile.in_order,
@@ -50,6 +53,7 @@ impl Delay {
 
     /// A packet comes to the wire.
     pub(crate) fn enter(&mut self, now: Time, in_flight: Box<InFlight>) {
+        let now = self.slots.departure(now, in_flight.link_bytes);
         let delay_ns = self.jitter.delay_ns(self.delay_ns, &in_flight);
         let place = self.reordering.place(&in_flight);
         if place == Place::Ahead {

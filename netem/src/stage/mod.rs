@@ -19,6 +19,7 @@ pub(crate) mod rate;
 pub(crate) mod reorder;
 pub(crate) mod schedule;
 pub(crate) mod shaper;
+pub(crate) mod slots;
 pub(crate) mod truncate;
 
 use crate::{Time, packet::Packet};

@@ -13,6 +13,8 @@ pub(crate) struct Shaper {
     kind: Kind,
     /// When the packet being sent will have been.
     sending: Option<Time>,
+    /// Does the bucket give nothing for the time being?
+    paused: bool,
 }
 
 #[derive(Debug)]
@@ -36,6 +38,7 @@ impl Shaper {
             framing: profile.framing,
             kind,
             sending: None,
+            paused: false,
         }
     }
 
@@ -66,7 +69,8 @@ impl Shaper {
                 if line.has_rate() {
                     line.begin(now, bytes);
                 }
-                bucket.spend(now, bytes).max(line.done().unwrap_or(now))
+                let ready = bucket.spend(now, bytes).max(line.done().unwrap_or(now));
+                if self.paused { Time::MAX } else { ready }
             }
             Kind::Trace(trace) => trace.send(now, bytes, waited),
         };
@@ -83,17 +87,24 @@ impl Shaper {
         }
     }
 
-    /// From now on it sends at this rate, the packet begun included. A trace keeps its own.
-    pub(crate) fn set_rate(&mut self, now: Time, rate: Option<Rate>) {
+    /// From now on it sends at this rate, or not at all, the packet begun included. A trace keeps its
+    /// own.
+    pub(crate) fn set_rate(&mut self, now: Time, rate: Option<Rate>, paused: bool) {
         match &mut self.kind {
             Kind::Line(line) => {
-                line.set_rate(now, rate);
+                line.set_rate(now, rate, paused);
                 if let (Some(done), Some(new)) = (&mut self.sending, line.done()) {
                     *done = new;
                 }
             }
             Kind::Bucket(bucket, line) => {
-                let ready = bucket.set_rate(now, rate);
+                let peak = line.rate();
+                line.set_rate(now, peak, paused);
+                self.paused = paused;
+                let ready = match paused {
+                    true => Time::MAX,
+                    false => bucket.set_rate(now, rate),
+                };
                 if let Some(done) = &mut self.sending {
                     *done = ready.max(line.done().unwrap_or(now));
                 }
