@@ -27,9 +27,11 @@ mod jitter;
 mod limit;
 mod loss;
 mod mahimahi;
+mod preset;
 mod schedule;
 mod schedule_csv;
 mod slots;
+mod tc;
 mod units;
 
 use serde::{Deserialize, Serialize};
@@ -45,9 +47,11 @@ pub use self::{
         NetemCorrelatedLoss, NthLoss,
     },
     mahimahi::MahimahiTrace,
+    preset::Preset,
     schedule::{Phase, ScheduleStep},
     schedule_csv::ScheduleCsvError,
     slots::Slots,
+    tc::TcError,
     units::{DurationNs, Percent, Rate, Size, UnitError},
 };
 pub(crate) use self::{

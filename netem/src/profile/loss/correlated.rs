@@ -72,6 +72,10 @@ impl NetemCorrelatedLoss {
         }
     }
 
+    pub(crate) fn tc(self) -> String {
+        format!("random {} {}", self.probability, self.correlation)
+    }
+
     /// What `tc` makes of a percentage: `rint(share * (2^32 - 1))`.
     fn scaled(percent: Percent) -> u32 {
         let whole = u128::from(Percent::WHOLE);

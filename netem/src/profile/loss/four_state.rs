@@ -84,6 +84,17 @@ impl FourState {
         Percent::from_parts((share * Percent::WHOLE as f64 + 0.5) as u64)
     }
 
+    pub(crate) fn tc(self) -> String {
+        let Self {
+            p13,
+            p31,
+            p32,
+            p23,
+            p14,
+        } = self;
+        format!("state {p13} {p31} {p32} {p23} {p14}")
+    }
+
     pub(crate) fn thresholds(self) -> FourStateThresholds {
         let whole = u128::from(Percent::WHOLE);
         let both = |a: Percent, b: Percent| {

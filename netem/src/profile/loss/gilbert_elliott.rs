@@ -91,6 +91,14 @@ impl GilbertElliott {
         }
     }
 
+    /// What `tc netem` calls it; a burst length it does not know.
+    pub(crate) fn tc(self) -> Option<String> {
+        match self.spelling {
+            Spelling::Chain { p, r, bad, good } => Some(format!("gemodel {p} {r} {bad} {good}")),
+            Spelling::Burst { .. } => None,
+        }
+    }
+
     pub(crate) fn thresholds(&self) -> GilbertThresholds {
         match self.spelling {
             Spelling::Chain { p, r, bad, good } => GilbertThresholds {
