@@ -34,6 +34,7 @@ pub mod proxy;
 pub mod record;
 pub mod rng;
 mod stage;
+pub mod tape;
 mod time;
 pub mod world;
 

@@ -16,6 +16,7 @@
 //! gives no more, at each [`next_wakeup`](Link::next_wakeup). Called later than that, the link
 //! still does everything at the times it should have happened.
 
+mod chance;
 mod ledger;
 
 use std::fmt;
@@ -23,16 +24,14 @@ use std::fmt;
 use serde::Serialize;
 
 pub use self::ledger::Counters;
-use self::ledger::Ledger;
+use self::{chance::Chance, ledger::Ledger};
 use crate::{
     Time,
     packet::Packet,
     profile::{DirectionProfile, LossPosition},
     record::{Fate, PacketRecord},
-    stage::{
-        InFlight, corrupt::Corrupt, delay::Delay, duplicate::Duplicate, loss::Loss, queue::Queue,
-        schedule::Schedule, shaper::Shaper, truncate::Truncate,
-    },
+    stage::{InFlight, delay::Delay, queue::Queue, schedule::Schedule, shaper::Shaper},
+    tape::{Tape, TapeEntry},
 };
 
 /// Which way a link goes.
@@ -63,10 +62,7 @@ pub struct Link {
     schedule: Schedule,
     queue: Queue,
     shaper: Shaper,
-    loss: Loss,
-    duplicate: Duplicate,
-    corrupt: Corrupt,
-    truncate: Truncate,
+    chance: Chance,
     delay: Delay,
     ledger: Ledger,
 }
@@ -76,17 +72,12 @@ impl Link {
     #[must_use]
     pub fn new(profile: &DirectionProfile, seed: u64, direction: Direction) -> Self {
         let schedule = Schedule::new(profile.phases());
-        let mut loss = Loss::new(seed, direction);
-        loss.set_model(&schedule.current().loss);
         Self {
             mtu_bytes: profile.mtu_bytes,
             loss_position: profile.loss_position,
             queue: Queue::new(profile, seed, direction),
             shaper: Shaper::new(profile, schedule.current().rate),
-            loss,
-            duplicate: Duplicate::new(profile, seed, direction),
-            corrupt: Corrupt::new(profile, seed, direction),
-            truncate: Truncate::new(profile, seed, direction),
+            chance: Chance::new(profile, schedule.current(), seed, direction),
             delay: Delay::new(profile, seed, direction),
             ledger: Ledger::new(direction),
             schedule,
@@ -140,6 +131,25 @@ impl Link {
         self.ledger.take_records(into);
     }
 
+    /// From now on, chance does what is on the tape: those packets are lost, duplicated, damaged
+    /// and delayed, and all others come through after the fixed delay.
+    pub fn set_tape(&mut self, tape: &Tape) {
+        if let Some(ns) = tape.shortest_ns() {
+            self.delay.allow(ns);
+        }
+        self.chance.set_tape(tape.clone());
+    }
+
+    /// Write what chance does to a tape from now on, or no longer. Off at first.
+    pub fn set_taping(&mut self, on: bool) {
+        self.chance.set_writing(on);
+    }
+
+    /// What has been written since the last call, to be collected into a [`Tape`].
+    pub fn take_taped(&mut self) -> Vec<TapeEntry> {
+        self.chance.take_written()
+    }
+
     /// What happened so far.
     #[must_use]
     pub const fn counters(&self) -> &Counters {
@@ -175,7 +185,7 @@ impl Link {
 
     fn change_phase(&mut self, at: Time) {
         let phase = self.schedule.change();
-        self.loss.set_model(&phase.loss);
+        self.chance.set_phase(phase);
         self.delay.set_phase(phase);
         self.shaper.set_rate(at, phase.rate, phase.paused);
     }
@@ -240,11 +250,11 @@ impl Link {
         mut in_flight: Box<InFlight>,
         next: impl Fn(&mut Self, Time, Box<InFlight>),
     ) {
-        if let Some(fate) = self.loss.verdict(in_flight.index) {
+        if let Some(fate) = self.chance.loses(&in_flight) {
             self.ledger.lose(now, in_flight, fate);
             return;
         }
-        let copy = self.duplicate.copy(&in_flight);
+        let copy = self.chance.copy(&in_flight);
         self.damage(&mut in_flight);
         next(self, now, in_flight);
         if let Some(mut copy) = copy {
@@ -255,15 +265,16 @@ impl Link {
     }
 
     fn damage(&mut self, in_flight: &mut InFlight) {
-        if self.corrupt.pass(in_flight) {
+        let damage = self.chance.damage(in_flight);
+        if damage.corrupted {
             self.ledger.note_corrupted();
         }
-        if self.truncate.pass(in_flight) {
+        if damage.truncated {
             self.ledger.note_truncated();
         }
     }
 
     fn propagate(&mut self, now: Time, in_flight: Box<InFlight>) {
-        self.delay.enter(now, in_flight);
+        self.chance.propagate(now, in_flight, &mut self.delay);
     }
 }

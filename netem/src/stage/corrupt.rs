@@ -19,13 +19,10 @@ impl Corrupt {
     }
 
     /// Flips a bit or does not; says which. There is nothing to flip in an empty payload.
-    pub(crate) fn pass(&mut self, in_flight: &mut InFlight) -> bool {
-        let hit = self.chance.hit(in_flight.index, in_flight.duplicate);
+    pub(crate) fn pass(&mut self, in_flight: &mut InFlight) -> Option<u64> {
+        let draw = self.chance.hit(in_flight.index, in_flight.duplicate)?;
         let bits = in_flight.packet.payload.len() as u64 * 8;
-        let Some(draw) = hit.filter(|_| bits > 0) else {
-            return false;
-        };
-        in_flight.flip(((u128::from(low(draw)) * u128::from(bits)) >> 32) as u64);
-        true
+        let bit = ((u128::from(low(draw)) * u128::from(bits)) >> 32) as u64;
+        in_flight.flip(bit).then_some(bit)
     }
 }

@@ -13,6 +13,16 @@ use crate::{
     profile::{DirectionProfile, Phase},
 };
 
+/// A packet's way through the wire.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Way {
+    due: Time,
+    /// Will those behind it overtake?
+    aside: bool,
+    /// How long it takes.
+    pub(crate) delay_ns: u64,
+}
+
 #[derive(Debug)]
 pub(crate) struct Delay {
     delay_ns: u64,
@@ -51,14 +61,32 @@ impl Delay {
         self.delay_ns = phase.delay_ns;
     }
 
-    /// A packet comes to the wire.
-    pub(crate) fn enter(&mut self, now: Time, in_flight: Box<InFlight>) {
-        let now = self.slots.departure(now, in_flight.link_bytes);
-        let delay_ns = self.jitter.delay_ns(self.delay_ns, &in_flight);
-        let place = self.reordering.place(&in_flight);
+    /// The delay of packets to which nothing happens by chance.
+    pub(crate) const fn fixed_ns(&self) -> u64 {
+        self.delay_ns
+    }
+
+    /// From now on delays may be as short as this.
+    pub(crate) fn allow(&mut self, ns: u64) {
+        self.shortest_ns = self.shortest_ns.min(ns);
+    }
+
+    /// The way of a packet that comes to the wire. `taped` is what a tape says, if there is one:
+    /// its delay, or the fixed one.
+    pub(crate) fn way(&mut self, now: Time, packet: &InFlight, taped: Option<Option<u64>>) -> Way {
+        let now = self.slots.departure(now, packet.link_bytes);
+        let way = |due: Time, aside| Way {
+            due,
+            aside,
+            delay_ns: due.nanos_since(now),
+        };
+        if let Some(taped) = taped {
+            return way(now.plus_nanos(taped.unwrap_or(self.delay_ns)), false);
+        }
+        let delay_ns = self.jitter.delay_ns(self.delay_ns, packet);
+        let place = self.reordering.place(packet);
         if place == Place::Ahead {
-            self.line.add(now, false, in_flight);
-            return;
+            return way(now, false);
         }
         let mut due = now.plus_nanos(delay_ns);
         if self.in_order {
@@ -66,9 +94,14 @@ impl Delay {
             self.last_due = due;
         }
         match place {
-            Place::Late(ns) => self.line.add(due.plus_nanos(ns), true, in_flight),
-            Place::Kept | Place::Ahead => self.line.add(due, false, in_flight),
+            Place::Late(ns) => way(due.plus_nanos(ns), true),
+            Place::Kept | Place::Ahead => way(due, false),
         }
+    }
+
+    /// The packet goes its way.
+    pub(crate) fn enter(&mut self, way: Way, in_flight: Box<InFlight>) {
+        self.line.add(way.due, way.aside, in_flight);
     }
 
     /// What is due by now, the earliest first, and when it was.

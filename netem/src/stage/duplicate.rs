@@ -18,11 +18,7 @@ impl Duplicate {
 
     /// The copy of this packet, if it is to have one.
     pub(crate) fn copy(&mut self, in_flight: &InFlight) -> Option<Box<InFlight>> {
-        self.chance.hit(in_flight.index, false).map(|_| {
-            Box::new(InFlight {
-                duplicate: true,
-                ..in_flight.clone()
-            })
-        })
+        let hit = self.chance.hit(in_flight.index, false);
+        hit.map(|_| in_flight.copy())
     }
 }

@@ -42,10 +42,22 @@ pub(crate) struct InFlight {
 }
 
 impl InFlight {
-    /// Flips a bit of the payload, which must have it.
-    pub(crate) fn flip(&mut self, bit: u64) {
-        self.packet.payload[(bit / 8) as usize] ^= 1 << (bit % 8);
+    /// A copy, as the link makes it.
+    pub(crate) fn copy(&self) -> Box<Self> {
+        Box::new(Self {
+            duplicate: true,
+            ..self.clone()
+        })
+    }
+
+    /// Flips a bit of the payload, if it is there; says whether.
+    pub(crate) fn flip(&mut self, bit: u64) -> bool {
+        let Some(byte) = self.packet.payload.get_mut((bit / 8) as usize) else {
+            return false;
+        };
+        *byte ^= 1 << (bit % 8);
         self.corrupted = true;
+        true
     }
 
     /// Marks the packet "congestion experienced" if it can be (RFC 3168 §5); says whether.
@@ -58,10 +70,14 @@ impl InFlight {
         true
     }
 
-    /// Cuts the payload to so many bytes.
-    pub(crate) fn cut(&mut self, payload_bytes: u64) {
-        self.packet.payload.truncate(payload_bytes as usize);
-        self.link_bytes = self.packet.link_bytes();
-        self.corrupted = true;
+    /// Cuts the payload to so many bytes, if it has more; says whether.
+    pub(crate) fn cut(&mut self, payload_bytes: u64) -> bool {
+        let longer = self.packet.payload.len() as u64 > payload_bytes;
+        if longer {
+            self.packet.payload.truncate(payload_bytes as usize);
+            self.link_bytes = self.packet.link_bytes();
+            self.corrupted = true;
+        }
+        longer
     }
 }

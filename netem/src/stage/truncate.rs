@@ -23,14 +23,11 @@ impl Truncate {
         }
     }
 
-    /// Cuts the payload to a random length, evenly from 0 on, or does not; says which.
-    pub(crate) fn pass(&mut self, in_flight: &mut InFlight) -> bool {
-        let hit = self.chance.hit(in_flight.index, in_flight.duplicate);
+    /// Cuts the payload to a random length, evenly from 0 on, or does not; says to which.
+    pub(crate) fn pass(&mut self, in_flight: &mut InFlight) -> Option<u64> {
+        let draw = self.chance.hit(in_flight.index, in_flight.duplicate)?;
         let bytes = in_flight.packet.payload.len() as u64;
-        let Some(draw) = hit.filter(|_| bytes > 0) else {
-            return false;
-        };
-        in_flight.cut(((u128::from(low(draw)) * u128::from(bytes)) >> 32) as u64);
-        true
+        let left = ((u128::from(low(draw)) * u128::from(bytes)) >> 32) as u64;
+        in_flight.cut(left).then_some(left)
     }
 }

@@ -13,6 +13,7 @@ mod queue;
 mod schedule;
 mod shaping;
 mod statistics;
+mod tape;
 
 use std::net::SocketAddr;
 
