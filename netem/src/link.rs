@@ -7,10 +7,11 @@
 //!         pop ◀─ reordering ◂ jitter ◂ delay ◀─ [loss ▸ duplicate ▸ damage]
 //! ```
 //!
-//! Damage is a flipped bit, or a lost end. The three in brackets happen at one of the two places. By default they are on the wire, so a
-//! lost packet has used up its share of the rate; `loss_position = "before-queue"` puts them
-//! where `tc netem` has them. A lost packet is not duplicated, and a copy is neither lost on the
-//! wire nor copied again, but has its own corruption, jitter and lateness.
+//! Damage is a flipped bit, or a lost end. The three in brackets happen at one of the two places.
+//! By default they are on the wire, so a lost packet has used up its share of the rate;
+//! `loss_position = "before-queue"` puts them where `tc netem` has them. A lost packet is not
+//! duplicated, and a copy is neither lost on the wire nor copied again, but has its own damage,
+//! jitter and place.
 //!
 //! A driver calls [`push`](Link::push) when a packet arrives and [`pop`](Link::pop), until it
 //! gives no more, at each [`next_wakeup`](Link::next_wakeup). Called later than that, the link

@@ -207,11 +207,7 @@ impl DirectionSettings {
     pub fn to_tc(&self) -> Result<String, TcError> {
         self.check_tc()?;
         let mut line = String::new();
-        let mut say = |word: &str, values: &[Option<String>]| {
-            let values = values.iter().map_while(Option::as_ref);
-            let _ = write!(line, " {word}");
-            values.for_each(|value| line.extend([" ", value]));
-        };
+        let mut say = |word: &str, values: &[Option<String>]| say(&mut line, word, values);
         let text = |percent: Option<Percent>| percent.map(|percent| percent.to_string());
         if let Some(delay) = self.delay.or_else(|| self.jitter.map(|_| DurationNs(0))) {
             let jitter = self.jitter.map(|jitter| jitter.to_string());
@@ -253,6 +249,13 @@ impl DirectionSettings {
                 .gap
                 .inspect(|gap| say("gap", &[Some(gap.to_string())]));
         }
+        self.say_link(&mut line)?;
+        Ok(line.trim_start().to_owned())
+    }
+
+    /// What comes after the fates: rate, slots and limit.
+    fn say_link(&self, line: &mut String) -> Result<(), TcError> {
+        let mut say = |word: &str, values: &[Option<String>]| say(line, word, values);
         if let Some(rate) = self.rate {
             let bytes = |size: Option<Size>| size.unwrap_or_default().0.to_string();
             let frame =
@@ -279,7 +282,7 @@ impl DirectionSettings {
             Some(_) => return Err(TcError::NotNetem("a queue in other units than packets")),
             None => {}
         }
-        Ok(line.trim_start().to_owned())
+        Ok(())
     }
 
     /// Is there anything that `tc netem` cannot express?
@@ -306,6 +309,13 @@ impl DirectionSettings {
         }
         Ok(())
     }
+}
+
+/// Writes an option and its values up to the first that is not given.
+fn say(line: &mut String, word: &str, values: &[Option<String>]) {
+    let values = values.iter().map_while(Option::as_ref);
+    let _ = write!(line, " {word}");
+    values.for_each(|value| line.extend([" ", value]));
 }
 
 fn read_loss(words: &mut Words<'_>) -> Result<LossModel, TcError> {

@@ -87,8 +87,8 @@ impl Shaper {
         }
     }
 
-    /// From now on it sends at this rate, or not at all, the packet begun included. A trace keeps its
-    /// own.
+    /// From now on it sends at this rate, or not at all, the packet begun included. A trace keeps
+    /// its own.
     pub(crate) fn set_rate(&mut self, now: Time, rate: Option<Rate>, paused: bool) {
         match &mut self.kind {
             Kind::Line(line) => {

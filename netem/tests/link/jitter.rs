@@ -107,7 +107,8 @@ fn a_table_is_drawn_from_evenly() {
 fn jitter_in_order_overtakes_nobody_and_never_comes_early() {
     for distribution in ["pareto", "normal"] {
         let mut link = link(&format!(
-            "rate = '1gbit'\ndelay = '5ms'\njitter = '2ms'\njitter_distribution = '{distribution}'\n\
+            "rate = '1gbit'\ndelay = '5ms'\njitter = '2ms'\n\
+             jitter_distribution = '{distribution}'\n\
              jitter_correlation = '50%'\njitter_reorder = false"
         ));
         run(
