@@ -10,6 +10,10 @@
 //!
 //! What a network is like is said by a [`NetworkProfile`](profile::NetworkProfile):
 //!
+//! A [`Preset`](profile::Preset) is a network known by name, and a line of `tc netem` can be read
+//! and written ([`DirectionSettings`](profile::DirectionSettings::from_tc)). What chance did in
+//! one run can be done again in another: see [`tape`].
+//!
 //! ```
 //! use lftp_netem::{Time, link::{Direction, Link}, packet::Packet, profile::NetworkProfile};
 //!
@@ -34,6 +38,7 @@ pub mod proxy;
 pub mod record;
 pub mod rng;
 mod stage;
+pub mod tape;
 mod time;
 pub mod world;
 

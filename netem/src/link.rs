@@ -2,20 +2,22 @@
 //!
 //! ```text
 //!            before the bottleneck          the bottleneck       on the wire
-//! push ─▶ MTU ─▶ [loss ▸ duplicate ▸ corrupt] ─▶ queue ▸ rate ─▶ blackout
-//!                                                                   │
-//!         pop ◀─ late packets ◂ jitter ◂ delay ◀─ [loss ▸ duplicate ▸ corrupt]
+//! push ─▶ MTU ─▶ [loss ▸ duplicate ▸ damage] ─▶ queue ▸ rate ─▶ blackout
+//!                                                                  │
+//!         pop ◀─ reordering ◂ jitter ◂ delay ◀─ [loss ▸ duplicate ▸ damage]
 //! ```
 //!
-//! The three in brackets happen at one of the two places. By default they are on the wire, so a
-//! lost packet has used up its share of the rate; `loss_position = "before-queue"` puts them
-//! where `tc netem` has them. A lost packet is not duplicated, and a copy is neither lost on the
-//! wire nor copied again, but has its own corruption, jitter and lateness.
+//! Damage is a flipped bit, or a lost end. The three in brackets happen at one of the two places.
+//! By default they are on the wire, so a lost packet has used up its share of the rate;
+//! `loss_position = "before-queue"` puts them where `tc netem` has them. A lost packet is not
+//! duplicated, and a copy is neither lost on the wire nor copied again, but has its own damage,
+//! jitter and place.
 //!
 //! A driver calls [`push`](Link::push) when a packet arrives and [`pop`](Link::pop), until it
 //! gives no more, at each [`next_wakeup`](Link::next_wakeup). Called later than that, the link
 //! still does everything at the times it should have happened.
 
+mod chance;
 mod ledger;
 
 use std::fmt;
@@ -23,16 +25,14 @@ use std::fmt;
 use serde::Serialize;
 
 pub use self::ledger::Counters;
-use self::ledger::Ledger;
+use self::{chance::Chance, ledger::Ledger};
 use crate::{
     Time,
     packet::Packet,
     profile::{DirectionProfile, LossPosition},
     record::{Fate, PacketRecord},
-    stage::{
-        InFlight, corrupt::Corrupt, delay::Delay, duplicate::Duplicate, loss::Loss, queue::Queue,
-        rate::Bottleneck, schedule::Schedule,
-    },
+    stage::{InFlight, delay::Delay, queue::Queue, schedule::Schedule, shaper::Shaper},
+    tape::{Tape, TapeEntry},
 };
 
 /// Which way a link goes.
@@ -62,10 +62,8 @@ pub struct Link {
     loss_position: LossPosition,
     schedule: Schedule,
     queue: Queue,
-    bottleneck: Bottleneck,
-    loss: Loss,
-    duplicate: Duplicate,
-    corrupt: Corrupt,
+    shaper: Shaper,
+    chance: Chance,
     delay: Delay,
     ledger: Ledger,
 }
@@ -75,16 +73,12 @@ impl Link {
     #[must_use]
     pub fn new(profile: &DirectionProfile, seed: u64, direction: Direction) -> Self {
         let schedule = Schedule::new(profile.phases());
-        let mut loss = Loss::new(seed, direction);
-        loss.set_model(&schedule.current().loss);
         Self {
             mtu_bytes: profile.mtu_bytes,
             loss_position: profile.loss_position,
-            queue: Queue::new(profile.queue, profile.ecn_threshold),
-            bottleneck: Bottleneck::new(schedule.current().rate),
-            loss,
-            duplicate: Duplicate::new(profile.duplicate, seed, direction),
-            corrupt: Corrupt::new(profile.corrupt, seed, direction),
+            queue: Queue::new(profile, seed, direction),
+            shaper: Shaper::new(profile, schedule.current().rate),
+            chance: Chance::new(profile, schedule.current(), seed, direction),
             delay: Delay::new(profile, seed, direction),
             ledger: Ledger::new(direction),
             schedule,
@@ -118,7 +112,7 @@ impl Link {
     #[must_use]
     pub fn next_wakeup(&self) -> Option<Time> {
         let due = self.delay.next_due();
-        let Some(sent) = self.bottleneck.done() else {
+        let Some(sent) = self.shaper.done() else {
             return due;
         };
         // A change of rate may let the packet be sent sooner.
@@ -136,6 +130,25 @@ impl Link {
     /// order, to the end of `into`.
     pub fn take_records(&mut self, into: &mut Vec<PacketRecord>) {
         self.ledger.take_records(into);
+    }
+
+    /// From now on, chance does what is on the tape: those packets are lost, duplicated, damaged
+    /// and delayed, and all others come through after the fixed delay.
+    pub fn set_tape(&mut self, tape: &Tape) {
+        if let Some(ns) = tape.shortest_ns() {
+            self.delay.allow(ns);
+        }
+        self.chance.set_tape(tape.clone());
+    }
+
+    /// Write what chance does to a tape from now on, or no longer. Off at first.
+    pub fn set_taping(&mut self, on: bool) {
+        self.chance.set_writing(on);
+    }
+
+    /// What has been written since the last call, to be collected into a [`Tape`].
+    pub fn take_taped(&mut self) -> Vec<TapeEntry> {
+        self.chance.take_written()
     }
 
     /// What happened so far.
@@ -160,7 +173,7 @@ impl Link {
     /// What begins or ends in the very moment a phase does belongs to that phase.
     fn advance(&mut self, now: Time) {
         loop {
-            let sent = self.bottleneck.done().filter(|sent| *sent <= now);
+            let sent = self.shaper.done().filter(|sent| *sent <= now);
             match self.schedule.next_change() {
                 Some(change) if change <= sent.unwrap_or(now) => self.change_phase(change),
                 _ => match sent {
@@ -173,37 +186,50 @@ impl Link {
 
     fn change_phase(&mut self, at: Time) {
         let phase = self.schedule.change();
-        self.loss.set_model(&phase.loss);
+        self.chance.set_phase(phase);
         self.delay.set_phase(phase);
-        self.bottleneck.set_rate(at, phase.rate);
+        self.shaper.set_rate(at, phase.rate, phase.paused);
     }
 
     /// A packet comes to the queue, or past it where there is no bottleneck.
     fn enqueue(&mut self, now: Time, in_flight: Box<InFlight>) {
-        if !self.bottleneck.has_rate() {
+        if !self.shaper.has_rate() {
             self.enter_wire(now, in_flight);
             return;
         }
-        let link_bytes = in_flight.link_bytes;
-        if let Some(refused) = self.queue.offer(in_flight) {
-            self.ledger.lose(now, refused, Fate::QueueDrop);
+        let taken = self.queue.offer(now, in_flight);
+        self.settle(now);
+        if !taken {
             return;
         }
         self.ledger.note_queue(self.queue.bytes());
-        if self.bottleneck.done().is_none() {
-            self.bottleneck.begin(now, link_bytes);
+        if self.shaper.done().is_none() {
+            self.serve(now, false);
         }
     }
 
     /// The last bit of a packet has been sent.
     fn leave_queue(&mut self, now: Time) {
-        self.bottleneck.finish();
+        self.shaper.finish();
         let sent = self.queue.take();
-        if let Some(bytes) = self.queue.head_bytes() {
-            self.bottleneck.begin(now, bytes);
-        }
+        self.serve(now, true);
         if let Some(in_flight) = sent {
             self.enter_wire(now, in_flight);
+        }
+    }
+
+    /// Begins to send the next packet, if there is one.
+    fn serve(&mut self, now: Time, waited: bool) {
+        if let Some(bytes) = self.queue.serve(now) {
+            self.shaper.begin(now, bytes, waited);
+        }
+        self.settle(now);
+    }
+
+    /// Books what the queue has dropped.
+    fn settle(&mut self, now: Time) {
+        while let Some((in_flight, fate)) = self.queue.dropped() {
+            self.ledger.lose(now, in_flight, fate);
         }
     }
 
@@ -225,25 +251,31 @@ impl Link {
         mut in_flight: Box<InFlight>,
         next: impl Fn(&mut Self, Time, Box<InFlight>),
     ) {
-        if let Some(fate) = self.loss.verdict(in_flight.index) {
+        if let Some(fate) = self.chance.loses(&in_flight) {
             self.ledger.lose(now, in_flight, fate);
             return;
         }
-        let copy = self.duplicate.copy(&in_flight);
-        if self.corrupt.pass(&mut in_flight) {
-            self.ledger.note_corrupted();
-        }
+        let copy = self.chance.copy(&in_flight);
+        self.damage(&mut in_flight);
         next(self, now, in_flight);
         if let Some(mut copy) = copy {
             self.ledger.note_duplicated();
-            if self.corrupt.pass(&mut copy) {
-                self.ledger.note_corrupted();
-            }
+            self.damage(&mut copy);
             next(self, now, copy);
         }
     }
 
+    fn damage(&mut self, in_flight: &mut InFlight) {
+        let damage = self.chance.damage(in_flight);
+        if damage.corrupted {
+            self.ledger.note_corrupted();
+        }
+        if damage.truncated {
+            self.ledger.note_truncated();
+        }
+    }
+
     fn propagate(&mut self, now: Time, in_flight: Box<InFlight>) {
-        self.delay.enter(now, in_flight);
+        self.chance.propagate(now, in_flight, &mut self.delay);
     }
 }

@@ -27,6 +27,8 @@ pub enum Fate {
     MtuDrop,
     /// It came to the wire during a blackout.
     Blackout,
+    /// The queue's discipline dropped it before the queue was full.
+    EarlyDrop,
 }
 
 impl Fate {
@@ -40,6 +42,7 @@ impl Fate {
             Self::QueueDrop => "queue-drop",
             Self::MtuDrop => "mtu-drop",
             Self::Blackout => "blackout",
+            Self::EarlyDrop => "early-drop",
         }
     }
 }
@@ -74,7 +77,7 @@ pub struct PacketRecord {
     pub fate: Fate,
     /// Is it a copy that the link made?
     pub duplicate: bool,
-    /// Did the link flip one of its bits?
+    /// Did the link flip one of its bits, or cut it short?
     pub corrupted: bool,
     /// Did the link mark it "congestion experienced"?
     pub ce_marked: bool,

@@ -30,6 +30,8 @@ pub struct Counters {
     pub lost_burst: u64,
     /// Dropped by a full queue.
     pub queue_drops: u64,
+    /// Dropped by the queue's discipline before it was full.
+    pub early_drops: u64,
     /// Dropped for being larger than the MTU.
     pub mtu_drops: u64,
     /// Lost in a blackout.
@@ -38,6 +40,8 @@ pub struct Counters {
     pub duplicated: u64,
     /// Packets, copies included, in which a bit was flipped.
     pub corrupted: u64,
+    /// Packets, copies included, that lost their end.
+    pub truncated: u64,
     /// Packets that came out after one that had entered later (RFC 4737 §3.3).
     pub reordered: u64,
     /// Packets marked "congestion experienced".
@@ -50,7 +54,12 @@ impl Counters {
     /// Packets that will never come out, whyever.
     #[must_use]
     pub const fn lost(&self) -> u64 {
-        self.lost_wire + self.lost_burst + self.queue_drops + self.mtu_drops + self.blackout_drops
+        self.lost_wire
+            + self.lost_burst
+            + self.queue_drops
+            + self.early_drops
+            + self.mtu_drops
+            + self.blackout_drops
     }
 
     /// Packets that have met no fate yet, copies included.
@@ -129,6 +138,7 @@ impl Ledger {
             Fate::LostWire => &mut counters.lost_wire,
             Fate::LostBurst => &mut counters.lost_burst,
             Fate::QueueDrop => &mut counters.queue_drops,
+            Fate::EarlyDrop => &mut counters.early_drops,
             Fate::MtuDrop => &mut counters.mtu_drops,
             Fate::Blackout => &mut counters.blackout_drops,
         } += 1;
@@ -153,6 +163,10 @@ impl Ledger {
 
     pub(super) const fn note_corrupted(&mut self) {
         self.counters.corrupted += 1;
+    }
+
+    pub(super) const fn note_truncated(&mut self) {
+        self.counters.truncated += 1;
     }
 
     pub(super) fn note_queue(&mut self, bytes: u64) {

@@ -1,23 +1,14 @@
 //! One direction, with every default filled in.
 
 use super::{
-    DirectionSettings, JitterDistribution, LossPosition, Percent, QueueLimit, QueueSize, Rate,
-    Reorder, schedule, schedule::Phase,
+    DirectionSettings, Discipline, Framing, Jitter, JitterDistribution, LossPosition,
+    MahimahiTrace, Percent, QueueLimit, QueueSize, Rate, Reorder, Size, Slots, schedule,
+    schedule::Phase,
 };
 use crate::packet::IPV4_UDP_HEADER_BYTES;
 
 /// The MTU of a link that is not told otherwise: Ethernet's (RFC 894).
-const MTU_BYTES: u64 = 1500;
-
-/// How much the delay varies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Jitter {
-    /// Half the width of the uniform distribution, or the normal one's standard deviation.
-    pub ns: u64,
-    /// What it is drawn from.
-    pub distribution: JitterDistribution,
-}
+pub(super) const MTU_BYTES: u64 = 1500;
 
 /// One direction of a network in base units: what a [`Link`](crate::link::Link) is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,20 +16,38 @@ pub struct Jitter {
 pub struct DirectionProfile {
     /// What the queue holds; no limit where there is no rate.
     pub queue: QueueLimit,
+    /// Whom the queue drops.
+    pub discipline: Discipline,
+    /// What the link adds to each packet.
+    pub framing: Framing,
+    /// The size of the token bucket; `None` has packets go one by one.
+    pub burst_bytes: Option<u64>,
+    /// What a burst is sent at; `None` is without end.
+    pub peak_rate: Option<Rate>,
+    /// When the link can send, instead of a rate.
+    pub opportunities: Option<MahimahiTrace>,
     /// From how much in the queue on packets are marked.
     pub ecn_threshold: QueueLimit,
     /// How much the delay varies.
     pub jitter: Option<Jitter>,
     /// Must packets never overtake each other, except those that `reorder` makes late?
     pub in_order: bool,
-    /// Some packets are late.
+    /// The wire takes packets in batches.
+    pub slots: Option<Slots>,
+    /// Some packets are late, or ahead.
     pub reorder: Option<Reorder>,
     /// Where packets are lost, duplicated and corrupted.
     pub loss_position: LossPosition,
     /// Which share of packets arrives twice.
     pub duplicate: Percent,
+    /// How much a packet's being duplicated makes it likely of the next.
+    pub duplicate_correlation: Percent,
     /// In which share of packets a bit is flipped.
     pub corrupt: Percent,
+    /// How much a packet's being corrupted makes it likely of the next.
+    pub corrupt_correlation: Percent,
+    /// Which share of packets loses its end.
+    pub truncate: Percent,
     /// The largest packet, headers included.
     pub mtu_bytes: u64,
     /// What varies over time: at least one, in order of time, the first from 0 on.
@@ -54,27 +63,58 @@ impl DirectionProfile {
             Some(rate) => size.resolve(rate, round_trip_ns, mtu_bytes),
             None => QueueLimit::NONE,
         };
+        let rate = match settings.mahimahi {
+            Some(_) => settings.first_rate(),
+            None => settings.rate,
+        };
         let first = Phase {
             from_ns: 0,
-            rate: settings.rate,
+            rate,
             delay_ns,
-            loss: settings.loss.unwrap_or_default(),
+            loss: settings.loss.clone().unwrap_or_default(),
             blackout: false,
+            paused: false,
         };
         let steps = settings.schedule.as_deref().unwrap_or_default();
         let jitter_ns = settings.jitter.unwrap_or_default().0;
+        let packet_ns = settings.first_rate().map_or(0, |rate| {
+            let ns = u128::from(mtu_bytes) * 8_000_000_000 / u128::from(rate.bps());
+            u64::try_from(ns).unwrap_or(u64::MAX)
+        });
+        let discipline = settings
+            .discipline
+            .map(|discipline| discipline.resolve(limit, mtu_bytes, packet_ns));
+        let bytes = |size: Option<Size>| size.map_or(0, |size| size.0);
         Self {
+            discipline: discipline.unwrap_or_default(),
+            framing: Framing {
+                overhead_bytes: bytes(settings.overhead),
+                cell_bytes: bytes(settings.cell),
+                cell_overhead_bytes: bytes(settings.cell_overhead),
+            },
+            burst_bytes: settings.burst.map(|burst| burst.0),
+            peak_rate: settings.peak_rate,
+            opportunities: settings.mahimahi.clone(),
             queue: limit(settings.queue.unwrap_or(QueueSize::MilliBdp(1000))),
             ecn_threshold: settings.ecn_threshold.map_or(QueueLimit::NONE, limit),
             jitter: (jitter_ns > 0).then(|| Jitter {
                 ns: jitter_ns,
-                distribution: settings.jitter_distribution.unwrap_or_default(),
+                distribution: match settings.jitter_table {
+                    Some(_) => JitterDistribution::Table,
+                    None => settings.jitter_distribution.unwrap_or_default(),
+                },
+                correlation: settings.jitter_correlation.unwrap_or_default(),
+                table: settings.jitter_table.clone(),
             }),
             in_order: settings.jitter_reorder == Some(false),
+            slots: settings.slots,
             reorder: settings.reorder,
             loss_position: settings.loss_position.unwrap_or_default(),
             duplicate: settings.duplicate.unwrap_or_default(),
+            duplicate_correlation: settings.duplicate_correlation.unwrap_or_default(),
             corrupt: settings.corrupt.unwrap_or_default(),
+            corrupt_correlation: settings.corrupt_correlation.unwrap_or_default(),
+            truncate: settings.truncate.unwrap_or_default(),
             mtu_bytes,
             phases: schedule::phases(first, steps),
         }
@@ -137,7 +177,7 @@ impl DirectionProfile {
         let mut bits = 0;
         for (phase, end_ns) in self.phases.iter().zip(ends) {
             let phase_ns = end_ns.saturating_sub(phase.from_ns);
-            if phase_ns > 0 {
+            if phase_ns > 0 && !phase.paused {
                 bits += u128::from(phase.rate?.bps()) * u128::from(phase_ns) / 1000
                     * u128::from(self.surviving(phase).parts() / 1000);
             }

@@ -21,20 +21,42 @@
 //! `tc netem` (tc-netem(8)) unless their description says otherwise.
 
 mod direction;
+mod discipline;
+mod framing;
+mod jitter;
 mod limit;
 mod loss;
+mod mahimahi;
+mod preset;
 mod schedule;
+mod schedule_csv;
+mod slots;
+mod tc;
 mod units;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::loss::GilbertThresholds;
 pub use self::{
-    direction::{DirectionProfile, Jitter},
+    direction::DirectionProfile,
+    discipline::{CoDelSettings, Discipline, PieSettings, QueueDiscipline, Red, RedSettings},
+    framing::Framing,
+    jitter::{Jitter, JitterDistribution, JitterTable},
     limit::{QueueLimit, QueueSize},
-    loss::{GilbertElliott, LossModel},
+    loss::{
+        CorrelatedLoss, FourState, GilbertElliott, LossList, LossModel, LossPattern,
+        NetemCorrelatedLoss, NthLoss,
+    },
+    mahimahi::MahimahiTrace,
+    preset::Preset,
     schedule::{Phase, ScheduleStep},
+    schedule_csv::ScheduleCsvError,
+    slots::Slots,
+    tc::TcError,
     units::{DurationNs, Percent, Rate, Size, UnitError},
+};
+pub(crate) use self::{
+    jitter::TABLE_SCALE,
+    loss::{FourStateThresholds, GilbertThresholds, mix},
 };
 
 /// Where on the way through the link packets are lost, duplicated and corrupted.
@@ -50,29 +72,26 @@ pub enum LossPosition {
     BeforeQueue,
 }
 
-/// What jitter is drawn from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum JitterDistribution {
-    /// Evenly between `delay - jitter` and `delay + jitter`.
-    #[default]
-    Uniform,
-    /// Normal, with `jitter` as its standard deviation. A delay below zero becomes zero.
-    Normal,
-}
-
-/// Some packets are late: `reorder = { probability = "5%", delay = "10ms" }`.
-///
-/// Unlike `tc netem`'s `reorder`, which sends the chosen packets at once, past delay and rate,
-/// this holds them back so that others overtake them.
+/// Some packets leave their place: `reorder = { probability = "5%", delay = "10ms" }` holds one
+/// in twenty back, so that others overtake it; without a delay they are sent at once, ahead of
+/// what is on the wire, as `tc netem`'s `reorder` does (there past the rate as well, here not).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Reorder {
     /// Which share of the packets.
     pub probability: Percent,
-    /// How much later than otherwise.
-    pub delay: DurationNs,
+    /// How much later than otherwise. Default: not late but ahead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay: Option<DurationNs>,
+    /// At least `gap - 1` packets keep their place between two that do not; with a probability
+    /// of 100 % it is every so-manyeth that does not. Default 1, as in `tc netem`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap: Option<u64>,
+    /// How much a packet's being chosen makes it likely of the next, from 0 to below 100 %.
+    /// Default 0. The probability is met all the same, unlike in `tc netem`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation: Option<Percent>,
 }
 
 /// The keys of a direction, once for `[network]` and once for its two sub-tables.
@@ -139,22 +158,45 @@ macro_rules! settings {
 settings! {
     /// What the bottleneck sends. Default: without end, and then nothing ever queues.
     rate: Rate,
+    /// What the link adds to each packet; only the rate counts it. Default 0.
+    overhead: Size,
+    /// The link sends in cells of this size, as ATM does with `"48B"`. Default: packets whole.
+    cell: Size,
+    /// What the link adds to each cell, for ATM `"5B"`. Default 0.
+    cell_overhead: Size,
+    /// A token bucket of this size (`tc-tbf(8)`): what it has saved up goes at once, or at
+    /// `peak_rate`. At least the `mtu`. Default: none, packets go one by one at the rate.
+    burst: Size,
+    /// What a burst is sent at, above the rate. Default: without end.
+    peak_rate: Rate,
+    /// When the link can send, instead of a rate: the text of a mahimahi trace.
+    mahimahi: MahimahiTrace,
     /// What the queue before the bottleneck holds, the packet being sent included; what finds
     /// it full is dropped. Default `"1bdp"`.
     queue: QueueSize,
+    /// Whom the queue drops, and when. Default `"drop-tail"`.
+    discipline: QueueDiscipline,
     /// Packets that could be marked "congestion experienced" (RFC 3168) are, when they find at
     /// least this much in the queue. Default: never.
     ecn_threshold: QueueSize,
+    /// The wire takes packets in batches, as Wi-Fi and DOCSIS do. Default: one by one.
+    slots: Slots,
     /// How long the way takes, one way. Default 0.
     delay: DurationNs,
     /// How much the delay varies. Default not at all.
     jitter: DurationNs,
     /// What jitter is drawn from. Default `"uniform"`.
     jitter_distribution: JitterDistribution,
+    /// Equally likely values of jitter, in units of `jitter / 8192`: the text of a `.dist` file of
+    /// iproute2. Replaces `jitter_distribution`.
+    jitter_table: JitterTable,
+    /// How much a packet's jitter is like that of the packet before, from 0 to below 100 %.
+    /// Default 0. The distribution stays what it is, unlike in `tc netem`.
+    jitter_correlation: Percent,
     /// May jitter let packets overtake each other, as in `tc netem`? Default `true`. `false`
     /// also keeps them in order when the delay becomes shorter.
     jitter_reorder: bool,
-    /// Some packets are late. Default none.
+    /// Some packets are late, or ahead. Default none.
     reorder: Reorder,
     /// Which packets are lost. Default none.
     loss: LossModel,
@@ -162,8 +204,16 @@ settings! {
     loss_position: LossPosition,
     /// Which share of packets arrives twice. Default none. A lost packet is not duplicated.
     duplicate: Percent,
+    /// How much a packet's being duplicated makes it likely of the next, from 0 to below 100 %.
+    /// Default 0.
+    duplicate_correlation: Percent,
     /// In which share of packets one random bit of the payload is flipped. Default none.
     corrupt: Percent,
+    /// How much a packet's being corrupted makes it likely of the next, from 0 to below 100 %.
+    /// Default 0.
+    corrupt_correlation: Percent,
+    /// Which share of packets loses its end, a random part of the payload. Default none.
+    truncate: Percent,
     /// The largest packet, headers included; what is larger is dropped. Default `"1500B"`.
     mtu: Size,
     /// What changes, and when.
@@ -249,7 +299,11 @@ impl DirectionSettings {
     /// The rate the direction starts with, or else the first it is given.
     fn first_rate(&self) -> Option<Rate> {
         let steps = self.schedule.iter().flatten();
-        self.rate
+        let traced = self.mahimahi.as_ref().map(MahimahiTrace::mean_bps);
+        // A trace slower than a bit per second has the least rate there is.
+        let traced = traced.and_then(|bps| Rate::from_bps(bps.max(1)).ok());
+        traced
+            .or(self.rate)
             .or_else(|| steps.filter_map(|step| step.rate).next())
     }
 
@@ -261,6 +315,75 @@ impl DirectionSettings {
                 "an mtu of {mtu} is impossible: expected at least \"{MTU_BYTES_MIN}B\""
             )));
         }
+        self.check_correlations()?;
+        self.check_rate()?;
         schedule::check(self.schedule.as_deref().unwrap_or_default())
+    }
+    /// What never changes is no correlation, and what belongs to another key wants that key.
+    fn check_correlations(&self) -> Result<(), UnitError> {
+        let reorder = self.reorder.and_then(|reorder| reorder.correlation);
+        for (key, correlation) in [
+            ("jitter_correlation", self.jitter_correlation),
+            ("duplicate_correlation", self.duplicate_correlation),
+            ("corrupt_correlation", self.corrupt_correlation),
+            ("reorder's correlation", reorder),
+        ] {
+            if correlation == Some(Percent::HUNDRED) {
+                return Err(UnitError::new(format!(
+                    "{key} of 100% would make all packets alike: expected less"
+                )));
+            }
+        }
+        if self.reorder.is_some_and(|reorder| reorder.gap == Some(0)) {
+            return Err(UnitError::new("reorder with gap = 0: expected 1 or more"));
+        }
+        let table = JitterDistribution::Table;
+        if self.jitter_distribution == Some(table) && self.jitter_table.is_none() {
+            return Err(UnitError::new(
+                "jitter_distribution = \"table\" wants a jitter_table",
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_rate(&self) -> Result<(), UnitError> {
+        let fail = |message: &str| Err(UnitError::new(message));
+        if self.mahimahi.is_some() {
+            let steps = self.schedule.iter().flatten();
+            if self.rate.is_some()
+                || self.burst.is_some()
+                || steps.clone().any(|s| s.rate.is_some())
+            {
+                return fail(
+                    "a mahimahi trace is the rate: expected no rate and no burst beside it",
+                );
+            }
+        }
+        match (self.burst, self.peak_rate, self.first_rate()) {
+            (None, Some(_), _) => return fail("peak_rate wants a burst, such as \"64KiB\""),
+            (Some(_), _, None) => return fail("burst wants a rate, such as \"100mbit\""),
+            (Some(_), Some(peak), Some(rate)) if peak <= rate => {
+                return fail("peak_rate is above the rate, or no peak");
+            }
+            (Some(burst), ..) if burst < self.mtu.unwrap_or(Size(direction::MTU_BYTES)) => {
+                return fail("a burst holds at least a packet of the mtu's size");
+            }
+            _ => {}
+        }
+        let mut steps = self.schedule.iter().flatten();
+        let no_line = self.mahimahi.is_some() || self.first_rate().is_none();
+        if no_line && steps.any(|step| step.pause_until.is_some()) {
+            return fail("pause_until wants a rate, such as \"100mbit\"");
+        }
+        if self.cell == Some(Size(0)) {
+            return fail("a cell of no size: expected such as \"48B\"");
+        }
+        if self.cell_overhead.is_some() && self.cell.is_none() {
+            return fail("cell_overhead wants a cell, such as \"48B\"");
+        }
+        self.slots.as_ref().map_or(Ok(()), Slots::check)?;
+        self.discipline
+            .as_ref()
+            .map_or(Ok(()), QueueDiscipline::check)
     }
 }

@@ -53,6 +53,7 @@ use crate::{
     link::{Direction, Link},
     profile::{DirectionProfile, NetworkProfile},
     record::PacketRecord,
+    tape::Tape,
 };
 
 pub use self::{
@@ -79,6 +80,8 @@ pub struct ProxyConfig {
     pub client_to_server: Direction,
     /// Seed of both links.
     pub seed: u64,
+    /// What chance does, instead of what the seed says; `None` (the default) draws.
+    pub tape: Option<Tape>,
     /// What a valid run may be guilty of.
     pub budget: LatenessBudget,
     /// Gets every packet's fate; `None` (the default) records nothing.
@@ -105,6 +108,7 @@ impl ProxyConfig {
             reverse: network.reverse(),
             client_to_server: Direction::Forward,
             seed,
+            tape: None,
             budget: LatenessBudget::default(),
             on_records: None,
             origin: None,
@@ -268,6 +272,9 @@ fn lanes(config: &ProxyConfig) -> [Lane; 2] {
     let lane = |profile, direction| {
         let mut link = Link::new(profile, config.seed, direction);
         link.set_recording(config.on_records.is_some());
+        if let Some(tape) = &config.tape {
+            link.set_tape(tape);
+        }
         Lane::new(link)
     };
     let forward = lane(&config.forward, Direction::Forward);

@@ -1,37 +1,24 @@
 //! Duplication: a packet becomes two, the copy right behind it. Copies are not copied again.
 
-use super::InFlight;
-use crate::{
-    link::Direction,
-    profile::Percent,
-    rng::{Draws, Threshold, high},
-};
+use super::{InFlight, chance::Chance};
+use crate::{link::Direction, profile::DirectionProfile};
 
 #[derive(Debug)]
 pub(crate) struct Duplicate {
-    probability: Threshold,
-    draws: Draws,
+    chance: Chance,
 }
 
 impl Duplicate {
-    pub(crate) fn new(probability: Percent, seed: u64, direction: Direction) -> Self {
+    pub(crate) fn new(profile: &DirectionProfile, seed: u64, direction: Direction) -> Self {
+        let (share, correlation) = (profile.duplicate, profile.duplicate_correlation);
         Self {
-            probability: probability.threshold(),
-            draws: Draws::new(seed, direction, "duplicate"),
+            chance: Chance::new(share, correlation, seed, direction, "duplicate"),
         }
     }
 
     /// The copy of this packet, if it is to have one.
     pub(crate) fn copy(&mut self, in_flight: &InFlight) -> Option<Box<InFlight>> {
-        if self.probability.is_never() {
-            return None;
-        }
-        let draw = self.draws.at(in_flight.index, false);
-        self.probability.hits(high(draw)).then(|| {
-            Box::new(InFlight {
-                duplicate: true,
-                ..in_flight.clone()
-            })
-        })
+        let hit = self.chance.hit(in_flight.index, false);
+        hit.map(|_| in_flight.copy())
     }
 }

@@ -1,35 +1,95 @@
 //! Jitter: how much a packet's delay differs from the fixed one.
+//!
+//! Memory is a normal process, `z' = ρ z + √(1 - ρ²) n`, whose rank is then looked up in the
+//! distribution asked for (a Gaussian copula). So the distribution is met whatever the
+//! correlation, unlike in `tc netem`, where memory narrows it.
 
 use super::{InFlight, normal};
 use crate::{
     link::Direction,
-    profile::{Jitter, JitterDistribution},
+    profile::{Jitter, JitterDistribution, TABLE_SCALE},
     rng::{Draws, high},
 };
 
-/// No normal draw from 32 bits is further out, in standard deviations.
+/// No normal value is further out, in standard deviations.
 const NORMAL_MAX: u64 = 7;
+/// Where iproute2's table cuts the tail of its Pareto distribution, `32767 / 8192`.
+const PARETO_MAX: f64 = 32767.0 / 8192.0;
 
 #[derive(Debug)]
 pub(crate) struct JitterStage {
     jitter: Option<Jitter>,
     draws: Draws,
+    memory: Option<Memory>,
+}
+
+/// A normal process with one step a packet.
+#[derive(Debug)]
+struct Memory {
+    /// ρ, and √(1 - ρ²).
+    old: f64,
+    new: f64,
+    /// The present value; the first one comes from the first packet alone.
+    value: Option<f64>,
+    /// The next packet the process has not been told of.
+    next: u64,
+}
+
+impl Memory {
+    fn step(&self, draw: u64) -> f64 {
+        let fresh = normal::quantile(high(draw));
+        let value = self
+            .value
+            .map_or(fresh, |value| self.old * value + self.new * fresh);
+        value.clamp(-(NORMAL_MAX as f64), NORMAL_MAX as f64)
+    }
+
+    /// The process at this packet. A copy, and a packet that comes after its successors, stand
+    /// beside it: like the present value, but nobody's past.
+    fn at(&mut self, draws: &mut Draws, index: u64, copy: bool) -> f64 {
+        if copy || index < self.next {
+            return self.step(draws.at(index, copy));
+        }
+        while self.next <= index {
+            self.value = Some(self.step(draws.at(self.next, false)));
+            self.next += 1;
+        }
+        self.value.unwrap_or(0.0)
+    }
 }
 
 impl JitterStage {
     pub(crate) fn new(jitter: Option<Jitter>, seed: u64, direction: Direction) -> Self {
+        let correlation = jitter
+            .as_ref()
+            .map_or(0.0, |jitter| jitter.correlation.fraction());
+        let memory = (correlation > 0.0).then(|| Memory {
+            old: correlation,
+            new: libm::sqrt(1.0 - correlation * correlation),
+            value: None,
+            next: 0,
+        });
         Self {
             jitter,
             draws: Draws::new(seed, direction, "jitter"),
+            memory,
         }
     }
 
     /// The delay of this packet where the fixed one is `delay_ns`.
     pub(crate) fn delay_ns(&mut self, delay_ns: u64, in_flight: &InFlight) -> u64 {
-        let Some(jitter) = self.jitter else {
+        let Some(jitter) = &self.jitter else {
             return delay_ns;
         };
-        let draw = self.draws.at(in_flight.index, in_flight.duplicate);
+        let (index, copy) = (in_flight.index, in_flight.duplicate);
+        let normal = match &mut self.memory {
+            Some(memory) => Some(memory.at(&mut self.draws, index, copy)),
+            None => None,
+        };
+        let draw = match normal {
+            Some(value) => rank(value),
+            None => self.draws.at(index, copy),
+        };
         match jitter.distribution {
             JitterDistribution::Uniform => {
                 let width = u128::from(jitter.ns) * 2 + 1;
@@ -37,20 +97,54 @@ impl JitterStage {
                 (delay_ns + offset_ns).saturating_sub(jitter.ns)
             }
             JitterDistribution::Normal => {
-                let offset_ns = normal::quantile(high(draw)) * jitter.ns as f64;
-                delay_ns.saturating_add_signed(libm::round(offset_ns) as i64)
+                let value = normal.unwrap_or_else(|| normal::quantile(high(draw)));
+                scaled(delay_ns, jitter.ns, value)
+            }
+            JitterDistribution::Pareto => scaled(delay_ns, jitter.ns, pareto(high(draw))),
+            JitterDistribution::Table => {
+                let values = jitter
+                    .table
+                    .as_ref()
+                    .map_or(&[0][..], |table| table.values());
+                let place = ((u128::from(draw) * values.len() as u128) >> 64) as usize;
+                delay_ns.saturating_add_signed(table_ns(jitter.ns, values[place]))
             }
         }
     }
 
     /// No packet's delay is shorter.
     pub(crate) fn shortest_ns(&self, delay_ns: u64) -> u64 {
-        let Some(jitter) = self.jitter else {
+        let Some(jitter) = &self.jitter else {
             return delay_ns;
         };
         delay_ns.saturating_sub(match jitter.distribution {
-            JitterDistribution::Uniform => jitter.ns,
+            JitterDistribution::Uniform | JitterDistribution::Pareto => jitter.ns,
             JitterDistribution::Normal => jitter.ns.saturating_mul(NORMAL_MAX),
+            // No value of a table is below -4.
+            JitterDistribution::Table => jitter.ns.saturating_mul(4),
         })
     }
+}
+
+/// The share of a normal distribution below `value`, in 2^-64.
+fn rank(value: f64) -> u64 {
+    let share = 0.5 * libm::erfc(-value / std::f64::consts::SQRT_2);
+    (share * 18_446_744_073_709_551_616.0) as u64
+}
+
+fn scaled(delay_ns: u64, unit_ns: u64, value: f64) -> u64 {
+    delay_ns.saturating_add_signed(libm::round(value * unit_ns as f64) as i64)
+}
+
+/// The value of a Pareto distribution exceeded by this share, as `pareto.dist` has it.
+fn pareto(bits: u32) -> f64 {
+    let share = (f64::from(bits) + 0.5) / 4_294_967_296.0;
+    ((1.0 / libm::cbrt(share) - 1.5) * 4.0 / 3.0).min(PARETO_MAX)
+}
+
+fn table_ns(unit_ns: u64, value: i16) -> i64 {
+    let product = i128::from(unit_ns) * i128::from(value);
+    let scale = i128::from(TABLE_SCALE);
+    let rounded = (product + scale / 2).div_euclid(scale);
+    i64::try_from(rounded).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })
 }

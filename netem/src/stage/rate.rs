@@ -6,13 +6,15 @@
 use crate::{Time, profile::Rate};
 
 /// Work is counted in bits × 10⁹: a rate in bits per second does itself of it per nanosecond.
-const WORK_PER_BYTE: u64 = 8 * 1_000_000_000;
+pub(crate) const WORK_PER_BYTE: u64 = 8 * 1_000_000_000;
 
 #[derive(Debug)]
 pub(crate) struct Bottleneck {
     rate: Option<Rate>,
     /// Is a packet being sent?
     busy: bool,
+    /// Does nothing go forward for the time being?
+    paused: bool,
     /// From when on `work` is left to do.
     since: Time,
     work: u64,
@@ -25,6 +27,7 @@ impl Bottleneck {
         Self {
             rate,
             busy: false,
+            paused: false,
             since: Time::ZERO,
             work: 0,
             done: Time::ZERO,
@@ -33,6 +36,10 @@ impl Bottleneck {
 
     pub(crate) const fn has_rate(&self) -> bool {
         self.rate.is_some()
+    }
+
+    pub(crate) const fn rate(&self) -> Option<Rate> {
+        self.rate
     }
 
     /// When the packet being sent will have been.
@@ -56,25 +63,29 @@ impl Bottleneck {
         self.work_until(self.done);
     }
 
-    /// From now on it sends at this rate, the packet begun included.
-    pub(crate) fn set_rate(&mut self, now: Time, rate: Option<Rate>) {
+    /// From now on it sends at this rate, or not at all, the packet begun included.
+    pub(crate) fn set_rate(&mut self, now: Time, rate: Option<Rate>, paused: bool) {
         if self.busy {
             self.work_until(now);
         }
         self.rate = rate;
+        self.paused = paused;
         if self.busy {
             self.plan();
         }
     }
 
     fn work_until(&mut self, now: Time) {
-        let bps = self.rate.map_or(0, Rate::bps);
+        let bps = self.rate.filter(|_| !self.paused).map_or(0, Rate::bps);
         self.work -= now.nanos_since(self.since) * bps;
         self.since = now;
     }
 
     fn plan(&mut self) {
         let ns = self.rate.map_or(0, |rate| self.work / rate.bps());
-        self.done = self.since.plus_nanos(ns);
+        self.done = match self.paused {
+            true => Time::MAX,
+            false => self.since.plus_nanos(ns),
+        };
     }
 }

@@ -6,6 +6,7 @@ use super::{Shared, WorldStats, lock};
 use crate::{
     link::{Counters, Direction},
     record::PacketRecord,
+    tape::Tape,
 };
 
 /// The two links and the network's counts; a handle, cheap to clone, that tasks may hold.
@@ -50,6 +51,31 @@ impl Links {
         lock(&self.shared.network)
             .link(direction)
             .take_records(into);
+    }
+
+    /// From now on, chance does on both links what is on the tape, and nothing else.
+    pub fn set_tape(&self, tape: &Tape) {
+        let mut network = lock(&self.shared.network);
+        for direction in [Direction::Forward, Direction::Reverse] {
+            network.link(direction).set_tape(tape);
+        }
+    }
+
+    /// Write what chance does on both links to a tape from now on, or no longer. Off at first.
+    pub fn set_taping(&self, on: bool) {
+        let mut network = lock(&self.shared.network);
+        for direction in [Direction::Forward, Direction::Reverse] {
+            network.link(direction).set_taping(on);
+        }
+    }
+
+    /// The tape of what chance has done on both links since the last call.
+    pub fn take_tape(&self) -> Tape {
+        let mut network = lock(&self.shared.network);
+        let directions = [Direction::Forward, Direction::Reverse].into_iter();
+        directions
+            .flat_map(|direction| network.link(direction).take_taped())
+            .collect()
     }
 
     /// The network's part of the world's counts: `polls` and `timers_fired` are 0.

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::{at, drain, packet, records, run, seeded};
 
 /// Lines of a profile, each there or not.
-const LINES: [&str; 9] = [
+const LINES: [&str; 12] = [
     "rate = '80mbit'\nqueue = '30p'",
     "delay = '3ms'",
     "jitter = '1ms'",
@@ -17,6 +17,9 @@ const LINES: [&str; 9] = [
     "corrupt = '10%'",
     "reorder = { probability = '10%', delay = '2ms' }",
     "loss_position = 'before-queue'",
+    "truncate = '10%'\njitter_correlation = '60%'\nduplicate_correlation = '50%'",
+    "slots = { min = '100us', max = '900us', packets = 3 }",
+    "discipline = { name = 'pie', target = '1ms', update = '1ms', burst = '1ms', ecn = true }",
     "[[schedule]]\nat = '5ms'\ndelay = '1ms'\n[[schedule]]\nat = '9ms'\nblackout_until = '10ms'",
 ];
 

@@ -3,10 +3,17 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so")]
 
 mod books;
+mod course;
+mod disciplines;
+mod jitter;
+mod loss;
 mod order;
+mod places;
 mod queue;
 mod schedule;
+mod shaping;
 mod statistics;
+mod tape;
 
 use std::net::SocketAddr;
 

@@ -10,7 +10,7 @@ const PACKETS: u64 = 1_000_000;
 /// The two-sided 99.9 % point of the normal distribution.
 const Z: f64 = 3.2905;
 
-fn share_is(count: u64, of: u64, probability: f64) {
+pub(crate) fn share_is(count: u64, of: u64, probability: f64) {
     let mean = of as f64 * probability;
     let half_width = Z * (mean * (1.0 - probability)).sqrt();
     let difference = (count as f64 - mean).abs();

@@ -62,7 +62,7 @@ impl LinkLog {
             Fate::Delivered => {}
             fate => {
                 self.lost += 1;
-                self.queue_drops += u64::from(fate == Fate::QueueDrop);
+                self.queue_drops += u64::from(matches!(fate, Fate::QueueDrop | Fate::EarlyDrop));
                 if forward {
                     self.forward_lost_bytes += record.payload_bytes;
                 }

@@ -53,7 +53,7 @@ pub(super) fn rows(
         at(packet.t_ns, &mut |row| {
             row.sent_bytes += bytes;
             row.queue_bytes = row.queue_bytes.max(packet.queue_bytes.unwrap_or(0));
-            if packet.fate == "queue-drop" {
+            if matches!(packet.fate, "queue-drop" | "early-drop") {
                 row.queue_drops += 1;
             } else if packet.delivered_ns.is_none() {
                 row.lost_packets += 1;

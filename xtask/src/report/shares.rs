@@ -37,7 +37,7 @@ pub(crate) fn bytes(record: &RunRecord) -> Vec<Share> {
     };
     let forward = |row: &PacketRow| row.direction == "forward";
     let arrived = |row: &PacketRow| matches!(row.fate, "delivered" | "corrupted");
-    let dropped = |row: &PacketRow| row.fate == "queue-drop";
+    let dropped = |row: &PacketRow| matches!(row.fate, "queue-drop" | "early-drop");
     let useful = useful_bytes(record);
     let share = |name, class, bytes| Share { name, class, bytes };
     let mut shares = vec![

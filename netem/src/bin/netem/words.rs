@@ -39,10 +39,12 @@ fn direction(out: &mut impl Write, name: &str, counters: &Counters) -> io::Resul
         (counters.lost_wire, "lost"),
         (counters.lost_burst, "lost in bursts"),
         (counters.queue_drops, "dropped by the queue"),
+        (counters.early_drops, "dropped early"),
         (counters.mtu_drops, "larger than the MTU"),
         (counters.blackout_drops, "lost in a blackout"),
         (counters.duplicated, "duplicated"),
         (counters.corrupted, "corrupted"),
+        (counters.truncated, "cut short"),
         (counters.reordered, "out of order"),
         (counters.ce_marked, "marked"),
     ] {

@@ -1,0 +1,26 @@
+//! What a link adds to each packet.
+
+/// What a packet weighs on the wire beyond its IP bytes, with the meaning of `tc netem`'s
+/// `rate RATE PACKETOVERHEAD CELLSIZE CELLOVERHEAD`. Only the rate counts it, not the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Framing {
+    /// Bytes added to each packet.
+    pub overhead_bytes: u64,
+    /// Packets are sent in cells of so many bytes, the last one filled up; 0 sends them whole.
+    pub cell_bytes: u64,
+    /// Bytes added to each cell.
+    pub cell_overhead_bytes: u64,
+}
+
+impl Framing {
+    /// What a packet weighs on the wire, in bytes.
+    #[must_use]
+    pub const fn wire_bytes(&self, link_bytes: u64) -> u64 {
+        let bytes = link_bytes + self.overhead_bytes;
+        if self.cell_bytes == 0 {
+            return bytes;
+        }
+        bytes.div_ceil(self.cell_bytes) * (self.cell_bytes + self.cell_overhead_bytes)
+    }
+}

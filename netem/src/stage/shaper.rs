@@ -1,0 +1,115 @@
+//! What decides when a packet has left the queue: a line at a rate, a token bucket before it, or
+//! the opportunities of a trace.
+
+use super::{bucket::Bucket, opportunities::Opportunities, rate::Bottleneck};
+use crate::{
+    Time,
+    profile::{DirectionProfile, Framing, Rate},
+};
+
+#[derive(Debug)]
+pub(crate) struct Shaper {
+    framing: Framing,
+    kind: Kind,
+    /// When the packet being sent will have been.
+    sending: Option<Time>,
+    /// Does the bucket give nothing for the time being?
+    paused: bool,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Line(Bottleneck),
+    /// The line at the peak rate behind the bucket, if there is such a rate.
+    Bucket(Bucket, Bottleneck),
+    Trace(Opportunities),
+}
+
+impl Shaper {
+    pub(crate) fn new(profile: &DirectionProfile, rate: Option<Rate>) -> Self {
+        let kind = match (&profile.opportunities, profile.burst_bytes) {
+            (Some(trace), _) => Kind::Trace(Opportunities::new(trace.clone())),
+            (None, Some(bytes)) => {
+                Kind::Bucket(Bucket::new(rate, bytes), Bottleneck::new(profile.peak_rate))
+            }
+            (None, None) => Kind::Line(Bottleneck::new(rate)),
+        };
+        Self {
+            framing: profile.framing,
+            kind,
+            sending: None,
+            paused: false,
+        }
+    }
+
+    /// Does anything hold packets up at all?
+    pub(crate) const fn has_rate(&self) -> bool {
+        match &self.kind {
+            Kind::Line(line) => line.has_rate(),
+            Kind::Bucket(..) | Kind::Trace(_) => true,
+        }
+    }
+
+    /// When the packet being sent will have been.
+    pub(crate) const fn done(&self) -> Option<Time> {
+        self.sending
+    }
+
+    /// Begins to send a packet of so many bytes; `waited` says that it was in the queue when the
+    /// one before it had been sent.
+    pub(crate) fn begin(&mut self, now: Time, link_bytes: u64, waited: bool) {
+        debug_assert!(self.sending.is_none(), "one packet at a time");
+        let bytes = self.framing.wire_bytes(link_bytes);
+        let done = match &mut self.kind {
+            Kind::Line(line) => {
+                line.begin(now, bytes);
+                line.done().unwrap_or(now)
+            }
+            Kind::Bucket(bucket, line) => {
+                if line.has_rate() {
+                    line.begin(now, bytes);
+                }
+                let ready = bucket.spend(now, bytes).max(line.done().unwrap_or(now));
+                if self.paused { Time::MAX } else { ready }
+            }
+            Kind::Trace(trace) => trace.send(now, bytes, waited),
+        };
+        self.sending = Some(done);
+    }
+
+    /// The packet has been sent.
+    pub(crate) fn finish(&mut self) {
+        self.sending = None;
+        match &mut self.kind {
+            Kind::Line(line) => line.finish(),
+            Kind::Bucket(_, line) if line.has_rate() => line.finish(),
+            Kind::Bucket(..) | Kind::Trace(_) => {}
+        }
+    }
+
+    /// From now on it sends at this rate, or not at all, the packet begun included. A trace keeps
+    /// its own.
+    pub(crate) fn set_rate(&mut self, now: Time, rate: Option<Rate>, paused: bool) {
+        match &mut self.kind {
+            Kind::Line(line) => {
+                line.set_rate(now, rate, paused);
+                if let (Some(done), Some(new)) = (&mut self.sending, line.done()) {
+                    *done = new;
+                }
+            }
+            Kind::Bucket(bucket, line) => {
+                let peak = line.rate();
+                line.set_rate(now, peak, paused);
+                self.paused = paused;
+                let ready = match paused {
+                    true => Time::MAX,
+                    false => bucket.set_rate(now, rate),
+                };
+                if let Some(done) = &mut self.sending {
+                    *done = ready.max(line.done().unwrap_or(now));
+                }
+            }
+            Kind::Trace(_) => {}
+        }
+    }
+}
