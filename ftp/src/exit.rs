@@ -135,7 +135,7 @@ impl From<Code> for Exit {
             Code::Exists => Self::Exists,
             Code::Integrity => Self::Integrity,
             Code::BadRequest | Code::BadVersion => Self::Protocol,
-            Code::BadToken | Code::Unknown => Self::Lost,
+            Code::BadToken | Code::Superseded | Code::Unknown => Self::Lost,
             Code::Stalled => Self::Stalled,
             Code::SourceChanged | Code::ShuttingDown | Code::Io => Self::Server,
         }

@@ -7,6 +7,17 @@ pub trait Progress: Send + Sync {
 
     /// So much of it has arrived at the receiver.
     fn at(&self, bytes: u64);
+
+    /// The transfer goes on where an earlier one broke off: so much of the file is there, and
+    /// verified. Follows [`begin`](Self::begin).
+    fn resumed(&self, bytes: u64) {
+        let _ = bytes;
+    }
+
+    /// So much of it is verified and written at the receiver, from its beginning.
+    fn verified(&self, bytes: u64) {
+        let _ = bytes;
+    }
 }
 
 /// Looks away.

@@ -46,6 +46,8 @@ pub struct Target<'a> {
 pub struct Receipt {
     /// Its size.
     pub bytes: u64,
+    /// So much of it, from its beginning, was there from an earlier transfer.
+    pub resumed_bytes: u64,
     /// Its hash, the same at both ends.
     pub hash: Hash,
     /// From the request to the receiver's word that the file is whole and in its place.

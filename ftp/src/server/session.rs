@@ -6,15 +6,19 @@ use bytes::Bytes;
 use lftp_transport::{Stream, unblock};
 
 use super::Context;
+use super::put::Wanted;
+use super::receptions::Reception;
 use super::transfer::{self, Job, Transfer};
+use crate::blocks::{BLOCK_BYTES, Prefix};
 use crate::code::Code;
 use crate::link;
 use crate::message::{
-    self, Cancelled, Entry, Granted, Listing, MessageError, Refusal, Reply, Request, Token,
+    self, Cancelled, Entry, Granted, Held, Listing, MessageError, Refusal, Reply, Request, Token,
     encode_reply,
 };
 use crate::names::{Name, NameError};
 use crate::ports::Lease;
+use crate::resume;
 use crate::store::StoreError;
 use crate::tasks::Stage;
 
@@ -112,12 +116,15 @@ impl Session {
                 name,
                 size,
                 overwrite,
-            }) => encode_reply(&logged(
-                "put",
-                &name,
-                self.put(&name, size, overwrite).await,
-            )),
-            Ok(Request::Get { name }) => encode_reply(&logged("get", &name, self.get(&name).await)),
+                source,
+            }) => {
+                let reply = self.put(&name, size, overwrite, source).await;
+                encode_reply(&logged("put", &name, reply))
+            }
+            Ok(Request::Get { name, held, source }) => {
+                let reply = self.get(&name, held.as_ref(), source.as_deref()).await;
+                encode_reply(&logged("get", &name, reply))
+            }
             Ok(Request::Ls { path, after }) => {
                 encode_reply(&logged("ls", &path, self.ls(&path, after).await))
             }
@@ -132,24 +139,54 @@ impl Session {
         }
     }
 
-    async fn put(&mut self, name: &str, size: u64, overwrite: bool) -> Reply<Granted> {
+    async fn put(
+        &mut self,
+        name: &str,
+        size: u64,
+        overwrite: bool,
+        source: Option<String>,
+    ) -> Reply<Granted> {
         let name = Name::parse(name)?;
         let lease = self.lease()?;
-        let store = Arc::clone(&self.context.store);
-        let target = name.clone();
-        let create = move || store.create(&target, size, overwrite);
-        let sink = unblock(&*self.context.runtime, create).await?;
-        Ok(self.grant(lease, name, size, Job::Put(sink)))
+        let context = &*self.context;
+        let wanted = Wanted {
+            name: name.clone(),
+            size,
+            overwrite,
+            source: source.filter(|_| size > BLOCK_BYTES),
+        };
+        let reception = match wanted.key() {
+            Some(key) => context.receptions.take_over(&*context.runtime, &key).await,
+            None => None,
+        };
+        let store = Arc::clone(&context.store);
+        let superseded = reception.as_ref().map(Reception::superseded);
+        let begin = move || wanted.begin(store, reception);
+        let put = unblock(&*context.runtime, begin).await?;
+        let held = put.held(&*context.runtime);
+        let job = Job::Put(put, superseded.unwrap_or_default());
+        let mut granted = self.grant(lease, name, size, job);
+        granted.held = held;
+        Ok(granted)
     }
 
-    async fn get(&mut self, name: &str) -> Reply<Granted> {
+    async fn get(&mut self, name: &str, held: Option<&Held>, of: Option<&str>) -> Reply<Granted> {
         let name = Name::parse(name)?;
         let lease = self.lease()?;
+        let runtime = &*self.context.runtime;
         let store = Arc::clone(&self.context.store);
         let wanted = name.clone();
-        let source = unblock(&*self.context.runtime, move || store.open(&wanted)).await?;
+        let mut source = unblock(runtime, move || store.open(&wanted)).await?;
         let size = source.size();
-        Ok(self.grant(lease, name, size, Job::Get(source)))
+        let fingerprint = source.fingerprint().filter(|_| size > BLOCK_BYTES);
+        let mut prefix = Prefix::default();
+        if let Some(held) = held.filter(|_| of.is_some() && of == fingerprint.as_deref()) {
+            (source, prefix) = resume::go_on(runtime, source, held).await?;
+        }
+        let from = prefix.bytes();
+        let mut granted = self.grant(lease, name, size, Job::Get(source, prefix));
+        (granted.from, granted.source) = (from, fingerprint);
+        Ok(granted)
     }
 
     fn lease(&self) -> Reply<Lease> {
@@ -178,7 +215,14 @@ impl Session {
         };
         self.context
             .spawn(transfer::run(Arc::clone(&self.context), transfer));
-        Granted { port, size, token }
+        Granted {
+            port,
+            size,
+            token,
+            held: None,
+            from: 0,
+            source: None,
+        }
     }
 
     async fn ls(&self, path: &str, after: Option<String>) -> Reply<Listing> {

@@ -2,27 +2,31 @@
 
 use std::sync::Arc;
 
-use lftp_transport::{Stream, timeout};
+use lftp_transport::{Stream, timeout, unblock};
 
 use super::Context;
-use super::claims::Claim;
+use super::claims::{Arrival, Claim};
+use super::put::Put;
+use super::receptions::Superseded;
+use crate::blocks::Prefix;
 use crate::code::Code;
 use crate::delivered::SendMeter;
+use crate::hearing::Hearing;
 use crate::link::{self, LinkError};
 use crate::message::{self, Ack, MessageError, Ready, Refusal, Reply, Whole};
 use crate::names::Name;
 use crate::ports::Lease;
-use crate::store::{Sink, Source};
+use crate::store::{Source, StoreError};
 use crate::tasks::Stage;
-use crate::transfer::{ReceiveError, SendError, receive_file, send_file};
+use crate::transfer::{ReceiveError, Receiving, SendError, receive_file, send_file};
 
 /// Which way the file goes.
 #[derive(Debug)]
 pub(super) enum Job {
-    /// From the client.
-    Put(Box<dyn Sink>),
-    /// To the client.
-    Get(Box<dyn Source>),
+    /// From the client, unless another transfer takes the file over.
+    Put(Put, Superseded),
+    /// To the client, behind what it holds.
+    Get(Box<dyn Source>, Prefix),
 }
 
 /// A granted transfer and everything it holds.
@@ -46,8 +50,12 @@ enum Failure {
     Link(#[from] LinkError),
     #[error("the client refuses it: {0}")]
     Refused(#[from] Refusal),
+    #[error("the file cannot be begun: {0}")]
+    Begin(#[from] StoreError),
     #[error("the server is being stopped")]
     Stopped,
+    #[error("another transfer of the same file took its place")]
+    Superseded,
 }
 
 impl From<MessageError> for Failure {
@@ -63,7 +71,9 @@ impl Failure {
             Self::Receive(error) => error.code(),
             Self::Link(error) => error.code(),
             Self::Refused(refusal) => refusal.code,
+            Self::Begin(error) => error.code(),
             Self::Stopped => Code::ShuttingDown,
+            Self::Superseded => Code::Superseded,
         }
     }
 }
@@ -78,29 +88,35 @@ pub(super) async fn run(context: Arc<Context>, transfer: Transfer) {
         mut claim,
     } = transfer;
     let (runtime, config) = (&*context.runtime, &context.config);
+    let superseded = match &job {
+        Job::Put(_, superseded) => superseded.clone(),
+        Job::Get(..) => Superseded::default(),
+    };
     let claimed = tokio::select! {
         biased;
         () = context.tasks.reached(Stage::Stopped) => return,
-        claimed = timeout(runtime, config.claim_timeout, claim.stream()) => claimed,
+        () = superseded.wait() => return,
+        claimed = timeout(runtime, config.claim_timeout, claim.arrival()) => claimed,
     };
-    let Ok(Some(mut stream)) = claimed else {
+    let Ok(Some(Arrival { mut stream, resume })) = claimed else {
         return tracing::info!(%name, port = lease.port(), "the client did not come for it");
     };
     let (client, port, begun) = (stream.remote_addr(), lease.port(), runtime.now());
-    let action = if matches!(job, Job::Put(_)) {
+    let action = if matches!(job, Job::Put(..)) {
         "put"
     } else {
         "get"
     };
     let carried = async {
         match job {
-            Job::Put(sink) => put(&context, &mut stream, sink, size, lease).await,
-            Job::Get(source) => get(&context, &mut stream, source, lease).await,
+            Job::Put(begun, _) => put(&context, &mut stream, begun, resume, lease).await,
+            Job::Get(source, from) => get(&context, &mut stream, source, from, lease).await,
         }
     };
     let carried = tokio::select! {
         biased;
         () = context.tasks.reached(Stage::Stopped) => Err(Failure::Stopped),
+        () = superseded.wait() => Err(Failure::Superseded),
         carried = carried => carried,
     };
     let took = runtime.now().saturating_since(begun);
@@ -122,21 +138,29 @@ pub(super) async fn run(context: Arc<Context>, transfer: Transfer) {
 async fn put(
     context: &Context,
     stream: &mut Stream,
-    sink: Box<dyn Sink>,
-    size: u64,
+    begun: Put,
+    resume: bool,
     lease: Lease,
 ) -> Result<Whole, Failure> {
     let (runtime, config) = (&context.runtime, &context.config);
     link::write(stream, message::encode(&Ready { ack: Ack::Ack })?).await?;
-    let verdict: Reply<Whole> =
-        match receive_file(runtime, stream, sink, size, config.stall_limit, &()).await {
-            Ok(received) => received
-                .commit(&**runtime)
-                .await
-                .map_err(|error| refusal(&error)),
-            Err(error @ ReceiveError::Integrity) => Err(refusal(&error)),
-            Err(error) => return Err(error.into()),
-        };
+    let size = begun.size();
+    let (sink, prefix) = unblock(&**runtime, move || begun.decide(resume)).await?;
+    let plan = Receiving {
+        size,
+        prefix,
+        stall_limit: config.stall_limit,
+        progress: &(),
+        is_reported: true,
+    };
+    let verdict: Reply<Whole> = match receive_file(runtime, stream, sink, plan).await {
+        Ok(received) => received
+            .commit(&**runtime)
+            .await
+            .map_err(|error| refusal(&error)),
+        Err(error @ ReceiveError::Integrity) => Err(refusal(&error)),
+        Err(error) => return Err(error.into()),
+    };
     drop(lease);
     link::write(stream, message::encode_reply(&verdict)?).await?;
     match verdict {
@@ -159,19 +183,24 @@ async fn get(
     context: &Context,
     stream: &mut Stream,
     source: Box<dyn Source>,
+    prefix: Prefix,
     lease: Lease,
 ) -> Result<Whole, Failure> {
     let (runtime, config) = (&context.runtime, &context.config);
     let ready = link::read_message::<Ready>(stream);
     link::within(runtime, config.hello_timeout, ready).await?;
     let size = source.size();
+    let mut heard = Hearing::new(&());
     let mut meter = SendMeter::new(runtime, &context.delivered, stream, &(), size);
     let sent = meter
-        .follow(config.stall_limit, send_file(&**runtime, stream, source))
+        .follow(
+            config.stall_limit,
+            send_file(&**runtime, stream, source, prefix, &mut heard),
+        )
         .await;
     let hash = sent.map_err(LinkError::from)??;
     let verdict = meter
-        .follow(config.verdict_timeout, link::read_reply::<Whole>(stream))
+        .follow(config.verdict_timeout, heard.verdict(stream))
         .await;
     let whole = verdict.map_err(LinkError::from)???;
     drop(lease);

@@ -5,26 +5,27 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
+use std::time::Duration;
 
 use bytes::Bytes;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirEntry, OpenOptions, OpenOptionsExt};
 
-use super::partial::{self, Finish, Partial};
-use super::{Sink, Source, Store, StoreError};
+use super::parking::Parking;
+use super::partial::{Finish, Partial};
+use super::sweep::{self, KEEP_PARKED};
+use super::{Origin, Parked, Sink, Source, Store, StoreError};
 use crate::message::{Entry, EntryKind};
 use crate::names::{Name, is_partial};
-
-/// Folders below folders that [`DirStore::sweep`] looks into.
-const MAX_SWEEP_DEPTH: usize = 16;
 
 /// A folder and everything below it.
 #[derive(Debug)]
 pub struct DirStore {
     root: Dir,
     durable: bool,
+    keep_parked: Duration,
 }
 
 impl DirStore {
@@ -39,6 +40,7 @@ impl DirStore {
             .map(|root| Self {
                 root,
                 durable: true,
+                keep_parked: KEEP_PARKED,
             })
             .map_err(|error| StoreError::from_io(root.to_string_lossy(), error))
     }
@@ -51,60 +53,25 @@ impl DirStore {
         self
     }
 
-    /// Removes incomplete files that killed processes left behind; says how many. Those that
-    /// a living process writes stay.
+    /// How long what is left of a transfer is kept for another try. Default 7 days.
+    #[must_use]
+    pub const fn keep_parked(mut self, keep_parked: Duration) -> Self {
+        self.keep_parked = keep_parked;
+        self
+    }
+
+    /// Removes incomplete files that nobody will go on with: those without a journal, and
+    /// those that were parked too long ago. Says how many. What a living process writes stays.
     ///
     /// # Errors
     ///
     /// [`io::Error`] when the root cannot be read.
     pub fn sweep(&self) -> io::Result<usize> {
-        let mut removed = partial::sweep(&self.root)?;
-        let mut folders: Vec<(Dir, usize)> = subfolders(&self.root, 1);
-        while let Some((folder, depth)) = folders.pop() {
-            removed += partial::sweep(&folder).unwrap_or(0);
-            if depth < MAX_SWEEP_DEPTH {
-                folders.extend(subfolders(&folder, depth + 1));
-            }
-        }
-        Ok(removed)
+        sweep::sweep(&self.root, self.keep_parked)
     }
 
-    fn folder(&self, folder: Option<&str>) -> Result<Dir, StoreError> {
-        match folder {
-            Some(path) => self.root.open_dir(path),
-            None => self.root.try_clone(),
-        }
-        .map_err(|error| StoreError::from_io(folder.unwrap_or_default(), error))
-    }
-}
-
-fn subfolders(folder: &Dir, depth: usize) -> Vec<(Dir, usize)> {
-    let Ok(entries) = folder.entries() else {
-        return Vec::new();
-    };
-    entries
-        .filter_map(Result::ok)
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        .filter_map(|entry| entry.open_dir().ok().map(|dir| (dir, depth)))
-        .collect()
-}
-
-impl Store for DirStore {
-    fn open(&self, name: &Name) -> Result<Box<dyn Source>, StoreError> {
-        let failed = |error| StoreError::from_io(name.as_str(), error);
-        let mut options = OpenOptions::new();
-        options.read(true);
-        // A named pipe would otherwise hold the open until somebody writes to it.
-        #[cfg(unix)]
-        options.custom_flags(nonblocking());
-        let file = self
-            .root
-            .open_with(name.as_str(), &options)
-            .map_err(failed)?;
-        FileSource::new(file.into_std(), name.as_str())
-    }
-
-    fn create(&self, name: &Name, size: u64, overwrite: bool) -> Result<Box<dyn Sink>, StoreError> {
+    /// Where a file is to go, if it may.
+    fn place(&self, name: &Name, overwrite: bool) -> Result<Finish, StoreError> {
         let (path, target) = name.split();
         let folder = self.folder(path)?;
         match folder.symlink_metadata(target) {
@@ -124,12 +91,65 @@ impl Store for DirStore {
             }
             _ => {}
         }
-        let finish = Finish {
+        Ok(Finish {
+            folder,
+            target: target.to_owned(),
+            name: name.to_string(),
             overwrite,
             durable: self.durable,
-        };
-        let partial = Partial::create(folder, target, name.as_str(), size, finish)?;
+        })
+    }
+
+    fn folder(&self, folder: Option<&str>) -> Result<Dir, StoreError> {
+        match folder {
+            Some(path) => self.root.open_dir(path),
+            None => self.root.try_clone(),
+        }
+        .map_err(|error| StoreError::from_io(folder.unwrap_or_default(), error))
+    }
+}
+
+impl Store for DirStore {
+    fn open(&self, name: &Name) -> Result<Box<dyn Source>, StoreError> {
+        let failed = |error| StoreError::from_io(name.as_str(), error);
+        let mut options = OpenOptions::new();
+        options.read(true);
+        // A named pipe would otherwise hold the open until somebody writes to it.
+        #[cfg(unix)]
+        options.custom_flags(nonblocking());
+        let file = self
+            .root
+            .open_with(name.as_str(), &options)
+            .map_err(failed)?;
+        FileSource::new(file.into_std(), name.as_str())
+    }
+
+    fn create(&self, name: &Name, size: u64, overwrite: bool) -> Result<Box<dyn Sink>, StoreError> {
+        let partial = Partial::create(self.place(name, overwrite)?, size)?;
         Ok(Box::new(partial))
+    }
+
+    fn parked(
+        &self,
+        name: &Name,
+        key: &str,
+        overwrite: bool,
+    ) -> Result<Option<Parked>, StoreError> {
+        Parking::new(name, key).open(self.place(name, overwrite)?)
+    }
+
+    fn create_parkable(
+        &self,
+        name: &Name,
+        size: u64,
+        overwrite: bool,
+        origin: Origin<'_>,
+    ) -> Result<Box<dyn Sink>, StoreError> {
+        let place = self.place(name, overwrite)?;
+        match Parking::new(name, origin.key).create(place, size, origin.source)? {
+            Some(partial) => Ok(Box::new(partial)),
+            None => self.create(name, size, overwrite),
+        }
     }
 
     fn list(
@@ -216,6 +236,7 @@ pub fn open_file(path: &Path) -> Result<Box<dyn Source>, StoreError> {
 struct FileSource {
     file: File,
     size: u64,
+    fingerprint: Option<String>,
     name: String,
 }
 
@@ -233,9 +254,26 @@ impl FileSource {
         Ok(Box::new(Self {
             file,
             size: metadata.len(),
+            fingerprint: fingerprint(&metadata),
             name: name.to_owned(),
         }))
     }
+}
+
+/// Of the file's place on the disk and its last change, in nanoseconds; says neither to whoever
+/// hears it.
+fn fingerprint(metadata: &std::fs::Metadata) -> Option<String> {
+    let changed = metadata.modified().ok()?;
+    #[cfg(unix)]
+    let place = {
+        use std::os::unix::fs::MetadataExt;
+        (metadata.dev(), metadata.ino())
+    };
+    #[cfg(not(unix))]
+    let place = ();
+    let identity = format!("{} {changed:?} {place:?}", metadata.len());
+    let hash = blake3::derive_key("lftp source fingerprint 1", identity.as_bytes());
+    Some(blake3::Hash::from_bytes(hash).to_hex()[..32].to_owned())
 }
 
 impl Source for FileSource {
@@ -249,6 +287,16 @@ impl Source for FileSource {
         rest.read_to_end(&mut block)
             .map_err(|error| StoreError::from_io(&self.name, error))?;
         Ok(block.into())
+    }
+
+    fn fingerprint(&self) -> Option<String> {
+        self.fingerprint.clone()
+    }
+
+    fn seek(&mut self, offset: u64) -> Result<(), StoreError> {
+        let sought = self.file.seek(SeekFrom::Start(offset));
+        sought.map_err(|error| StoreError::from_io(&self.name, error))?;
+        Ok(())
     }
 }
 

@@ -5,5 +5,6 @@
 mod pool;
 mod protocol;
 mod refusals;
+mod resume;
 mod transfers;
 mod world;
