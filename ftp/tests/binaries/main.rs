@@ -7,4 +7,5 @@ mod failures;
 mod holders;
 mod pool;
 mod processes;
+mod resume;
 mod successes;

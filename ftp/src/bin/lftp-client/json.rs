@@ -9,13 +9,14 @@ use crate::session::Failure;
 
 /// A file that was carried.
 pub(crate) fn transfer(action: &str, name: &str, receipt: &Receipt) -> Value {
-    let goodput =
-        u128::from(receipt.bytes) * 8_000_000_000 / u128::from(receipt.duration_ns.max(1));
+    let carried = receipt.bytes - receipt.resumed_bytes;
+    let goodput = u128::from(carried) * 8_000_000_000 / u128::from(receipt.duration_ns.max(1));
     json!({
         "status": true,
         "action": action,
         "name": name,
         "bytes": receipt.bytes,
+        "resumed_bytes": receipt.resumed_bytes,
         "blake3": receipt.hash.to_hex().as_str(),
         "duration_ns": receipt.duration_ns,
         "goodput_bps": u64::try_from(goodput).unwrap_or(u64::MAX),

@@ -5,6 +5,7 @@ mod downloads;
 mod host;
 mod json;
 mod lines;
+mod patience;
 mod session;
 #[path = "../shared/mod.rs"]
 mod shared;
@@ -119,6 +120,12 @@ struct Options {
           help_heading = "Tuning", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     stall_limit: u64,
 
+    /// When the connection is lost in the middle of a file, try again until nothing was verified
+    /// for so many seconds; 0: do not try again
+    #[arg(long, value_name = "SECONDS", default_value = "600", global = true,
+          help_heading = "Tuning", value_parser = clap::value_parser!(u64).range(0..=31_536_000))]
+    give_up_after: u64,
+
     #[command(flatten)]
     tuning: shared::Tuning,
 
@@ -201,12 +208,13 @@ async fn execute(cli: Cli, runtime: Arc<dyn Runtime>) -> Result<(), Failure> {
         json: cli.options.json,
     };
     let config = cli.options.config();
-    let connect = |host| Session::connect(runtime, host, config, output);
+    let give_up_after = Duration::from_secs(cli.options.give_up_after);
+    let connect = |host| Session::connect(runtime, host, config, give_up_after, output);
     let (session, outcome) = match cli.command {
         Command::Put { put, host, name } => {
-            let (source, name) = session::source(&put.file, name)?;
+            let name = session::name(&put.file, name)?;
             let mut session = connect(host).await?;
-            let outcome = session.put(source, &name, !put.no_clobber).await;
+            let outcome = session.put(&put.file, &name, !put.no_clobber).await;
             (session, outcome)
         }
         Command::Get { get, host, out } => {

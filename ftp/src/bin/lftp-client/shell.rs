@@ -161,8 +161,8 @@ async fn command(session: &mut Session, command: Command) -> Result<Outcome, Fai
 async fn ask(session: &mut Session, command: Command) -> Result<(), Failure> {
     match command {
         Command::Put { put, name } => {
-            let (source, name) = session::source(&put.file, name)?;
-            session.put(source, &name, !put.no_clobber).await
+            let name = session::name(&put.file, name)?;
+            session.put(&put.file, &name, !put.no_clobber).await
         }
         Command::Get { get, out } => {
             let place = session::target(&get.name, out)?;

@@ -15,6 +15,9 @@ use lftp_ftp::{DataPorts, DirStore, Exit, Server, ServerConfig, ServerHandle};
 use lftp_transport::{Runtime, TokioRuntime};
 use tracing::level_filters::LevelFilter;
 
+/// Between two searches for incomplete files that nobody will go on with.
+const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+
 /// Share a folder over LFTP
 ///
 /// Clients put files into it, get files from it and list it; nothing outside of it can be
@@ -52,6 +55,12 @@ struct Args {
           value_parser = clap::value_parser!(u64).range(0..=86_400))]
     grace: u64,
 
+    /// Keep what is left of a transfer that broke off for so many hours, for the client to go on
+    /// with
+    #[arg(long, value_name = "HOURS", default_value = "168",
+          value_parser = clap::value_parser!(u64).range(0..=8760))]
+    keep_partial: u64,
+
     /// Do not wait until a received file is on the disk
     #[arg(long)]
     no_fsync: bool,
@@ -84,7 +93,7 @@ fn main() -> ExitCode {
 
 async fn serve(args: Args) -> ExitCode {
     let store = match open(&args) {
-        Ok(store) => store,
+        Ok(store) => Arc::new(store),
         Err(error) => {
             let sentence = format!("the folder to share cannot be used: {error}");
             return fail(Exit::LocalFile, &sentence);
@@ -98,7 +107,8 @@ async fn serve(args: Args) -> ExitCode {
     config.stall_limit = Duration::from_secs(args.stall_limit);
     config.grace = Duration::from_secs(args.grace);
     let runtime: Arc<dyn Runtime> = TokioRuntime::new();
-    let server = match Server::bind(runtime, config, Arc::new(store)) {
+    tokio::spawn(sweep_now_and_then(Arc::clone(&runtime), Arc::clone(&store)));
+    let server = match Server::bind(runtime, config, store) {
         Ok(server) => server,
         Err(error) => return fail(Exit::Bind, &error.to_string()),
     };
@@ -118,13 +128,28 @@ fn open(args: &Args) -> Result<DirStore, Box<dyn std::error::Error>> {
         }
         _ => {}
     }
-    let store = DirStore::open(&args.root)?.durable(!args.no_fsync);
+    let store = DirStore::open(&args.root)?
+        .durable(!args.no_fsync)
+        .keep_parked(Duration::from_secs(args.keep_partial * 3600));
+    sweep(&store);
+    Ok(store)
+}
+
+fn sweep(store: &DirStore) {
     match store.sweep() {
         Ok(0) => {}
-        Ok(count) => tracing::info!(count, "incomplete files of an earlier run removed"),
+        Ok(count) => tracing::info!(count, "incomplete files removed that nobody came back for"),
         Err(error) => tracing::warn!(%error, "the folder was not searched for incomplete files"),
     }
-    Ok(store)
+}
+
+/// Nobody starts a server anew only because its disk fills up.
+async fn sweep_now_and_then(runtime: Arc<dyn Runtime>, store: Arc<DirStore>) {
+    loop {
+        lftp_transport::sleep(&*runtime, SWEEP_EVERY).await;
+        let store = Arc::clone(&store);
+        lftp_transport::unblock(&*runtime, move || sweep(&store)).await;
+    }
 }
 
 /// For scripts that wait for the ports. Nobody reading it is no reason to end.
