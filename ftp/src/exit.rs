@@ -49,13 +49,15 @@ pub enum Exit {
     Server = 15,
     /// A port cannot be had.
     Bind = 16,
+    /// Some files of a folder did not arrive.
+    Partial = 17,
     /// Stopped by a signal.
     Interrupted = 130,
 }
 
 impl Exit {
     /// Every way to end.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Ok,
         Self::Failed,
         Self::Usage,
@@ -73,6 +75,7 @@ impl Exit {
         Self::Stalled,
         Self::Server,
         Self::Bind,
+        Self::Partial,
         Self::Interrupted,
     ];
 
@@ -93,7 +96,7 @@ impl Exit {
             Self::NameRefused => "the name is refused (\"..\", absolute, a link out of the root)",
             Self::Permission => "the server is not allowed to read or write the file",
             Self::DiskFull => "a disk is full, here or on the server",
-            Self::Integrity => "what arrived is not what was sent; nothing of it is kept",
+            Self::Integrity => "what arrived is not what was sent; it is not kept",
             Self::Lost => "the connection was lost",
             Self::Protocol => "the other side is not understood, or another version",
             Self::LocalFile => "the local file cannot be read or written",
@@ -101,6 +104,7 @@ impl Exit {
             Self::Stalled => "nothing moved for too long",
             Self::Server => "the server failed or is being stopped",
             Self::Bind => "a port cannot be had",
+            Self::Partial => "some files of a folder did not arrive; the others did",
             Self::Interrupted => "stopped by a signal",
         }
     }

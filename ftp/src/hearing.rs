@@ -1,21 +1,27 @@
 //! What the receiver says while the file is still being sent.
 
+use std::collections::VecDeque;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, BytesMut};
 use lftp_transport::Stream;
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::link::LinkError;
-use crate::message::{self, LENGTH_BYTES, MAX_MESSAGE_BYTES, Reply, Whole};
+use crate::message::{self, Answer, LENGTH_BYTES, MAX_MESSAGE_BYTES, MessageError, Reply};
 use crate::progress::Progress;
+
+/// Pages of a tree that are offered and not carried yet.
+const MAX_ANSWERS: usize = 2;
 
 /// Messages that have come, whole ones and the beginning of the next.
 pub(crate) struct Hearing<'a> {
     progress: &'a dyn Progress,
     heard: BytesMut,
-    verdict: Option<Reply<Whole>>,
+    answers: VecDeque<Answer>,
+    verdict: Option<BytesMut>,
 }
 
 /// As much of any message as tells which one it is.
@@ -23,6 +29,7 @@ pub(crate) struct Hearing<'a> {
 struct Kind {
     status: Option<bool>,
     verified: Option<u64>,
+    want: Option<IgnoredAny>,
 }
 
 impl<'a> Hearing<'a> {
@@ -31,6 +38,7 @@ impl<'a> Hearing<'a> {
         Self {
             progress,
             heard: BytesMut::new(),
+            answers: VecDeque::new(),
             verdict: None,
         }
     }
@@ -50,17 +58,37 @@ impl<'a> Hearing<'a> {
         Ok(())
     }
 
-    /// Waits for the receiver's word on the whole file.
-    pub(crate) async fn verdict(&mut self, stream: &mut Stream) -> Result<Reply<Whole>, LinkError> {
+    /// Waits for the receiver's word on everything.
+    pub(crate) async fn verdict<T: DeserializeOwned>(
+        &mut self,
+        stream: &mut Stream,
+    ) -> Result<Reply<T>, LinkError> {
         loop {
             if let Some(verdict) = self.verdict.take() {
-                return Ok(verdict);
+                return Ok(message::decode_reply(&verdict)?);
             }
-            let chunk = stream.read_chunk(MAX_MESSAGE_BYTES).await?;
-            self.heard
-                .extend_from_slice(&chunk.ok_or(LinkError::WentAway)?);
-            self.understand()?;
+            self.wait(stream).await?;
         }
+    }
+
+    /// Waits for the receiver's answer to a page of a tree.
+    pub(crate) async fn answer(&mut self, stream: &mut Stream) -> Result<Answer, LinkError> {
+        loop {
+            if let Some(answer) = self.answers.pop_front() {
+                return Ok(answer);
+            }
+            if self.verdict.is_some() {
+                return Err(MessageError::OutOfPlace("a verdict before the end").into());
+            }
+            self.wait(stream).await?;
+        }
+    }
+
+    async fn wait(&mut self, stream: &mut Stream) -> Result<(), LinkError> {
+        let chunk = stream.read_chunk(MAX_MESSAGE_BYTES).await?;
+        self.heard
+            .extend_from_slice(&chunk.ok_or(LinkError::WentAway)?);
+        self.understand()
     }
 
     fn understand(&mut self) -> Result<(), LinkError> {
@@ -76,7 +104,12 @@ impl<'a> Hearing<'a> {
             let body = self.heard.split_to(length);
             let kind: Kind = message::decode(&body)?;
             if kind.status.is_some() {
-                self.verdict = Some(message::decode_reply(&body)?);
+                self.verdict = Some(body);
+            } else if kind.want.is_some() {
+                self.answers.push_back(message::decode(&body)?);
+                if self.answers.len() > MAX_ANSWERS {
+                    return Err(MessageError::OutOfPlace("an answer to nothing").into());
+                }
             } else if let Some(verified) = kind.verified {
                 self.progress.verified(verified);
             }

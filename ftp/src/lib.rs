@@ -48,20 +48,25 @@ pub mod server;
 pub mod store;
 mod tasks;
 mod transfer;
+mod tree;
 mod watchdog;
 
 pub use blake3::Hash;
 pub use blocks::{BLOCK_BYTES, BlockHash};
-pub use client::{Client, ClientConfig, OpenError, Receipt, RequestError, Target, TransferError};
+pub use client::{
+    Client, ClientConfig, OpenError, Plan, Receipt, RequestError, Target, TransferError, Tree,
+};
 pub use code::Code;
 pub use exit::Exit;
 pub use link::LinkError;
-pub use message::{Entry, EntryKind, Listing, Refusal};
+pub use message::{Attributes, Done, Entry, EntryKind, Failed, Listing, Overwrite, Refusal};
 pub use names::{Name, NameError};
 pub use ports::{DataPorts, PortPool};
 pub use progress::Progress;
 pub use server::{DEFAULT_PORT, ServeError, Server, ServerConfig, ServerHandle};
 pub use store::{
-    Digest, DirStore, HashStore, MemStore, Origin, Parked, PatternSource, Sink, Source, Store,
-    StoreError,
+    Digest, DirStore, Found, FoundKind, HashStore, MemStore, Origin, Parked, PatternSource, Sink,
+    Source, Store, StoreError,
 };
+pub use tree::filter::{Filter, FilterError};
+pub use tree::walk::Links;

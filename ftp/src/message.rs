@@ -20,6 +20,8 @@
 //! receiver holds ([`Held`]), the sender compares it with the source, and its word (the grant's
 //! [`from`](Granted::from), or [`resume`](Purpose::Data::resume) in the hello) decides.
 //!
+//! A tree of files has one data connection as well: see [`Page`].
+//!
 //! A data connection that goes wrong before its end is reset, with
 //! [`Code::reset_reason`] as the reason.
 
@@ -32,8 +34,13 @@ use serde::{Deserialize, Serialize};
 use crate::code::Code;
 
 mod resume;
+mod tree;
 
 pub use self::resume::{Held, Sample};
+pub use self::tree::{
+    Answer, Attributes, Done, Failed, Head, MAX_NAMED_FAILURES, MAX_PAGE_FILES, Overwrite, Page,
+    TreeEntry, Want,
+};
 
 /// The version of the protocol, in every [`Hello`].
 pub const VERSION: u32 = 2;
@@ -63,6 +70,9 @@ pub enum MessageError {
     /// It is not the JSON that belongs here.
     #[error("a message is not what belongs here: {0}")]
     Malformed(#[from] serde_json::Error),
+    /// It is well formed, and makes no sense where it comes.
+    #[error("a message is out of place: {0}")]
+    OutOfPlace(&'static str),
     /// The peer speaks another version.
     #[error("the other side speaks version {version} of the protocol, this side {VERSION}")]
     Version {
@@ -180,6 +190,29 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         source: Option<String>,
     },
+    /// To store a tree of files.
+    #[serde(rename = "put-tree")]
+    PutTree {
+        /// Under the name of which folder; the root when empty.
+        name: String,
+        /// What becomes of files that are there already.
+        #[serde(default)]
+        overwrite: Overwrite,
+        /// Only to hear what would be stored.
+        #[serde(default, skip_serializing_if = "is_no")]
+        dry_run: bool,
+        /// What tells this tree from others.
+        source: String,
+    },
+    /// To be sent a tree of files.
+    #[serde(rename = "get-tree")]
+    GetTree {
+        /// Which folder; the root when empty.
+        name: String,
+        /// Files that links lead to, in their place.
+        #[serde(default, skip_serializing_if = "is_no")]
+        follow: bool,
+    },
     /// What there is in a folder.
     Ls {
         /// Which; the root when empty.
@@ -201,7 +234,7 @@ const fn yes() -> bool {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde wants it")]
-const fn is_no(word: &bool) -> bool {
+pub(crate) const fn is_no(word: &bool) -> bool {
     !*word
 }
 

@@ -5,7 +5,6 @@
 //! arrives; only a file whose size and hash are the sender's gets its name.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use blake3::Hash;
 use bytes::{BufMut, Bytes, BytesMut};
@@ -15,7 +14,7 @@ use crate::blocks::{BLOCK_BYTES, BlockHash, Prefix, TreeHasher};
 use crate::code::Code;
 use crate::hearing::Hearing;
 use crate::link::{self, LinkError};
-use crate::message::{self, HASH_BYTES, Verified, Whole};
+use crate::message::{self, Attributes, HASH_BYTES, Verified, Whole};
 use crate::progress::Progress;
 use crate::store::{Sink, Source, StoreError};
 use crate::watchdog::Watchdog;
@@ -168,12 +167,26 @@ pub(crate) struct Received {
     pub(crate) hash: Hash,
     /// Of the whole file.
     pub(crate) bytes: u64,
+    /// What it keeps of its source besides the contents.
+    pub(crate) attributes: Option<Attributes>,
 }
 
 impl Received {
+    /// Gives the file its name where the store was settled meanwhile. Blocks.
+    pub(crate) fn name_settled(self) -> Result<(), StoreError> {
+        let mut sink = self.sink;
+        if let Some(attributes) = self.attributes {
+            sink.set_attributes(attributes)?;
+        }
+        sink.settled();
+        sink.commit()
+    }
+
     /// Gives the file its name; what is to be said to the sender then.
     pub(crate) async fn commit(self, runtime: &dyn Runtime) -> Result<Whole, ReceiveError> {
-        let Self { sink, hash, bytes } = self;
+        let Self {
+            sink, hash, bytes, ..
+        } = self;
         unblock(runtime, move || sink.commit())
             .await
             .map_err(ReceiveError::Store)?;
@@ -190,8 +203,6 @@ pub(crate) struct Receiving<'a> {
     pub(crate) size: u64,
     /// What the sink holds of it.
     pub(crate) prefix: Prefix,
-    /// Nothing may stand still for much longer.
-    pub(crate) stall_limit: Duration,
     pub(crate) progress: &'a dyn Progress,
     /// Whether the sender is told of every block.
     pub(crate) is_reported: bool,
@@ -203,6 +214,7 @@ pub(crate) async fn receive_file(
     stream: &mut Stream,
     sink: Box<dyn Sink>,
     plan: Receiving<'_>,
+    watchdog: &mut Watchdog,
 ) -> Result<Received, ReceiveError> {
     let (size, progress) = (plan.size, plan.progress);
     let mut received = plan.prefix.bytes();
@@ -211,7 +223,6 @@ pub(crate) async fn receive_file(
         tree: TreeHasher::new(size, plan.prefix),
         verified: received,
     };
-    let mut watchdog = Watchdog::new(runtime, plan.stall_limit);
     let (mut filled, mut spare) = ((BytesMut::new(), None), BytesMut::new());
     loop {
         let left = (size - received).min(BLOCK_BYTES - received % BLOCK_BYTES);
@@ -219,9 +230,9 @@ pub(crate) async fn receive_file(
         let ends_block = size > BLOCK_BYTES && want > 0 && want as u64 == left;
         let at = |len: usize| progress.at(received + len as u64);
         let fill = async {
-            let piece = fill(&mut watchdog, stream, spare, want, at).await?;
+            let piece = fill(watchdog, stream, spare, want, at).await?;
             let hash = if ends_block {
-                Some(BlockHash(read_hash(&mut watchdog, stream).await?))
+                Some(BlockHash(read_hash(watchdog, stream).await?))
             } else {
                 None
             };
@@ -237,7 +248,7 @@ pub(crate) async fn receive_file(
         };
         (filled, (writing, spare)) = tokio::try_join!(fill, write)?;
         if plan.is_reported && writing.verified > before {
-            report(&mut watchdog, stream, writing.verified).await?;
+            report(watchdog, stream, writing.verified).await?;
         }
         if let Some(flush) = writing.sink.flush() {
             runtime.spawn(runtime.spawn_blocking(flush));
@@ -247,7 +258,7 @@ pub(crate) async fn receive_file(
             break;
         }
     }
-    let expected = Hash::from_bytes(read_hash(&mut watchdog, stream).await?);
+    let expected = Hash::from_bytes(read_hash(watchdog, stream).await?);
     let Writing { sink, tree, .. } = writing;
     if tree.root() != Some(expected) {
         unblock(&**runtime, move || sink.discard()).await;
@@ -257,6 +268,7 @@ pub(crate) async fn receive_file(
         sink,
         hash: expected,
         bytes: received,
+        attributes: None,
     })
 }
 

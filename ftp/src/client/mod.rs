@@ -3,6 +3,7 @@
 mod config;
 mod error;
 mod transfer;
+mod tree;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use serde::de::DeserializeOwned;
 
 pub use self::config::ClientConfig;
 pub use self::error::{OpenError, RequestError, TransferError};
+pub use self::tree::{Plan, Tree};
 use crate::delivered::Delivered;
 use crate::link::{self, LinkError};
 use crate::message::{self, Entry, Hello, Listing, Purpose, Request};

@@ -13,12 +13,13 @@ use crate::delivered::SendMeter;
 use crate::hearing::Hearing;
 use crate::link::{self, LinkError};
 use crate::message::{
-    self, Ack, Cancelled, Granted, Hello, MessageError, Purpose, Ready, Request, Token,
+    self, Ack, Cancelled, Granted, Hello, MessageError, Purpose, Ready, Request, Token, Whole,
 };
 use crate::progress::Progress;
 use crate::resume;
 use crate::store::{Origin, Parked, Sink, Source};
 use crate::transfer::{ReceiveError, Received, Receiving, SendError, receive_file, send_file};
+use crate::watchdog::Watchdog;
 
 /// What a later transfer of the file `name` to the same target is known by.
 fn key(name: &str) -> String {
@@ -127,7 +128,7 @@ impl Client {
                 (error.into(), code)
             })?;
         let whole = meter
-            .follow(self.config.verdict_timeout, heard.verdict(stream))
+            .follow(self.config.verdict_timeout, heard.verdict::<Whole>(stream))
             .await
             .map_err(|stalled| lost(stalled.into()))?
             .map_err(lost)?
@@ -182,14 +183,14 @@ impl Client {
         }
         let ready = message::encode(&Ready { ack: Ack::Ack })?;
         let mut stream = self.open_data(&granted, false, Some(ready)).await?;
+        let mut watchdog = Watchdog::new(&self.runtime, self.config.stall_limit);
         let plan = Receiving {
             size,
             prefix,
-            stall_limit: self.config.stall_limit,
             progress,
             is_reported: false,
         };
-        let received = receive_file(&self.runtime, &mut stream, sink, plan).await;
+        let received = receive_file(&self.runtime, &mut stream, sink, plan, &mut watchdog).await;
         match self.keep(&mut stream, received).await {
             Ok(hash) => {
                 progress.verified(size);
@@ -278,7 +279,7 @@ impl Client {
     }
 
     /// Opens the data connection, and shows there what the server waits for.
-    async fn open_data(
+    pub(super) async fn open_data(
         &mut self,
         granted: &Granted,
         resume: bool,
@@ -311,7 +312,7 @@ impl Client {
     }
 
     /// Tells the server that nobody will come for a granted port.
-    async fn cancel(&mut self, token: Token) {
+    pub(super) async fn cancel(&mut self, token: Token) {
         if let Err(error) = self.request::<Cancelled>(&Request::Cancel { token }).await {
             tracing::debug!(%error, "a granted transfer could not be cancelled");
         }

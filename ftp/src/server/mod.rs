@@ -15,6 +15,7 @@ mod put;
 mod receptions;
 mod session;
 mod transfer;
+mod tree;
 
 use std::fmt;
 use std::io;

@@ -11,6 +11,7 @@ use lftp_transport::{Runtime, timeout};
 use tokio::sync::Notify;
 
 use crate::blocks::BlockHash;
+use crate::message::Attributes;
 use crate::store::{Sink, StoreError};
 
 /// How long the end of a transfer may take that is superseded: a piece may still be written.
@@ -125,6 +126,14 @@ impl Sink for HeldSink {
 
     fn verified(&mut self, hash: BlockHash) -> Result<(), StoreError> {
         self.sink.verified(hash)
+    }
+
+    fn set_attributes(&mut self, attributes: Attributes) -> Result<(), StoreError> {
+        self.sink.set_attributes(attributes)
+    }
+
+    fn settled(&mut self) {
+        self.sink.settled();
     }
 
     fn flush(&mut self) -> Option<Box<dyn FnOnce() + Send>> {

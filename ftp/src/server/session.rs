@@ -13,14 +13,17 @@ use crate::blocks::{BLOCK_BYTES, Prefix};
 use crate::code::Code;
 use crate::link;
 use crate::message::{
-    self, Cancelled, Entry, Granted, Held, Listing, MessageError, Refusal, Reply, Request, Token,
-    encode_reply,
+    self, Cancelled, Entry, Granted, Held, Listing, MessageError, Overwrite, Refusal, Reply,
+    Request, Token, encode_reply,
 };
 use crate::names::{Name, NameError};
 use crate::ports::Lease;
 use crate::resume;
 use crate::store::StoreError;
 use crate::tasks::Stage;
+use crate::tree::decide::Target;
+use crate::tree::filter::Filter;
+use crate::tree::walk::{Links, Walk};
 
 /// Entries read for one page of a listing.
 const MAX_PAGE_ENTRIES: usize = 500;
@@ -125,6 +128,19 @@ impl Session {
                 let reply = self.get(&name, held.as_ref(), source.as_deref()).await;
                 encode_reply(&logged("get", &name, reply))
             }
+            Ok(Request::PutTree {
+                name,
+                overwrite,
+                dry_run,
+                source,
+            }) => {
+                let reply = self.put_tree(&name, overwrite, dry_run, &source).await;
+                encode_reply(&logged("put-tree", &name, reply))
+            }
+            Ok(Request::GetTree { name, follow }) => {
+                let reply = self.get_tree(&name, follow).await;
+                encode_reply(&logged("get-tree", &name, reply))
+            }
             Ok(Request::Ls { path, after }) => {
                 encode_reply(&logged("ls", &path, self.ls(&path, after).await))
             }
@@ -165,7 +181,7 @@ impl Session {
         let put = unblock(&*context.runtime, begin).await?;
         let held = put.held(&*context.runtime);
         let job = Job::Put(put, superseded.unwrap_or_default());
-        let mut granted = self.grant(lease, name, size, job);
+        let mut granted = self.grant(lease, name.to_string(), size, job);
         granted.held = held;
         Ok(granted)
     }
@@ -184,9 +200,48 @@ impl Session {
             (source, prefix) = resume::go_on(runtime, source, held).await?;
         }
         let from = prefix.bytes();
-        let mut granted = self.grant(lease, name, size, Job::Get(source, prefix));
+        let mut granted = self.grant(lease, name.to_string(), size, Job::Get(source, prefix));
         (granted.from, granted.source) = (from, fingerprint);
         Ok(granted)
+    }
+
+    async fn put_tree(
+        &mut self,
+        name: &str,
+        overwrite: Overwrite,
+        dry_run: bool,
+        source: &str,
+    ) -> Reply<Granted> {
+        let root = Name::parse_folder(name)?;
+        let lease = self.lease()?;
+        let context = &*self.context;
+        let key = format!("put-tree {source}");
+        let place = format!("{key} {name}");
+        let reception = context
+            .receptions
+            .take_over(&*context.runtime, &place)
+            .await;
+        let target = Target {
+            store: Arc::clone(&context.store),
+            root,
+            overwrite,
+            filter: Filter::default(),
+            dry_run,
+            key,
+        };
+        let job = Job::PutTree(Box::new(target), reception);
+        Ok(self.grant(lease, shown(name), 0, job))
+    }
+
+    async fn get_tree(&mut self, name: &str, follow: bool) -> Reply<Granted> {
+        let root = Name::parse_folder(name)?;
+        let lease = self.lease()?;
+        let store = Arc::clone(&self.context.store);
+        let links = if follow { Links::Follow } else { Links::Skip };
+        let mut walk = Walk::new(store, root, Filter::default(), links);
+        let begin = move || walk.begin().map(|()| walk);
+        let walk = unblock(&*self.context.runtime, begin).await?;
+        Ok(self.grant(lease, shown(name), 0, Job::GetTree(Box::new(walk))))
     }
 
     fn lease(&self) -> Reply<Lease> {
@@ -198,7 +253,7 @@ impl Session {
         })
     }
 
-    fn grant(&mut self, lease: Lease, name: Name, size: u64, job: Job) -> Granted {
+    fn grant(&mut self, lease: Lease, name: String, size: u64, job: Job) -> Granted {
         let mut token = Token([0; 16]);
         self.context.runtime.fill_random(&mut token.0);
         let port = lease.port();
@@ -208,7 +263,6 @@ impl Session {
         self.granted.push(token);
         let transfer = Transfer {
             name,
-            size,
             job,
             lease,
             claim,
@@ -232,6 +286,11 @@ impl Session {
         let entries = unblock(&*self.context.runtime, list).await?;
         Ok(page(entries))
     }
+}
+
+/// A folder for the log.
+fn shown(folder: &str) -> String {
+    format!("{}/", folder.trim_end_matches('/'))
 }
 
 /// As many entries as fit one message.

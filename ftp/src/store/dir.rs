@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, DirEntry, OpenOptions, OpenOptionsExt};
+use cap_std::fs::{Dir, DirEntry, Metadata, OpenOptions, OpenOptionsExt};
+use cap_std::time::SystemTime;
 
 use super::parking::Parking;
 use super::partial::{Finish, Partial};
 use super::sweep::{self, KEEP_PARKED};
-use super::{Origin, Parked, Sink, Source, Store, StoreError};
-use crate::message::{Entry, EntryKind};
+use super::{Found, FoundKind, Origin, Parked, Sink, Source, Store, StoreError};
+use crate::message::{Attributes, Entry, EntryKind};
 use crate::names::{Name, is_partial};
 
 /// A folder and everything below it.
@@ -26,6 +27,7 @@ pub struct DirStore {
     root: Dir,
     durable: bool,
     keep_parked: Duration,
+    folds_case: bool,
 }
 
 impl DirStore {
@@ -41,6 +43,7 @@ impl DirStore {
                 root,
                 durable: true,
                 keep_parked: KEEP_PARKED,
+                folds_case: cfg!(any(windows, target_vendor = "apple")),
             })
             .map_err(|error| StoreError::from_io(root.to_string_lossy(), error))
     }
@@ -57,6 +60,14 @@ impl DirStore {
     #[must_use]
     pub const fn keep_parked(mut self, keep_parked: Duration) -> Self {
         self.keep_parked = keep_parked;
+        self
+    }
+
+    /// Whether names that differ only in case are the same file. Default: as file systems
+    /// usually are on this operating system.
+    #[must_use]
+    pub const fn fold_case(mut self, folds_case: bool) -> Self {
+        self.folds_case = folds_case;
         self
     }
 
@@ -152,6 +163,58 @@ impl Store for DirStore {
         }
     }
 
+    fn stat(&self, name: &Name) -> Result<Option<Found>, StoreError> {
+        match self.root.symlink_metadata(name.as_str()) {
+            Ok(metadata) => Ok(Some(found(name.split().1.to_owned(), &metadata))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StoreError::from_io(name.as_str(), error)),
+        }
+    }
+
+    fn scan(&self, folder: Option<&Name>, limit: usize) -> Result<Vec<Found>, StoreError> {
+        let path = folder.map(Name::as_str);
+        let failed = |error| StoreError::from_io(path.unwrap_or_default(), error);
+        let mut all = Vec::new();
+        for entry in self.folder(path)?.entries().map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if is_partial(&name) {
+                continue;
+            }
+            // What has vanished since is left out.
+            let Ok(metadata) = entry.metadata() else {
+                continue;
+            };
+            if all.len() == limit {
+                let source = io::Error::other(format!("more than {limit} files in one folder"));
+                return Err(failed(source));
+            }
+            all.push(found(name, &metadata));
+        }
+        all.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Ok(all)
+    }
+
+    fn make_folder(&self, name: &Name) -> Result<(), StoreError> {
+        let failed = |error| StoreError::from_io(name.as_str(), error);
+        self.root.create_dir_all(name.as_str()).map_err(failed)
+    }
+
+    fn settle(&self) -> Result<(), StoreError> {
+        #[cfg(target_os = "linux")]
+        if self.durable {
+            let failed = |error| StoreError::from_io("the shared folder", error);
+            // The handle of the root is good for names only.
+            let root = self.root.open(".").map_err(failed)?;
+            rustix::fs::syncfs(&root).map_err(|error| failed(error.into()))?;
+        }
+        Ok(())
+    }
+
+    fn folds_case(&self) -> bool {
+        self.folds_case
+    }
+
     fn list(
         &self,
         folder: Option<&Name>,
@@ -203,6 +266,45 @@ fn describe(name: String, entry: &DirEntry) -> Option<Entry> {
         })
     } else {
         None
+    }
+}
+
+/// Links are not followed.
+fn found(name: String, metadata: &Metadata) -> Found {
+    let kind = match metadata.file_type() {
+        kind if kind.is_symlink() => FoundKind::Link,
+        kind if kind.is_dir() => FoundKind::Folder,
+        kind if kind.is_file() => FoundKind::File,
+        _ => FoundKind::Other,
+    };
+    let modified = metadata.modified().ok().map(SystemTime::into_std);
+    #[cfg(unix)]
+    let (mode, place) = {
+        use cap_std::fs::MetadataExt;
+        let place = format!("{:?}", (metadata.dev(), metadata.ino()));
+        (Some(metadata.mode() & 0o777), place)
+    };
+    #[cfg(not(unix))]
+    let (mode, place) = (None, "()".to_owned());
+    Found {
+        name,
+        kind,
+        size: metadata.len(),
+        attributes: Attributes {
+            mode,
+            modified_ns: modified.and_then(nanoseconds),
+        },
+        fingerprint: modified.map(|modified| fingerprint_of(metadata.len(), modified, &place)),
+    }
+}
+
+/// Since 1970.
+fn nanoseconds(time: std::time::SystemTime) -> Option<i64> {
+    match time.duration_since(std::time::UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_nanos()).ok(),
+        Err(before) => i64::try_from(before.duration().as_nanos())
+            .ok()
+            .map(|ns| -ns),
     }
 }
 
@@ -267,13 +369,17 @@ fn fingerprint(metadata: &std::fs::Metadata) -> Option<String> {
     #[cfg(unix)]
     let place = {
         use std::os::unix::fs::MetadataExt;
-        (metadata.dev(), metadata.ino())
+        format!("{:?}", (metadata.dev(), metadata.ino()))
     };
     #[cfg(not(unix))]
-    let place = ();
-    let identity = format!("{} {changed:?} {place:?}", metadata.len());
+    let place = "()".to_owned();
+    Some(fingerprint_of(metadata.len(), changed, &place))
+}
+
+fn fingerprint_of(size: u64, modified: std::time::SystemTime, place: &str) -> String {
+    let identity = format!("{size} {:?} {place}", nanoseconds(modified));
     let hash = blake3::derive_key("lftp source fingerprint 1", identity.as_bytes());
-    Some(blake3::Hash::from_bytes(hash).to_hex()[..32].to_owned())
+    blake3::Hash::from_bytes(hash).to_hex()[..32].to_owned()
 }
 
 impl Source for FileSource {

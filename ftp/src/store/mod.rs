@@ -24,7 +24,7 @@ pub use self::memory::MemStore;
 pub use self::pattern::PatternSource;
 use crate::blocks::BlockHash;
 use crate::code::Code;
-use crate::message::Entry;
+use crate::message::{Attributes, Entry, EntryKind};
 use crate::names::{Name, NameError};
 
 /// A place with files in it.
@@ -78,6 +78,60 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
         self.create(name, size, overwrite)
     }
 
+    /// What there is under a name; `None` when there is nothing. Links are not followed.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]: a folder on the way is not there, or not allowed.
+    fn stat(&self, name: &Name) -> Result<Option<Found>, StoreError> {
+        match self.open(name) {
+            Ok(source) => Ok(Some(Found {
+                name: name.split().1.to_owned(),
+                kind: FoundKind::File,
+                size: source.size(),
+                attributes: Attributes::default(),
+                fingerprint: source.fingerprint(),
+            })),
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Everything in a folder (`None`: the root), by name, also what could not be asked for;
+    /// at most `limit` entries.
+    ///
+    /// # Errors
+    ///
+    /// As [`list`](Self::list).
+    fn scan(&self, folder: Option<&Name>, limit: usize) -> Result<Vec<Found>, StoreError> {
+        let entries = self.list(folder, None, limit)?;
+        Ok(entries.into_iter().map(Found::from).collect())
+    }
+
+    /// Makes a folder and those on the way to it, where they are not there.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]: not allowed, or something that is no folder is in the way.
+    fn make_folder(&self, name: &Name) -> Result<(), StoreError> {
+        let _ = name;
+        Ok(())
+    }
+
+    /// Everything written by now is on the disk when this returns: see [`Sink::settled`].
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the file system fails.
+    fn settle(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Whether names that differ only in case are the same file.
+    fn folds_case(&self) -> bool {
+        false
+    }
+
     /// The first `limit` entries of a folder (`None`: the root) behind the name `after`, by
     /// name. Names that could not be asked for are left out.
     ///
@@ -90,6 +144,49 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<Entry>, StoreError>;
+}
+
+/// What there is in a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Its name within the folder.
+    pub name: String,
+    /// What it is.
+    pub kind: FoundKind,
+    /// Bytes of a file.
+    pub size: u64,
+    /// What it keeps on its way besides its contents.
+    pub attributes: Attributes,
+    /// As [`Source::fingerprint`] of a file.
+    pub fingerprint: Option<String>,
+}
+
+/// What something in a folder is.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum FoundKind {
+    /// A plain file.
+    File,
+    /// A folder.
+    Folder,
+    /// A symbolic link.
+    Link,
+    /// A device, a pipe, ...
+    Other,
+}
+
+impl From<Entry> for Found {
+    fn from(entry: Entry) -> Self {
+        Self {
+            name: entry.name,
+            kind: match entry.kind {
+                EntryKind::File => FoundKind::File,
+                EntryKind::Folder => FoundKind::Folder,
+            },
+            size: entry.size,
+            attributes: Attributes::default(),
+            fingerprint: None,
+        }
+    }
 }
 
 /// Where a file that is received comes from.
@@ -167,6 +264,20 @@ pub trait Sink: Send + fmt::Debug {
 
     /// Leaves nothing behind, parkable or not.
     fn discard(self: Box<Self>) {}
+
+    /// Gives the file the mode and time of its source. Follows everything that is written.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the file system fails.
+    fn set_attributes(&mut self, attributes: Attributes) -> Result<(), StoreError> {
+        let _ = attributes;
+        Ok(())
+    }
+
+    /// The store was [settled](Store::settle) since the last write: [`commit`](Self::commit)
+    /// need not wait for the disk again.
+    fn settled(&mut self) {}
 
     /// A job to be run beside further writes, now and then: it brings what is written so far
     /// onto the disk, so that little is left to wait for in [`commit`](Self::commit).

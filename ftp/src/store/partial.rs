@@ -7,12 +7,14 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use cap_std::fs::{Dir, OpenOptions};
 
 use super::journal::Journal;
 use super::{Sink, StoreError};
 use crate::blocks::BlockHash;
+use crate::message::Attributes;
 use crate::names::{PARTIAL_PREFIX, PARTIAL_SUFFIX};
 
 /// Tells the partial files of one process apart.
@@ -23,6 +25,10 @@ const MAX_TRIES: usize = 1000;
 
 /// Written between two flushes: much for a disk, little to wait for at the end.
 const FLUSH_BYTES: usize = 32 << 20;
+
+/// What is taken over of a mode: nobody becomes somebody else by a file from far away.
+#[cfg(unix)]
+const MODE_BITS: u32 = 0o777;
 
 /// A file on its way to its name.
 #[derive(Debug)]
@@ -187,6 +193,26 @@ impl Sink for Partial {
         }))
     }
 
+    fn set_attributes(&mut self, attributes: Attributes) -> Result<(), StoreError> {
+        let set = || {
+            #[cfg(unix)]
+            if let Some(mode) = attributes.mode {
+                use std::os::unix::fs::PermissionsExt;
+                let permissions = std::fs::Permissions::from_mode(mode & MODE_BITS);
+                self.file.set_permissions(permissions)?;
+            }
+            match attributes.modified_ns.and_then(time) {
+                Some(modified) => self.file.set_modified(modified),
+                None => Ok(()),
+            }
+        };
+        set().map_err(|error| self.failed(error))
+    }
+
+    fn settled(&mut self) {
+        self.finish.durable = false;
+    }
+
     fn discard(mut self: Box<Self>) {
         if let Some(temporary) = self.temporary.take() {
             temporary.remove(&self.finish.folder);
@@ -195,6 +221,16 @@ impl Sink for Partial {
 
     fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
         self.put_in_place().map_err(|error| self.failed(error))
+    }
+}
+
+/// A time in nanoseconds since 1970, if the system has it.
+fn time(modified_ns: i64) -> Option<SystemTime> {
+    let since = Duration::from_nanos(modified_ns.unsigned_abs());
+    if modified_ns < 0 {
+        SystemTime::UNIX_EPOCH.checked_sub(since)
+    } else {
+        SystemTime::UNIX_EPOCH.checked_add(since)
     }
 }
 

@@ -9,3 +9,4 @@ mod pool;
 mod processes;
 mod resume;
 mod successes;
+mod trees;

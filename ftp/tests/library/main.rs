@@ -7,4 +7,5 @@ mod protocol;
 mod refusals;
 mod resume;
 mod transfers;
+mod trees;
 mod world;

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use lftp_ftp::{Entry, Receipt};
+use lftp_ftp::{Done, Entry, Receipt};
 use serde_json::{Value, json};
 
 use crate::session::Failure;
@@ -24,6 +24,16 @@ pub(crate) fn transfer(action: &str, name: &str, receipt: &Receipt) -> Value {
         "packets_retransmitted": receipt.stats.packets_retransmitted,
         "packets_received": receipt.stats.packets_received,
     })
+}
+
+/// A tree that was carried.
+pub(crate) fn tree(action: &str, name: &str, dry_run: bool, done: &Done) -> Value {
+    let mut object = json!(done);
+    object["status"] = (done.failed == 0).into();
+    object["action"] = action.into();
+    object["name"] = name.into();
+    object["dry_run"] = dry_run.into();
+    object
 }
 
 /// A line of a listing.

@@ -3,6 +3,7 @@
 mod connect;
 mod downloads;
 mod host;
+mod job;
 mod json;
 mod lines;
 mod patience;
@@ -10,6 +11,7 @@ mod session;
 #[path = "../shared/mod.rs"]
 mod shared;
 mod shell;
+mod trees;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,11 +24,14 @@ use lftp_transport::{Runtime, TokioRuntime};
 use tracing::level_filters::LevelFilter;
 
 use crate::host::Host;
+use crate::job::Job;
 use crate::session::{Failure, LAST_WORDS, Output, Session};
+use crate::trees::TreeArgs;
 
 const EXAMPLES: &str = "Examples:
   lftp-client put video.mp4 host.example
   lftp-client get video.mp4 host.example:3154 --out /tmp
+  lftp-client put -r photos host.example --exclude '*.tmp'
   lftp-client ls host.example
   lftp-client shell host.example";
 
@@ -92,11 +97,13 @@ enum Command {
 
 #[derive(Args, Debug)]
 struct PutArgs {
-    /// The file
+    /// The file, or with --recursive the folder
     file: PathBuf,
     /// Fail when the server has a file of that name already
     #[arg(long, short = 'n')]
     no_clobber: bool,
+    #[command(flatten)]
+    tree: TreeArgs,
 }
 
 #[derive(Args, Debug)]
@@ -106,6 +113,8 @@ struct GetArgs {
     /// Fail when the file is here already
     #[arg(long, short = 'n')]
     no_clobber: bool,
+    #[command(flatten)]
+    tree: TreeArgs,
 }
 
 #[derive(Args, Debug)]
@@ -212,15 +221,15 @@ async fn execute(cli: Cli, runtime: Arc<dyn Runtime>) -> Result<(), Failure> {
     let connect = |host| Session::connect(runtime, host, config, give_up_after, output);
     let (session, outcome) = match cli.command {
         Command::Put { put, host, name } => {
-            let name = session::name(&put.file, name)?;
+            let job = Job::put(put, name)?;
             let mut session = connect(host).await?;
-            let outcome = session.put(&put.file, &name, !put.no_clobber).await;
+            let outcome = job.run(&mut session).await;
             (session, outcome)
         }
         Command::Get { get, host, out } => {
-            let target = session::target(&get.name, out)?;
+            let job = Job::get(get, out)?;
             let mut session = connect(host).await?;
-            let outcome = session.get(&get.name, &target, !get.no_clobber).await;
+            let outcome = job.run(&mut session).await;
             (session, outcome)
         }
         Command::Ls { host, path } => {

@@ -45,7 +45,7 @@ impl Failure {
         )
     }
 
-    fn local(error: &StoreError) -> Self {
+    pub(crate) fn local(error: &StoreError) -> Self {
         Self::new(error.into(), error.to_string())
     }
 }
@@ -117,7 +117,7 @@ pub(crate) fn target(remote: &str, out: Option<PathBuf>) -> Result<Place, Failur
 }
 
 /// The folder and the name in a path.
-fn split(path: &Path) -> Result<(PathBuf, String), Failure> {
+pub(crate) fn split(path: &Path) -> Result<(PathBuf, String), Failure> {
     let Some(file) = path.file_name().and_then(|file| file.to_str()) else {
         let sentence = format!("{} is not the name of a file", path.display());
         return Err(Failure::new(Exit::Usage, sentence));
@@ -134,9 +134,9 @@ pub(crate) struct Session {
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) host: Host,
     config: ClientConfig,
-    give_up_after: Duration,
-    output: Output,
-    client: Client,
+    pub(crate) give_up_after: Duration,
+    pub(crate) output: Output,
+    pub(crate) client: Client,
 }
 
 /// What is shown besides errors.
@@ -230,7 +230,7 @@ impl Session {
     }
 
     /// Whether to try once more; connects again for that.
-    async fn again(
+    pub(crate) async fn again(
         &mut self,
         what: &str,
         error: &TransferError,
@@ -253,13 +253,14 @@ impl Session {
         Ok(false)
     }
 
-    fn outcome(
+    /// What a transfer came to, in words where it failed.
+    pub(crate) fn outcome<T>(
         &self,
         what: &str,
         shown: &Shown,
         tries: &Tries<'_>,
-        outcome: Result<Receipt, TransferError>,
-    ) -> Result<Receipt, Failure> {
+        outcome: Result<T, TransferError>,
+    ) -> Result<T, Failure> {
         shown.clear();
         outcome.map_err(|error| {
             let mut failure = self.failure(what, &error);

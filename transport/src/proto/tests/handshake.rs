@@ -67,7 +67,10 @@ fn nobody_answers_and_the_client_gives_up_after_its_repeats() {
         "one and ten repeats"
     );
     // Five waits of 300 ms, then six that double, each waited to its end.
-    assert_eq!(pair.now, Time::ZERO + Duration::from_millis(300 * (5 + 126)));
+    assert_eq!(
+        pair.now,
+        Time::ZERO + Duration::from_millis(300 * (5 + 126))
+    );
     let id = pair.sides[CLIENT].id.unwrap();
     assert!(!pair.sides[CLIENT].endpoint.is_established(id));
 }
