@@ -213,6 +213,11 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "is_no")]
         follow: bool,
     },
+    /// To hear the hash of a file: answered with [`Whole`] once it was read.
+    Hash {
+        /// Which.
+        name: String,
+    },
     /// What there is in a folder.
     Ls {
         /// Which; the root when empty.

@@ -14,6 +14,11 @@ pub trait Progress: Send + Sync {
         let _ = bytes;
     }
 
+    /// There is more to come than was said: so much in all.
+    fn grow(&self, total_bytes: u64) {
+        let _ = total_bytes;
+    }
+
     /// So much of it is verified and written at the receiver, from its beginning.
     fn verified(&self, bytes: u64) {
         let _ = bytes;

@@ -105,7 +105,7 @@ impl Client {
             let sizes = answer.want.iter();
             let sizes = sizes.filter_map(|want| page.entries.get(want.index)?.size);
             let bytes: u64 = sizes.sum();
-            progress.begin(wanted.fetch_add(bytes, Ordering::Relaxed) + bytes);
+            progress.grow(wanted.fetch_add(bytes, Ordering::Relaxed) + bytes);
         };
         let sent = send_tree(&*self.runtime, stream, walk, &mut heard, &on_page);
         meter

@@ -14,12 +14,12 @@ use crate::code::Code;
 use crate::link;
 use crate::message::{
     self, Cancelled, Entry, Granted, Held, Listing, MessageError, Overwrite, Refusal, Reply,
-    Request, Token, encode_reply,
+    Request, Token, Whole, encode_reply,
 };
 use crate::names::{Name, NameError};
 use crate::ports::Lease;
 use crate::resume;
-use crate::store::StoreError;
+use crate::store::{StoreError, hash_source};
 use crate::tasks::Stage;
 use crate::tree::decide::Target;
 use crate::tree::filter::Filter;
@@ -141,6 +141,9 @@ impl Session {
                 let reply = self.get_tree(&name, follow).await;
                 encode_reply(&logged("get-tree", &name, reply))
             }
+            Ok(Request::Hash { name }) => {
+                encode_reply(&logged("hash", &name, self.hash(&name).await))
+            }
             Ok(Request::Ls { path, after }) => {
                 encode_reply(&logged("ls", &path, self.ls(&path, after).await))
             }
@@ -242,6 +245,26 @@ impl Session {
         let begin = move || walk.begin().map(|()| walk);
         let walk = unblock(&*self.context.runtime, begin).await?;
         Ok(self.grant(lease, shown(name), 0, Job::GetTree(Box::new(walk))))
+    }
+
+    /// Reads a whole file; that counts as a transfer.
+    async fn hash(&self, name: &str) -> Reply<Whole> {
+        let name = Name::parse(name)?;
+        let _lease = self.lease()?;
+        let runtime = &*self.context.runtime;
+        let store = Arc::clone(&self.context.store);
+        let source = unblock(runtime, move || store.open(&name)).await?;
+        let (bytes, hash) = tokio::select! {
+            biased;
+            () = self.context.tasks.reached(Stage::Stopped) => {
+                return Err(Refusal::new(Code::ShuttingDown, "the server is being stopped"));
+            }
+            hashed = hash_source(runtime, source) => hashed?,
+        };
+        Ok(Whole {
+            bytes,
+            hash: hash.to_hex().to_string(),
+        })
     }
 
     fn lease(&self) -> Reply<Lease> {

@@ -6,6 +6,7 @@
 
 mod digest;
 mod dir;
+mod hash;
 mod journal;
 mod memory;
 mod parking;
@@ -20,6 +21,7 @@ use bytes::Bytes;
 
 pub use self::digest::{Digest, HashStore};
 pub use self::dir::{DirStore, open_file};
+pub use self::hash::hash_source;
 pub use self::memory::MemStore;
 pub use self::pattern::PatternSource;
 use crate::blocks::BlockHash;

@@ -106,7 +106,7 @@ impl Receiver<'_> {
             .iter()
             .filter_map(|file| file.entry.size)
             .sum::<u64>();
-        self.progress.begin(self.offered);
+        self.progress.grow(self.offered);
         if self.decider.target.dry_run {
             for file in wanted.drain(..) {
                 self.decider.done.files += 1;
@@ -132,7 +132,7 @@ impl Receiver<'_> {
         &mut self,
         stream: &mut Stream,
         watchdog: &mut Watchdog,
-        mut wanted: Wanted,
+        wanted: Wanted,
     ) -> Result<(), ReceiveError> {
         let head: Head = watchdog
             .step(link::read_message(stream))
@@ -149,33 +149,8 @@ impl Receiver<'_> {
             self.decider.done.fail(&path, failed.code, failed.reason);
             return Ok(());
         };
-        let (mut sink, mut prefix) = (None, Prefix::default());
-        if let Some(parked) = wanted.parked.take() {
-            if head.resume && parked.size == size {
-                prefix = Prefix::of(&parked.hashes);
-                sink = Some(parked.sink);
-            } else {
-                unblock(&**self.runtime, move || parked.sink.discard()).await;
-            }
-        }
-        if head.resume && sink.is_none() {
-            return Err(out_of_place("a file that goes on where it never was").into());
-        }
         let attributes = wanted.entry.attributes;
-        let mut failure = None;
-        let sink = match sink {
-            Some(sink) => sink,
-            None => match self
-                .decide(move |decider| decider.create(&wanted, size))
-                .await
-            {
-                Ok(sink) => sink,
-                Err(error) => {
-                    failure = Some(error);
-                    Box::new(Nowhere)
-                }
-            },
-        };
+        let (sink, prefix, failure) = self.open(wanted, size, head.resume).await?;
         let from = prefix.bytes();
         let part = Part {
             progress: self.progress,
@@ -201,6 +176,30 @@ impl Receiver<'_> {
             self.tell(stream, watchdog).await?;
         }
         Ok(())
+    }
+
+    /// Where a file goes, and what is there of it; why not, if it goes nowhere.
+    async fn open(
+        &mut self,
+        mut wanted: Wanted,
+        size: u64,
+        resume: bool,
+    ) -> Result<(Box<dyn Sink>, Prefix, Option<StoreError>), ReceiveError> {
+        match wanted.parked.take() {
+            Some(parked) if resume && parked.size == size => {
+                return Ok((parked.sink, Prefix::of(&parked.hashes), None));
+            }
+            _ if resume => {
+                return Err(out_of_place("a file that goes on where it never was").into());
+            }
+            Some(parked) => unblock(&**self.runtime, move || parked.sink.discard()).await,
+            None => {}
+        }
+        let created = self.decide(move |decider| decider.create(&wanted, size));
+        Ok(match created.await {
+            Ok(sink) => (sink, Prefix::default(), None),
+            Err(error) => (Box::new(Nowhere), Prefix::default(), Some(error)),
+        })
     }
 
     /// Gives the files that wait for it their names.

@@ -10,3 +10,4 @@ mod processes;
 mod resume;
 mod successes;
 mod trees;
+mod verify;

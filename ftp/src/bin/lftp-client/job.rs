@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use lftp_ftp::Plan;
+use lftp_ftp::{Plan, Receipt};
 
 use crate::session::{self, Failure, Place, Session};
 use crate::trees::{self, Here};
-use crate::{GetArgs, PutArgs};
+use crate::{GetArgs, PutArgs, verify};
 
 /// What is to be carried.
 pub(crate) enum Job {
@@ -14,11 +14,13 @@ pub(crate) enum Job {
         file: PathBuf,
         name: String,
         overwrite: bool,
+        receipt: Option<PathBuf>,
     },
     Get {
         name: String,
         place: Place,
         overwrite: bool,
+        receipt: Option<PathBuf>,
     },
     PutTree {
         here: Here,
@@ -43,6 +45,7 @@ impl Job {
             name: session::name(&put.file, name)?,
             file: put.file,
             overwrite: !put.no_clobber,
+            receipt: put.receipt,
         })
     }
 
@@ -57,6 +60,7 @@ impl Job {
             place: session::target(&name, out)?,
             name,
             overwrite: !get.no_clobber,
+            receipt: get.receipt,
         })
     }
 
@@ -66,14 +70,35 @@ impl Job {
                 file,
                 name,
                 overwrite,
-            } => session.put(&file, &name, overwrite).await,
+                receipt,
+            } => {
+                let carried = session.put(&file, &name, overwrite).await?;
+                write_receipt(session, "put", &name, receipt, &carried)
+            }
             Self::Get {
                 name,
                 place,
                 overwrite,
-            } => session.get(&name, &place, overwrite).await,
+                receipt,
+            } => {
+                let carried = session.get(&name, &place, overwrite).await?;
+                write_receipt(session, "get", &name, receipt, &carried)
+            }
             Self::PutTree { here, name, plan } => session.put_tree(&here, &name, &plan).await,
             Self::GetTree { here, name, plan } => session.get_tree(&name, &here, &plan).await,
         }
     }
+}
+
+fn write_receipt(
+    session: &Session,
+    action: &str,
+    name: &str,
+    to: Option<PathBuf>,
+    carried: &Receipt,
+) -> Result<(), Failure> {
+    let server = session.host.to_string();
+    to.map_or(Ok(()), |to| {
+        verify::write_receipt(&to, action, name, &server, carried)
+    })
 }

@@ -77,6 +77,14 @@ impl Progress for Shown {
         }
     }
 
+    fn grow(&self, total_bytes: u64) {
+        match self {
+            Self::Nothing => {}
+            Self::Bar(bar) => bar.set_length(total_bytes),
+            Self::Lines(lines) => lines.state().total_bytes = total_bytes,
+        }
+    }
+
     fn verified(&self, bytes: u64) {
         self.show(bytes);
     }

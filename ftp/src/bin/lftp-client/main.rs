@@ -12,8 +12,9 @@ mod session;
 mod shared;
 mod shell;
 mod trees;
+mod verify;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +33,7 @@ const EXAMPLES: &str = "Examples:
   lftp-client put video.mp4 host.example
   lftp-client get video.mp4 host.example:3154 --out /tmp
   lftp-client put -r photos host.example --exclude '*.tmp'
+  lftp-client verify video.mp4 copy.mp4 --host host.example
   lftp-client ls host.example
   lftp-client shell host.example";
 
@@ -78,6 +80,21 @@ enum Command {
         #[arg(long, value_name = "PATH")]
         out: Option<PathBuf>,
     },
+    /// Compare a file with that of the server, or with a receipt, by its BLAKE3 hash
+    #[command(group = clap::ArgGroup::new("with").required(true))]
+    Verify {
+        /// Its name on the server, and in the receipt
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// The file here
+        file: PathBuf,
+        /// With the file of this server, which reads it for that
+        #[arg(long, value_name = "HOST[:PORT]", group = "with")]
+        host: Option<Host>,
+        /// With what was carried then
+        #[arg(long, value_name = "FILE", group = "with")]
+        receipt: Option<PathBuf>,
+    },
     /// List a folder of the server
     Ls {
         /// The server
@@ -102,6 +119,10 @@ struct PutArgs {
     /// Fail when the server has a file of that name already
     #[arg(long, short = 'n')]
     no_clobber: bool,
+    /// Write a receipt of the file that was carried: an object of JSON with its name, size and
+    /// BLAKE3 hash, for "verify"
+    #[arg(long, value_name = "FILE", conflicts_with = "recursive")]
+    receipt: Option<PathBuf>,
     #[command(flatten)]
     tree: TreeArgs,
 }
@@ -113,6 +134,10 @@ struct GetArgs {
     /// Fail when the file is here already
     #[arg(long, short = 'n')]
     no_clobber: bool,
+    /// Write a receipt of the file that was carried: an object of JSON with its name, size and
+    /// BLAKE3 hash, for "verify"
+    #[arg(long, value_name = "FILE", conflicts_with = "recursive")]
+    receipt: Option<PathBuf>,
     #[command(flatten)]
     tree: TreeArgs,
 }
@@ -218,7 +243,8 @@ async fn execute(cli: Cli, runtime: Arc<dyn Runtime>) -> Result<(), Failure> {
     };
     let config = cli.options.config();
     let give_up_after = Duration::from_secs(cli.options.give_up_after);
-    let connect = |host| Session::connect(runtime, host, config, give_up_after, output);
+    let connect =
+        |host| Session::connect(Arc::clone(&runtime), host, config, give_up_after, output);
     let (session, outcome) = match cli.command {
         Command::Put { put, host, name } => {
             let job = Job::put(put, name)?;
@@ -230,6 +256,25 @@ async fn execute(cli: Cli, runtime: Arc<dyn Runtime>) -> Result<(), Failure> {
             let job = Job::get(get, out)?;
             let mut session = connect(host).await?;
             let outcome = job.run(&mut session).await;
+            (session, outcome)
+        }
+        Command::Verify {
+            name,
+            file,
+            host: None,
+            receipt,
+        } => {
+            let receipt = receipt.as_deref().unwrap_or_else(|| Path::new(""));
+            return verify::with_receipt(&*runtime, output, &name, &file, receipt).await;
+        }
+        Command::Verify {
+            name,
+            file,
+            host: Some(host),
+            ..
+        } => {
+            let mut session = connect(host).await?;
+            let outcome = session.verify(&name, &file).await;
             (session, outcome)
         }
         Command::Ls { host, path } => {

@@ -88,6 +88,10 @@ impl Progress for Tries<'_> {
         self.shown.resumed(bytes);
     }
 
+    fn grow(&self, total_bytes: u64) {
+        self.shown.grow(total_bytes);
+    }
+
     fn verified(&self, bytes: u64) {
         self.verified.fetch_max(bytes, Ordering::SeqCst);
         self.shown.verified(bytes);

@@ -180,7 +180,7 @@ impl Session {
         file: &Path,
         name: &str,
         overwrite: bool,
-    ) -> Result<(), Failure> {
+    ) -> Result<Receipt, Failure> {
         let what = format!("put {}", printable(name, 60));
         let shown = Shown::new(&self.runtime, &what, self.output.quiet);
         let mut tries = Tries::new(&self.runtime, &shown, self.give_up_after);
@@ -197,7 +197,7 @@ impl Session {
             json::print(&json::transfer("put", name, &receipt));
         }
         self.summarise(&what, &receipt);
-        Ok(())
+        Ok(receipt)
     }
 
     pub(crate) async fn get(
@@ -205,7 +205,7 @@ impl Session {
         remote: &str,
         place: &Place,
         overwrite: bool,
-    ) -> Result<(), Failure> {
+    ) -> Result<Receipt, Failure> {
         let what = format!("get {}", printable(remote, 60));
         let shown = Shown::new(&self.runtime, &what, self.output.quiet);
         let mut tries = Tries::new(&self.runtime, &shown, self.give_up_after);
@@ -226,7 +226,7 @@ impl Session {
         }
         let path = place.folder.join(place.name.as_str());
         self.summarise(&format!("{what} to {}", path.display()), &receipt);
-        Ok(())
+        Ok(receipt)
     }
 
     /// Whether to try once more; connects again for that.
