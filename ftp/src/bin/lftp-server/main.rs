@@ -1,5 +1,6 @@
 //! `lftp-server`: shares one folder with LFTP clients.
 
+mod settings;
 #[path = "../shared/mod.rs"]
 mod shared;
 
@@ -10,10 +11,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use lftp_ftp::{DataPorts, DirStore, Exit, Server, ServerConfig, ServerHandle};
 use lftp_transport::{Runtime, TokioRuntime};
 use tracing::level_filters::LevelFilter;
+
+use crate::settings::Settings;
 
 /// Between two searches for incomplete files that nobody will go on with.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
@@ -26,6 +29,14 @@ const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 #[derive(Parser, Debug)]
 #[command(version, after_long_help = Exit::table())]
 struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    /// Take settings from this file of TOML; its keys are the names of these options, and the
+    /// command line wins over it
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+
     /// The folder to share; it is created when it is not there
     #[arg(long, value_name = "DIR", default_value = "Server")]
     root: PathBuf,
@@ -78,8 +89,34 @@ struct Args {
     log: LevelFilter,
 }
 
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// What holds of the settings, and where it is from
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+enum ConfigCommand {
+    /// Print all settings in the form of the file, and end
+    Show,
+}
+
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let settings = match Settings::read(std::env::args_os().collect()) {
+        Ok(settings) => settings,
+        Err(error) => return fail(Exit::Usage, &error.to_string()),
+    };
+    if let Some(Command::Config {
+        command: ConfigCommand::Show,
+    }) = settings.args.command
+    {
+        print!("{}", settings.show());
+        return Exit::Ok.into();
+    }
+    let args = settings.args;
     shared::log(args.log);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
