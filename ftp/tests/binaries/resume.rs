@@ -23,7 +23,9 @@ impl Phoenix {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("shared");
-        let server = Server::spawn(server_command(&root, "same", &[]), &root).unwrap();
+        // A client that was killed while it received is missed after that time only.
+        let more = ["--idle-timeout", "2"];
+        let server = Server::spawn(server_command(&root, "same", &more), &root).unwrap();
         Self { server, folder }
     }
 
