@@ -23,9 +23,10 @@ impl Phoenix {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("shared");
-        // A client that was killed while it received is missed after that time only.
+        // A client that was killed while it received is missed after that time only, and
+        // keeps its place until then.
         let more = ["--idle-timeout", "2"];
-        let server = Server::spawn(server_command(&root, "same", &more), &root).unwrap();
+        let server = Server::spawn(server_command(&root, "same:30", &more), &root).unwrap();
         Self { server, folder }
     }
 
@@ -42,7 +43,7 @@ impl Phoenix {
         let root = self.folder.path().join("shared");
         let mut command = Command::new(env!("CARGO_BIN_EXE_lftp-server"));
         command
-            .args(["--listen", &self.server.host, "--data-ports", "same"])
+            .args(["--listen", &self.server.host, "--data-ports", "same:30"])
             .args(["--no-fsync", "--root"])
             .arg(&root)
             .stdout(std::process::Stdio::piped())
