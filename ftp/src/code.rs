@@ -39,6 +39,8 @@ pub enum Code {
     ShuttingDown,
     /// The file system failed in another way.
     Io,
+    /// Another transfer of the same file took its place.
+    Superseded,
     /// A word that this version does not know.
     #[serde(other)]
     Unknown,
@@ -46,7 +48,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the reset reasons.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Unknown,
         Self::Busy,
         Self::NotFound,
@@ -63,6 +65,7 @@ impl Code {
         Self::SourceChanged,
         Self::ShuttingDown,
         Self::Io,
+        Self::Superseded,
     ];
 
     /// The number that stands for it in a reset of a data connection. Never 0: that is a peer
@@ -98,6 +101,7 @@ impl fmt::Display for Code {
             Self::SourceChanged => "the file became shorter while it was sent",
             Self::ShuttingDown => "it is being stopped",
             Self::Io => "its file system failed",
+            Self::Superseded => "another transfer of the same file took its place",
             Self::Unknown => "it did not say why",
         })
     }
@@ -117,7 +121,7 @@ mod tests {
 
     #[test]
     fn reasons_that_are_not_ours_are_no_code() {
-        for reason in [0, 1, 0xff, 0x100 + 16, u32::MAX] {
+        for reason in [0, 1, 0xff, 0x100 + 17, u32::MAX] {
             assert_eq!(Code::from_reset_reason(reason), None, "{reason}");
         }
     }

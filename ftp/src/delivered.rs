@@ -59,6 +59,8 @@ pub(crate) struct SendMeter<'a> {
     flow: Option<FlowId>,
     progress: &'a dyn Progress,
     total_bytes: u64,
+    /// What had arrived before this connection was made.
+    earlier_bytes: u64,
     last_bytes: u64,
     last_change: Time,
     timer: Pin<Box<dyn Timer>>,
@@ -83,10 +85,16 @@ impl<'a> SendMeter<'a> {
             flow,
             progress,
             total_bytes,
+            earlier_bytes: 0,
             last_bytes: 0,
             last_change: now,
             timer: runtime.timer(now + TICK),
         }
+    }
+
+    /// The connection carries the file only from there on.
+    pub(crate) const fn begin_at(&mut self, bytes: u64) {
+        self.earlier_bytes = bytes;
     }
 
     /// Runs a part of the transfer, as long as something arrives every now and then.
@@ -122,6 +130,7 @@ impl<'a> SendMeter<'a> {
         if bytes > self.last_bytes {
             self.last_bytes = bytes;
             self.last_change = now;
+            let bytes = bytes.saturating_add(self.earlier_bytes);
             self.progress.at(bytes.min(self.total_bytes));
         }
     }

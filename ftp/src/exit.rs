@@ -51,15 +51,17 @@ pub enum Exit {
     Server = 15,
     /// A port cannot be had.
     Bind = 16,
+    /// Some files of a folder did not arrive.
+    Partial = 17,
     /// The server has another key than the one that was named.
-    UntrustedServer = 17,
+    UntrustedServer = 18,
     /// Stopped by a signal.
     Interrupted = 130,
 }
 
 impl Exit {
     /// Every way to end.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Ok,
         Self::Failed,
         Self::Usage,
@@ -77,6 +79,7 @@ impl Exit {
         Self::Stalled,
         Self::Server,
         Self::Bind,
+        Self::Partial,
         Self::UntrustedServer,
         Self::Interrupted,
     ];
@@ -98,7 +101,7 @@ impl Exit {
             Self::NameRefused => "the name is refused (\"..\", absolute, a link out of the root)",
             Self::Permission => "the server is not allowed to read or write the file",
             Self::DiskFull => "a disk is full, here or on the server",
-            Self::Integrity => "what arrived is not what was sent; nothing of it is kept",
+            Self::Integrity => "what arrived is not what was sent; it is not kept",
             Self::Lost => "the connection was lost",
             Self::Protocol => "the other side is not understood, or another version",
             Self::LocalFile => "the local file cannot be read or written",
@@ -106,6 +109,7 @@ impl Exit {
             Self::Stalled => "nothing moved for too long",
             Self::Server => "the server failed or is being stopped",
             Self::Bind => "a port cannot be had",
+            Self::Partial => "some files of a folder did not arrive; the others did",
             Self::UntrustedServer => "the server's key is not the one that was named",
             Self::Interrupted => "stopped by a signal",
         }
@@ -141,7 +145,7 @@ impl From<Code> for Exit {
             Code::Exists => Self::Exists,
             Code::Integrity => Self::Integrity,
             Code::BadRequest | Code::BadVersion => Self::Protocol,
-            Code::BadToken | Code::Unknown => Self::Lost,
+            Code::BadToken | Code::Superseded | Code::Unknown => Self::Lost,
             Code::Stalled => Self::Stalled,
             Code::SourceChanged | Code::ShuttingDown | Code::Io => Self::Server,
         }

@@ -6,7 +6,7 @@
 //!   │  ◄──  {"status":true,"port":9000,"token"} │
 //!   │  data (port 9000): hello, token      ──►  │
 //!   │  ◄──                       {"ack":"ACK"}  │  the receiver is ready
-//!   │  the file, its BLAKE3 hash           ──►  │  .part, hashed on the way
+//!   │  the file, its BLAKE3 hashes         ──►  │  .part, a journal of verified blocks
 //!   │  ◄──   {"status":true,"bytes","hash"}     │  the same? on the disk? then renamed
 //! ```
 //!
@@ -20,7 +20,8 @@
 //! | [`message`], [`Code`] | what is said on the wire |
 //! | [`store`], [`names`] | where files are, and what they may be called |
 //! | [`ports`] | the pool of data ports |
-//! | [`transfer`], `delivered`, `watchdog` | the loops, and who notices that they stand still |
+//! | `blocks`, `resume` | the hash of a file in pieces; going on with what broke off |
+//! | [`transfer`], `delivered`, `hearing`, `watchdog` | the loops, and who watches over them |
 //! | [`exit`] | the programs' exit codes |
 //!
 //! Nothing here reads a clock, opens a socket or starts a thread: all that is asked of
@@ -31,31 +32,41 @@
     allow(rustdoc::private_intra_doc_links, reason = "a map of the house")
 )]
 
+mod blocks;
 pub mod client;
 mod code;
 mod delivered;
 pub mod exit;
+mod hearing;
 mod link;
 pub mod message;
 pub mod names;
 pub mod ports;
 mod progress;
+mod resume;
 pub mod server;
 pub mod store;
 mod tasks;
 mod transfer;
+mod tree;
 mod watchdog;
 
 pub use blake3::Hash;
-pub use client::{Client, ClientConfig, OpenError, Receipt, RequestError, Target, TransferError};
+pub use blocks::{BLOCK_BYTES, BlockHash};
+pub use client::{
+    Client, ClientConfig, OpenError, Plan, Receipt, RequestError, Target, TransferError, Tree,
+};
 pub use code::Code;
 pub use exit::Exit;
 pub use link::LinkError;
-pub use message::{Entry, EntryKind, Listing, Refusal};
+pub use message::{Attributes, Done, Entry, EntryKind, Failed, Listing, Overwrite, Refusal};
 pub use names::{Name, NameError};
 pub use ports::{DataPorts, PortPool};
 pub use progress::Progress;
 pub use server::{DEFAULT_PORT, ServeError, Server, ServerConfig, ServerHandle};
 pub use store::{
-    Digest, DirStore, HashStore, MemStore, PatternSource, Sink, Source, Store, StoreError,
+    Digest, DirStore, Found, FoundKind, HashStore, MemStore, Origin, Parked, PatternSource, Sink,
+    Source, Store, StoreError,
 };
+pub use tree::filter::{Filter, FilterError};
+pub use tree::walk::Links;

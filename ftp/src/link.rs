@@ -8,7 +8,7 @@ use lftp_transport::{Config, ReadError, Runtime, Stream, WriteError, timeout};
 use serde::de::DeserializeOwned;
 
 use crate::code::Code;
-use crate::message::{self, HASH_BYTES, LENGTH_BYTES, MessageError, Reply};
+use crate::message::{self, LENGTH_BYTES, MessageError, Reply};
 use crate::watchdog::Stalled;
 
 /// Bytes read and thrown away while a connection is being closed.
@@ -121,13 +121,6 @@ pub(crate) async fn read_reply<T: DeserializeOwned>(
 ) -> Result<Reply<T>, LinkError> {
     let body = read_body(stream).await?.ok_or(LinkError::WentAway)?;
     Ok(message::decode_reply(&body)?)
-}
-
-/// Reads the hash behind a file.
-pub(crate) async fn read_hash(stream: &mut Stream) -> Result<blake3::Hash, LinkError> {
-    let mut hash = [0; HASH_BYTES];
-    stream.read_exact(&mut hash).await?;
-    Ok(blake3::Hash::from_bytes(hash))
 }
 
 /// Writes messages that are made already, in one go.

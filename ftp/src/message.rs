@@ -9,10 +9,18 @@
 //! | connection | from client | from server |
 //! |---|---|---|
 //! | control | [`Hello`], then [`Request`]s | one [`Reply`] a request, in order |
-//! | data, put | [`Hello`]; the file, its hash | [`Ready`]; at the end a reply: [`Whole`] |
-//! | data, get | [`Hello`] and [`Ready`]; at the end a reply: [`Whole`] | the file, its hash |
+//! | data, put | [`Hello`]; the file | [`Ready`]; [`Verified`] a block; a reply: [`Whole`] |
+//! | data, get | [`Hello`] and [`Ready`]; at the end a reply: [`Whole`] | the file |
 //!
-//! The hash is BLAKE3 of the whole file, [`HASH_BYTES`] raw bytes.
+//! The file: its bytes, and at the end the BLAKE3 hash of all of it, [`HASH_BYTES`] raw bytes.
+//! A file of more than one block ([`BLOCK_BYTES`](crate::BLOCK_BYTES)) has the hash of each
+//! block behind the block as well, also behind the last.
+//!
+//! A transfer that broke off goes on at the same cost: the request or the grant says what the
+//! receiver holds ([`Held`]), the sender compares it with the source, and its word (the grant's
+//! [`from`](Granted::from), or [`resume`](Purpose::Data::resume) in the hello) decides.
+//!
+//! A tree of files has one data connection as well: see [`Page`].
 //!
 //! A data connection that goes wrong before its end is reset, with
 //! [`Code::reset_reason`] as the reason.
@@ -25,8 +33,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::code::Code;
 
+mod resume;
+mod tree;
+
+pub use self::resume::{Held, Sample};
+pub use self::tree::{
+    Answer, Attributes, Done, Failed, Head, MAX_NAMED_FAILURES, MAX_PAGE_FILES, Overwrite, Page,
+    TreeEntry, Want,
+};
+
 /// The version of the protocol, in every [`Hello`].
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The longest message, in bytes of JSON.
 pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
@@ -53,6 +70,9 @@ pub enum MessageError {
     /// It is not the JSON that belongs here.
     #[error("a message is not what belongs here: {0}")]
     Malformed(#[from] serde_json::Error),
+    /// It is well formed, and makes no sense where it comes.
+    #[error("a message is out of place: {0}")]
+    OutOfPlace(&'static str),
     /// The peer speaks another version.
     #[error("the other side speaks version {version} of the protocol, this side {VERSION}")]
     Version {
@@ -81,6 +101,9 @@ pub enum Purpose {
     Data {
         /// From the reply that granted the transfer.
         token: Token,
+        /// Put: the file goes on behind what the grant said the server holds.
+        #[serde(default, skip_serializing_if = "is_no")]
+        resume: bool,
     },
 }
 
@@ -152,9 +175,46 @@ pub enum Request {
         /// Whether a file of that name may be replaced.
         #[serde(default = "yes")]
         overwrite: bool,
+        /// The fingerprint of the source, for a transfer that can be gone on with.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<String>,
     },
     /// To be sent a file.
     Get {
+        /// Which.
+        name: String,
+        /// What the client has of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        held: Option<Held>,
+        /// The fingerprint of the source it has that of.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<String>,
+    },
+    /// To store a tree of files.
+    #[serde(rename = "put-tree")]
+    PutTree {
+        /// Under the name of which folder; the root when empty.
+        name: String,
+        /// What becomes of files that are there already.
+        #[serde(default)]
+        overwrite: Overwrite,
+        /// Only to hear what would be stored.
+        #[serde(default, skip_serializing_if = "is_no")]
+        dry_run: bool,
+        /// What tells this tree from others.
+        source: String,
+    },
+    /// To be sent a tree of files.
+    #[serde(rename = "get-tree")]
+    GetTree {
+        /// Which folder; the root when empty.
+        name: String,
+        /// Files that links lead to, in their place.
+        #[serde(default, skip_serializing_if = "is_no")]
+        follow: bool,
+    },
+    /// To hear the hash of a file: answered with [`Whole`] once it was read.
+    Hash {
         /// Which.
         name: String,
     },
@@ -178,6 +238,16 @@ const fn yes() -> bool {
     true
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde wants it")]
+pub(crate) const fn is_no(word: &bool) -> bool {
+    !*word
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde wants it")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// The reply to [`Request::Put`] and [`Request::Get`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Granted {
@@ -187,6 +257,15 @@ pub struct Granted {
     pub size: u64,
     /// What to show there.
     pub token: Token,
+    /// Put: what the server holds of the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
+    /// Get: where the file goes on, in bytes; everything before is what the client holds.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub from: u64,
+    /// Get: the fingerprint of the source, where the transfer can be gone on with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
 }
 
 /// The reply to [`Request::Ls`]: one page.
@@ -237,6 +316,13 @@ pub enum Ack {
     /// Written as the seed writes it.
     #[serde(rename = "ACK")]
     Ack,
+}
+
+/// Put: so much of the file is verified and written, from its beginning.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verified {
+    /// Bytes.
+    pub verified: u64,
 }
 
 /// The receiver has the whole file, and it is the one that was sent.

@@ -15,6 +15,9 @@ pub const MAX_PART_BYTES: usize = 255;
 pub(crate) const PARTIAL_PREFIX: &str = ".lftp-";
 pub(crate) const PARTIAL_SUFFIX: &str = ".part";
 
+/// What the journal beside it is called: `.lftp-*.journal`.
+pub(crate) const JOURNAL_SUFFIX: &str = ".journal";
+
 /// The name of a file or folder below a root. Holds only names that are harmless anywhere.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(String);
@@ -116,13 +119,14 @@ pub enum NameFault {
     #[error("it is reserved on Windows (a device name, or a dot or space at the end)")]
     Reserved,
     /// Incomplete files are called so.
-    #[error("names like \".lftp-*.part\" are those of incomplete files")]
+    #[error("names like \".lftp-*.part\" and \".lftp-*.journal\" are those of incomplete files")]
     Partial,
 }
 
-/// Whether a file of this name is one that has not arrived whole.
+/// Whether a file of this name is one that has not arrived whole, or the journal of one.
 pub(crate) fn is_partial(file: &str) -> bool {
-    file.starts_with(PARTIAL_PREFIX) && file.ends_with(PARTIAL_SUFFIX)
+    file.starts_with(PARTIAL_PREFIX)
+        && (file.ends_with(PARTIAL_SUFFIX) || file.ends_with(JOURNAL_SUFFIX))
 }
 
 fn has_drive(name: &str) -> bool {
@@ -241,6 +245,7 @@ mod tests {
         assert_eq!(fault(&"x/".repeat(MAX_NAME_BYTES)), NameFault::TooLong);
         assert_eq!(fault("a/.lftp-1-2.part"), NameFault::Partial);
         assert_eq!(fault(".LFTP-1-2.PART"), NameFault::Partial);
+        assert_eq!(fault("a/.lftp-1.journal"), NameFault::Partial);
     }
 
     #[test]

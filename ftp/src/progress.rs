@@ -7,6 +7,22 @@ pub trait Progress: Send + Sync {
 
     /// So much of it has arrived at the receiver.
     fn at(&self, bytes: u64);
+
+    /// The transfer goes on where an earlier one broke off: so much of the file is there, and
+    /// verified. Follows [`begin`](Self::begin).
+    fn resumed(&self, bytes: u64) {
+        let _ = bytes;
+    }
+
+    /// There is more to come than was said: so much in all.
+    fn grow(&self, total_bytes: u64) {
+        let _ = total_bytes;
+    }
+
+    /// So much of it is verified and written at the receiver, from its beginning.
+    fn verified(&self, bytes: u64) {
+        let _ = bytes;
+    }
 }
 
 /// Looks away.

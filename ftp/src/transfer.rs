@@ -1,26 +1,27 @@
 //! The two loops a file goes through: file → stream and stream → file.
 //!
-//! Both read or write one block of the file beside the network's work on the next, and hash
-//! on the way. The hash follows the file on the stream; only a file whose size and hash are
-//! the sender's gets its name.
+//! Both read or write one piece of the file beside the network's work on the next, and hash
+//! on the way. The hash of every block follows the block on the stream and is compared as it
+//! arrives; only a file whose size and hash are the sender's gets its name.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use blake3::{Hash, Hasher};
-use bytes::{Bytes, BytesMut};
+use blake3::Hash;
+use bytes::{BufMut, Bytes, BytesMut};
 use lftp_transport::{Runtime, Stream, unblock};
 
+use crate::blocks::{BLOCK_BYTES, BlockHash, Prefix, TreeHasher};
 use crate::code::Code;
+use crate::hearing::Hearing;
 use crate::link::{self, LinkError};
-use crate::message::Whole;
+use crate::message::{self, Attributes, HASH_BYTES, Verified, Whole};
 use crate::progress::Progress;
 use crate::store::{Sink, Source, StoreError};
 use crate::watchdog::Watchdog;
 
 /// What is read from or written to a file at once: enough that the way to another thread and
 /// back costs nothing, and for every lane of BLAKE3.
-const BLOCK_BYTES: usize = 1 << 20;
+const PIECE_BYTES: usize = 1 << 20;
 
 /// Why a file was not sent.
 #[derive(Debug, thiserror::Error)]
@@ -68,50 +69,55 @@ impl ReceiveError {
 #[derive(Debug)]
 struct Reading {
     source: Box<dyn Source>,
-    hasher: Hasher,
-    left: u64,
+    tree: TreeHasher,
 }
 
+/// What goes onto the stream next: bytes of the file, and at the end of a block its hash.
+type Piece = (Bytes, Option<BlockHash>);
+
 impl Reading {
-    async fn next(mut self, runtime: &dyn Runtime) -> Result<(Self, Option<Bytes>), SendError> {
-        if self.left == 0 {
+    async fn next(mut self, runtime: &dyn Runtime) -> Result<(Self, Option<Piece>), SendError> {
+        let left = self.tree.left_in_block();
+        if left == 0 {
             return Ok((self, None));
         }
         unblock(runtime, move || {
-            let max = usize::try_from(self.left)
-                .unwrap_or(usize::MAX)
-                .min(BLOCK_BYTES);
-            let block = self.source.read(max).map_err(SendError::Store)?;
-            if block.is_empty() {
+            let max = usize::try_from(left).map_or(PIECE_BYTES, |left| left.min(PIECE_BYTES));
+            let piece = self.source.read(max).map_err(SendError::Store)?;
+            if piece.is_empty() {
                 return Err(SendError::Changed);
             }
-            self.hasher.update(&block);
-            self.left -= block.len() as u64;
-            Ok((self, Some(block)))
+            let hash = self.tree.update(&piece);
+            Ok((self, Some((piece, hash))))
         })
         .await
     }
 }
 
-/// Sends the file and its hash. Standstill is for the caller to notice.
+/// Sends the file behind the `prefix`, where the source stands already, and its hashes. What
+/// the receiver says meanwhile is `heard`. Standstill is for the caller to notice.
 pub(crate) async fn send_file(
     runtime: &dyn Runtime,
     stream: &mut Stream,
     source: Box<dyn Source>,
+    prefix: Prefix,
+    heard: &mut Hearing<'_>,
 ) -> Result<Hash, SendError> {
-    let left = source.size();
-    let reading = Reading {
-        source,
-        hasher: Hasher::new(),
-        left,
-    };
-    let (mut reading, mut block) = reading.next(runtime).await?;
-    while let Some(bytes) = block {
-        let write = async { Ok(link::write(stream, bytes).await?) };
+    let tree = TreeHasher::new(source.size(), prefix);
+    let reading = Reading { source, tree };
+    let (mut reading, mut piece) = reading.next(runtime).await?;
+    while let Some((bytes, hash)) = piece {
+        let write = async {
+            link::write(stream, bytes).await?;
+            if let Some(BlockHash(hash)) = hash {
+                link::write(stream, Bytes::copy_from_slice(&hash)).await?;
+            }
+            Ok(heard.listen(stream)?)
+        };
         let ((), next) = tokio::try_join!(write, reading.next(runtime))?;
-        (reading, block) = next;
+        (reading, piece) = next;
     }
-    let hash = reading.hasher.finalize();
+    let hash = reading.tree.root().ok_or(SendError::Changed)?;
     link::write(stream, Bytes::copy_from_slice(hash.as_bytes())).await?;
     Ok(hash)
 }
@@ -120,24 +126,34 @@ pub(crate) async fn send_file(
 #[derive(Debug)]
 struct Writing {
     sink: Box<dyn Sink>,
-    hasher: Hasher,
+    tree: TreeHasher,
+    /// Bytes from the beginning of the file that are verified and written.
+    verified: u64,
 }
 
 impl Writing {
-    /// Writes the block and gives the buffer back, empty.
+    /// Writes the piece and gives the buffer back, empty. At the end of a block compares.
     async fn next(
         mut self,
         runtime: &dyn Runtime,
-        mut block: BytesMut,
+        (mut piece, expected): (BytesMut, Option<BlockHash>),
     ) -> Result<(Self, BytesMut), ReceiveError> {
-        if block.is_empty() {
-            return Ok((self, block));
+        if piece.is_empty() {
+            return Ok((self, piece));
         }
         unblock(runtime, move || {
-            self.hasher.update(&block);
-            self.sink.write(&block).map_err(ReceiveError::Store)?;
-            block.clear();
-            Ok((self, block))
+            let hash = self.tree.update(&piece);
+            self.sink.write(&piece).map_err(ReceiveError::Store)?;
+            piece.clear();
+            if hash != expected {
+                return Err(ReceiveError::Integrity);
+            }
+            // The last block is received again, should anything happen from here on.
+            if let Some(hash) = hash.filter(|_| self.tree.root().is_none()) {
+                self.sink.verified(hash).map_err(ReceiveError::Store)?;
+                self.verified += BLOCK_BYTES;
+            }
+            Ok((self, piece))
         })
         .await
     }
@@ -151,12 +167,26 @@ pub(crate) struct Received {
     pub(crate) hash: Hash,
     /// Of the whole file.
     pub(crate) bytes: u64,
+    /// What it keeps of its source besides the contents.
+    pub(crate) attributes: Option<Attributes>,
 }
 
 impl Received {
+    /// Gives the file its name where the store was settled meanwhile. Blocks.
+    pub(crate) fn name_settled(self) -> Result<(), StoreError> {
+        let mut sink = self.sink;
+        if let Some(attributes) = self.attributes {
+            sink.set_attributes(attributes)?;
+        }
+        sink.settled();
+        sink.commit()
+    }
+
     /// Gives the file its name; what is to be said to the sender then.
     pub(crate) async fn commit(self, runtime: &dyn Runtime) -> Result<Whole, ReceiveError> {
-        let Self { sink, hash, bytes } = self;
+        let Self {
+            sink, hash, bytes, ..
+        } = self;
         unblock(runtime, move || sink.commit())
             .await
             .map_err(ReceiveError::Store)?;
@@ -167,51 +197,78 @@ impl Received {
     }
 }
 
-/// Receives a file of `size` bytes and its hash, and compares. Nothing may stand still for
-/// much longer than `stall_limit`.
+/// What is to be received, and how.
+pub(crate) struct Receiving<'a> {
+    /// Of the whole file, in bytes.
+    pub(crate) size: u64,
+    /// What the sink holds of it.
+    pub(crate) prefix: Prefix,
+    pub(crate) progress: &'a dyn Progress,
+    /// Whether the sender is told of every block.
+    pub(crate) is_reported: bool,
+}
+
+/// Receives a file and its hashes, and compares.
 pub(crate) async fn receive_file(
     runtime: &Arc<dyn Runtime>,
     stream: &mut Stream,
     sink: Box<dyn Sink>,
-    size: u64,
-    stall_limit: Duration,
-    progress: &dyn Progress,
+    plan: Receiving<'_>,
+    watchdog: &mut Watchdog,
 ) -> Result<Received, ReceiveError> {
+    let (size, progress) = (plan.size, plan.progress);
+    let mut received = plan.prefix.bytes();
     let mut writing = Writing {
         sink,
-        hasher: Hasher::new(),
+        tree: TreeHasher::new(size, plan.prefix),
+        verified: received,
     };
-    let mut watchdog = Watchdog::new(runtime, stall_limit);
-    let mut received = 0;
-    let (mut filled, mut spare) = (BytesMut::new(), BytesMut::new());
+    let (mut filled, mut spare) = ((BytesMut::new(), None), BytesMut::new());
     loop {
-        let want = usize::try_from(size - received)
-            .unwrap_or(usize::MAX)
-            .min(BLOCK_BYTES);
+        let left = (size - received).min(BLOCK_BYTES - received % BLOCK_BYTES);
+        let want = usize::try_from(left).map_or(PIECE_BYTES, |left| left.min(PIECE_BYTES));
+        let ends_block = size > BLOCK_BYTES && want > 0 && want as u64 == left;
         let at = |len: usize| progress.at(received + len as u64);
-        let fill = async { Ok(fill(&mut watchdog, stream, spare, want, at).await?) };
-        let write = writing.next(&**runtime, filled);
+        let fill = async {
+            let piece = fill(watchdog, stream, spare, want, at).await?;
+            let hash = if ends_block {
+                Some(BlockHash(read_hash(watchdog, stream).await?))
+            } else {
+                None
+            };
+            Ok((piece, hash))
+        };
+        let before = writing.verified;
+        let write = async {
+            let written = writing.next(&**runtime, filled).await?;
+            if written.0.verified > before {
+                progress.verified(written.0.verified);
+            }
+            Ok::<_, ReceiveError>(written)
+        };
         (filled, (writing, spare)) = tokio::try_join!(fill, write)?;
+        if plan.is_reported && writing.verified > before {
+            report(watchdog, stream, writing.verified).await?;
+        }
         if let Some(flush) = writing.sink.flush() {
             runtime.spawn(runtime.spawn_blocking(flush));
         }
-        received += filled.len() as u64;
-        if filled.is_empty() {
+        received += filled.0.len() as u64;
+        if filled.0.is_empty() {
             break;
         }
     }
-    let expected = watchdog
-        .step(link::read_hash(stream))
-        .await
-        .map_err(LinkError::from)??;
-    let hash = writing.hasher.finalize();
-    if hash != expected {
+    let expected = Hash::from_bytes(read_hash(watchdog, stream).await?);
+    let Writing { sink, tree, .. } = writing;
+    if tree.root() != Some(expected) {
+        unblock(&**runtime, move || sink.discard()).await;
         return Err(ReceiveError::Integrity);
     }
     Ok(Received {
-        sink: writing.sink,
-        hash,
+        sink,
+        hash: expected,
         bytes: received,
+        attributes: None,
     })
 }
 
@@ -219,17 +276,37 @@ pub(crate) async fn receive_file(
 async fn fill(
     watchdog: &mut Watchdog,
     stream: &mut Stream,
-    mut block: BytesMut,
+    mut piece: BytesMut,
     want: usize,
     at: impl Fn(usize),
 ) -> Result<BytesMut, LinkError> {
-    block.reserve(want);
-    while block.len() < want {
+    piece.reserve(want);
+    while piece.len() < want {
         let chunk = watchdog
-            .step(stream.read_chunk(want - block.len()))
+            .step(stream.read_chunk(want - piece.len()))
             .await??;
-        block.extend_from_slice(&chunk.ok_or(LinkError::WentAway)?);
-        at(block.len());
+        piece.put(chunk.ok_or(LinkError::WentAway)?);
+        at(piece.len());
     }
-    Ok(block)
+    Ok(piece)
+}
+
+async fn read_hash(
+    watchdog: &mut Watchdog,
+    stream: &mut Stream,
+) -> Result<[u8; HASH_BYTES], LinkError> {
+    let mut hash = [0; HASH_BYTES];
+    watchdog.step(stream.read_exact(&mut hash)).await??;
+    Ok(hash)
+}
+
+/// Tells the sender how much is verified.
+async fn report(
+    watchdog: &mut Watchdog,
+    stream: &mut Stream,
+    verified: u64,
+) -> Result<(), LinkError> {
+    let message = message::encode(&Verified { verified })?;
+    watchdog.step(link::write(stream, message)).await??;
+    Ok(())
 }

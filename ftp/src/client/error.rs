@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use lftp_transport::ConnectError;
 
+use crate::code::Code;
 use crate::link::LinkError;
 use crate::message::Refusal;
 use crate::store::StoreError;
@@ -76,4 +77,38 @@ pub enum TransferError {
     /// What arrived is not what was sent.
     #[error("what arrived is not what was sent; nothing is kept of it")]
     Integrity,
+}
+
+impl TransferError {
+    /// Whether the same transfer may work when it is tried again on another connection: the
+    /// way was at fault, or the server was not ready.
+    pub const fn is_temporary(&self) -> bool {
+        match self {
+            Self::Open(_) => true,
+            Self::Request(RequestError::Lost(error)) | Self::Lost(error) => is_passing(error),
+            Self::Request(RequestError::Refused(refusal)) => is_passing_word(refusal.code),
+            Self::Request(RequestError::Confused(_))
+            | Self::Store(_)
+            | Self::SourceChanged
+            | Self::Verdict(_)
+            | Self::Integrity => false,
+        }
+    }
+}
+
+const fn is_passing(error: &LinkError) -> bool {
+    match error {
+        LinkError::GaveUp(code) => is_passing_word(*code),
+        LinkError::WentAway | LinkError::Silent | LinkError::Stalled | LinkError::Transport(_) => {
+            true
+        }
+        LinkError::Protocol(_) => false,
+    }
+}
+
+const fn is_passing_word(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Busy | Code::BadToken | Code::Stalled | Code::ShuttingDown | Code::Unknown
+    )
 }

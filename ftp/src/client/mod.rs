@@ -3,6 +3,7 @@
 mod config;
 mod error;
 mod transfer;
+mod tree;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -17,9 +18,10 @@ use serde::de::DeserializeOwned;
 
 pub use self::config::ClientConfig;
 pub use self::error::{OpenError, RequestError, TransferError};
+pub use self::tree::{Plan, Tree};
 use crate::delivered::Delivered;
 use crate::link::{self, LinkError};
-use crate::message::{self, Entry, Hello, Listing, Purpose, Request};
+use crate::message::{self, Entry, Hello, Listing, Purpose, Request, Whole};
 use crate::names::Name;
 use crate::store::Store;
 
@@ -28,6 +30,9 @@ const SHORTEST_RETRY: Duration = Duration::from_millis(20);
 
 /// The longest listing that [`Client::ls`] puts together.
 const MAX_LISTED: usize = 1_000_000;
+
+/// How long a server may read one file.
+const LONGEST_HASH: Duration = Duration::from_secs(24 * 3600);
 
 /// Where a received file goes.
 #[derive(Copy, Clone, Debug)]
@@ -46,6 +51,8 @@ pub struct Target<'a> {
 pub struct Receipt {
     /// Its size.
     pub bytes: u64,
+    /// So much of it, from its beginning, was there from an earlier transfer.
+    pub resumed_bytes: u64,
     /// Its hash, the same at both ends.
     pub hash: Hash,
     /// From the request to the receiver's word that the file is whole and in its place.
@@ -154,13 +161,22 @@ impl Client {
     /// also dropping this future, ends the connection: a late answer must not be taken for that
     /// to another request.
     async fn request<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, RequestError> {
+        let limit = self.config.answer_timeout;
+        self.request_within(limit, request).await
+    }
+
+    async fn request_within<T: DeserializeOwned>(
+        &mut self,
+        limit: Duration,
+        request: &Request,
+    ) -> Result<T, RequestError> {
         let message = message::encode(request).map_err(LinkError::from)?;
         let mut control = self.control.take().ok_or(LinkError::WentAway)?;
         let exchange = async {
             link::write(&mut control, message).await?;
             link::read_reply(&mut control).await
         };
-        let reply = link::within(&self.runtime, self.config.answer_timeout, exchange).await?;
+        let reply = link::within(&self.runtime, limit, exchange).await?;
         self.control = Some(control);
         Ok(reply?)
     }
@@ -210,6 +226,22 @@ impl Client {
                 return Err(RequestError::Confused("a listing without an end"));
             }
         }
+    }
+
+    /// The length in bytes and the BLAKE3 hash of a file of the server, which reads it for that:
+    /// it may take as long as it takes, while the connection stands.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`].
+    pub async fn hash(&mut self, name: &str) -> Result<(u64, Hash), RequestError> {
+        let request = Request::Hash {
+            name: name.to_owned(),
+        };
+        let whole: Whole = self.request_within(LONGEST_HASH, &request).await?;
+        let hash = Hash::from_hex(&whole.hash);
+        let hash = hash.map_err(|_| RequestError::Confused("a hash that is none"))?;
+        Ok((whole.bytes, hash))
     }
 
     /// Leaves in good order.

@@ -1,20 +1,30 @@
 //! `put` and `get`.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use blake3::Hash;
 use bytes::{Bytes, BytesMut};
 use lftp_transport::{Stream, Time, unblock};
 
-use super::{Client, OpenError, Receipt, Target, TransferError};
+use super::{Client, OpenError, Receipt, RequestError, Target, TransferError};
+use crate::blocks::{BLOCK_BYTES, Prefix};
 use crate::delivered::SendMeter;
+use crate::hearing::Hearing;
 use crate::link::{self, LinkError};
 use crate::message::{
     self, Ack, Cancelled, Granted, Hello, MessageError, Purpose, Ready, Request, Token, Whole,
 };
 use crate::progress::Progress;
-use crate::store::{Sink, Source};
-use crate::transfer::{ReceiveError, Received, SendError, receive_file, send_file};
+use crate::resume;
+use crate::store::{Origin, Parked, Sink, Source};
+use crate::transfer::{ReceiveError, Received, Receiving, SendError, receive_file, send_file};
+use crate::watchdog::Watchdog;
+
+/// What a later transfer of the file `name` to the same target is known by.
+fn key(name: &str) -> String {
+    format!("get {name}")
+}
 
 impl From<SendError> for TransferError {
     fn from(error: SendError) -> Self {
@@ -43,7 +53,9 @@ impl From<MessageError> for TransferError {
 }
 
 impl Client {
-    /// Sends a file; the server has it under `name` when this returns.
+    /// Sends a file; the server has it under `name` when this returns. Where an earlier
+    /// transfer of the same file broke off, this one goes on behind the last block that the
+    /// server verified.
     ///
     /// # Errors
     ///
@@ -61,12 +73,27 @@ impl Client {
             name: name.to_owned(),
             size,
             overwrite,
+            source: source.fingerprint().filter(|_| size > BLOCK_BYTES),
         };
-        let granted: Granted = self.request(&request).await?;
+        let mut granted: Granted = self.request(&request).await?;
         progress.begin(size);
-        let mut stream = self.open_data(&granted, None).await?;
-        match self.send(&mut stream, source, progress).await {
-            Ok(hash) => Ok(self.receipt(stream, size, hash, begun).await),
+        let (source, prefix) = match granted.held.take() {
+            None => (source, Prefix::default()),
+            Some(held) => match resume::go_on(&*self.runtime, source, &held).await {
+                Ok(placed) => placed,
+                Err(error) => {
+                    self.cancel(granted.token).await;
+                    return Err(error.into());
+                }
+            },
+        };
+        let from = prefix.bytes();
+        if from > 0 {
+            progress.resumed(from);
+        }
+        let mut stream = self.open_data(&granted, from > 0, None).await?;
+        match self.send(&mut stream, source, prefix, progress).await {
+            Ok(hash) => Ok(self.receipt(stream, size, from, hash, begun).await),
             Err((error, code)) => {
                 stream.reset(code.reset_reason());
                 Err(error)
@@ -78,6 +105,7 @@ impl Client {
         &self,
         stream: &mut Stream,
         source: Box<dyn Source>,
+        prefix: Prefix,
         progress: &dyn Progress,
     ) -> Result<Hash, (TransferError, crate::Code)> {
         let lost = |error: LinkError| {
@@ -87,8 +115,10 @@ impl Client {
         // The grant said that there is room for the file, so it does not wait a round trip for
         // the server to say it again.
         let size = source.size();
+        let mut heard = Hearing::new(progress);
         let mut meter = SendMeter::new(&self.runtime, &self.delivered, stream, progress, size);
-        let sent = send_file(&*self.runtime, stream, source);
+        meter.begin_at(prefix.bytes());
+        let sent = send_file(&*self.runtime, stream, source, prefix, &mut heard);
         let hash = meter
             .follow(self.config.stall_limit, sent)
             .await
@@ -97,12 +127,8 @@ impl Client {
                 let code = error.code();
                 (error.into(), code)
             })?;
-        let verdict = async {
-            link::read_message::<Ready>(stream).await?;
-            link::read_reply::<Whole>(stream).await
-        };
         let whole = meter
-            .follow(self.config.verdict_timeout, verdict)
+            .follow(self.config.verdict_timeout, heard.verdict::<Whole>(stream))
             .await
             .map_err(|stalled| lost(stalled.into()))?
             .map_err(lost)?
@@ -114,10 +140,13 @@ impl Client {
             return Err((TransferError::Integrity, crate::Code::Integrity));
         }
         meter.done();
+        progress.verified(size);
         Ok(hash)
     }
 
-    /// Receives the file `name`; it is whole and in its place when this returns.
+    /// Receives the file `name`; it is whole and in its place when this returns. Where an
+    /// earlier transfer of the same file to the same target broke off, this one goes on behind
+    /// its last verified block.
     ///
     /// # Errors
     ///
@@ -129,26 +158,44 @@ impl Client {
         progress: &dyn Progress,
     ) -> Result<Receipt, TransferError> {
         let begun = self.runtime.now();
-        let granted: Granted = self
-            .request(&Request::Get {
-                name: name.to_owned(),
-            })
-            .await?;
-        let (size, token) = (granted.size, granted.token);
+        let parked = self.parked(name, target).await?;
+        let held = parked
+            .as_ref()
+            .and_then(|parked| resume::held(&*self.runtime, &parked.hashes));
+        let request = Request::Get {
+            name: name.to_owned(),
+            source: parked.as_ref().map(|parked| parked.source.clone()),
+            held,
+        };
+        let granted: Granted = self.request(&request).await?;
+        let size = granted.size;
         progress.begin(size);
-        let sink = match self.create(target, size).await {
-            Ok(sink) => sink,
+        let (sink, prefix) = match self.begin(name, target, &granted, parked).await {
+            Ok(begun) => begun,
             Err(error) => {
-                self.cancel(token).await;
+                self.cancel(granted.token).await;
                 return Err(error);
             }
         };
+        let from = prefix.bytes();
+        if from > 0 {
+            progress.resumed(from);
+        }
         let ready = message::encode(&Ready { ack: Ack::Ack })?;
-        let mut stream = self.open_data(&granted, Some(ready)).await?;
-        let limit = self.config.stall_limit;
-        let received = receive_file(&self.runtime, &mut stream, sink, size, limit, progress).await;
+        let mut stream = self.open_data(&granted, false, Some(ready)).await?;
+        let mut watchdog = Watchdog::new(&self.runtime, self.config.stall_limit);
+        let plan = Receiving {
+            size,
+            prefix,
+            progress,
+            is_reported: false,
+        };
+        let received = receive_file(&self.runtime, &mut stream, sink, plan, &mut watchdog).await;
         match self.keep(&mut stream, received).await {
-            Ok(hash) => Ok(self.receipt(stream, size, hash, begun).await),
+            Ok(hash) => {
+                progress.verified(size);
+                Ok(self.receipt(stream, size, from, hash, begun).await)
+            }
             Err(error) => {
                 let code = error.code();
                 stream.reset(code.reset_reason());
@@ -157,11 +204,61 @@ impl Client {
         }
     }
 
-    async fn create(&self, target: Target<'_>, size: u64) -> Result<Box<dyn Sink>, TransferError> {
-        let store = std::sync::Arc::clone(target.store);
-        let (name, overwrite) = (target.name.clone(), target.overwrite);
-        let create = move || store.create(&name, size, overwrite);
-        Ok(unblock(&*self.runtime, create).await?)
+    /// What an earlier transfer left at the target.
+    async fn parked(
+        &self,
+        name: &str,
+        target: Target<'_>,
+    ) -> Result<Option<Parked>, TransferError> {
+        let store = Arc::clone(target.store);
+        let (to, overwrite, key) = (target.name.clone(), target.overwrite, key(name));
+        let open = move || store.parked(&to, &key, overwrite);
+        match unblock(&*self.runtime, open).await {
+            // Whether the file may be there at all is asked when it is begun.
+            Err(error) => {
+                tracing::debug!(%error, "nothing to go on with");
+                Ok(None)
+            }
+            Ok(parked) => Ok(parked),
+        }
+    }
+
+    /// Goes on with what is parked, if that is what the server does; begins anew otherwise.
+    async fn begin(
+        &self,
+        name: &str,
+        target: Target<'_>,
+        granted: &Granted,
+        parked: Option<Parked>,
+    ) -> Result<(Box<dyn Sink>, Prefix), TransferError> {
+        let prefix = parked.as_ref().map(|parked| Prefix::of(&parked.hashes));
+        let prefix = prefix.unwrap_or_default();
+        let store = Arc::clone(target.store);
+        let (to, overwrite, size) = (target.name.clone(), target.overwrite, granted.size);
+        if granted.from > 0 {
+            let parked = parked.filter(|parked| parked.size == size);
+            let goes_on = parked.filter(|_| prefix.bytes() == granted.from);
+            let confused = RequestError::Confused("a file that goes on where it never was");
+            return Ok((goes_on.ok_or(confused)?.sink, prefix));
+        }
+        let (key, source) = (key(name), granted.source.clone());
+        let create = move || {
+            if let Some(parked) = parked {
+                parked.sink.discard();
+            }
+            match source {
+                Some(source) => {
+                    let origin = Origin {
+                        key: &key,
+                        source: &source,
+                    };
+                    store.create_parkable(&to, size, overwrite, origin)
+                }
+                None => store.create(&to, size, overwrite),
+            }
+        };
+        let sink = unblock(&*self.runtime, create).await?;
+        Ok((sink, Prefix::default()))
     }
 
     /// Gives the received file its name, and the server the verdict.
@@ -182,9 +279,10 @@ impl Client {
     }
 
     /// Opens the data connection, and shows there what the server waits for.
-    async fn open_data(
+    pub(super) async fn open_data(
         &mut self,
         granted: &Granted,
+        resume: bool,
         then: Option<Bytes>,
     ) -> Result<Stream, TransferError> {
         let port = self
@@ -200,6 +298,7 @@ impl Client {
         };
         let hello = Hello::new(Purpose::Data {
             token: granted.token,
+            resume,
         });
         let mut messages = BytesMut::from(&*message::encode(&hello)?);
         messages.extend_from_slice(&then.unwrap_or_default());
@@ -213,16 +312,24 @@ impl Client {
     }
 
     /// Tells the server that nobody will come for a granted port.
-    async fn cancel(&mut self, token: Token) {
+    pub(super) async fn cancel(&mut self, token: Token) {
         if let Err(error) = self.request::<Cancelled>(&Request::Cancel { token }).await {
             tracing::debug!(%error, "a granted transfer could not be cancelled");
         }
     }
 
-    async fn receipt(&self, stream: Stream, bytes: u64, hash: Hash, begun: Time) -> Receipt {
+    async fn receipt(
+        &self,
+        stream: Stream,
+        bytes: u64,
+        resumed_bytes: u64,
+        hash: Hash,
+        begun: Time,
+    ) -> Receipt {
         let duration = self.runtime.now().saturating_since(begun);
         let receipt = Receipt {
             bytes,
+            resumed_bytes,
             hash,
             duration_ns: u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX),
             stats: stream.stats(),

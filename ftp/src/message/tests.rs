@@ -12,6 +12,17 @@ fn token() -> impl Strategy<Value = Token> {
     any::<[u8; 16]>().prop_map(Token)
 }
 
+const fn plain(port: u16, size: u64, token: Token) -> Granted {
+    Granted {
+        port,
+        size,
+        token,
+        held: None,
+        from: 0,
+        source: None,
+    }
+}
+
 fn request() -> impl Strategy<Value = Request> {
     prop_oneof![
         (any::<String>(), any::<u64>(), any::<bool>()).prop_map(|(name, size, overwrite)| {
@@ -19,9 +30,14 @@ fn request() -> impl Strategy<Value = Request> {
                 name,
                 size,
                 overwrite,
+                source: overwrite.then(|| "fingerprint".to_owned()),
             }
         }),
-        any::<String>().prop_map(|name| Request::Get { name }),
+        any::<String>().prop_map(|name| Request::Get {
+            name,
+            held: None,
+            source: None
+        }),
         (any::<String>(), any::<Option<String>>())
             .prop_map(|(path, after)| Request::Ls { path, after }),
         token().prop_map(|token| Request::Cancel { token }),
@@ -36,8 +52,11 @@ proptest! {
     }
 
     #[test]
-    fn a_hello_comes_out_as_it_went_in(token in token(), is_data in any::<bool>()) {
-        let purpose = if is_data { Purpose::Data { token } } else { Purpose::Control };
+    fn a_hello_comes_out_as_it_went_in(
+        token in token(), is_data in any::<bool>(), is_resumed in any::<bool>(),
+    ) {
+        let data = Purpose::Data { token, resume: is_resumed };
+        let purpose = if is_data { data } else { Purpose::Control };
         let hello = Hello::new(purpose);
         let framed = encode(&hello).unwrap();
         prop_assert_eq!(Hello::decode(body(&framed)).unwrap(), hello);
@@ -47,7 +66,7 @@ proptest! {
     fn a_reply_comes_out_as_it_went_in(
         token in token(), port in any::<u16>(), size in any::<u64>(), reason in "[ -~]{0,99}",
     ) {
-        let granted: Reply<Granted> = Ok(Granted { port, size, token });
+        let granted: Reply<Granted> = Ok(plain(port, size, token));
         let framed = encode_reply(&granted).unwrap();
         prop_assert_eq!(decode_reply(body(&framed)).unwrap(), granted);
         let refused: Reply<Granted> = Err(Refusal::new(Code::Busy, reason));
@@ -77,6 +96,7 @@ fn the_words_on_the_wire_are_the_documented_ones() {
         name: "a".into(),
         size: 3,
         overwrite: true,
+        source: None,
     };
     assert_eq!(
         body(&encode(&request).unwrap()),
@@ -87,6 +107,9 @@ fn the_words_on_the_wire_are_the_documented_ones() {
         port: 9000,
         size: 3,
         token,
+        held: None,
+        from: 0,
+        source: None,
     });
     assert_eq!(
         body(&encode_reply(&granted).unwrap()),
@@ -104,7 +127,7 @@ fn the_words_on_the_wire_are_the_documented_ones() {
     let hello = Hello::new(Purpose::Control);
     assert_eq!(
         body(&encode(&hello).unwrap()),
-        br#"{"lftp":1,"connection":"control"}"#
+        br#"{"lftp":2,"connection":"control"}"#
     );
 }
 
@@ -112,6 +135,8 @@ fn the_words_on_the_wire_are_the_documented_ones() {
 fn a_message_that_is_too_long_is_not_made() {
     let request = Request::Get {
         name: "x".repeat(MAX_MESSAGE_BYTES),
+        held: None,
+        source: None,
     };
     assert!(matches!(
         encode(&request),

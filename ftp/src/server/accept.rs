@@ -4,6 +4,7 @@ use std::sync::{Arc, PoisonError};
 
 use lftp_transport::{Listener, Stream};
 
+use super::claims::Arrival;
 use super::{Context, session};
 use crate::code::Code;
 use crate::link::{self, LinkError};
@@ -50,11 +51,12 @@ async fn greet(context: Arc<Context>, mut stream: Stream, port: u16) {
     };
     let refused = match hello.map(|hello| hello.purpose) {
         Ok(Purpose::Control) => return session::serve(context, stream).await,
-        Ok(Purpose::Data { token }) => {
-            let Err(unclaimed) = context.claims.hand_over(token, port, stream) else {
+        Ok(Purpose::Data { token, resume }) => {
+            let arrival = Arrival { stream, resume };
+            let Err(unclaimed) = context.claims.hand_over(token, port, arrival) else {
                 return;
             };
-            stream = unclaimed;
+            stream = unclaimed.stream;
             Code::BadToken
         }
         Err(error) => {

@@ -17,7 +17,15 @@ pub(super) struct Claims {
 #[derive(Debug)]
 struct Waiting {
     port: u16,
-    hand_over: oneshot::Sender<Stream>,
+    hand_over: oneshot::Sender<Arrival>,
+}
+
+/// A data connection, and what its hello said.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    pub(super) stream: Stream,
+    /// The file goes on where the server said that it holds it.
+    pub(super) resume: bool,
 }
 
 /// A transfer's wait for its data connection. Dropping it ends the wait.
@@ -25,7 +33,7 @@ struct Waiting {
 pub(super) struct Claim {
     claims: Claims,
     token: Token,
-    stream: oneshot::Receiver<Stream>,
+    arrival: oneshot::Receiver<Arrival>,
 }
 
 impl Claims {
@@ -35,30 +43,35 @@ impl Claims {
 
     /// Waits on `port` for a connection that shows `token`.
     pub(super) fn expect(&self, token: Token, port: u16) -> Claim {
-        let (hand_over, stream) = oneshot::channel();
+        let (hand_over, arrival) = oneshot::channel();
         self.waiting().insert(token, Waiting { port, hand_over });
         Claim {
             claims: self.clone(),
             token,
-            stream,
+            arrival,
         }
     }
 
     /// Hands a connection to the transfer that waits for it; gives it back when none does. A
     /// token is good once, and on its own port.
-    pub(super) fn hand_over(&self, token: Token, port: u16, stream: Stream) -> Result<(), Stream> {
+    pub(super) fn hand_over(
+        &self,
+        token: Token,
+        port: u16,
+        arrival: Arrival,
+    ) -> Result<(), Arrival> {
         let mut waiting = self.waiting();
         if waiting
             .get(&token)
             .is_none_or(|transfer| transfer.port != port)
         {
-            return Err(stream);
+            return Err(arrival);
         }
         let transfer = waiting.remove(&token);
         drop(waiting);
         match transfer {
-            Some(transfer) => transfer.hand_over.send(stream),
-            None => Err(stream),
+            Some(transfer) => transfer.hand_over.send(arrival),
+            None => Err(arrival),
         }
     }
 
@@ -74,8 +87,8 @@ impl Claims {
 
 impl Claim {
     /// The data connection; `None` when the wait was ended.
-    pub(super) async fn stream(&mut self) -> Option<Stream> {
-        (&mut self.stream).await.ok()
+    pub(super) async fn arrival(&mut self) -> Option<Arrival> {
+        (&mut self.arrival).await.ok()
     }
 }
 

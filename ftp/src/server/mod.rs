@@ -11,8 +11,11 @@
 mod accept;
 mod claims;
 mod config;
+mod put;
+mod receptions;
 mod session;
 mod transfer;
+mod tree;
 
 use std::fmt;
 use std::io;
@@ -24,6 +27,7 @@ use tokio::sync::Semaphore;
 
 use self::claims::Claims;
 pub use self::config::{DEFAULT_PORT, ServerConfig};
+use self::receptions::Receptions;
 use crate::delivered::Delivered;
 use crate::link;
 use crate::ports::{DataPorts, PortPool};
@@ -82,6 +86,7 @@ struct Context {
     config: ServerConfig,
     pool: PortPool,
     claims: Claims,
+    receptions: Receptions,
     clients: Arc<Semaphore>,
     delivered: Arc<Delivered>,
     tasks: Tasks,
@@ -124,6 +129,7 @@ impl Server {
         let context = Context {
             pool: PortPool::new(ports),
             claims: Claims::default(),
+            receptions: Receptions::default(),
             clients: Arc::new(Semaphore::new(config.max_clients)),
             delivered,
             tasks: Tasks::new(),

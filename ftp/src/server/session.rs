@@ -6,17 +6,24 @@ use bytes::Bytes;
 use lftp_transport::{Stream, unblock};
 
 use super::Context;
+use super::put::Wanted;
+use super::receptions::Reception;
 use super::transfer::{self, Job, Transfer};
+use crate::blocks::{BLOCK_BYTES, Prefix};
 use crate::code::Code;
 use crate::link;
 use crate::message::{
-    self, Cancelled, Entry, Granted, Listing, MessageError, Refusal, Reply, Request, Token,
-    encode_reply,
+    self, Cancelled, Entry, Granted, Held, Listing, MessageError, Overwrite, Refusal, Reply,
+    Request, Token, Whole, encode_reply,
 };
 use crate::names::{Name, NameError};
 use crate::ports::Lease;
-use crate::store::StoreError;
+use crate::resume;
+use crate::store::{StoreError, hash_source};
 use crate::tasks::Stage;
+use crate::tree::decide::Target;
+use crate::tree::filter::Filter;
+use crate::tree::walk::{Links, Walk};
 
 /// Entries read for one page of a listing.
 const MAX_PAGE_ENTRIES: usize = 500;
@@ -112,12 +119,31 @@ impl Session {
                 name,
                 size,
                 overwrite,
-            }) => encode_reply(&logged(
-                "put",
-                &name,
-                self.put(&name, size, overwrite).await,
-            )),
-            Ok(Request::Get { name }) => encode_reply(&logged("get", &name, self.get(&name).await)),
+                source,
+            }) => {
+                let reply = self.put(&name, size, overwrite, source).await;
+                encode_reply(&logged("put", &name, reply))
+            }
+            Ok(Request::Get { name, held, source }) => {
+                let reply = self.get(&name, held.as_ref(), source.as_deref()).await;
+                encode_reply(&logged("get", &name, reply))
+            }
+            Ok(Request::PutTree {
+                name,
+                overwrite,
+                dry_run,
+                source,
+            }) => {
+                let reply = self.put_tree(&name, overwrite, dry_run, &source).await;
+                encode_reply(&logged("put-tree", &name, reply))
+            }
+            Ok(Request::GetTree { name, follow }) => {
+                let reply = self.get_tree(&name, follow).await;
+                encode_reply(&logged("get-tree", &name, reply))
+            }
+            Ok(Request::Hash { name }) => {
+                encode_reply(&logged("hash", &name, self.hash(&name).await))
+            }
             Ok(Request::Ls { path, after }) => {
                 encode_reply(&logged("ls", &path, self.ls(&path, after).await))
             }
@@ -132,24 +158,113 @@ impl Session {
         }
     }
 
-    async fn put(&mut self, name: &str, size: u64, overwrite: bool) -> Reply<Granted> {
+    async fn put(
+        &mut self,
+        name: &str,
+        size: u64,
+        overwrite: bool,
+        source: Option<String>,
+    ) -> Reply<Granted> {
         let name = Name::parse(name)?;
         let lease = self.lease()?;
-        let store = Arc::clone(&self.context.store);
-        let target = name.clone();
-        let create = move || store.create(&target, size, overwrite);
-        let sink = unblock(&*self.context.runtime, create).await?;
-        Ok(self.grant(lease, name, size, Job::Put(sink)))
+        let context = &*self.context;
+        let wanted = Wanted {
+            name: name.clone(),
+            size,
+            overwrite,
+            source: source.filter(|_| size > BLOCK_BYTES),
+        };
+        let reception = match wanted.key() {
+            Some(key) => context.receptions.take_over(&*context.runtime, &key).await,
+            None => None,
+        };
+        let store = Arc::clone(&context.store);
+        let superseded = reception.as_ref().map(Reception::superseded);
+        let begin = move || wanted.begin(store, reception);
+        let put = unblock(&*context.runtime, begin).await?;
+        let held = put.held(&*context.runtime);
+        let job = Job::Put(put, superseded.unwrap_or_default());
+        let mut granted = self.grant(lease, name.to_string(), size, job);
+        granted.held = held;
+        Ok(granted)
     }
 
-    async fn get(&mut self, name: &str) -> Reply<Granted> {
+    async fn get(&mut self, name: &str, held: Option<&Held>, of: Option<&str>) -> Reply<Granted> {
         let name = Name::parse(name)?;
         let lease = self.lease()?;
+        let runtime = &*self.context.runtime;
         let store = Arc::clone(&self.context.store);
         let wanted = name.clone();
-        let source = unblock(&*self.context.runtime, move || store.open(&wanted)).await?;
+        let mut source = unblock(runtime, move || store.open(&wanted)).await?;
         let size = source.size();
-        Ok(self.grant(lease, name, size, Job::Get(source)))
+        let fingerprint = source.fingerprint().filter(|_| size > BLOCK_BYTES);
+        let mut prefix = Prefix::default();
+        if let Some(held) = held.filter(|_| of.is_some() && of == fingerprint.as_deref()) {
+            (source, prefix) = resume::go_on(runtime, source, held).await?;
+        }
+        let from = prefix.bytes();
+        let mut granted = self.grant(lease, name.to_string(), size, Job::Get(source, prefix));
+        (granted.from, granted.source) = (from, fingerprint);
+        Ok(granted)
+    }
+
+    async fn put_tree(
+        &mut self,
+        name: &str,
+        overwrite: Overwrite,
+        dry_run: bool,
+        source: &str,
+    ) -> Reply<Granted> {
+        let root = Name::parse_folder(name)?;
+        let lease = self.lease()?;
+        let context = &*self.context;
+        let key = format!("put-tree {source}");
+        let place = format!("{key} {name}");
+        let reception = context
+            .receptions
+            .take_over(&*context.runtime, &place)
+            .await;
+        let target = Target {
+            store: Arc::clone(&context.store),
+            root,
+            overwrite,
+            filter: Filter::default(),
+            dry_run,
+            key,
+        };
+        let job = Job::PutTree(Box::new(target), reception);
+        Ok(self.grant(lease, shown(name), 0, job))
+    }
+
+    async fn get_tree(&mut self, name: &str, follow: bool) -> Reply<Granted> {
+        let root = Name::parse_folder(name)?;
+        let lease = self.lease()?;
+        let store = Arc::clone(&self.context.store);
+        let links = if follow { Links::Follow } else { Links::Skip };
+        let mut walk = Walk::new(store, root, Filter::default(), links);
+        let begin = move || walk.begin().map(|()| walk);
+        let walk = unblock(&*self.context.runtime, begin).await?;
+        Ok(self.grant(lease, shown(name), 0, Job::GetTree(Box::new(walk))))
+    }
+
+    /// Reads a whole file; that counts as a transfer.
+    async fn hash(&self, name: &str) -> Reply<Whole> {
+        let name = Name::parse(name)?;
+        let _lease = self.lease()?;
+        let runtime = &*self.context.runtime;
+        let store = Arc::clone(&self.context.store);
+        let source = unblock(runtime, move || store.open(&name)).await?;
+        let (bytes, hash) = tokio::select! {
+            biased;
+            () = self.context.tasks.reached(Stage::Stopped) => {
+                return Err(Refusal::new(Code::ShuttingDown, "the server is being stopped"));
+            }
+            hashed = hash_source(runtime, source) => hashed?,
+        };
+        Ok(Whole {
+            bytes,
+            hash: hash.to_hex().to_string(),
+        })
     }
 
     fn lease(&self) -> Reply<Lease> {
@@ -161,7 +276,7 @@ impl Session {
         })
     }
 
-    fn grant(&mut self, lease: Lease, name: Name, size: u64, job: Job) -> Granted {
+    fn grant(&mut self, lease: Lease, name: String, size: u64, job: Job) -> Granted {
         let mut token = Token([0; 16]);
         self.context.runtime.fill_random(&mut token.0);
         let port = lease.port();
@@ -171,14 +286,20 @@ impl Session {
         self.granted.push(token);
         let transfer = Transfer {
             name,
-            size,
             job,
             lease,
             claim,
         };
         self.context
             .spawn(transfer::run(Arc::clone(&self.context), transfer));
-        Granted { port, size, token }
+        Granted {
+            port,
+            size,
+            token,
+            held: None,
+            from: 0,
+            source: None,
+        }
     }
 
     async fn ls(&self, path: &str, after: Option<String>) -> Reply<Listing> {
@@ -188,6 +309,11 @@ impl Session {
         let entries = unblock(&*self.context.runtime, list).await?;
         Ok(page(entries))
     }
+}
+
+/// A folder for the log.
+fn shown(folder: &str) -> String {
+    format!("{}/", folder.trim_end_matches('/'))
 }
 
 /// As many entries as fit one message.

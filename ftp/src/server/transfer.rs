@@ -2,34 +2,80 @@
 
 use std::sync::Arc;
 
-use lftp_transport::{Stream, timeout};
+use lftp_transport::{Stream, timeout, unblock};
 
 use super::Context;
-use super::claims::Claim;
+use super::claims::{Arrival, Claim};
+use super::put::Put;
+use super::receptions::{Reception, Superseded};
+use super::tree;
+use crate::blocks::Prefix;
 use crate::code::Code;
 use crate::delivered::SendMeter;
+use crate::hearing::Hearing;
 use crate::link::{self, LinkError};
 use crate::message::{self, Ack, MessageError, Ready, Refusal, Reply, Whole};
-use crate::names::Name;
 use crate::ports::Lease;
-use crate::store::{Sink, Source};
+use crate::store::{Source, StoreError};
 use crate::tasks::Stage;
-use crate::transfer::{ReceiveError, SendError, receive_file, send_file};
+use crate::transfer::{ReceiveError, Receiving, SendError, receive_file, send_file};
+use crate::tree::decide::Target;
+use crate::tree::walk::Walk;
+use crate::watchdog::Watchdog;
 
 /// Which way the file goes.
 #[derive(Debug)]
 pub(super) enum Job {
-    /// From the client.
-    Put(Box<dyn Sink>),
-    /// To the client.
-    Get(Box<dyn Source>),
+    /// From the client, unless another transfer takes the file over.
+    Put(Put, Superseded),
+    /// To the client, behind what it holds.
+    Get(Box<dyn Source>, Prefix),
+    /// A tree from the client. The reception is held, where there is one, so that another
+    /// transfer of the same tree can take it over.
+    PutTree(Box<Target>, Option<Reception>),
+    /// A tree to the client.
+    GetTree(Box<Walk>),
+}
+
+impl Job {
+    fn superseded(&self) -> Superseded {
+        match self {
+            Self::Put(_, superseded) => superseded.clone(),
+            Self::PutTree(_, Some(reception)) => reception.superseded(),
+            Self::PutTree(_, None) | Self::Get(..) | Self::GetTree(_) => Superseded::default(),
+        }
+    }
+
+    const fn action(&self) -> &'static str {
+        match self {
+            Self::Put(..) => "put",
+            Self::Get(..) => "get",
+            Self::PutTree(..) => "put-tree",
+            Self::GetTree(_) => "get-tree",
+        }
+    }
+}
+
+/// What is said in the log of a transfer that went well.
+pub(super) struct Carried {
+    pub(super) bytes: u64,
+    pub(super) what: String,
+}
+
+impl From<Whole> for Carried {
+    fn from(whole: Whole) -> Self {
+        Self {
+            bytes: whole.bytes,
+            what: whole.hash,
+        }
+    }
 }
 
 /// A granted transfer and everything it holds.
 #[derive(Debug)]
 pub(super) struct Transfer {
-    pub(super) name: Name,
-    pub(super) size: u64,
+    /// For the log.
+    pub(super) name: String,
     pub(super) job: Job,
     pub(super) lease: Lease,
     pub(super) claim: Claim,
@@ -37,7 +83,7 @@ pub(super) struct Transfer {
 
 /// Why a transfer was not done.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+pub(super) enum Failure {
     #[error(transparent)]
     Send(#[from] SendError),
     #[error(transparent)]
@@ -46,8 +92,12 @@ enum Failure {
     Link(#[from] LinkError),
     #[error("the client refuses it: {0}")]
     Refused(#[from] Refusal),
+    #[error("the file cannot be begun: {0}")]
+    Begin(#[from] StoreError),
     #[error("the server is being stopped")]
     Stopped,
+    #[error("another transfer of the same file took its place")]
+    Superseded,
 }
 
 impl From<MessageError> for Failure {
@@ -63,7 +113,9 @@ impl Failure {
             Self::Receive(error) => error.code(),
             Self::Link(error) => error.code(),
             Self::Refused(refusal) => refusal.code,
+            Self::Begin(error) => error.code(),
             Self::Stopped => Code::ShuttingDown,
+            Self::Superseded => Code::Superseded,
         }
     }
 }
@@ -72,42 +124,45 @@ impl Failure {
 pub(super) async fn run(context: Arc<Context>, transfer: Transfer) {
     let Transfer {
         name,
-        size,
         job,
         lease,
         mut claim,
     } = transfer;
     let (runtime, config) = (&*context.runtime, &context.config);
+    let superseded = job.superseded();
     let claimed = tokio::select! {
         biased;
         () = context.tasks.reached(Stage::Stopped) => return,
-        claimed = timeout(runtime, config.claim_timeout, claim.stream()) => claimed,
+        () = superseded.wait() => return,
+        claimed = timeout(runtime, config.claim_timeout, claim.arrival()) => claimed,
     };
-    let Ok(Some(mut stream)) = claimed else {
-        return tracing::info!(%name, port = lease.port(), "the client did not come for it");
+    let Ok(Some(Arrival { mut stream, resume })) = claimed else {
+        return tracing::info!(name, port = lease.port(), "the client did not come for it");
     };
     let (client, port, begun) = (stream.remote_addr(), lease.port(), runtime.now());
-    let action = if matches!(job, Job::Put(_)) {
-        "put"
-    } else {
-        "get"
-    };
+    let action = job.action();
     let carried = async {
         match job {
-            Job::Put(sink) => put(&context, &mut stream, sink, size, lease).await,
-            Job::Get(source) => get(&context, &mut stream, source, lease).await,
+            Job::Put(begun, _) => put(&context, &mut stream, begun, resume, lease).await,
+            Job::Get(source, from) => get(&context, &mut stream, source, from, lease).await,
+            Job::PutTree(target, held) => {
+                let done = tree::put(&context, &mut stream, *target, lease).await;
+                drop(held);
+                done
+            }
+            Job::GetTree(walk) => tree::get(&context, &mut stream, *walk, lease).await,
         }
     };
     let carried = tokio::select! {
         biased;
         () = context.tasks.reached(Stage::Stopped) => Err(Failure::Stopped),
+        () = superseded.wait() => Err(Failure::Superseded),
         carried = carried => carried,
     };
     let took = runtime.now().saturating_since(begun);
     match carried {
-        Ok(whole) => {
-            let hash = whole.hash;
-            tracing::info!(action, %name, %client, port, bytes = size, ?took, hash, "done");
+        Ok(Carried { bytes, what }) => {
+            tracing::info!(action, name, %client, port, bytes, ?took, what, "done");
             tokio::select! {
                 biased;
                 () = context.tasks.reached(Stage::Stopped) => {}
@@ -115,7 +170,7 @@ pub(super) async fn run(context: Arc<Context>, transfer: Transfer) {
             }
         }
         Err(failure) => {
-            tracing::warn!(action, %name, %client, port, ?took, error = %failure, "failed");
+            tracing::warn!(action, name, %client, port, ?took, error = %failure, "failed");
             stream.reset(failure.code().reset_reason());
         }
     }
@@ -126,25 +181,34 @@ pub(super) async fn run(context: Arc<Context>, transfer: Transfer) {
 async fn put(
     context: &Context,
     stream: &mut Stream,
-    sink: Box<dyn Sink>,
-    size: u64,
+    begun: Put,
+    resume: bool,
     lease: Lease,
-) -> Result<Whole, Failure> {
+) -> Result<Carried, Failure> {
     let (runtime, config) = (&context.runtime, &context.config);
     link::write(stream, message::encode(&Ready { ack: Ack::Ack })?).await?;
-    let verdict: Reply<Whole> =
-        match receive_file(runtime, stream, sink, size, config.stall_limit, &()).await {
-            Ok(received) => received
-                .commit(&**runtime)
-                .await
-                .map_err(|error| refusal(&error)),
-            Err(error @ ReceiveError::Integrity) => Err(refusal(&error)),
-            Err(error) => return Err(error.into()),
-        };
+    let size = begun.size();
+    let (sink, prefix) = unblock(&**runtime, move || begun.decide(resume)).await?;
+    let mut watchdog = Watchdog::new(runtime, config.stall_limit);
+    let plan = Receiving {
+        size,
+        prefix,
+        progress: &(),
+        is_reported: true,
+    };
+    let verdict: Reply<Whole> = match receive_file(runtime, stream, sink, plan, &mut watchdog).await
+    {
+        Ok(received) => received
+            .commit(&**runtime)
+            .await
+            .map_err(|error| refusal(&error)),
+        Err(error @ ReceiveError::Integrity) => Err(refusal(&error)),
+        Err(error) => return Err(error.into()),
+    };
     drop(lease);
     link::write(stream, message::encode_reply(&verdict)?).await?;
     match verdict {
-        Ok(whole) => Ok(whole),
+        Ok(whole) => Ok(whole.into()),
         Err(refusal) => {
             // The client is to read the verdict, not a reset.
             let finished = async { Ok(stream.finish().await?) };
@@ -154,7 +218,7 @@ async fn put(
     }
 }
 
-fn refusal(error: &ReceiveError) -> Refusal {
+pub(super) fn refusal(error: &ReceiveError) -> Refusal {
     Refusal::new(error.code(), error.to_string())
 }
 
@@ -163,24 +227,29 @@ async fn get(
     context: &Context,
     stream: &mut Stream,
     source: Box<dyn Source>,
+    prefix: Prefix,
     lease: Lease,
-) -> Result<Whole, Failure> {
+) -> Result<Carried, Failure> {
     let (runtime, config) = (&context.runtime, &context.config);
     let ready = link::read_message::<Ready>(stream);
     link::within(runtime, config.hello_timeout, ready).await?;
     let size = source.size();
+    let mut heard = Hearing::new(&());
     let mut meter = SendMeter::new(runtime, &context.delivered, stream, &(), size);
     let sent = meter
-        .follow(config.stall_limit, send_file(&**runtime, stream, source))
+        .follow(
+            config.stall_limit,
+            send_file(&**runtime, stream, source, prefix, &mut heard),
+        )
         .await;
     let hash = sent.map_err(LinkError::from)??;
     let verdict = meter
-        .follow(config.verdict_timeout, link::read_reply::<Whole>(stream))
+        .follow(config.verdict_timeout, heard.verdict::<Whole>(stream))
         .await;
     let whole = verdict.map_err(LinkError::from)???;
     drop(lease);
     if whole.hash != *hash.to_hex() {
         return Err(Refusal::new(Code::Integrity, "the client has another file").into());
     }
-    Ok(whole)
+    Ok(whole.into())
 }

@@ -5,26 +5,29 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
+use std::time::Duration;
 
 use bytes::Bytes;
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, DirEntry, OpenOptions, OpenOptionsExt};
+use cap_std::fs::{Dir, DirEntry, Metadata, OpenOptions, OpenOptionsExt};
+use cap_std::time::SystemTime;
 
-use super::partial::{self, Finish, Partial};
-use super::{Sink, Source, Store, StoreError};
-use crate::message::{Entry, EntryKind};
+use super::parking::Parking;
+use super::partial::{Finish, Partial};
+use super::sweep::{self, KEEP_PARKED};
+use super::{Found, FoundKind, Origin, Parked, Sink, Source, Store, StoreError};
+use crate::message::{Attributes, Entry, EntryKind};
 use crate::names::{Name, is_partial};
-
-/// Folders below folders that [`DirStore::sweep`] looks into.
-const MAX_SWEEP_DEPTH: usize = 16;
 
 /// A folder and everything below it.
 #[derive(Debug)]
 pub struct DirStore {
     root: Dir,
     durable: bool,
+    keep_parked: Duration,
+    folds_case: bool,
 }
 
 impl DirStore {
@@ -39,6 +42,8 @@ impl DirStore {
             .map(|root| Self {
                 root,
                 durable: true,
+                keep_parked: KEEP_PARKED,
+                folds_case: cfg!(any(windows, target_vendor = "apple")),
             })
             .map_err(|error| StoreError::from_io(root.to_string_lossy(), error))
     }
@@ -51,60 +56,33 @@ impl DirStore {
         self
     }
 
-    /// Removes incomplete files that killed processes left behind; says how many. Those that
-    /// a living process writes stay.
+    /// How long what is left of a transfer is kept for another try. Default 7 days.
+    #[must_use]
+    pub const fn keep_parked(mut self, keep_parked: Duration) -> Self {
+        self.keep_parked = keep_parked;
+        self
+    }
+
+    /// Whether names that differ only in case are the same file. Default: as file systems
+    /// usually are on this operating system.
+    #[must_use]
+    pub const fn fold_case(mut self, folds_case: bool) -> Self {
+        self.folds_case = folds_case;
+        self
+    }
+
+    /// Removes incomplete files that nobody will go on with: those without a journal, and
+    /// those that were parked too long ago. Says how many. What a living process writes stays.
     ///
     /// # Errors
     ///
     /// [`io::Error`] when the root cannot be read.
     pub fn sweep(&self) -> io::Result<usize> {
-        let mut removed = partial::sweep(&self.root)?;
-        let mut folders: Vec<(Dir, usize)> = subfolders(&self.root, 1);
-        while let Some((folder, depth)) = folders.pop() {
-            removed += partial::sweep(&folder).unwrap_or(0);
-            if depth < MAX_SWEEP_DEPTH {
-                folders.extend(subfolders(&folder, depth + 1));
-            }
-        }
-        Ok(removed)
+        sweep::sweep(&self.root, self.keep_parked)
     }
 
-    fn folder(&self, folder: Option<&str>) -> Result<Dir, StoreError> {
-        match folder {
-            Some(path) => self.root.open_dir(path),
-            None => self.root.try_clone(),
-        }
-        .map_err(|error| StoreError::from_io(folder.unwrap_or_default(), error))
-    }
-}
-
-fn subfolders(folder: &Dir, depth: usize) -> Vec<(Dir, usize)> {
-    let Ok(entries) = folder.entries() else {
-        return Vec::new();
-    };
-    entries
-        .filter_map(Result::ok)
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        .filter_map(|entry| entry.open_dir().ok().map(|dir| (dir, depth)))
-        .collect()
-}
-
-impl Store for DirStore {
-    fn open(&self, name: &Name) -> Result<Box<dyn Source>, StoreError> {
-        let failed = |error| StoreError::from_io(name.as_str(), error);
-        let mut options = OpenOptions::new();
-        options.read(true);
-        // A named pipe would otherwise hold the open until somebody writes to it.
-        #[cfg(unix)]
-        options.custom_flags(nonblocking());
-        let file = self
-            .root
-            .open_with(name.as_str(), &options)
-            .map_err(failed)?;
-        FileSource::new(file.into_std(), name.as_str())
-    }
-
-    fn create(&self, name: &Name, size: u64, overwrite: bool) -> Result<Box<dyn Sink>, StoreError> {
+    /// Where a file is to go, if it may.
+    fn place(&self, name: &Name, overwrite: bool) -> Result<Finish, StoreError> {
         let (path, target) = name.split();
         let folder = self.folder(path)?;
         match folder.symlink_metadata(target) {
@@ -124,12 +102,117 @@ impl Store for DirStore {
             }
             _ => {}
         }
-        let finish = Finish {
+        Ok(Finish {
+            folder,
+            target: target.to_owned(),
+            name: name.to_string(),
             overwrite,
             durable: self.durable,
-        };
-        let partial = Partial::create(folder, target, name.as_str(), size, finish)?;
+        })
+    }
+
+    fn folder(&self, folder: Option<&str>) -> Result<Dir, StoreError> {
+        match folder {
+            Some(path) => self.root.open_dir(path),
+            None => self.root.try_clone(),
+        }
+        .map_err(|error| StoreError::from_io(folder.unwrap_or_default(), error))
+    }
+}
+
+impl Store for DirStore {
+    fn open(&self, name: &Name) -> Result<Box<dyn Source>, StoreError> {
+        let failed = |error| StoreError::from_io(name.as_str(), error);
+        let mut options = OpenOptions::new();
+        options.read(true);
+        // A named pipe would otherwise hold the open until somebody writes to it.
+        #[cfg(unix)]
+        options.custom_flags(nonblocking());
+        let file = self
+            .root
+            .open_with(name.as_str(), &options)
+            .map_err(failed)?;
+        FileSource::new(file.into_std(), name.as_str())
+    }
+
+    fn create(&self, name: &Name, size: u64, overwrite: bool) -> Result<Box<dyn Sink>, StoreError> {
+        let partial = Partial::create(self.place(name, overwrite)?, size)?;
         Ok(Box::new(partial))
+    }
+
+    fn parked(
+        &self,
+        name: &Name,
+        key: &str,
+        overwrite: bool,
+    ) -> Result<Option<Parked>, StoreError> {
+        Parking::new(name, key).open(self.place(name, overwrite)?)
+    }
+
+    fn create_parkable(
+        &self,
+        name: &Name,
+        size: u64,
+        overwrite: bool,
+        origin: Origin<'_>,
+    ) -> Result<Box<dyn Sink>, StoreError> {
+        let place = self.place(name, overwrite)?;
+        match Parking::new(name, origin.key).create(place, size, origin.source)? {
+            Some(partial) => Ok(Box::new(partial)),
+            None => self.create(name, size, overwrite),
+        }
+    }
+
+    fn stat(&self, name: &Name) -> Result<Option<Found>, StoreError> {
+        match self.root.symlink_metadata(name.as_str()) {
+            Ok(metadata) => Ok(Some(found(name.split().1.to_owned(), &metadata))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StoreError::from_io(name.as_str(), error)),
+        }
+    }
+
+    fn scan(&self, folder: Option<&Name>, limit: usize) -> Result<Vec<Found>, StoreError> {
+        let path = folder.map(Name::as_str);
+        let failed = |error| StoreError::from_io(path.unwrap_or_default(), error);
+        let mut all = Vec::new();
+        for entry in self.folder(path)?.entries().map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if is_partial(&name) {
+                continue;
+            }
+            // What has vanished since is left out.
+            let Ok(metadata) = entry.metadata() else {
+                continue;
+            };
+            if all.len() == limit {
+                let source = io::Error::other(format!("more than {limit} files in one folder"));
+                return Err(failed(source));
+            }
+            all.push(found(name, &metadata));
+        }
+        all.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Ok(all)
+    }
+
+    fn make_folder(&self, name: &Name) -> Result<(), StoreError> {
+        let failed = |error| StoreError::from_io(name.as_str(), error);
+        self.root.create_dir_all(name.as_str()).map_err(failed)
+    }
+
+    fn settle(&self) -> Result<(), StoreError> {
+        #[cfg(target_os = "linux")]
+        if self.durable {
+            let failed = |error| StoreError::from_io("the shared folder", error);
+            // The handle of the root is good for names only.
+            let root = self.root.open(".").map_err(failed)?;
+            rustix::fs::syncfs(&root).map_err(|error| failed(error.into()))?;
+        }
+        Ok(())
+    }
+
+    fn folds_case(&self) -> bool {
+        self.folds_case
     }
 
     fn list(
@@ -186,6 +269,45 @@ fn describe(name: String, entry: &DirEntry) -> Option<Entry> {
     }
 }
 
+/// Links are not followed.
+fn found(name: String, metadata: &Metadata) -> Found {
+    let kind = match metadata.file_type() {
+        kind if kind.is_symlink() => FoundKind::Link,
+        kind if kind.is_dir() => FoundKind::Folder,
+        kind if kind.is_file() => FoundKind::File,
+        _ => FoundKind::Other,
+    };
+    let modified = metadata.modified().ok().map(SystemTime::into_std);
+    #[cfg(unix)]
+    let (mode, place) = {
+        use cap_std::fs::MetadataExt;
+        let place = format!("{:?}", (metadata.dev(), metadata.ino()));
+        (Some(metadata.mode() & 0o777), place)
+    };
+    #[cfg(not(unix))]
+    let (mode, place) = (None, "()".to_owned());
+    Found {
+        name,
+        kind,
+        size: metadata.len(),
+        attributes: Attributes {
+            mode,
+            modified_ns: modified.and_then(nanoseconds),
+        },
+        fingerprint: modified.map(|modified| fingerprint_of(metadata.len(), modified, &place)),
+    }
+}
+
+/// Since 1970.
+fn nanoseconds(time: std::time::SystemTime) -> Option<i64> {
+    match time.duration_since(std::time::UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_nanos()).ok(),
+        Err(before) => i64::try_from(before.duration().as_nanos())
+            .ok()
+            .map(|ns| -ns),
+    }
+}
+
 #[cfg(unix)]
 const fn nonblocking() -> i32 {
     #[expect(clippy::cast_possible_wrap, reason = "a flag, not a number")]
@@ -216,6 +338,7 @@ pub fn open_file(path: &Path) -> Result<Box<dyn Source>, StoreError> {
 struct FileSource {
     file: File,
     size: u64,
+    fingerprint: Option<String>,
     name: String,
 }
 
@@ -233,9 +356,30 @@ impl FileSource {
         Ok(Box::new(Self {
             file,
             size: metadata.len(),
+            fingerprint: fingerprint(&metadata),
             name: name.to_owned(),
         }))
     }
+}
+
+/// Of the file's place on the disk and its last change, in nanoseconds; says neither to whoever
+/// hears it.
+fn fingerprint(metadata: &std::fs::Metadata) -> Option<String> {
+    let changed = metadata.modified().ok()?;
+    #[cfg(unix)]
+    let place = {
+        use std::os::unix::fs::MetadataExt;
+        format!("{:?}", (metadata.dev(), metadata.ino()))
+    };
+    #[cfg(not(unix))]
+    let place = "()".to_owned();
+    Some(fingerprint_of(metadata.len(), changed, &place))
+}
+
+fn fingerprint_of(size: u64, modified: std::time::SystemTime, place: &str) -> String {
+    let identity = format!("{size} {:?} {place}", nanoseconds(modified));
+    let hash = blake3::derive_key("lftp source fingerprint 1", identity.as_bytes());
+    blake3::Hash::from_bytes(hash).to_hex()[..32].to_owned()
 }
 
 impl Source for FileSource {
@@ -249,6 +393,16 @@ impl Source for FileSource {
         rest.read_to_end(&mut block)
             .map_err(|error| StoreError::from_io(&self.name, error))?;
         Ok(block.into())
+    }
+
+    fn fingerprint(&self) -> Option<String> {
+        self.fingerprint.clone()
+    }
+
+    fn seek(&mut self, offset: u64) -> Result<(), StoreError> {
+        let sought = self.file.seek(SeekFrom::Start(offset));
+        sought.map_err(|error| StoreError::from_io(&self.name, error))?;
+        Ok(())
     }
 }
 

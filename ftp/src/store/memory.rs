@@ -1,11 +1,13 @@
 //! Files in memory: for tests, and for transfers in virtual time.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::{Sink, Source, Store, StoreError};
+use super::{Origin, Parked, Sink, Source, Store, StoreError};
+use crate::blocks::{self, BlockHash};
 use crate::message::{Entry, EntryKind};
 use crate::names::Name;
 
@@ -15,8 +17,26 @@ const MAX_RESERVED_BYTES: u64 = 64 << 20;
 /// Files by name. A clone is another handle on the same files.
 #[derive(Clone, Debug, Default)]
 pub struct MemStore {
-    files: Arc<Mutex<BTreeMap<String, Bytes>>>,
+    files: Arc<Mutex<BTreeMap<String, File>>>,
+    parked: Arc<Mutex<BTreeMap<(String, String), Left>>>,
+    versions: Arc<AtomicU64>,
     capacity_bytes: Option<u64>,
+}
+
+/// A file, and the number that tells it from the one before of the same name.
+#[derive(Clone, Debug)]
+struct File {
+    contents: Bytes,
+    version: u64,
+}
+
+/// What a transfer left.
+#[derive(Debug)]
+struct Left {
+    size: u64,
+    source: String,
+    hashes: Vec<BlockHash>,
+    written: Vec<u8>,
 }
 
 impl MemStore {
@@ -35,12 +55,14 @@ impl MemStore {
 
     /// Puts a file in.
     pub fn insert(&self, name: &Name, contents: impl Into<Bytes>) {
-        self.files().insert(name.to_string(), contents.into());
+        let file = self.version(contents.into());
+        self.files().insert(name.to_string(), file);
     }
 
     /// The contents of a file.
     pub fn contents(&self, name: &Name) -> Option<Bytes> {
-        self.files().get(name.as_str()).cloned()
+        let files = self.files();
+        files.get(name.as_str()).map(|file| file.contents.clone())
     }
 
     /// Whether there is a file of that name with exactly these contents. Copies nothing.
@@ -52,12 +74,22 @@ impl MemStore {
     pub fn source(contents: impl Into<Bytes>) -> Box<dyn Source> {
         let rest = contents.into();
         Box::new(MemSource {
-            size: rest.len() as u64,
+            whole: rest.clone(),
             rest,
+            version: None,
         })
     }
 
-    fn files(&self) -> MutexGuard<'_, BTreeMap<String, Bytes>> {
+    fn version(&self, contents: Bytes) -> File {
+        let version = self.versions.fetch_add(1, Ordering::Relaxed);
+        File { contents, version }
+    }
+
+    fn lefts(&self) -> MutexGuard<'_, BTreeMap<(String, String), Left>> {
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn files(&self) -> MutexGuard<'_, BTreeMap<String, File>> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -67,7 +99,13 @@ impl Store for MemStore {
         let missing = || StoreError::NotFound {
             name: name.to_string(),
         };
-        self.contents(name).map(Self::source).ok_or_else(missing)
+        let file = self.files().get(name.as_str()).cloned();
+        let file = file.ok_or_else(missing)?;
+        Ok(Box::new(MemSource {
+            whole: file.contents.clone(),
+            rest: file.contents,
+            version: Some(file.version),
+        }))
     }
 
     fn create(&self, name: &Name, size: u64, overwrite: bool) -> Result<Box<dyn Sink>, StoreError> {
@@ -83,6 +121,59 @@ impl Store for MemStore {
             name: name.clone(),
             overwrite,
             written,
+            parkable: None,
+        }))
+    }
+
+    fn parked(
+        &self,
+        name: &Name,
+        key: &str,
+        overwrite: bool,
+    ) -> Result<Option<Parked>, StoreError> {
+        let place = (name.to_string(), key.to_owned());
+        let Some(left) = self.lefts().remove(&place) else {
+            return Ok(None);
+        };
+        let sink = MemSink {
+            store: self.clone(),
+            name: name.clone(),
+            overwrite,
+            written: left.written,
+            parkable: Some(Parkable {
+                key: place.1,
+                size: left.size,
+                source: left.source.clone(),
+                hashes: left.hashes.clone(),
+            }),
+        };
+        Ok(Some(Parked {
+            size: left.size,
+            source: left.source,
+            hashes: left.hashes,
+            sink: Box::new(sink),
+        }))
+    }
+
+    fn create_parkable(
+        &self,
+        name: &Name,
+        size: u64,
+        overwrite: bool,
+        origin: Origin<'_>,
+    ) -> Result<Box<dyn Sink>, StoreError> {
+        drop(self.create(name, size, overwrite)?);
+        Ok(Box::new(MemSink {
+            store: self.clone(),
+            name: name.clone(),
+            overwrite,
+            written: Vec::new(),
+            parkable: Some(Parkable {
+                key: origin.key.to_owned(),
+                size,
+                source: origin.source.to_owned(),
+                hashes: Vec::new(),
+            }),
         }))
     }
 
@@ -95,13 +186,13 @@ impl Store for MemStore {
         let prefix = folder.map_or_else(String::new, |folder| format!("{folder}/"));
         let files = self.files();
         let mut entries: BTreeMap<&str, Entry> = BTreeMap::new();
-        for (name, contents) in files.iter() {
+        for (name, file) in files.iter() {
             let Some(rest) = name.strip_prefix(&prefix) else {
                 continue;
             };
             let (name, kind, size) = match rest.split_once('/') {
                 Some((name, _)) => (name, EntryKind::Folder, 0),
-                None => (rest, EntryKind::File, contents.len() as u64),
+                None => (rest, EntryKind::File, file.contents.len() as u64),
             };
             entries.entry(name).or_insert_with(|| Entry {
                 name: name.to_owned(),
@@ -123,17 +214,29 @@ impl Store for MemStore {
 
 #[derive(Debug)]
 struct MemSource {
-    size: u64,
+    whole: Bytes,
     rest: Bytes,
+    version: Option<u64>,
 }
 
 impl Source for MemSource {
     fn size(&self) -> u64 {
-        self.size
+        self.whole.len() as u64
     }
 
     fn read(&mut self, max: usize) -> Result<Bytes, StoreError> {
         Ok(self.rest.split_to(self.rest.len().min(max)))
+    }
+
+    fn fingerprint(&self) -> Option<String> {
+        let version = self.version?;
+        Some(format!("memory {version} {}", self.whole.len()))
+    }
+
+    fn seek(&mut self, offset: u64) -> Result<(), StoreError> {
+        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+        self.rest = self.whole.slice(offset.min(self.whole.len())..);
+        Ok(())
     }
 }
 
@@ -143,6 +246,36 @@ struct MemSink {
     name: Name,
     overwrite: bool,
     written: Vec<u8>,
+    /// `None` once there is nothing to park.
+    parkable: Option<Parkable>,
+}
+
+/// What is needed to go on.
+#[derive(Debug)]
+struct Parkable {
+    key: String,
+    size: u64,
+    source: String,
+    hashes: Vec<BlockHash>,
+}
+
+impl Drop for MemSink {
+    fn drop(&mut self) {
+        let Some(parkable) = self.parkable.take().filter(|it| !it.hashes.is_empty()) else {
+            return;
+        };
+        let mut written = std::mem::take(&mut self.written);
+        let verified = blocks::offset(parkable.hashes.len() as u64);
+        written.truncate(usize::try_from(verified).unwrap_or(usize::MAX));
+        let left = Left {
+            size: parkable.size,
+            source: parkable.source,
+            hashes: parkable.hashes,
+            written,
+        };
+        let place = (self.name.to_string(), parkable.key);
+        self.store.lefts().insert(place, left);
+    }
 }
 
 impl Sink for MemSink {
@@ -161,14 +294,27 @@ impl Sink for MemSink {
         Ok(())
     }
 
-    fn commit(self: Box<Self>) -> Result<(), StoreError> {
+    fn verified(&mut self, hash: BlockHash) -> Result<(), StoreError> {
+        if let Some(parkable) = &mut self.parkable {
+            parkable.hashes.push(hash);
+        }
+        Ok(())
+    }
+
+    fn discard(mut self: Box<Self>) {
+        self.parkable = None;
+    }
+
+    fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
+        self.parkable = None;
+        let file = self.store.version(std::mem::take(&mut self.written).into());
         let mut files = self.store.files();
         if !self.overwrite && files.contains_key(self.name.as_str()) {
             return Err(StoreError::Exists {
                 name: self.name.to_string(),
             });
         }
-        files.insert(self.name.to_string(), self.written.into());
+        files.insert(self.name.to_string(), file);
         Ok(())
     }
 }

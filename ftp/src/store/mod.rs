@@ -6,9 +6,13 @@
 
 mod digest;
 mod dir;
+mod hash;
+mod journal;
 mod memory;
+mod parking;
 mod partial;
 mod pattern;
+mod sweep;
 
 use std::fmt;
 use std::io;
@@ -17,10 +21,12 @@ use bytes::Bytes;
 
 pub use self::digest::{Digest, HashStore};
 pub use self::dir::{DirStore, open_file};
+pub use self::hash::hash_source;
 pub use self::memory::MemStore;
 pub use self::pattern::PatternSource;
+use crate::blocks::BlockHash;
 use crate::code::Code;
-use crate::message::Entry;
+use crate::message::{Attributes, Entry, EntryKind};
 use crate::names::{Name, NameError};
 
 /// A place with files in it.
@@ -40,6 +46,94 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// replaced.
     fn create(&self, name: &Name, size: u64, overwrite: bool) -> Result<Box<dyn Sink>, StoreError>;
 
+    /// What is left of a transfer of the same `key` to `name` that broke off; `None` when there
+    /// is nothing, or when somebody is still writing it.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create).
+    fn parked(
+        &self,
+        name: &Name,
+        key: &str,
+        overwrite: bool,
+    ) -> Result<Option<Parked>, StoreError> {
+        let _ = (name, key, overwrite);
+        Ok(None)
+    }
+
+    /// As [`create`](Self::create), for a file that is parked when it breaks off: what has been
+    /// verified of it by then is kept, for [`parked`](Self::parked) with the same key. Stores
+    /// that do not park keep nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create).
+    fn create_parkable(
+        &self,
+        name: &Name,
+        size: u64,
+        overwrite: bool,
+        origin: Origin<'_>,
+    ) -> Result<Box<dyn Sink>, StoreError> {
+        let _ = origin;
+        self.create(name, size, overwrite)
+    }
+
+    /// What there is under a name; `None` when there is nothing. Links are not followed.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]: a folder on the way is not there, or not allowed.
+    fn stat(&self, name: &Name) -> Result<Option<Found>, StoreError> {
+        match self.open(name) {
+            Ok(source) => Ok(Some(Found {
+                name: name.split().1.to_owned(),
+                kind: FoundKind::File,
+                size: source.size(),
+                attributes: Attributes::default(),
+                fingerprint: source.fingerprint(),
+            })),
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Everything in a folder (`None`: the root), by name, also what could not be asked for;
+    /// at most `limit` entries.
+    ///
+    /// # Errors
+    ///
+    /// As [`list`](Self::list).
+    fn scan(&self, folder: Option<&Name>, limit: usize) -> Result<Vec<Found>, StoreError> {
+        let entries = self.list(folder, None, limit)?;
+        Ok(entries.into_iter().map(Found::from).collect())
+    }
+
+    /// Makes a folder and those on the way to it, where they are not there.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]: not allowed, or something that is no folder is in the way.
+    fn make_folder(&self, name: &Name) -> Result<(), StoreError> {
+        let _ = name;
+        Ok(())
+    }
+
+    /// Everything written by now is on the disk when this returns: see [`Sink::settled`].
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the file system fails.
+    fn settle(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Whether names that differ only in case are the same file.
+    fn folds_case(&self) -> bool {
+        false
+    }
+
     /// The first `limit` entries of a folder (`None`: the root) behind the name `after`, by
     /// name. Names that could not be asked for are left out.
     ///
@@ -54,6 +148,71 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     ) -> Result<Vec<Entry>, StoreError>;
 }
 
+/// What there is in a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Its name within the folder.
+    pub name: String,
+    /// What it is.
+    pub kind: FoundKind,
+    /// Bytes of a file.
+    pub size: u64,
+    /// What it keeps on its way besides its contents.
+    pub attributes: Attributes,
+    /// As [`Source::fingerprint`] of a file.
+    pub fingerprint: Option<String>,
+}
+
+/// What something in a folder is.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum FoundKind {
+    /// A plain file.
+    File,
+    /// A folder.
+    Folder,
+    /// A symbolic link.
+    Link,
+    /// A device, a pipe, ...
+    Other,
+}
+
+impl From<Entry> for Found {
+    fn from(entry: Entry) -> Self {
+        Self {
+            name: entry.name,
+            kind: match entry.kind {
+                EntryKind::File => FoundKind::File,
+                EntryKind::Folder => FoundKind::Folder,
+            },
+            size: entry.size,
+            attributes: Attributes::default(),
+            fingerprint: None,
+        }
+    }
+}
+
+/// Where a file that is received comes from.
+#[derive(Copy, Clone, Debug)]
+pub struct Origin<'a> {
+    /// What a later transfer of the same file says again.
+    pub key: &'a str,
+    /// The source's [`fingerprint`](Source::fingerprint).
+    pub source: &'a str,
+}
+
+/// A file that has not arrived whole, and how much of it is verified.
+#[derive(Debug)]
+pub struct Parked {
+    /// Of the whole file, in bytes.
+    pub size: u64,
+    /// The [`fingerprint`](Source::fingerprint) of its source.
+    pub source: String,
+    /// Of the verified blocks, from the first on; never of the last block of the file.
+    pub hashes: Vec<BlockHash>,
+    /// Goes on behind these blocks.
+    pub sink: Box<dyn Sink>,
+}
+
 /// A file that is read from its beginning to its end.
 pub trait Source: Send + fmt::Debug {
     /// How long it was when it was opened, in bytes.
@@ -65,9 +224,27 @@ pub trait Source: Send + fmt::Debug {
     ///
     /// [`StoreError`] when the file system fails.
     fn read(&mut self, max: usize) -> Result<Bytes, StoreError>;
+
+    /// What tells this file from any other, and from itself when it was changed: a file with
+    /// the same fingerprint has the same bytes. `None`: cannot be told, so a transfer that
+    /// broke off begins anew.
+    fn fingerprint(&self) -> Option<String> {
+        None
+    }
+
+    /// Goes on reading at `offset`, in bytes from the beginning.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the file system fails, or when there is no such way.
+    fn seek(&mut self, offset: u64) -> Result<(), StoreError> {
+        let source = io::Error::from(io::ErrorKind::Unsupported);
+        Err(StoreError::from_io(format!("offset {offset}"), source))
+    }
 }
 
-/// A file that is written from its beginning to its end. Dropping it leaves nothing behind.
+/// A file that is written from its beginning to its end. Dropping it leaves nothing behind,
+/// unless it is [parkable](Store::create_parkable).
 pub trait Sink: Send + fmt::Debug {
     /// Appends bytes.
     ///
@@ -75,6 +252,34 @@ pub trait Sink: Send + fmt::Debug {
     ///
     /// [`StoreError`]: no room, or the file system fails.
     fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// The block behind those before is written and is the sender's, by its `hash`. Said of
+    /// every block but the last of the file.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]: no room, or the file system fails.
+    fn verified(&mut self, hash: BlockHash) -> Result<(), StoreError> {
+        let _ = hash;
+        Ok(())
+    }
+
+    /// Leaves nothing behind, parkable or not.
+    fn discard(self: Box<Self>) {}
+
+    /// Gives the file the mode and time of its source. Follows everything that is written.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the file system fails.
+    fn set_attributes(&mut self, attributes: Attributes) -> Result<(), StoreError> {
+        let _ = attributes;
+        Ok(())
+    }
+
+    /// The store was [settled](Store::settle) since the last write: [`commit`](Self::commit)
+    /// need not wait for the disk again.
+    fn settled(&mut self) {}
 
     /// A job to be run beside further writes, now and then: it brings what is written so far
     /// onto the disk, so that little is left to wait for in [`commit`](Self::commit).

@@ -1,16 +1,21 @@
 //! A file that is not whole yet: a temporary name, a lock, and a rename at the end.
 //!
 //! The lock tells a file that somebody is writing from one that a killed process left behind.
+//! A file with a [`Journal`] stays when it breaks off, if anything of it has been verified.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use cap_std::fs::{Dir, OpenOptions};
 
+use super::journal::Journal;
 use super::{Sink, StoreError};
-use crate::names::{PARTIAL_PREFIX, PARTIAL_SUFFIX, is_partial};
+use crate::blocks::BlockHash;
+use crate::message::Attributes;
+use crate::names::{PARTIAL_PREFIX, PARTIAL_SUFFIX};
 
 /// Tells the partial files of one process apart.
 static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -21,76 +26,120 @@ const MAX_TRIES: usize = 1000;
 /// Written between two flushes: much for a disk, little to wait for at the end.
 const FLUSH_BYTES: usize = 32 << 20;
 
+/// What is taken over of a mode: nobody becomes somebody else by a file from far away.
+#[cfg(unix)]
+const MODE_BITS: u32 = 0o777;
+
 /// A file on its way to its name.
 #[derive(Debug)]
 pub(super) struct Partial {
-    folder: Dir,
+    finish: Finish,
     /// `None` once there is nothing to clean up.
-    temporary: Option<String>,
+    temporary: Option<Temporary>,
     file: File,
-    target: String,
-    /// For messages: the target with its folders.
-    name: String,
-    overwrite: bool,
-    durable: bool,
     unflushed: usize,
     flushed: Arc<Mutex<io::Result<()>>>,
 }
 
-/// How a [`Partial`] becomes a file.
-#[derive(Copy, Clone, Debug)]
+/// What a [`Partial`] becomes, and how.
+#[derive(Debug)]
 pub(super) struct Finish {
+    pub(super) folder: Dir,
+    /// Within the folder.
+    pub(super) target: String,
+    /// For messages: the target with its folders.
+    pub(super) name: String,
     pub(super) overwrite: bool,
     pub(super) durable: bool,
 }
 
+/// What a [`Partial`] is meanwhile.
+#[derive(Debug)]
+pub(super) struct Temporary {
+    /// The name of the file.
+    pub(super) part: String,
+    /// The journal and its name, where it is parkable.
+    pub(super) journal: Option<(String, Journal)>,
+    /// Blocks that the journal knows.
+    pub(super) blocks: u64,
+}
+
+impl Temporary {
+    fn remove(&self, folder: &Dir) {
+        if let Err(error) = folder.remove_file(&self.part) {
+            tracing::warn!(%error, file = self.part, "an incomplete file could not be removed");
+        }
+        self.remove_journal(folder);
+    }
+
+    fn remove_journal(&self, folder: &Dir) {
+        if let Some((name, _)) = &self.journal
+            && let Err(error) = folder.remove_file(name)
+        {
+            tracing::warn!(%error, file = name, "a journal could not be removed");
+        }
+    }
+}
+
 impl Partial {
-    pub(super) fn create(
-        folder: Dir,
-        target: &str,
-        name: &str,
-        size: u64,
+    /// A file that is never parked.
+    pub(super) fn create(finish: Finish, size: u64) -> Result<Self, StoreError> {
+        let opened = open_temporary(&finish.folder);
+        let (part, file) = opened.map_err(|error| StoreError::from_io(&finish.name, error))?;
+        let temporary = Temporary {
+            part,
+            journal: None,
+            blocks: 0,
+        };
+        Self::new(finish, temporary, file, size)
+    }
+
+    /// A file that is open already, at the place where writing goes on.
+    pub(super) fn new(
         finish: Finish,
+        temporary: Temporary,
+        file: File,
+        size: u64,
     ) -> Result<Self, StoreError> {
-        let failed = |error| StoreError::from_io(name, error);
-        let (temporary, file) = open_temporary(&folder).map_err(failed)?;
         let partial = Self {
-            folder,
+            finish,
             temporary: Some(temporary),
             file,
-            target: target.to_owned(),
-            name: name.to_owned(),
-            overwrite: finish.overwrite,
-            durable: finish.durable,
             unflushed: 0,
             flushed: Arc::new(Mutex::new(Ok(()))),
         };
         // Where there are no locks, nothing is ever taken for abandoned either.
         let _ = partial.file.try_lock();
-        reserve(&partial.file, size).map_err(failed)?;
+        reserve(&partial.file, size).map_err(|error| partial.failed(error))?;
         Ok(partial)
     }
 
+    fn failed(&self, error: io::Error) -> StoreError {
+        StoreError::from_io(&self.finish.name, error)
+    }
+
     fn put_in_place(&mut self) -> io::Result<()> {
-        let Some(temporary) = self.temporary.as_deref() else {
+        let Some(temporary) = &self.temporary else {
             return Ok(());
         };
-        if self.durable {
+        let (folder, target) = (&self.finish.folder, &self.finish.target);
+        if self.finish.durable {
             // The system tells of a failure only once: a flush may have been told instead.
             let mut flushed = lock(&self.flushed);
             self.file.sync_all()?;
             std::mem::replace(&mut *flushed, Ok(()))?;
         }
-        if self.overwrite {
-            self.folder.rename(temporary, &self.folder, &self.target)?;
-            self.temporary = None;
+        if self.finish.overwrite {
+            folder.rename(&temporary.part, folder, target)?;
         } else {
-            // A link, unlike a rename, never replaces. The temporary name goes with the drop.
-            self.folder
-                .hard_link(temporary, &self.folder, &self.target)?;
+            // A link, unlike a rename, never replaces.
+            folder.hard_link(&temporary.part, folder, target)?;
+            folder.remove_file(&temporary.part)?;
         }
-        if self.durable {
-            self.folder.open(".")?.sync_all()?;
+        temporary.remove_journal(folder);
+        self.temporary = None;
+        if self.finish.durable {
+            self.finish.folder.open(".")?.sync_all()?;
         }
         Ok(())
     }
@@ -98,41 +147,102 @@ impl Partial {
 
 impl Sink for Partial {
     fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        self.file
-            .write_all(bytes)
-            .map_err(|error| StoreError::from_io(&self.name, error))?;
+        let written = self.file.write_all(bytes);
+        written.map_err(|error| self.failed(error))?;
         self.unflushed += bytes.len();
         Ok(())
     }
 
+    fn verified(&mut self, hash: BlockHash) -> Result<(), StoreError> {
+        let Some(temporary) = &mut self.temporary else {
+            return Ok(());
+        };
+        let Some((_, journal)) = &temporary.journal else {
+            return Ok(());
+        };
+        temporary.blocks += 1;
+        let mut noted = journal.block(hash);
+        if noted.is_ok() && !self.finish.durable {
+            noted = journal.mark(temporary.blocks);
+        }
+        noted.map_err(|error| self.failed(error))
+    }
+
     fn flush(&mut self) -> Option<Box<dyn FnOnce() + Send>> {
         // One after another: a disk that is slow has enough to do.
-        if !self.durable || self.unflushed < FLUSH_BYTES || self.flushed.try_lock().is_err() {
+        if !self.finish.durable || self.unflushed < FLUSH_BYTES || self.flushed.try_lock().is_err()
+        {
             return None;
         }
         self.unflushed = 0;
         let (file, flushed) = (self.file.try_clone().ok()?, Arc::clone(&self.flushed));
+        let temporary = self.temporary.as_ref()?;
+        let blocks = temporary.blocks;
+        let journal = temporary
+            .journal
+            .as_ref()
+            .map(|(_, journal)| journal.clone());
         Some(Box::new(move || {
             let mut flushed = lock(&flushed);
-            if let Err(error) = file.sync_data() {
+            let marked = file
+                .sync_data()
+                .and_then(|()| journal.map_or(Ok(()), |journal| journal.mark(blocks)));
+            if let Err(error) = marked {
                 *flushed = Err(error);
             }
         }))
     }
 
+    fn set_attributes(&mut self, attributes: Attributes) -> Result<(), StoreError> {
+        let set = || {
+            #[cfg(unix)]
+            if let Some(mode) = attributes.mode {
+                use std::os::unix::fs::PermissionsExt;
+                let permissions = std::fs::Permissions::from_mode(mode & MODE_BITS);
+                self.file.set_permissions(permissions)?;
+            }
+            match attributes.modified_ns.and_then(time) {
+                Some(modified) => self.file.set_modified(modified),
+                None => Ok(()),
+            }
+        };
+        set().map_err(|error| self.failed(error))
+    }
+
+    fn settled(&mut self) {
+        self.finish.durable = false;
+    }
+
+    fn discard(mut self: Box<Self>) {
+        if let Some(temporary) = self.temporary.take() {
+            temporary.remove(&self.finish.folder);
+        }
+    }
+
     fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
-        self.put_in_place()
-            .map_err(|error| StoreError::from_io(&self.name, error))
+        self.put_in_place().map_err(|error| self.failed(error))
+    }
+}
+
+/// A time in nanoseconds since 1970, if the system has it.
+fn time(modified_ns: i64) -> Option<SystemTime> {
+    let since = Duration::from_nanos(modified_ns.unsigned_abs());
+    if modified_ns < 0 {
+        SystemTime::UNIX_EPOCH.checked_sub(since)
+    } else {
+        SystemTime::UNIX_EPOCH.checked_add(since)
     }
 }
 
 impl Drop for Partial {
     fn drop(&mut self) {
         if let Some(temporary) = self.temporary.take()
-            && let Err(error) = self.folder.remove_file(&temporary)
+            && (temporary.journal.is_none() || temporary.blocks == 0)
         {
-            tracing::warn!(%error, file = temporary, "an incomplete file could not be removed");
+            temporary.remove(&self.finish.folder);
         }
+        // A flush that is still running shares the lock.
+        let _ = self.file.unlock();
     }
 }
 
@@ -177,25 +287,4 @@ fn reserve(file: &File, size: u64) -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 fn reserve(_: &File, _: u64) -> io::Result<()> {
     Ok(())
-}
-
-/// Removes the partial files in a folder that nobody is writing; says how many.
-pub(super) fn sweep(folder: &Dir) -> io::Result<usize> {
-    let mut removed = 0;
-    for entry in folder.entries()? {
-        let entry = entry?;
-        let Ok(file_name) = entry.file_name().into_string() else {
-            continue;
-        };
-        if !is_partial(&file_name) || !entry.file_type()?.is_file() {
-            continue;
-        }
-        let Ok(file) = entry.open().map(cap_std::fs::File::into_std) else {
-            continue;
-        };
-        if file.try_lock().is_ok() && folder.remove_file(&file_name).is_ok() {
-            removed += 1;
-        }
-    }
-    Ok(removed)
 }

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use crate::holders::Holders;
 use crate::processes::{
     Done, Server, client, client_command, client_in_the_middle, client_reading, contents, files,
-    folder_with, pause, server_command, signal, succeeds_in_the_end,
+    folder_with, pause, server_command, signal, succeeds_in_the_end, whole,
 };
 
 #[track_caller]
@@ -127,7 +127,7 @@ fn a_busy_server_is_4_and_serves_again_afterwards() {
 }
 
 #[test]
-fn a_client_that_is_killed_in_the_middle_leaves_nothing_and_blocks_nobody() {
+fn a_client_that_is_killed_in_the_middle_leaves_no_file_and_blocks_nobody() {
     let server = Server::with_ports("auto:1", &["--idle-timeout", "2"]);
     let here = folder_with("small", 10);
     let large = fs::File::create(here.path().join("large")).unwrap();
@@ -145,18 +145,19 @@ fn a_client_that_is_killed_in_the_middle_leaves_nothing_and_blocks_nobody() {
     killed.kill().unwrap();
     killed.wait().unwrap();
     succeeds_in_the_end(here.path(), &["put", "small", &server.host]);
-    assert_eq!(server.files(), ["small"]);
+    assert_eq!(whole(&server.root), ["small"]);
 }
 
 #[test]
 fn a_server_that_is_killed_in_the_middle_is_10_and_nothing_is_kept() {
     let mut server = Server::new(&[]);
     let here = tempfile::tempdir().unwrap();
-    let getting = client_in_the_middle(&server, here.path(), &["--idle-timeout", "1"]);
+    let args = ["--idle-timeout", "1", "--give-up-after", "0"];
+    let getting = client_in_the_middle(&server, here.path(), &args);
     server.child.kill().unwrap();
     let done = Done::from(getting.wait_with_output().unwrap());
     assert_fails(&done, 10, &["get large", "broke off", "network"]);
-    assert!(files(here.path()).is_empty(), "{:?}", files(here.path()));
+    assert!(whole(here.path()).is_empty(), "{:?}", files(here.path()));
 }
 
 #[cfg(unix)]
@@ -164,24 +165,24 @@ fn a_server_that_is_killed_in_the_middle_is_10_and_nothing_is_kept() {
 fn a_server_that_is_stopped_in_the_middle_says_so_and_that_is_15() {
     let mut server = Server::new(&["--grace", "0"]);
     let here = tempfile::tempdir().unwrap();
-    let getting = client_in_the_middle(&server, here.path(), &[]);
+    let getting = client_in_the_middle(&server, here.path(), &["--give-up-after", "0"]);
     signal(server.child.id(), "INT");
     let done = Done::from(getting.wait_with_output().unwrap());
     assert_fails(&done, 15, &["being stopped"]);
-    assert!(files(here.path()).is_empty(), "{:?}", files(here.path()));
+    assert!(whole(here.path()).is_empty(), "{:?}", files(here.path()));
     assert_eq!(server.child.wait().unwrap().code(), Some(0));
 }
 
 #[cfg(unix)]
 #[test]
-fn a_client_that_is_interrupted_cleans_up_after_itself() {
+fn a_client_that_is_interrupted_leaves_no_file() {
     let server = Server::new(&[]);
     let here = tempfile::tempdir().unwrap();
     let getting = client_in_the_middle(&server, here.path(), &[]);
     signal(getting.id(), "INT");
     let done = Done::from(getting.wait_with_output().unwrap());
     assert_eq!(done.code, 130, "{done:?}");
-    assert!(files(here.path()).is_empty(), "{:?}", files(here.path()));
+    assert!(whole(here.path()).is_empty(), "{:?}", files(here.path()));
 }
 
 #[cfg(unix)]

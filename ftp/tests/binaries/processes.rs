@@ -87,6 +87,13 @@ pub(crate) fn files(folder: &Path) -> Vec<String> {
     names
 }
 
+/// What is there besides files that have not arrived whole.
+pub(crate) fn whole(folder: &Path) -> Vec<String> {
+    let mut names = files(folder);
+    names.retain(|name| !name.starts_with(".lftp-"));
+    names
+}
+
 /// What a client did.
 #[derive(Debug)]
 pub(crate) struct Done {

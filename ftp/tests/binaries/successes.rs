@@ -170,3 +170,30 @@ fn the_exit_codes_are_in_the_help() {
         assert!(help.stdout.contains(exit.meaning()), "{exit:?}");
     }
 }
+
+#[test]
+fn settings_come_from_a_file_and_are_shown_with_their_origin() {
+    let here = folder_with("server.toml", 0);
+    let file = here.path().join("server.toml");
+    fs::write(&file, "max-clients = 3\nlog = \"off\"\n").unwrap();
+    let root = here.path().join("shared");
+    let more = ["--config", file.to_str().unwrap()];
+    let server = Server::spawn(server_command(&root, "auto:1", &more), &root).unwrap();
+    assert_eq!(client(here.path(), &["ls", &server.host]).code, 0);
+    let show = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lftp-server"));
+        let output = command.args(["config", "show"]).args(more).output();
+        output.unwrap()
+    };
+    let shown = String::from_utf8(show(&more).stdout).unwrap();
+    assert!(shown.contains("max-clients = 3  # "), "{shown}");
+    assert!(shown.contains("grace = 10  # default"), "{shown}");
+    fs::write(&file, "max-clints = 3\n").unwrap();
+    let wrong = show(&more);
+    assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
+    let words = String::from_utf8(wrong.stderr).unwrap();
+    assert!(
+        words.contains("max-clints") && words.contains("server.toml"),
+        "{words}"
+    );
+}

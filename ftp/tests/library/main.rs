@@ -5,5 +5,7 @@
 mod pool;
 mod protocol;
 mod refusals;
+mod resume;
 mod transfers;
+mod trees;
 mod world;

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use crate::world::{World, client_config, get, name, put, server_config};
 
-async fn connect(world: &World, port: u16) -> Stream {
+pub(crate) async fn connect(world: &World, port: u16) -> Stream {
     let addr = (world.addr.ip(), port).into();
     let config = client_config().transport;
     Stream::connect(Arc::clone(&world.runtime), addr, config)
@@ -22,7 +22,7 @@ async fn connect(world: &World, port: u16) -> Stream {
         .unwrap()
 }
 
-async fn read_body(stream: &mut Stream) -> Vec<u8> {
+pub(crate) async fn read_body(stream: &mut Stream) -> Vec<u8> {
     let mut length = [0; LENGTH_BYTES];
     stream.read_exact(&mut length).await.unwrap();
     let mut body = vec![0; message::body_bytes(length).unwrap()];
@@ -30,18 +30,18 @@ async fn read_body(stream: &mut Stream) -> Vec<u8> {
     body
 }
 
-async fn read_reply<T: DeserializeOwned>(stream: &mut Stream) -> Reply<T> {
+pub(crate) async fn read_reply<T: DeserializeOwned>(stream: &mut Stream) -> Reply<T> {
     message::decode_reply(&read_body(stream).await).unwrap()
 }
 
-async fn control(world: &World) -> Stream {
+pub(crate) async fn control(world: &World) -> Stream {
     let mut stream = connect(world, world.addr.port()).await;
     let hello = message::encode(&Hello::new(Purpose::Control)).unwrap();
     stream.write_bytes(hello).await.unwrap();
     stream
 }
 
-async fn grant(stream: &mut Stream, request: &Request) -> Granted {
+pub(crate) async fn grant(stream: &mut Stream, request: &Request) -> Granted {
     stream
         .write_bytes(message::encode(request).unwrap())
         .await
@@ -49,12 +49,16 @@ async fn grant(stream: &mut Stream, request: &Request) -> Granted {
     read_reply(stream).await.unwrap()
 }
 
-fn data_hello(token: Token) -> Bytes {
-    message::encode(&Hello::new(Purpose::Data { token })).unwrap()
+pub(crate) fn data_hello(token: Token) -> Bytes {
+    message::encode(&Hello::new(Purpose::Data {
+        token,
+        resume: false,
+    }))
+    .unwrap()
 }
 
 /// What the peer's reset says.
-async fn reset_of(mut stream: Stream) -> Option<Code> {
+pub(crate) async fn reset_of(mut stream: Stream) -> Option<Code> {
     loop {
         match stream.read_chunk(1 << 20).await {
             Ok(Some(_)) => {}
@@ -78,7 +82,15 @@ async fn a_token_is_good_once_and_on_its_own_port_only() {
     let world = World::new(server_config("auto:2"));
     world.files.insert(&name("a"), "contents");
     let mut control = control(&world).await;
-    let granted = grant(&mut control, &Request::Get { name: "a".into() }).await;
+    let granted = grant(
+        &mut control,
+        &Request::Get {
+            name: "a".into(),
+            held: None,
+            source: None,
+        },
+    )
+    .await;
     let other_port = *world
         .data_ports
         .iter()
@@ -120,6 +132,7 @@ async fn a_cancelled_transfer_gives_its_port_back_at_once() {
         name: "a".into(),
         size: 5,
         overwrite: true,
+        source: None,
     };
     let granted = grant(&mut control, &request).await;
     assert_eq!(world.server.pool().free(), 0);
@@ -148,6 +161,7 @@ async fn a_file_whose_hash_is_wrong_is_not_kept() {
         name: "a".into(),
         size: 5,
         overwrite: true,
+        source: None,
     };
     let granted = grant(&mut control, &request).await;
     let mut data = connect(&world, granted.port).await;
@@ -175,6 +189,7 @@ async fn a_sender_that_stops_in_the_middle_is_not_waited_for() {
         name: "a".into(),
         size: 5,
         overwrite: true,
+        source: None,
     };
     let granted = grant(&mut control, &request).await;
     let mut data = connect(&world, granted.port).await;
@@ -212,11 +227,11 @@ async fn what_is_no_message_at_all_ends_the_connection_with_a_reason() {
     for (bytes, code) in [
         (Bytes::copy_from_slice(&too_long), Code::BadRequest),
         (
-            framed(br#"{"lftp":2,"connection":"control"}"#),
+            framed(br#"{"lftp":3,"connection":"control"}"#),
             Code::BadVersion,
         ),
         (
-            framed(br#"{"lftp":1,"connection":"teapot"}"#),
+            framed(br#"{"lftp":2,"connection":"teapot"}"#),
             Code::BadRequest,
         ),
         (framed(b"GET / HTTP/1.1"), Code::BadRequest),
@@ -252,6 +267,9 @@ async fn get_from_a_liar(file: &'static [u8], hash: blake3::Hash) -> TransferErr
             port,
             size,
             token: Token([0; 16]),
+            held: None,
+            from: 0,
+            source: None,
         });
         control
             .write_bytes(message::encode_reply(&granted).unwrap())

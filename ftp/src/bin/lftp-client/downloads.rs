@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use lftp_ftp::{DirStore, Entry, Name, Sink, Source, Store, StoreError};
+use lftp_ftp::{DirStore, Entry, Name, Origin, Parked, Sink, Source, Store, StoreError};
 
 /// A folder that need not be there yet. The seed's `Download`.
 #[derive(Debug)]
@@ -28,6 +28,26 @@ impl Store for Downloads {
         // Whatever is in its way is said by the next step.
         let _ = fs::create_dir(&self.0);
         self.there()?.create(name, size, overwrite)
+    }
+
+    fn parked(
+        &self,
+        name: &Name,
+        key: &str,
+        overwrite: bool,
+    ) -> Result<Option<Parked>, StoreError> {
+        self.there()?.parked(name, key, overwrite)
+    }
+
+    fn create_parkable(
+        &self,
+        name: &Name,
+        size: u64,
+        overwrite: bool,
+        origin: Origin<'_>,
+    ) -> Result<Box<dyn Sink>, StoreError> {
+        let _ = fs::create_dir(&self.0);
+        self.there()?.create_parkable(name, size, overwrite, origin)
     }
 
     fn list(

@@ -1,11 +1,11 @@
 //! How far a transfer is: a bar on a terminal, plain lines elsewhere, or nothing.
 
 use std::io::IsTerminal;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
-use lftp_ftp::Progress;
+use lftp_ftp::{BLOCK_BYTES, Progress};
 use lftp_transport::{Runtime, Time};
 
 /// Between two plain lines: a second, or every tenth of the file, but not more often than this.
@@ -52,7 +52,46 @@ impl Progress for Shown {
         }
     }
 
+    /// What has arrived of a file that is verified as a whole; of a longer one only what is
+    /// verified counts.
     fn at(&self, bytes: u64) {
+        let is_long = match self {
+            Self::Nothing => true,
+            Self::Bar(bar) => bar.length().is_some_and(|total| total > BLOCK_BYTES),
+            Self::Lines(lines) => lines.state().total_bytes > BLOCK_BYTES,
+        };
+        if !is_long {
+            self.show(bytes);
+        }
+    }
+
+    fn resumed(&self, bytes: u64) {
+        match self {
+            Self::Nothing => {}
+            Self::Bar(bar) => {
+                bar.set_position(bytes);
+                // What was there before is no speed.
+                bar.reset_eta();
+            }
+            Self::Lines(lines) => lines.state().earlier = bytes,
+        }
+    }
+
+    fn grow(&self, total_bytes: u64) {
+        match self {
+            Self::Nothing => {}
+            Self::Bar(bar) => bar.set_length(total_bytes),
+            Self::Lines(lines) => lines.state().total_bytes = total_bytes,
+        }
+    }
+
+    fn verified(&self, bytes: u64) {
+        self.show(bytes);
+    }
+}
+
+impl Shown {
+    fn show(&self, bytes: u64) {
         match self {
             Self::Nothing => {}
             Self::Bar(bar) => bar.set_position(bytes),
@@ -75,6 +114,8 @@ pub(crate) struct Lines {
 #[derive(Default)]
 struct State {
     total_bytes: u64,
+    /// What an earlier transfer left.
+    earlier: u64,
     begun: Time,
     last: Time,
     last_tenth: u64,
@@ -89,11 +130,16 @@ impl Lines {
         }
     }
 
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn begin(&self, total_bytes: u64) {
         let now = self.runtime.now();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         *state = State {
             total_bytes,
+            earlier: 0,
             begun: now,
             last: now,
             last_tenth: 0,
@@ -103,7 +149,7 @@ impl Lines {
     /// The line that is due, if one is.
     fn at(&self, bytes: u64) -> Option<String> {
         let now = self.runtime.now();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         let since = now.saturating_since(state.last);
         let tenth = bytes.saturating_mul(10) / state.total_bytes.max(1);
         let is_due =
@@ -114,16 +160,16 @@ impl Lines {
         (state.last, state.last_tenth) = (now, tenth);
         Some(line(
             &self.what,
-            bytes,
-            state.total_bytes,
+            (state.earlier, bytes, state.total_bytes),
             now.saturating_since(state.begun),
         ))
     }
 }
 
-fn line(what: &str, bytes: u64, total_bytes: u64, took: Duration) -> String {
+/// `bytes` of `total_bytes`, of which an `earlier` transfer left some.
+fn line(what: &str, (earlier, bytes, total_bytes): (u64, u64, u64), took: Duration) -> String {
     let percent = u128::from(bytes) * 100 / u128::from(total_bytes.max(1));
-    let rate = per_second(bytes, took);
+    let rate = per_second(bytes.saturating_sub(earlier), took);
     let left = total_bytes.saturating_sub(bytes);
     let eta = left.checked_div(rate).map(Duration::from_secs);
     let eta = eta.map_or_else(|| "?".to_owned(), |eta| HumanDuration(eta).to_string());
@@ -152,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_line_says_how_far_how_fast_and_how_long() {
-        let line = line("put a", 25 << 20, 100 << 20, Duration::from_secs(5));
+        let line = line("put a", (0, 25 << 20, 100 << 20), Duration::from_secs(5));
         assert_eq!(
             line,
             "put a 25% 25.00 MiB of 100.00 MiB, 5.00 MiB/s, ETA 15 seconds"
@@ -161,6 +207,6 @@ mod tests {
 
     #[test]
     fn an_empty_file_and_no_time_are_no_division_by_zero() {
-        assert!(line("get a", 0, 0, Duration::ZERO).contains("ETA"));
+        assert!(line("get a", (0, 0, 0), Duration::ZERO).contains("ETA"));
     }
 }

@@ -3,15 +3,19 @@
 mod connect;
 mod downloads;
 mod host;
+mod job;
 mod json;
 mod lines;
+mod patience;
 mod pinned;
 mod session;
 #[path = "../shared/mod.rs"]
 mod shared;
 mod shell;
+mod trees;
+mod verify;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,12 +26,16 @@ use lftp_transport::{PeerVerifier, PublicKey, Runtime, TokioRuntime};
 use tracing::level_filters::LevelFilter;
 
 use crate::host::Host;
+use crate::job::Job;
 use crate::pinned::Pinned;
 use crate::session::{Failure, LAST_WORDS, Output, Session};
+use crate::trees::TreeArgs;
 
 const EXAMPLES: &str = "Examples:
   lftp-client put video.mp4 host.example
   lftp-client get video.mp4 host.example:3154 --out /tmp
+  lftp-client put -r photos host.example --exclude '*.tmp'
+  lftp-client verify video.mp4 copy.mp4 --host host.example
   lftp-client ls host.example
   lftp-client shell host.example";
 
@@ -74,6 +82,21 @@ enum Command {
         #[arg(long, value_name = "PATH")]
         out: Option<PathBuf>,
     },
+    /// Compare a file with that of the server, or with a receipt, by its BLAKE3 hash
+    #[command(group = clap::ArgGroup::new("with").required(true))]
+    Verify {
+        /// Its name on the server, and in the receipt
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// The file here
+        file: PathBuf,
+        /// With the file of this server, which reads it for that
+        #[arg(long, value_name = "HOST[:PORT]", group = "with")]
+        host: Option<Host>,
+        /// With what was carried then
+        #[arg(long, value_name = "FILE", group = "with")]
+        receipt: Option<PathBuf>,
+    },
     /// List a folder of the server
     Ls {
         /// The server
@@ -93,11 +116,17 @@ enum Command {
 
 #[derive(Args, Debug)]
 struct PutArgs {
-    /// The file
+    /// The file, or with --recursive the folder
     file: PathBuf,
     /// Fail when the server has a file of that name already
     #[arg(long, short = 'n')]
     no_clobber: bool,
+    /// Write a receipt of the file that was carried: an object of JSON with its name, size and
+    /// BLAKE3 hash, for "verify"
+    #[arg(long, value_name = "FILE", conflicts_with = "recursive")]
+    receipt: Option<PathBuf>,
+    #[command(flatten)]
+    tree: TreeArgs,
 }
 
 #[derive(Args, Debug)]
@@ -107,6 +136,12 @@ struct GetArgs {
     /// Fail when the file is here already
     #[arg(long, short = 'n')]
     no_clobber: bool,
+    /// Write a receipt of the file that was carried: an object of JSON with its name, size and
+    /// BLAKE3 hash, for "verify"
+    #[arg(long, value_name = "FILE", conflicts_with = "recursive")]
+    receipt: Option<PathBuf>,
+    #[command(flatten)]
+    tree: TreeArgs,
 }
 
 #[derive(Args, Debug)]
@@ -124,6 +159,12 @@ struct Options {
     /// Have nothing to do with a server of any other key (it prints its key at the start)
     #[arg(long, value_name = "KEY", global = true)]
     server_key: Option<PublicKey>,
+
+    /// When the connection is lost in the middle of a file, try again until nothing was verified
+    /// for so many seconds; 0: do not try again
+    #[arg(long, value_name = "SECONDS", default_value = "600", global = true,
+          help_heading = "Tuning", value_parser = clap::value_parser!(u64).range(0..=31_536_000))]
+    give_up_after: u64,
 
     #[command(flatten)]
     tuning: shared::Tuning,
@@ -210,18 +251,39 @@ async fn execute(cli: Cli, runtime: Arc<dyn Runtime>) -> Result<(), Failure> {
         json: cli.options.json,
     };
     let config = cli.options.config();
-    let connect = |host| Session::connect(runtime, host, config, output);
+    let give_up_after = Duration::from_secs(cli.options.give_up_after);
+    let connect =
+        |host| Session::connect(Arc::clone(&runtime), host, config, give_up_after, output);
     let (session, outcome) = match cli.command {
         Command::Put { put, host, name } => {
-            let (source, name) = session::source(&put.file, name)?;
+            let job = Job::put(put, name)?;
             let mut session = connect(host).await?;
-            let outcome = session.put(source, &name, !put.no_clobber).await;
+            let outcome = job.run(&mut session).await;
             (session, outcome)
         }
         Command::Get { get, host, out } => {
-            let target = session::target(&get.name, out)?;
+            let job = Job::get(get, out)?;
             let mut session = connect(host).await?;
-            let outcome = session.get(&get.name, &target, !get.no_clobber).await;
+            let outcome = job.run(&mut session).await;
+            (session, outcome)
+        }
+        Command::Verify {
+            name,
+            file,
+            host: None,
+            receipt,
+        } => {
+            let receipt = receipt.as_deref().unwrap_or_else(|| Path::new(""));
+            return verify::with_receipt(&*runtime, output, &name, &file, receipt).await;
+        }
+        Command::Verify {
+            name,
+            file,
+            host: Some(host),
+            ..
+        } => {
+            let mut session = connect(host).await?;
+            let outcome = session.verify(&name, &file).await;
             (session, outcome)
         }
         Command::Ls { host, path } => {

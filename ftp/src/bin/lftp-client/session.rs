@@ -18,6 +18,7 @@ use crate::downloads::Downloads;
 use crate::host::Host;
 use crate::json;
 use crate::lines::{self, Shown};
+use crate::patience::Tries;
 
 /// What is left to do for the connections of a transfer that was interrupted.
 pub(crate) const LAST_WORDS: Duration = Duration::from_millis(150);
@@ -40,11 +41,11 @@ impl Failure {
     pub(crate) fn interrupted() -> Self {
         Self::new(
             Exit::Interrupted,
-            "stopped; nothing incomplete is left behind",
+            "stopped; the same command goes on with what has arrived",
         )
     }
 
-    fn local(error: &StoreError) -> Self {
+    pub(crate) fn local(error: &StoreError) -> Self {
         Self::new(error.into(), error.to_string())
     }
 }
@@ -55,25 +56,26 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The file to send, and its name on the server.
-pub(crate) fn source(
-    file: &Path,
-    name: Option<String>,
-) -> Result<(Box<dyn Source>, String), Failure> {
-    let source = lftp_ftp::store::open_file(file).map_err(|error| Failure::local(&error))?;
+/// Opens the file to send.
+pub(crate) fn open(file: &Path) -> Result<Box<dyn Source>, Failure> {
+    lftp_ftp::store::open_file(file).map_err(|error| Failure::local(&error))
+}
+
+/// The name on the server of the file to send, which is there.
+pub(crate) fn name(file: &Path, name: Option<String>) -> Result<String, Failure> {
+    open(file)?;
     let own = || {
         file.file_name()
             .and_then(|name| name.to_str())
             .map(str::to_owned)
     };
-    let name = name.or_else(own).ok_or_else(|| {
+    name.or_else(own).ok_or_else(|| {
         let sentence = format!(
             "{} has no name that can be sent; use --name",
             file.display()
         );
         Failure::new(Exit::Usage, sentence)
-    })?;
-    Ok((source, name))
+    })
 }
 
 /// Where received files go unless something else is asked for. The seed's folder.
@@ -115,7 +117,7 @@ pub(crate) fn target(remote: &str, out: Option<PathBuf>) -> Result<Place, Failur
 }
 
 /// The folder and the name in a path.
-fn split(path: &Path) -> Result<(PathBuf, String), Failure> {
+pub(crate) fn split(path: &Path) -> Result<(PathBuf, String), Failure> {
     let Some(file) = path.file_name().and_then(|file| file.to_str()) else {
         let sentence = format!("{} is not the name of a file", path.display());
         return Err(Failure::new(Exit::Usage, sentence));
@@ -132,8 +134,9 @@ pub(crate) struct Session {
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) host: Host,
     config: ClientConfig,
-    output: Output,
-    client: Client,
+    pub(crate) give_up_after: Duration,
+    pub(crate) output: Output,
+    pub(crate) client: Client,
 }
 
 /// What is shown besides errors.
@@ -150,6 +153,7 @@ impl Session {
         runtime: Arc<dyn Runtime>,
         host: Host,
         config: ClientConfig,
+        give_up_after: Duration,
         output: Output,
     ) -> Result<Self, Failure> {
         let client = connect(&runtime, &host, &config).await?;
@@ -157,6 +161,7 @@ impl Session {
             runtime,
             host,
             config,
+            give_up_after,
             output,
             client,
         })
@@ -172,19 +177,27 @@ impl Session {
 
     pub(crate) async fn put(
         &mut self,
-        source: Box<dyn Source>,
+        file: &Path,
         name: &str,
         overwrite: bool,
-    ) -> Result<(), Failure> {
+    ) -> Result<Receipt, Failure> {
         let what = format!("put {}", printable(name, 60));
         let shown = Shown::new(&self.runtime, &what, self.output.quiet);
-        let sent = self.client.put(source, name, overwrite, &shown).await;
-        let receipt = self.outcome(&what, &shown, sent)?;
+        let mut tries = Tries::new(&self.runtime, &shown, self.give_up_after);
+        let sent = loop {
+            // Opened again for every try: it may be another file by now.
+            let source = open(file)?;
+            match self.client.put(source, name, overwrite, &tries).await {
+                Err(error) if self.again(&what, &error, &mut tries).await? => {}
+                sent => break sent,
+            }
+        };
+        let receipt = self.outcome(&what, &shown, &tries, sent)?;
         if self.output.json {
             json::print(&json::transfer("put", name, &receipt));
         }
         self.summarise(&what, &receipt);
-        Ok(())
+        Ok(receipt)
     }
 
     pub(crate) async fn get(
@@ -192,42 +205,89 @@ impl Session {
         remote: &str,
         place: &Place,
         overwrite: bool,
-    ) -> Result<(), Failure> {
+    ) -> Result<Receipt, Failure> {
         let what = format!("get {}", printable(remote, 60));
         let shown = Shown::new(&self.runtime, &what, self.output.quiet);
-        let target = Target {
-            store: &place.store,
-            name: &place.name,
-            overwrite,
+        let mut tries = Tries::new(&self.runtime, &shown, self.give_up_after);
+        let received = loop {
+            let target = Target {
+                store: &place.store,
+                name: &place.name,
+                overwrite,
+            };
+            match self.client.get(remote, target, &tries).await {
+                Err(error) if self.again(&what, &error, &mut tries).await? => {}
+                received => break received,
+            }
         };
-        let received = self.client.get(remote, target, &shown).await;
-        let receipt = self.outcome(&what, &shown, received)?;
+        let receipt = self.outcome(&what, &shown, &tries, received)?;
         if self.output.json {
             json::print(&json::transfer("get", remote, &receipt));
         }
         let path = place.folder.join(place.name.as_str());
         self.summarise(&format!("{what} to {}", path.display()), &receipt);
-        Ok(())
+        Ok(receipt)
     }
 
-    fn outcome(
+    /// Whether to try once more; connects again for that.
+    pub(crate) async fn again(
+        &mut self,
+        what: &str,
+        error: &TransferError,
+        tries: &mut Tries<'_>,
+    ) -> Result<bool, Failure> {
+        if !error.is_temporary() || !tries.is_begun() {
+            return Ok(false);
+        }
+        while tries.wait().await {
+            tracing::warn!("{what}: {error}; trying again");
+            // A control connection that has not noticed anything yet is of no use either.
+            match connect(&self.runtime, &self.host, &self.config).await {
+                Ok(client) => {
+                    self.client = client;
+                    return Ok(true);
+                }
+                Err(failure) => tracing::warn!("{what}: {failure}"),
+            }
+        }
+        Ok(false)
+    }
+
+    /// What a transfer came to, in words where it failed.
+    pub(crate) fn outcome<T>(
         &self,
         what: &str,
         shown: &Shown,
-        outcome: Result<Receipt, TransferError>,
-    ) -> Result<Receipt, Failure> {
+        tries: &Tries<'_>,
+        outcome: Result<T, TransferError>,
+    ) -> Result<T, Failure> {
         shown.clear();
-        outcome.map_err(|error| self.failure(what, &error))
+        outcome.map_err(|error| {
+            let mut failure = self.failure(what, &error);
+            if error.is_temporary() && tries.has_arrived() {
+                failure
+                    .sentence
+                    .push_str("; the same command goes on with what has arrived");
+            }
+            failure
+        })
     }
 
     fn summarise(&self, what: &str, receipt: &Receipt) {
         if !self.output.quiet {
             let took = Duration::from_nanos(receipt.duration_ns);
+            let earlier = match receipt.resumed_bytes {
+                0 => String::new(),
+                bytes => format!(" ({} were there already)", lines::size(bytes)),
+            };
             eprintln!(
-                "{what}: {} in {:.3} s, {}/s, blake3 {}",
+                "{what}: {}{earlier} in {:.3} s, {}/s, blake3 {}",
                 lines::size(receipt.bytes),
                 took.as_secs_f64(),
-                lines::size(lines::per_second(receipt.bytes, took)),
+                lines::size(lines::per_second(
+                    receipt.bytes - receipt.resumed_bytes,
+                    took
+                )),
                 receipt.hash,
             );
         }

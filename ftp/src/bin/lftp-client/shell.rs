@@ -12,7 +12,8 @@ use lftp_transport::unblock;
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 
-use crate::session::{self, Failure, Session};
+use crate::job::Job;
+use crate::session::{Failure, Session};
 use crate::{GetArgs, PutArgs, shared};
 
 const COMMANDS: &str = "put, get, ls, lls and quit; help says more";
@@ -160,14 +161,8 @@ async fn command(session: &mut Session, command: Command) -> Result<Outcome, Fai
 /// What the server is needed for.
 async fn ask(session: &mut Session, command: Command) -> Result<(), Failure> {
     match command {
-        Command::Put { put, name } => {
-            let (source, name) = session::source(&put.file, name)?;
-            session.put(source, &name, !put.no_clobber).await
-        }
-        Command::Get { get, out } => {
-            let place = session::target(&get.name, out)?;
-            session.get(&get.name, &place, !get.no_clobber).await
-        }
+        Command::Put { put, name } => Job::put(put, name)?.run(session).await,
+        Command::Get { get, out } => Job::get(get, out)?.run(session).await,
         Command::Ls { path } => session.ls(&path).await,
         Command::Lls { .. } | Command::Quit => Ok(()),
     }

@@ -1,5 +1,6 @@
 //! `lftp-server`: shares one folder with LFTP clients.
 
+mod settings;
 #[path = "../shared/mod.rs"]
 mod shared;
 
@@ -12,10 +13,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use lftp_ftp::{DataPorts, DirStore, Exit, Server, ServerConfig, ServerHandle};
 use lftp_transport::{Identity, PublicKey, Runtime, TokioRuntime};
 use tracing::level_filters::LevelFilter;
+
+use crate::settings::Settings;
+
+/// Between two searches for incomplete files that nobody will go on with.
+const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
 /// Share a folder over LFTP
 ///
@@ -26,6 +32,14 @@ use tracing::level_filters::LevelFilter;
 #[derive(Parser, Debug)]
 #[command(version, after_long_help = Exit::table())]
 struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    /// Take settings from this file of TOML; its keys are the names of these options, and the
+    /// command line wins over it
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+
     /// The folder to share; it is created when it is not there
     #[arg(long, value_name = "DIR", default_value = "Server")]
     root: PathBuf,
@@ -60,6 +74,12 @@ struct Args {
           value_parser = clap::value_parser!(u64).range(0..=86_400))]
     grace: u64,
 
+    /// Keep what is left of a transfer that broke off for so many hours, for the client to go on
+    /// with
+    #[arg(long, value_name = "HOURS", default_value = "168",
+          value_parser = clap::value_parser!(u64).range(0..=8760))]
+    keep_partial: u64,
+
     /// Do not wait until a received file is on the disk
     #[arg(long)]
     no_fsync: bool,
@@ -77,8 +97,34 @@ struct Args {
     log: LevelFilter,
 }
 
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// What holds of the settings, and where it is from
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+enum ConfigCommand {
+    /// Print all settings in the form of the file, and end
+    Show,
+}
+
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let settings = match Settings::read(std::env::args_os().collect()) {
+        Ok(settings) => settings,
+        Err(error) => return fail(Exit::Usage, &error.to_string()),
+    };
+    if let Some(Command::Config {
+        command: ConfigCommand::Show,
+    }) = settings.args.command
+    {
+        print!("{}", settings.show());
+        return Exit::Ok.into();
+    }
+    let args = settings.args;
     shared::log(args.log);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -92,7 +138,7 @@ fn main() -> ExitCode {
 
 async fn serve(args: Args) -> ExitCode {
     let store = match open(&args) {
-        Ok(store) => store,
+        Ok(store) => Arc::new(store),
         Err(error) => {
             let sentence = format!("the folder to share cannot be used: {error}");
             return fail(Exit::LocalFile, &sentence);
@@ -116,7 +162,8 @@ async fn serve(args: Args) -> ExitCode {
     };
     let key = identity.as_ref().map(Identity::public_key);
     config.transport.identity = identity;
-    let server = match Server::bind(runtime, config, Arc::new(store)) {
+    tokio::spawn(sweep_now_and_then(Arc::clone(&runtime), Arc::clone(&store)));
+    let server = match Server::bind(runtime, config, store) {
         Ok(server) => server,
         Err(error) => return fail(Exit::Bind, &error.to_string()),
     };
@@ -136,13 +183,28 @@ fn open(args: &Args) -> Result<DirStore, Box<dyn std::error::Error>> {
         }
         _ => {}
     }
-    let store = DirStore::open(&args.root)?.durable(!args.no_fsync);
+    let store = DirStore::open(&args.root)?
+        .durable(!args.no_fsync)
+        .keep_parked(Duration::from_secs(args.keep_partial * 3600));
+    sweep(&store);
+    Ok(store)
+}
+
+fn sweep(store: &DirStore) {
     match store.sweep() {
         Ok(0) => {}
-        Ok(count) => tracing::info!(count, "incomplete files of an earlier run removed"),
+        Ok(count) => tracing::info!(count, "incomplete files removed that nobody came back for"),
         Err(error) => tracing::warn!(%error, "the folder was not searched for incomplete files"),
     }
-    Ok(store)
+}
+
+/// Nobody starts a server anew only because its disk fills up.
+async fn sweep_now_and_then(runtime: Arc<dyn Runtime>, store: Arc<DirStore>) {
+    loop {
+        lftp_transport::sleep(&*runtime, SWEEP_EVERY).await;
+        let store = Arc::clone(&store);
+        lftp_transport::unblock(&*runtime, move || sweep(&store)).await;
+    }
 }
 
 /// For scripts that wait for the ports. Nobody reading it is no reason to end.

@@ -1,0 +1,267 @@
+//! A file in blocks: each has a hash of its own, and together they are the hash of the file.
+//!
+//! BLAKE3 is a binary tree over chunks of 1 KiB. A block is a whole subtree, so its chaining
+//! value proves it while the rest is still on its way, and the hash of the whole file follows
+//! from the chaining values alone: nothing that was verified once is read again. See the
+//! [BLAKE3 paper](https://github.com/BLAKE3-team/BLAKE3-specs) §2.1 and [`blake3::hazmat`].
+
+use std::fmt;
+
+use blake3::hazmat::{self, ChainingValue, HasherExt, Mode};
+use blake3::{Hash, Hasher};
+use serde::{Deserialize, Serialize};
+
+/// Bytes of a block, a power of two: what is sent again, at most, when a transfer breaks off.
+pub const BLOCK_BYTES: u64 = 4 << 20;
+
+/// The hash of one block at its place in a file: the chaining value of its subtree.
+#[derive(Copy, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct BlockHash(pub ChainingValue);
+
+impl BlockHash {
+    /// The hash of `bytes` as the block number `index` of a file; they must not be empty.
+    pub fn of(index: u64, bytes: &[u8]) -> Self {
+        let mut hasher = hasher(index);
+        hasher.update(bytes);
+        Self(hasher.finalize_non_root())
+    }
+}
+
+impl fmt::Debug for BlockHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from(*self))
+    }
+}
+
+impl From<BlockHash> for String {
+    fn from(hash: BlockHash) -> Self {
+        Hash::from_bytes(hash.0).to_hex().to_string()
+    }
+}
+
+impl TryFrom<String> for BlockHash {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Hash::from_hex(text)
+            .map(|hash| Self(*hash.as_bytes()))
+            .map_err(|_| "the hash of a block is 64 hexadecimal digits")
+    }
+}
+
+/// How many blocks a file of `size` bytes has.
+pub(crate) const fn count(size: u64) -> u64 {
+    size.div_ceil(BLOCK_BYTES)
+}
+
+/// Where block `index` begins, in bytes.
+pub(crate) const fn offset(index: u64) -> u64 {
+    index * BLOCK_BYTES
+}
+
+fn hasher(index: u64) -> Hasher {
+    let mut hasher = Hasher::new();
+    hasher.set_input_offset(offset(index));
+    hasher
+}
+
+/// The subtrees that the first blocks of a file are, largest first: one for every bit in the
+/// number of blocks. More must follow, or the last of them would be merged otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Prefix {
+    blocks: u64,
+    subtrees: Vec<BlockHash>,
+}
+
+impl Prefix {
+    /// The prefix that a peer speaks of; `None` when it cannot be one.
+    pub(crate) fn from_parts(blocks: u64, subtrees: Vec<BlockHash>) -> Option<Self> {
+        let is_one = subtrees.len() == blocks.count_ones() as usize;
+        is_one.then_some(Self { blocks, subtrees })
+    }
+
+    pub(crate) fn of(hashes: &[BlockHash]) -> Self {
+        let mut prefix = Self::default();
+        hashes.iter().for_each(|&hash| prefix.push(hash));
+        prefix
+    }
+
+    /// Bytes of these blocks: all of them are full.
+    pub(crate) const fn bytes(&self) -> u64 {
+        offset(self.blocks)
+    }
+
+    pub(crate) fn subtrees(&self) -> &[BlockHash] {
+        &self.subtrees
+    }
+
+    /// The next full block, behind which there is more.
+    fn push(&mut self, hash: BlockHash) {
+        let mut hash = hash;
+        self.blocks += 1;
+        for _ in 0..self.blocks.trailing_zeros() {
+            let left = self.subtrees.pop().unwrap_or(hash);
+            hash = BlockHash(merge(left, hash));
+        }
+        self.subtrees.push(hash);
+    }
+
+    /// The hash of the whole file, of which `last` is the last block.
+    fn finish(mut self, last: BlockHash) -> Option<Hash> {
+        let mut right = last;
+        while self.subtrees.len() > 1 {
+            right = BlockHash(merge(self.subtrees.pop()?, right));
+        }
+        let left = self.subtrees.pop()?;
+        Some(hazmat::merge_subtrees_root(&left.0, &right.0, Mode::Hash))
+    }
+}
+
+fn merge(left: BlockHash, right: BlockHash) -> ChainingValue {
+    hazmat::merge_subtrees_non_root(&left.0, &right.0, Mode::Hash)
+}
+
+/// Hashes a file block by block from some block on.
+#[derive(Debug)]
+pub(crate) struct TreeHasher {
+    size: u64,
+    at: u64,
+    prefix: Prefix,
+    block: Hasher,
+    last: Option<Hash>,
+}
+
+impl TreeHasher {
+    /// For a file of `size` bytes of which the `prefix` is known; it ends before the last block.
+    pub(crate) fn new(size: u64, prefix: Prefix) -> Self {
+        debug_assert!(prefix.blocks == 0 || prefix.bytes() < size);
+        let block = hasher(prefix.blocks);
+        let at = prefix.bytes();
+        let last = (size == 0).then(|| block.finalize());
+        Self {
+            size,
+            at,
+            prefix,
+            block,
+            last,
+        }
+    }
+
+    /// Bytes up to the end of the block that is being hashed.
+    pub(crate) fn left_in_block(&self) -> u64 {
+        (BLOCK_BYTES - self.at % BLOCK_BYTES).min(self.size - self.at)
+    }
+
+    /// The next bytes, [`left_in_block`](Self::left_in_block) of them at most. At the end of a
+    /// block its hash, unless that block is the whole file.
+    pub(crate) fn update(&mut self, bytes: &[u8]) -> Option<BlockHash> {
+        debug_assert!(bytes.len() as u64 <= self.left_in_block());
+        self.block.update(bytes);
+        self.at += bytes.len() as u64;
+        let is_last = self.at == self.size;
+        if self.size <= BLOCK_BYTES {
+            self.last = is_last.then(|| self.block.finalize());
+            return None;
+        }
+        if bytes.is_empty() || !(is_last || self.at.is_multiple_of(BLOCK_BYTES)) {
+            return None;
+        }
+        let hash = BlockHash(self.block.finalize_non_root());
+        if is_last {
+            self.last = std::mem::take(&mut self.prefix).finish(hash);
+        } else {
+            self.prefix.push(hash);
+            self.block = hasher(self.prefix.blocks);
+        }
+        Some(hash)
+    }
+
+    /// The hash of the whole file, once all of it was hashed.
+    pub(crate) const fn root(&self) -> Option<Hash> {
+        self.last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(len: u64) -> Vec<u8> {
+        (0..len)
+            .map(|i| (i % 251) as u8 ^ (i >> 20) as u8)
+            .collect()
+    }
+
+    fn hashed(contents: &[u8], from: Prefix) -> (Hash, Vec<BlockHash>) {
+        let mut rest = &contents[usize::try_from(from.bytes()).unwrap()..];
+        let mut tree = TreeHasher::new(contents.len() as u64, from);
+        let mut hashes = Vec::new();
+        while tree.left_in_block() > 0 {
+            let step = usize::try_from(tree.left_in_block().min(1_000_003)).unwrap();
+            hashes.extend(tree.update(&rest[..step]));
+            rest = &rest[step..];
+        }
+        (tree.root().unwrap(), hashes)
+    }
+
+    #[test]
+    fn blocks_of_files_of_every_length_combine_into_the_hash_of_the_file() {
+        let block = BLOCK_BYTES;
+        let longest = bytes(9 * block + 5);
+        for len in [
+            0,
+            1,
+            block - 1,
+            block,
+            block + 1,
+            2 * block,
+            3 * block,
+            4 * block,
+            5 * block - 7,
+            8 * block,
+            9 * block + 5,
+        ] {
+            let contents = &longest[..usize::try_from(len).unwrap()];
+            let (root, hashes) = hashed(contents, Prefix::default());
+            assert_eq!(root, blake3::hash(contents), "{len} bytes");
+            let expected = if len > block { count(len) } else { 0 };
+            assert_eq!(hashes.len() as u64, expected, "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn what_was_verified_before_is_not_hashed_again_for_the_same_result() {
+        let contents = bytes(7 * BLOCK_BYTES + 1);
+        let (root, hashes) = hashed(&contents, Prefix::default());
+        for known in 0..hashes.len() {
+            let prefix = Prefix::of(&hashes[..known]);
+            let said = Prefix::from_parts(prefix.blocks, prefix.subtrees().to_vec());
+            assert_eq!(said.as_ref(), Some(&prefix));
+            let (again, rest) = hashed(&contents, prefix);
+            assert_eq!((again, &rest[..]), (root, &hashes[known..]), "{known}");
+        }
+        let chunks = contents.chunks(usize::try_from(BLOCK_BYTES).unwrap());
+        let alone = chunks.zip(0..).map(|(chunk, i)| BlockHash::of(i, chunk));
+        assert!(alone.eq(hashes));
+    }
+
+    #[test]
+    fn a_prefix_with_a_number_of_subtrees_that_cannot_be_is_none() {
+        let hash = BlockHash([1; 32]);
+        assert!(Prefix::from_parts(3, vec![hash]).is_none());
+        assert!(Prefix::from_parts(0, vec![hash]).is_none());
+        assert!(Prefix::from_parts(u64::MAX, vec![hash; 64]).is_some());
+    }
+
+    #[test]
+    fn the_hash_of_a_block_travels_as_hexadecimal_digits_and_nothing_else() {
+        let json = serde_json::to_string(&BlockHash([0xab; 32])).unwrap();
+        assert_eq!(json, format!("\"{}\"", "ab".repeat(32)));
+        let back: BlockHash = serde_json::from_str(&json).unwrap();
+        assert_eq!(back, BlockHash([0xab; 32]));
+        for wrong in ["", "ab", &"zz".repeat(32)] {
+            assert!(BlockHash::try_from(wrong.to_owned()).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What a receiver has of a file already, as it says so.
+
+use serde::{Deserialize, Serialize};
+
+use crate::blocks::{self, BLOCK_BYTES, BlockHash, Prefix};
+
+/// Blocks that are compared with the source before a transfer goes on.
+const SAMPLES: usize = 4;
+
+/// The most subtrees and samples that are believed in a message.
+const MAX_SUBTREES: usize = 64;
+
+/// The first blocks of a file, verified and on the receiver's disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// How many.
+    pub blocks: u64,
+    /// The subtrees that they are, largest first: from them and the rest of the file follows
+    /// the hash of the whole.
+    pub subtrees: Vec<BlockHash>,
+    /// Some of them, for the sender to compare.
+    pub samples: Vec<Sample>,
+}
+
+/// One block of those.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Which.
+    pub block: u64,
+    /// Its hash.
+    pub hash: BlockHash,
+}
+
+impl Held {
+    /// Of the blocks with these hashes; `pick` chooses the samples beside the first and last.
+    pub(crate) fn new(hashes: &[BlockHash], mut pick: impl FnMut() -> u64) -> Self {
+        let prefix = Prefix::of(hashes);
+        let count = hashes.len() as u64;
+        let mut chosen = vec![0, count.saturating_sub(1)];
+        chosen.extend((2..SAMPLES).map(|_| pick() % count.max(1)));
+        chosen.sort_unstable();
+        chosen.dedup();
+        let sample = |block: u64| {
+            let hash = *hashes.get(usize::try_from(block).ok()?)?;
+            Some(Sample { block, hash })
+        };
+        Self {
+            blocks: count,
+            subtrees: prefix.subtrees().to_vec(),
+            samples: chosen.into_iter().filter_map(sample).collect(),
+        }
+    }
+
+    /// What a peer holds of a file of `size` bytes; `None` when that cannot be.
+    pub(crate) fn prefix(&self, size: u64) -> Option<Prefix> {
+        let is_within = self.blocks > 0 && self.blocks < blocks::count(size);
+        let is_sampled = !self.samples.is_empty()
+            && self.samples.len() <= SAMPLES
+            && self.samples.iter().all(|sample| sample.block < self.blocks);
+        if !is_within || !is_sampled || self.subtrees.len() > MAX_SUBTREES {
+            return None;
+        }
+        debug_assert!(size > BLOCK_BYTES);
+        Prefix::from_parts(self.blocks, self.subtrees.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hashes(count: u8) -> Vec<BlockHash> {
+        (0..count).map(|i| BlockHash([i; 32])).collect()
+    }
+
+    #[test]
+    fn the_first_and_the_last_block_are_always_among_the_samples() {
+        for count in 1..20 {
+            let held = Held::new(&hashes(count), || 7);
+            let last = u64::from(count) - 1;
+            assert_eq!(held.samples.first().unwrap().block, 0);
+            assert_eq!(held.samples.last().unwrap().block, last);
+            assert!(held.samples.len() <= SAMPLES);
+            assert!(held.prefix((last + 2) * BLOCK_BYTES).is_some());
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_not_believed() {
+        let size = 9 * BLOCK_BYTES;
+        let held = Held::new(&hashes(5), || 7);
+        assert!(held.prefix(size).is_some());
+        assert!(held.prefix(5 * BLOCK_BYTES).is_none(), "there is no more");
+        let wrong = |change: &dyn Fn(&mut Held)| {
+            let mut wrong = held.clone();
+            change(&mut wrong);
+            assert!(wrong.prefix(size).is_none(), "{wrong:?}");
+        };
+        wrong(&|held| held.blocks = u64::MAX);
+        wrong(&|held| held.blocks = 0);
+        wrong(&|held| held.samples.clear());
+        wrong(&|held| held.samples[0].block = 5);
+        wrong(&|held| held.samples = vec![held.samples[0]; 5]);
+        wrong(&|held| held.subtrees.push(BlockHash([0; 32])));
+    }
+}

@@ -1,0 +1,33 @@
+//! The hash of a file that is there.
+
+use blake3::{Hash, Hasher};
+use lftp_transport::{Runtime, unblock};
+
+use super::{Source, StoreError};
+
+/// Read and hashed at once; between two, whoever has enough of it can say so.
+const STEP_BYTES: usize = 16 << 20;
+
+/// Reads a file to its end; its length in bytes and its BLAKE3 hash.
+///
+/// # Errors
+///
+/// [`StoreError`] when it cannot be read.
+pub async fn hash_source(
+    runtime: &dyn Runtime,
+    mut source: Box<dyn Source>,
+) -> Result<(u64, Hash), StoreError> {
+    let mut hasher = Hasher::new();
+    loop {
+        let step = unblock(runtime, move || {
+            let bytes = source.read(STEP_BYTES)?;
+            hasher.update(&bytes);
+            Ok::<_, StoreError>((source, hasher, bytes.is_empty()))
+        });
+        let is_at_end;
+        (source, hasher, is_at_end) = step.await?;
+        if is_at_end {
+            return Ok((hasher.count(), hasher.finalize()));
+        }
+    }
+}

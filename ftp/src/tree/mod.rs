@@ -1,0 +1,11 @@
+//! Trees of files on one connection: no round trip, and no connection, for a single file.
+//!
+//! Both sides can be sender or receiver: [`walk`] finds the files, [`decide`] says which of
+//! them are wanted, [`send`] and [`receive`] carry them. Names are judged by the receiver,
+//! every one as if it came alone.
+
+pub(crate) mod decide;
+pub(crate) mod filter;
+pub(crate) mod receive;
+pub(crate) mod send;
+pub(crate) mod walk;
