@@ -18,8 +18,8 @@ const PROBES: u8 = 2;
 const EVEN_TIMEOUTS: u32 = 2;
 
 /// Backoff of the probe timeout stops here: a path that comes back after a blackout is found
-/// again at once, and a probe a second harms nobody.
-const MAX_PROBE_INTERVAL: Duration = Duration::from_secs(1);
+/// again at once, and two probes a second harm nobody.
+const MAX_PROBE_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Persistent congestion spans this many probe timeouts (RFC 9002 §7.6.1).
 const PERSISTENT_TIMEOUTS: u32 = 3;

@@ -265,7 +265,7 @@ fn a_blackout_is_survived_and_soon_over() {
             .iter_mut()
             .for_each(|network| network.loss = 0.0);
         let received = pair.sides[SERVER].incoming.len();
-        // A probe every three seconds finds the path again.
+        // A probe every half second finds the path again.
         let found = |pair: &Pair| pair.sides[SERVER].incoming.len() > received;
         assert!(pair.run(4, found), "{congestion}");
         assert!(
