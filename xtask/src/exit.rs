@@ -20,6 +20,8 @@ pub enum Exit {
     Gate = 5,
     /// A step of `ci` failed.
     Ci = 6,
+    /// `diff`: the runs differ.
+    Differs = 7,
 }
 
 impl Exit {
@@ -27,7 +29,7 @@ impl Exit {
     pub const HELP: &'static str = "Exit codes: 0 all is well; 1 something could not be done; \
         2 the command line or a scenario makes no sense; 3 a file did not arrive whole; \
         4 the run was late beyond its budget and does not count; 5 the gate refuses; \
-        6 a step of ci failed.";
+        6 a step of ci failed; 7 the runs differ.";
 }
 
 impl From<Exit> for ExitCode {

@@ -2,6 +2,7 @@
 
 mod ci;
 mod compare;
+mod diff;
 mod gate;
 mod list;
 mod scenario;
@@ -32,6 +33,8 @@ enum Command {
     Gate(gate::Gate),
     /// Run several transports through the same networks and the same losses.
     Compare(compare::Compare),
+    /// Find the first packet or state in which two runs differ.
+    Diff(diff::Diff),
     /// Run a grid of scenarios.
     Sweep(sweep::Sweep),
     /// Put the results of a sweep's shards together.
@@ -102,6 +105,7 @@ impl Cli {
             Command::Scenario(scenario) => scenario.run(),
             Command::Gate(gate) => gate.run(),
             Command::Compare(compare) => compare.run(),
+            Command::Diff(diff) => diff.run(),
             Command::Sweep(sweep) => sweep.run(),
             Command::Merge(merge) => merge.run(),
             Command::Speed(speed) => speed.run(),
