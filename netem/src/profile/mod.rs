@@ -234,18 +234,28 @@ impl NetworkProfile {
         Ok(toml::from_str(text)?)
     }
 
+    /// The keys that hold from sender to receiver.
+    #[must_use]
+    pub fn forward_settings(&self) -> DirectionSettings {
+        self.settings(self.forward.as_ref())
+    }
+
+    /// The keys that hold from receiver to sender.
+    #[must_use]
+    pub fn reverse_settings(&self) -> DirectionSettings {
+        self.settings(self.reverse.as_ref())
+    }
+
     /// From sender to receiver.
     #[must_use]
     pub fn forward(&self) -> DirectionProfile {
-        let reverse = self.settings(self.reverse.as_ref());
-        DirectionProfile::new(&self.settings(self.forward.as_ref()), &reverse)
+        DirectionProfile::new(&self.forward_settings(), &self.reverse_settings())
     }
 
     /// From receiver to sender.
     #[must_use]
     pub fn reverse(&self) -> DirectionProfile {
-        let forward = self.settings(self.forward.as_ref());
-        DirectionProfile::new(&self.settings(self.reverse.as_ref()), &forward)
+        DirectionProfile::new(&self.reverse_settings(), &self.forward_settings())
     }
 
     /// The fixed delay there and back, in nanoseconds, at the start of the schedule.

@@ -20,11 +20,14 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 use lftp_netem::{
-    profile::DurationNs,
+    profile::{DirectionSettings, DurationNs, Preset},
     proxy::{Proxy, ProxyConfig, ProxyError, ProxyReport},
 };
 
-use self::{network::NetworkError, packets::PacketFile};
+use self::{
+    network::{Given, NetworkError},
+    packets::PacketFile,
+};
 
 /// A bad network for any UDP program, the same every time for the same seed.
 #[derive(Debug, Parser)]
@@ -38,6 +41,10 @@ struct Cli {
 enum Command {
     /// Stand between UDP clients and servers, and impair what passes, until Ctrl-C.
     Proxy(ProxyArgs),
+    /// Say which networks are known by name.
+    Presets,
+    /// Print a network as a profile in TOML, and as options of tc-netem(8) where it has them.
+    Show(Given),
 }
 
 #[derive(Debug, Args)]
@@ -48,12 +55,8 @@ struct ProxyArgs {
     /// The server behind it. The first --to belongs to the first --listen, and so on.
     #[arg(long, value_name = "ADDR", required = true)]
     to: Vec<SocketAddr>,
-    /// A TOML file with the network: a scenario, or the keys of its [network] table.
-    #[arg(long, value_name = "FILE", required_unless_present = "set")]
-    profile: Option<PathBuf>,
-    /// Set a key of the network, such as loss=10% or reverse.delay=20ms.
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
+    #[command(flatten)]
+    network: Given,
     /// The same seed gives the same packets the same fates.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -73,6 +76,8 @@ struct ProxyArgs {
 enum Failure {
     #[error("{listen} --listen but {to} --to: each address to listen on needs its server")]
     Unpaired { listen: usize, to: usize },
+    #[error("no network is given: --profile 4g, --profile FILE, --tc \"loss 1%\" or --set loss=1%")]
+    NoNetwork,
     #[error(transparent)]
     Network(#[from] NetworkError),
     #[error(transparent)]
@@ -90,7 +95,7 @@ enum Failure {
 impl Failure {
     const fn exit_code(&self) -> u8 {
         match self {
-            Self::Unpaired { .. } => 2,
+            Self::Unpaired { .. } | Self::NoNetwork => 2,
             Self::Network(_) => 3,
             Self::Start(_) | Self::Signal(_) => 4,
             Self::Packets { .. } | Self::Print(_) => 5,
@@ -105,8 +110,12 @@ fn main() -> ExitCode {
         .without_time()
         .with_max_level(tracing::Level::WARN)
         .init();
-    let Command::Proxy(args) = Cli::parse().command;
-    match proxy(args) {
+    let done = match Cli::parse().command {
+        Command::Proxy(args) => proxy(args),
+        Command::Presets => presets(),
+        Command::Show(given) => show(&given),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("netem: {failure}");
@@ -115,12 +124,40 @@ fn main() -> ExitCode {
     }
 }
 
+fn presets() -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    for preset in Preset::ALL {
+        writeln!(out, "# {preset}\n{}\n", preset.toml().trim())?;
+    }
+    Ok(())
+}
+
+fn show(given: &Given) -> Result<(), Failure> {
+    let network = given.read()?;
+    let mut out = io::stdout().lock();
+    let toml = toml::to_string(&network).map_err(io::Error::other)?;
+    writeln!(out, "{}", toml.trim())?;
+    for (way, settings) in [
+        ("forward", network.forward_settings()),
+        ("reverse", network.reverse_settings()),
+    ] {
+        match DirectionSettings::to_tc(&settings) {
+            Ok(line) => writeln!(out, "# {way}: tc qdisc add dev DEV root netem {line}")?,
+            Err(error) => writeln!(out, "# {way}: {error}")?,
+        }
+    }
+    Ok(())
+}
+
 fn proxy(args: ProxyArgs) -> Result<(), Failure> {
     let (listen, to) = (args.listen.len(), args.to.len());
     if listen != to {
         return Err(Failure::Unpaired { listen, to });
     }
-    let network = network::read(args.profile.as_deref(), &args.set)?;
+    if args.network.is_nothing() {
+        return Err(Failure::NoNetwork);
+    }
+    let network = args.network.read()?;
     let mut config = ProxyConfig::new(&network, args.seed);
     config.listen = args
         .listen

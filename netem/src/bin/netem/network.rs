@@ -1,17 +1,22 @@
-//! The network from the command line: a file, and keys that replace what it says.
+//! The network from the command line: a preset, a file or a line for `tc`, and keys that replace
+//! what it says.
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
-use lftp_netem::profile::{NetworkProfile, ProfileError};
+use lftp_netem::profile::{DirectionSettings, NetworkProfile, Preset, ProfileError, TcError};
 use toml::{Table, Value};
 
 /// Why there is no network.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NetworkError {
-    #[error("cannot read the profile {}: {source}", path.display())]
+    #[error(
+        "cannot read the profile {}: {source}; it is no preset either: {}",
+        path.display(),
+        Preset::ALL.map(Preset::name).join(", ")
+    )]
     Unreadable { path: PathBuf, source: io::Error },
     #[error("the profile {} is no TOML:\n{source}", path.display())]
     NoToml {
@@ -20,6 +25,8 @@ pub(crate) enum NetworkError {
     },
     #[error("the profile {}:\n{source}", path.display())]
     Profile { path: PathBuf, source: ProfileError },
+    #[error("--tc {line:?}: {source}")]
+    Tc { line: String, source: TcError },
     #[error("--set {0}: expected KEY=VALUE, such as loss=10%")]
     NoValue(String),
     #[error("--set {setting}: {key} is not a table")]
@@ -31,15 +38,52 @@ pub(crate) enum NetworkError {
     },
 }
 
-/// Reads the network of `path`, or an empty one, with `settings` applied in order.
-pub(crate) fn read(
+/// Where a network is from.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Given {
+    /// The network: the name of a preset, or a TOML file (a scenario, or the keys of its [network]
+    /// table).
+    #[arg(long, value_name = "PRESET|FILE")]
+    profile: Option<PathBuf>,
+    /// The network, both ways, as tc-netem(8) is given it: "delay 20ms 5ms loss 1%".
+    #[arg(long, value_name = "OPTIONS", conflicts_with = "profile")]
+    tc: Option<String>,
+    /// Set a key of the network, such as loss=10% or reverse.delay=20ms.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl Given {
+    /// Whether nothing was asked for.
+    pub(crate) const fn is_nothing(&self) -> bool {
+        self.profile.is_none() && self.tc.is_none() && self.set.is_empty()
+    }
+
+    /// The network.
+    pub(crate) fn read(&self) -> Result<NetworkProfile, NetworkError> {
+        let base = match (&self.tc, &self.profile) {
+            (Some(line), _) => from_tc(line)?,
+            (None, Some(path)) => load(path)?,
+            (None, None) => Table::new(),
+        };
+        with_settings(base, self.profile.as_deref(), &self.set)
+    }
+}
+
+fn from_tc(line: &str) -> Result<Table, NetworkError> {
+    let settings = DirectionSettings::from_tc(line).map_err(|source| NetworkError::Tc {
+        line: line.to_owned(),
+        source,
+    })?;
+    Ok(Table::try_from(settings).unwrap_or_default())
+}
+
+/// The network with `settings` applied in order.
+fn with_settings(
+    mut network: Table,
     path: Option<&Path>,
     settings: &[String],
 ) -> Result<NetworkProfile, NetworkError> {
-    let mut network = match path {
-        Some(path) => load(path)?,
-        None => Table::new(),
-    };
     if settings.is_empty() {
         return parse(&network).map_err(|source| NetworkError::Profile {
             path: path.unwrap_or_else(|| Path::new("")).to_owned(),
@@ -55,8 +99,12 @@ pub(crate) fn read(
     })
 }
 
-/// The `[network]` table of a scenario, or a file that has only its keys.
+/// The preset of that name, the `[network]` table of a scenario, or a file that has only its keys.
 fn load(path: &Path) -> Result<Table, NetworkError> {
+    let named = path.to_str().and_then(|name| name.parse::<Preset>().ok());
+    if let Some(preset) = named.filter(|_| !path.exists()) {
+        return Ok(preset.toml().parse().unwrap_or_default());
+    }
     let unreadable = |source| NetworkError::Unreadable {
         path: path.to_owned(),
         source,
@@ -126,8 +174,12 @@ mod tests {
     use super::*;
 
     fn with(settings: &[&str]) -> Result<NetworkProfile, NetworkError> {
-        let settings: Vec<_> = settings.iter().map(|&setting| setting.to_owned()).collect();
-        read(None, &settings)
+        let set = settings.iter().map(|&setting| setting.to_owned()).collect();
+        let given = Given {
+            set,
+            ..Given::default()
+        };
+        given.read()
     }
 
     #[test]
@@ -150,7 +202,12 @@ mod tests {
         let path = std::env::temp_dir().join(format!("netem-profile-{}", std::process::id()));
         let with = |text: &str| {
             fs::write(&path, text).unwrap();
-            read(Some(&path), &["loss=2%".to_owned()])
+            let given = Given {
+                profile: Some(path.clone()),
+                set: vec!["loss=2%".to_owned()],
+                ..Given::default()
+            };
+            given.read()
         };
         let scenario =
             with("title = 'x'\n[network]\ndelay = '5ms'\nloss = '1%'\n[files]\nsize = 3");
@@ -163,6 +220,35 @@ mod tests {
             error.contains("line 3") && error.contains("no unit"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn every_preset_is_a_profile_and_an_unknown_one_is_told_their_names() {
+        let named = |name: &str| Given {
+            profile: Some(name.into()),
+            ..Given::default()
+        };
+        for preset in Preset::ALL {
+            assert_eq!(named(preset.name()).read().unwrap(), preset.profile());
+        }
+        let error = named("6g").read().unwrap_err().to_string();
+        assert!(error.contains("6g") && error.contains("lte"), "{error}");
+    }
+
+    #[test]
+    fn a_line_for_tc_is_a_network_both_ways() {
+        let tc = |line: &str| Given {
+            tc: Some(line.to_owned()),
+            set: vec!["reverse.loss=0%".to_owned()],
+            ..Given::default()
+        };
+        let network = tc("delay 20ms loss 1%").read().unwrap();
+        assert_eq!(network.forward().delay_ns(), 20_000_000);
+        assert_eq!(network.reverse().delay_ns(), 20_000_000);
+        assert_eq!(network.forward().loss_mean().to_string(), "1%");
+        assert_eq!(network.reverse().loss_mean().to_string(), "0%");
+        let error = tc("dealy 20ms").read().unwrap_err().to_string();
+        assert!(error.contains("dealy"), "{error}");
     }
 
     #[test]
