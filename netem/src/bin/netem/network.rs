@@ -41,7 +41,7 @@ pub(crate) enum NetworkError {
 /// Where a network is from.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Given {
-    /// The network: the name of a preset, or a TOML file (a scenario, or the keys of its [network]
+    /// The network: the name of a preset, or a TOML file (a scenario, or the keys of its network
     /// table).
     #[arg(long, value_name = "PRESET|FILE")]
     profile: Option<PathBuf>,
