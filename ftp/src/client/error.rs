@@ -80,6 +80,19 @@ pub enum TransferError {
 }
 
 impl TransferError {
+    /// What to tell the server about it, on the data connection.
+    pub(crate) const fn code(&self) -> Code {
+        match self {
+            Self::Lost(error) => error.code(),
+            Self::Store(error) => error.code(),
+            Self::SourceChanged => Code::SourceChanged,
+            Self::Verdict(refusal) => refusal.code,
+            Self::Integrity => Code::Integrity,
+            // There is no data connection.
+            Self::Request(_) | Self::Open(_) => Code::Unknown,
+        }
+    }
+
     /// Whether the same transfer may work when it is tried again on another connection: the
     /// way was at fault, or the server was not ready.
     pub const fn is_temporary(&self) -> bool {

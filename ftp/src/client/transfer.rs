@@ -94,8 +94,8 @@ impl Client {
         let mut stream = self.open_data(&granted, from > 0, None).await?;
         match self.send(&mut stream, source, prefix, progress).await {
             Ok(hash) => Ok(self.receipt(stream, size, from, hash, begun).await),
-            Err((error, code)) => {
-                stream.reset(code.reset_reason());
+            Err(error) => {
+                stream.reset(error.code().reset_reason());
                 Err(error)
             }
         }
@@ -107,11 +107,7 @@ impl Client {
         source: Box<dyn Source>,
         prefix: Prefix,
         progress: &dyn Progress,
-    ) -> Result<Hash, (TransferError, crate::Code)> {
-        let lost = |error: LinkError| {
-            let code = error.code();
-            (TransferError::Lost(error), code)
-        };
+    ) -> Result<Hash, TransferError> {
         // The grant said that there is room for the file, so it does not wait a round trip for
         // the server to say it again.
         let size = source.size();
@@ -122,22 +118,14 @@ impl Client {
         let hash = meter
             .follow(self.config.stall_limit, sent)
             .await
-            .map_err(|stalled| lost(stalled.into()))?
-            .map_err(|error| {
-                let code = error.code();
-                (error.into(), code)
-            })?;
+            .map_err(LinkError::from)??;
         let whole = meter
             .follow(self.config.verdict_timeout, heard.verdict::<Whole>(stream))
             .await
-            .map_err(|stalled| lost(stalled.into()))?
-            .map_err(lost)?
-            .map_err(|refusal| {
-                let code = refusal.code;
-                (TransferError::Verdict(refusal), code)
-            })?;
+            .map_err(LinkError::from)??
+            .map_err(TransferError::Verdict)?;
         if whole.hash != *hash.to_hex() || whole.bytes != size {
-            return Err((TransferError::Integrity, crate::Code::Integrity));
+            return Err(TransferError::Integrity);
         }
         meter.done();
         progress.verified(size);

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use lftp_transport::Stream;
 
 use super::{Client, TransferError};
-use crate::Code;
 use crate::delivered::SendMeter;
 use crate::hearing::Hearing;
 use crate::link::{self, LinkError};
@@ -80,8 +79,8 @@ impl Client {
                 link::close(&self.runtime, stream, self.config.close_timeout).await;
                 Ok(done)
             }
-            Err((error, code)) => {
-                stream.reset(code.reset_reason());
+            Err(error) => {
+                stream.reset(error.code().reset_reason());
                 Err(error)
             }
         }
@@ -92,11 +91,7 @@ impl Client {
         stream: &mut Stream,
         walk: Walk,
         progress: &dyn Progress,
-    ) -> Result<Done, (TransferError, Code)> {
-        let lost = |error: LinkError| {
-            let code = error.code();
-            (TransferError::Lost(error), code)
-        };
+    ) -> Result<Done, TransferError> {
         let mut heard = Hearing::new(progress);
         // What is acknowledged is no file yet: only the server knows what is verified.
         let mut meter = SendMeter::new(&self.runtime, &self.delivered, stream, &(), u64::MAX);
@@ -111,20 +106,12 @@ impl Client {
         meter
             .follow(self.config.stall_limit, sent)
             .await
-            .map_err(|stalled| lost(stalled.into()))?
-            .map_err(|error| {
-                let code = error.code();
-                (error.into(), code)
-            })?;
+            .map_err(LinkError::from)??;
         meter
             .follow(self.config.verdict_timeout, heard.verdict::<Done>(stream))
             .await
-            .map_err(|stalled| lost(stalled.into()))?
-            .map_err(lost)?
-            .map_err(|refusal| {
-                let code = refusal.code;
-                (TransferError::Verdict(refusal), code)
-            })
+            .map_err(LinkError::from)??
+            .map_err(TransferError::Verdict)
     }
 
     /// Receives the tree in the folder `name` of the server. What is here already, the same by
