@@ -178,6 +178,9 @@ pub enum Request {
         /// The fingerprint of the source, for a transfer that can be gone on with.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         source: Option<String>,
+        /// Bytes that the source takes on its disk, where it has holes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        allocated: Option<u64>,
     },
     /// To be sent a file.
     Get {
@@ -266,6 +269,9 @@ pub struct Granted {
     /// Get: the fingerprint of the source, where the transfer can be gone on with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// Get: bytes that the source takes on its disk, where it has holes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allocated: Option<u64>,
 }
 
 /// The reply to [`Request::Ls`]: one page.

@@ -74,6 +74,7 @@ impl Client {
             size,
             overwrite,
             source: source.fingerprint().filter(|_| size > BLOCK_BYTES),
+            allocated: source.allocated(),
         };
         let mut granted: Granted = self.request(&request).await?;
         progress.begin(size);
@@ -229,7 +230,7 @@ impl Client {
             let confused = RequestError::Confused("a file that goes on where it never was");
             return Ok((goes_on.ok_or(confused)?.sink, prefix));
         }
-        let (key, source) = (key(name), granted.source.clone());
+        let (key, source, allocated) = (key(name), granted.source.clone(), granted.allocated);
         let create = move || {
             if let Some(parked) = parked {
                 parked.sink.discard();
@@ -239,6 +240,7 @@ impl Client {
                     let origin = Origin {
                         key: &key,
                         source: &source,
+                        allocated,
                     };
                     store.create_parkable(&to, size, overwrite, origin)
                 }

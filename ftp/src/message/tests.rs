@@ -20,6 +20,7 @@ const fn plain(port: u16, size: u64, token: Token) -> Granted {
         held: None,
         from: 0,
         source: None,
+        allocated: None,
     }
 }
 
@@ -31,6 +32,7 @@ fn request() -> impl Strategy<Value = Request> {
                 size,
                 overwrite,
                 source: overwrite.then(|| "fingerprint".to_owned()),
+                allocated: None,
             }
         }),
         any::<String>().prop_map(|name| Request::Get {
@@ -97,6 +99,7 @@ fn the_words_on_the_wire_are_the_documented_ones() {
         size: 3,
         overwrite: true,
         source: None,
+        allocated: None,
     };
     assert_eq!(
         body(&encode(&request).unwrap()),
@@ -110,6 +113,7 @@ fn the_words_on_the_wire_are_the_documented_ones() {
         held: None,
         from: 0,
         source: None,
+        allocated: None,
     });
     assert_eq!(
         body(&encode_reply(&granted).unwrap()),

@@ -62,6 +62,9 @@ pub struct TreeEntry {
     /// The fingerprint of a file that is longer than a block.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// Bytes that a file takes on the sender's disk, where it has holes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allocated: Option<u64>,
 }
 
 /// What a file keeps on its way besides its contents.

@@ -19,6 +19,8 @@ pub(super) struct Wanted {
     pub(super) overwrite: bool,
     /// The fingerprint of the client's file.
     pub(super) source: Option<String>,
+    /// What the client's file takes on its disk, where it has holes.
+    pub(super) allocated: Option<u64>,
 }
 
 /// A file that may be received now.
@@ -95,7 +97,11 @@ impl Anew {
         let (name, overwrite) = (&wanted.name, wanted.overwrite);
         match (wanted.key(), &wanted.source) {
             (Some(key), Some(source)) => {
-                let origin = Origin { key: &key, source };
+                let origin = Origin {
+                    key: &key,
+                    source,
+                    allocated: wanted.allocated,
+                };
                 self.store
                     .create_parkable(name, wanted.size, overwrite, origin)
             }

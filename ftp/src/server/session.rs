@@ -120,8 +120,16 @@ impl Session {
                 size,
                 overwrite,
                 source,
+                allocated,
             }) => {
-                let reply = self.put(&name, size, overwrite, source).await;
+                let wanted = |name| Wanted {
+                    name,
+                    size,
+                    overwrite,
+                    source: source.filter(|_| size > BLOCK_BYTES),
+                    allocated,
+                };
+                let reply = self.put(&name, wanted).await;
                 encode_reply(&logged("put", &name, reply))
             }
             Ok(Request::Get { name, held, source }) => {
@@ -158,22 +166,12 @@ impl Session {
         }
     }
 
-    async fn put(
-        &mut self,
-        name: &str,
-        size: u64,
-        overwrite: bool,
-        source: Option<String>,
-    ) -> Reply<Granted> {
+    async fn put(&mut self, name: &str, wanted: impl FnOnce(Name) -> Wanted) -> Reply<Granted> {
         let name = Name::parse(name)?;
         let lease = self.lease()?;
         let context = &*self.context;
-        let wanted = Wanted {
-            name: name.clone(),
-            size,
-            overwrite,
-            source: source.filter(|_| size > BLOCK_BYTES),
-        };
+        let wanted = wanted(name.clone());
+        let size = wanted.size;
         let reception = match wanted.key() {
             Some(key) => context.receptions.take_over(&*context.runtime, &key).await,
             None => None,
@@ -198,6 +196,7 @@ impl Session {
         let mut source = unblock(runtime, move || store.open(&wanted)).await?;
         let size = source.size();
         let fingerprint = source.fingerprint().filter(|_| size > BLOCK_BYTES);
+        let allocated = source.allocated();
         let mut prefix = Prefix::default();
         if let Some(held) = held.filter(|_| of.is_some() && of == fingerprint.as_deref()) {
             (source, prefix) = resume::go_on(runtime, source, held).await?;
@@ -205,6 +204,7 @@ impl Session {
         let from = prefix.bytes();
         let mut granted = self.grant(lease, name.to_string(), size, Job::Get(source, prefix));
         (granted.from, granted.source) = (from, fingerprint);
+        granted.allocated = allocated;
         Ok(granted)
     }
 
@@ -299,6 +299,7 @@ impl Session {
             held: None,
             from: 0,
             source: None,
+            allocated: None,
         }
     }
 

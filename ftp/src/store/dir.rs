@@ -157,7 +157,7 @@ impl Store for DirStore {
         origin: Origin<'_>,
     ) -> Result<Box<dyn Sink>, StoreError> {
         let place = self.place(name, overwrite)?;
-        match Parking::new(name, origin.key).create(place, size, origin.source)? {
+        match Parking::new(name, origin.key).create(place, size, origin)? {
             Some(partial) => Ok(Box::new(partial)),
             None => self.create(name, size, overwrite),
         }
@@ -279,13 +279,14 @@ fn found(name: String, metadata: &Metadata) -> Found {
     };
     let modified = metadata.modified().ok().map(SystemTime::into_std);
     #[cfg(unix)]
-    let (mode, place) = {
+    let (mode, place, allocated) = {
         use cap_std::fs::MetadataExt;
         let place = format!("{:?}", (metadata.dev(), metadata.ino()));
-        (Some(metadata.mode() & 0o777), place)
+        let allocated = sparse(metadata.len(), metadata.blocks());
+        (Some(metadata.mode() & 0o777), place, allocated)
     };
     #[cfg(not(unix))]
-    let (mode, place) = (None, "()".to_owned());
+    let (mode, place, allocated) = (None, "()".to_owned(), None);
     Found {
         name,
         kind,
@@ -295,7 +296,16 @@ fn found(name: String, metadata: &Metadata) -> Found {
             modified_ns: modified.and_then(nanoseconds),
         },
         fingerprint: modified.map(|modified| fingerprint_of(metadata.len(), modified, &place)),
+        allocated,
     }
+}
+
+/// What a file of `size` bytes takes on the disk, in bytes, if it has holes; `units` are of
+/// 512 bytes, as `stat` has them.
+#[cfg(unix)]
+const fn sparse(size: u64, units: u64) -> Option<u64> {
+    let bytes = units.saturating_mul(512);
+    if bytes < size { Some(bytes) } else { None }
 }
 
 /// Since 1970.
@@ -339,6 +349,7 @@ struct FileSource {
     file: File,
     size: u64,
     fingerprint: Option<String>,
+    allocated: Option<u64>,
     name: String,
 }
 
@@ -353,10 +364,18 @@ impl FileSource {
                 name: name.to_owned(),
             });
         }
+        #[cfg(unix)]
+        let allocated = sparse(
+            metadata.len(),
+            std::os::unix::fs::MetadataExt::blocks(&metadata),
+        );
+        #[cfg(not(unix))]
+        let allocated = None;
         Ok(Box::new(Self {
             file,
             size: metadata.len(),
             fingerprint: fingerprint(&metadata),
+            allocated,
             name: name.to_owned(),
         }))
     }
@@ -397,6 +416,10 @@ impl Source for FileSource {
 
     fn fingerprint(&self) -> Option<String> {
         self.fingerprint.clone()
+    }
+
+    fn allocated(&self) -> Option<u64> {
+        self.allocated
     }
 
     fn seek(&mut self, offset: u64) -> Result<(), StoreError> {

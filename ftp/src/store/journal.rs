@@ -44,16 +44,26 @@ pub(crate) struct Header {
     /// nothing to a later run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) boot: Option<String>,
+    /// Bytes of the source that are not holes, where it has some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) allocated: Option<u64>,
 }
 
 impl Header {
     pub(crate) fn new(size: u64, source: &str, durable: bool) -> Self {
         Self {
+            allocated: None,
             size,
             source: source.to_owned(),
             block_bytes: BLOCK_BYTES,
             boot: (!durable).then(|| boot().unwrap_or_default()),
         }
+    }
+
+    /// Of a source with holes.
+    pub(crate) fn sparse(mut self, allocated: Option<u64>) -> Self {
+        self.allocated = allocated;
+        self
     }
 
     /// Whether marks in a journal with this header still hold.

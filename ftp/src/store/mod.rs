@@ -6,6 +6,7 @@
 
 mod digest;
 mod dir;
+mod extent;
 mod hash;
 mod journal;
 mod memory;
@@ -93,6 +94,7 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
                 size: source.size(),
                 attributes: Attributes::default(),
                 fingerprint: source.fingerprint(),
+                allocated: source.allocated(),
             })),
             Err(StoreError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -161,6 +163,8 @@ pub struct Found {
     pub attributes: Attributes,
     /// As [`Source::fingerprint`] of a file.
     pub fingerprint: Option<String>,
+    /// As [`Source::allocated`] of a file.
+    pub allocated: Option<u64>,
 }
 
 /// What something in a folder is.
@@ -187,6 +191,7 @@ impl From<Entry> for Found {
             size: entry.size,
             attributes: Attributes::default(),
             fingerprint: None,
+            allocated: None,
         }
     }
 }
@@ -198,6 +203,8 @@ pub struct Origin<'a> {
     pub key: &'a str,
     /// The source's [`fingerprint`](Source::fingerprint).
     pub source: &'a str,
+    /// As [`Source::allocated`].
+    pub allocated: Option<u64>,
 }
 
 /// A file that has not arrived whole, and how much of it is verified.
@@ -229,6 +236,12 @@ pub trait Source: Send + fmt::Debug {
     /// the same fingerprint has the same bytes. `None`: cannot be told, so a transfer that
     /// broke off begins anew.
     fn fingerprint(&self) -> Option<String> {
+        None
+    }
+
+    /// Bytes that it takes on its disk, where it has holes: long runs of zeros that are kept
+    /// nowhere. `None`: it has none, or that cannot be told.
+    fn allocated(&self) -> Option<u64> {
         None
     }
 

@@ -5,9 +5,10 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use cap_std::fs::{Dir, OpenOptions};
 
+use super::extent::Extent;
 use super::journal::{Header, Journal, Known};
 use super::partial::{Finish, Partial, Temporary};
-use super::{Parked, StoreError};
+use super::{Origin, Parked, StoreError};
 use crate::blocks::{self, BLOCK_BYTES, BlockHash};
 use crate::names::{JOURNAL_SUFFIX, Name, PARTIAL_PREFIX, PARTIAL_SUFFIX};
 
@@ -57,7 +58,12 @@ impl Parking {
         let offset = blocks::offset(count as u64);
         file.seek(SeekFrom::Start(offset)).map_err(failed)?;
         let temporary = self.temporary(journal, count as u64);
-        let sink = Partial::new(finish, temporary, file, known.header.size)?;
+        let extent = Extent::new(known.header.size, known.header.allocated);
+        if extent.is_sparse() {
+            // What was written behind must not show through the holes to come.
+            file.set_len(offset).map_err(failed)?;
+        }
+        let sink = Partial::new(finish, temporary, file, extent.behind(offset))?;
         let mut hashes = known.hashes;
         hashes.truncate(count);
         Ok(Some(Parked {
@@ -73,7 +79,7 @@ impl Parking {
         self,
         finish: Finish,
         size: u64,
-        source: &str,
+        origin: Origin<'_>,
     ) -> Result<Option<Partial>, StoreError> {
         // What fits one block is sent again as a whole.
         if size <= BLOCK_BYTES {
@@ -102,10 +108,11 @@ impl Parking {
                 return Err(failed(error));
             }
         };
-        let header = Header::new(size, source, finish.durable);
+        let header = Header::new(size, origin.source, finish.durable).sparse(origin.allocated);
         let begun = Journal::begin(journal, &header, finish.durable).map_err(failed)?;
         let temporary = self.temporary(begun, 0);
-        Partial::new(finish, temporary, part.into_std(), size).map(Some)
+        let extent = Extent::new(size, origin.allocated);
+        Partial::new(finish, temporary, part.into_std(), extent).map(Some)
     }
 }
 

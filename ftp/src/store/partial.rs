@@ -4,13 +4,14 @@
 //! A file with a [`Journal`] stays when it breaks off, if anything of it has been verified.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use cap_std::fs::{Dir, OpenOptions};
 
+use super::extent::Extent;
 use super::journal::Journal;
 use super::{Sink, StoreError};
 use crate::blocks::BlockHash;
@@ -37,6 +38,7 @@ pub(super) struct Partial {
     /// `None` once there is nothing to clean up.
     temporary: Option<Temporary>,
     file: File,
+    extent: Extent,
     unflushed: usize,
     flushed: Arc<Mutex<io::Result<()>>>,
 }
@@ -91,7 +93,7 @@ impl Partial {
             journal: None,
             blocks: 0,
         };
-        Self::new(finish, temporary, file, size)
+        Self::new(finish, temporary, file, Extent::new(size, None))
     }
 
     /// A file that is open already, at the place where writing goes on.
@@ -99,18 +101,20 @@ impl Partial {
         finish: Finish,
         temporary: Temporary,
         file: File,
-        size: u64,
+        extent: Extent,
     ) -> Result<Self, StoreError> {
         let partial = Self {
             finish,
             temporary: Some(temporary),
             file,
+            extent,
             unflushed: 0,
             flushed: Arc::new(Mutex::new(Ok(()))),
         };
         // Where there are no locks, nothing is ever taken for abandoned either.
         let _ = partial.file.try_lock();
-        reserve(&partial.file, size).map_err(|error| partial.failed(error))?;
+        let reserved = partial.extent.reserve(&partial.file);
+        reserved.map_err(|error| partial.failed(error))?;
         Ok(partial)
     }
 
@@ -123,6 +127,7 @@ impl Partial {
             return Ok(());
         };
         let (folder, target) = (&self.finish.folder, &self.finish.target);
+        self.extent.settle(&self.file)?;
         if self.finish.durable {
             // The system tells of a failure only once: a flush may have been told instead.
             let mut flushed = lock(&self.flushed);
@@ -147,7 +152,7 @@ impl Partial {
 
 impl Sink for Partial {
     fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        let written = self.file.write_all(bytes);
+        let written = self.extent.write(&mut self.file, bytes);
         written.map_err(|error| self.failed(error))?;
         self.unflushed += bytes.len();
         Ok(())
@@ -161,7 +166,8 @@ impl Sink for Partial {
             return Ok(());
         };
         temporary.blocks += 1;
-        let mut noted = journal.block(hash);
+        let settled = self.extent.settle(&self.file);
+        let mut noted = settled.and_then(|()| journal.block(hash));
         if noted.is_ok() && !self.finish.durable {
             noted = journal.mark(temporary.blocks);
         }
@@ -266,25 +272,4 @@ fn open_temporary(folder: &Dir) -> io::Result<(String, File)> {
             Err(error) => return Err(error),
         }
     }
-}
-
-/// Asks for the room before anything is sent. File systems that cannot promise it are believed.
-#[cfg(target_os = "linux")]
-fn reserve(file: &File, size: u64) -> io::Result<()> {
-    use rustix::fs::{FallocateFlags, fallocate};
-    use rustix::io::Errno;
-    if size == 0 {
-        return Ok(());
-    }
-    match fallocate(file, FallocateFlags::KEEP_SIZE, 0, size) {
-        Err(error @ (Errno::NOSPC | Errno::FBIG | Errno::DQUOT)) => Err(error.into()),
-        // A length that does not fit the system's type.
-        Err(Errno::INVAL) if i64::try_from(size).is_err() => Err(Errno::FBIG.into()),
-        _ => Ok(()),
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn reserve(_: &File, _: u64) -> io::Result<()> {
-    Ok(())
 }

@@ -226,7 +226,11 @@ impl Decider {
         match &file.entry.source {
             Some(source) if file.entry.size == Some(size) => {
                 let key = self.key(&file.name);
-                let origin = Origin { key: &key, source };
+                let origin = Origin {
+                    key: &key,
+                    source,
+                    allocated: file.entry.allocated,
+                };
                 let store = &self.target.store;
                 store.create_parkable(&file.name, size, overwrite, origin)
             }

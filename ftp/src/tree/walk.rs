@@ -184,6 +184,7 @@ impl Walk {
                     size: None,
                     attributes: found.attributes,
                     source: None,
+                    allocated: None,
                 };
                 self.filter.takes_folders().then_some(folder)
             }
@@ -192,6 +193,7 @@ impl Walk {
                 let found = Found {
                     size: source.size(),
                     fingerprint: source.fingerprint(),
+                    allocated: source.allocated(),
                     ..found
                 };
                 Some(file(path, &found))
@@ -210,6 +212,7 @@ fn file(path: String, found: &Found) -> TreeEntry {
             .fingerprint
             .clone()
             .filter(|_| found.size > BLOCK_BYTES),
+        allocated: found.allocated,
     }
 }
 

@@ -133,6 +133,7 @@ async fn a_cancelled_transfer_gives_its_port_back_at_once() {
         size: 5,
         overwrite: true,
         source: None,
+        allocated: None,
     };
     let granted = grant(&mut control, &request).await;
     assert_eq!(world.server.pool().free(), 0);
@@ -162,6 +163,7 @@ async fn a_file_whose_hash_is_wrong_is_not_kept() {
         size: 5,
         overwrite: true,
         source: None,
+        allocated: None,
     };
     let granted = grant(&mut control, &request).await;
     let mut data = connect(&world, granted.port).await;
@@ -190,6 +192,7 @@ async fn a_sender_that_stops_in_the_middle_is_not_waited_for() {
         size: 5,
         overwrite: true,
         source: None,
+        allocated: None,
     };
     let granted = grant(&mut control, &request).await;
     let mut data = connect(&world, granted.port).await;
@@ -270,6 +273,7 @@ async fn get_from_a_liar(file: &'static [u8], hash: blake3::Hash) -> TransferErr
             held: None,
             from: 0,
             source: None,
+            allocated: None,
         });
         control
             .write_bytes(message::encode_reply(&granted).unwrap())

@@ -252,6 +252,7 @@ fn request(source: &str) -> Request {
         size: 2 * BLOCK_BYTES,
         overwrite: true,
         source: Some(source.into()),
+        allocated: None,
     }
 }
 

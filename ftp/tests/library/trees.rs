@@ -97,6 +97,7 @@ fn entry(path: &str, size: Option<u64>) -> TreeEntry {
         size,
         attributes: Attributes::default(),
         source: None,
+        allocated: None,
     }
 }
 

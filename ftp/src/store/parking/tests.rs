@@ -26,6 +26,7 @@ fn create(store: &DirStore) -> Box<dyn Sink> {
     let origin = Origin {
         key: "key",
         source: "source",
+        allocated: None,
     };
     let size = contents().len() as u64;
     store.create_parkable(&name(), size, true, origin).unwrap()
@@ -172,4 +173,35 @@ fn a_sweep_leaves_what_was_parked_until_it_is_too_old() {
     let store = store.keep_parked(Duration::ZERO);
     assert_eq!(store.sweep().unwrap(), 1);
     assert!(files(root.path()).is_empty());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_broke_off_does_not_show_through_the_holes_of_what_follows() {
+    use std::os::unix::fs::MetadataExt;
+    let root = tempfile::tempdir().unwrap();
+    let store = DirStore::open(root.path()).unwrap();
+    let mut whole = vec![0; 4 * BLOCK];
+    whole[..5].copy_from_slice(b"first");
+    let origin = Origin {
+        key: "key",
+        source: "source",
+        allocated: Some(4096),
+    };
+    let size = whole.len() as u64;
+    let sink = store.create_parkable(&name(), size, true, origin);
+    let mut sink = sink.unwrap();
+    sink.write(&whole[..BLOCK]).unwrap();
+    sink.verified(BlockHash::of(0, &whole[..BLOCK])).unwrap();
+    sink.write(&[1; BLOCK]).unwrap();
+    drop(sink);
+    let parked = store.parked(&name(), "key", true).unwrap().unwrap();
+    assert_eq!(parked.hashes.len(), 1);
+    let mut sink = parked.sink;
+    sink.write(&whole[BLOCK..]).unwrap();
+    sink.commit().unwrap();
+    let file = root.path().join("a");
+    assert!(fs::read(&file).unwrap() == whole);
+    // Not all file systems keep holes; none keeps more than all of it.
+    assert!(fs::metadata(&file).unwrap().blocks() * 512 <= size);
 }

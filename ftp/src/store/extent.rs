@@ -1,0 +1,154 @@
+//! The room that a file takes: all of it is asked for before anything is sent, but for the
+//! holes of a file that has some.
+
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom, Write};
+
+/// What a hole is made of: file systems keep no smaller ones.
+const HOLE_BYTES: usize = 4096;
+
+/// A file's length on its way, with the room for it.
+#[derive(Debug)]
+pub(super) struct Extent {
+    size: u64,
+    /// What the source takes, where it has holes.
+    allocated: Option<u64>,
+    /// Written so far, holes included.
+    at: u64,
+    /// Whether the last of that is a hole, which the length does not know of yet.
+    ends_in_hole: bool,
+}
+
+impl Extent {
+    pub(super) const fn new(size: u64, allocated: Option<u64>) -> Self {
+        Self {
+            size,
+            allocated,
+            at: 0,
+            ends_in_hole: false,
+        }
+    }
+
+    /// Of which the first `at` bytes are there.
+    pub(super) const fn behind(mut self, at: u64) -> Self {
+        self.at = at;
+        self
+    }
+
+    pub(super) const fn is_sparse(&self) -> bool {
+        self.allocated.is_some()
+    }
+
+    /// Asks for the room. File systems that cannot promise it are believed.
+    #[cfg(target_os = "linux")]
+    pub(super) fn reserve(&self, file: &File) -> io::Result<()> {
+        use rustix::fs::{FallocateFlags, fallocate, fstatvfs};
+        use rustix::io::Errno;
+        if let Some(allocated) = self.allocated {
+            let free = fstatvfs(file).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+            // What is there of it already is no longer free.
+            let left = allocated.min(self.size).saturating_sub(self.at);
+            return match free {
+                Ok(free) if free < left => Err(Errno::NOSPC.into()),
+                _ => Ok(()),
+            };
+        }
+        if self.size == 0 {
+            return Ok(());
+        }
+        match fallocate(file, FallocateFlags::KEEP_SIZE, 0, self.size) {
+            Err(error @ (Errno::NOSPC | Errno::FBIG | Errno::DQUOT)) => Err(error.into()),
+            // A length that does not fit the system's type.
+            Err(Errno::INVAL) if i64::try_from(self.size).is_err() => Err(Errno::FBIG.into()),
+            _ => Ok(()),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    #[expect(clippy::unused_self, reason = "as on the systems that can")]
+    pub(super) fn reserve(&self, _: &File) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Appends bytes; of a file with holes, zeros become holes.
+    pub(super) fn write(&mut self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
+        if !self.is_sparse() {
+            file.write_all(bytes)?;
+            self.at += bytes.len() as u64;
+            return Ok(());
+        }
+        let mut rest = bytes;
+        while let Some(first) = rest.chunks(HOLE_BYTES).next() {
+            self.ends_in_hole = is_hole(first);
+            let alike = rest
+                .chunks(HOLE_BYTES)
+                .take_while(|chunk| is_hole(chunk) == self.ends_in_hole);
+            let (run, behind) = rest.split_at(alike.map(<[u8]>::len).sum());
+            if self.ends_in_hole {
+                let forward = i64::try_from(run.len()).unwrap_or(i64::MAX);
+                file.seek(SeekFrom::Current(forward))?;
+            } else {
+                file.write_all(run)?;
+            }
+            self.at += run.len() as u64;
+            rest = behind;
+        }
+        Ok(())
+    }
+
+    /// Makes the file as long as what is written, holes included.
+    pub(super) fn settle(&mut self, file: &File) -> io::Result<()> {
+        if std::mem::take(&mut self.ends_in_hole) {
+            file.set_len(self.at)?;
+        }
+        Ok(())
+    }
+}
+
+fn is_hole(chunk: &[u8]) -> bool {
+    static ZEROS: [u8; HOLE_BYTES] = [0; HOLE_BYTES];
+    chunk == &ZEROS[..chunk.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_what_was_written_holes_or_not(
+            runs in prop::collection::vec((any::<bool>(), 0..3 * HOLE_BYTES), 0..8),
+            pieces in prop::collection::vec(1..2 * HOLE_BYTES, 1..8),
+            allocated in prop::option::of(0..9u64),
+        ) {
+            let run = |&(full, len): &(bool, usize)| vec![u8::from(full); len];
+            let whole: Vec<u8> = runs.iter().flat_map(run).collect();
+            let mut file = tempfile::tempfile().unwrap();
+            let mut extent = Extent::new(whole.len() as u64, allocated);
+            let (mut rest, mut pieces) = (&whole[..], pieces.into_iter().cycle());
+            while let Some(piece) = pieces.next().filter(|_| !rest.is_empty()) {
+                let (now, later) = rest.split_at(piece.min(rest.len()));
+                extent.write(&mut file, now).unwrap();
+                rest = later;
+            }
+            extent.settle(&file).unwrap();
+            let mut read = Vec::new();
+            file.seek(SeekFrom::Start(0)).unwrap();
+            file.read_to_end(&mut read).unwrap();
+            prop_assert!(read == whole);
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn more_than_is_free_is_refused_before_anything_is_written() {
+        let file = tempfile::tempfile().unwrap();
+        let error = Extent::new(u64::MAX, Some(u64::MAX / 2)).reserve(&file);
+        assert_eq!(error.unwrap_err().kind(), io::ErrorKind::StorageFull);
+        Extent::new(1 << 60, Some(4096)).reserve(&file).unwrap();
+    }
+}
