@@ -183,6 +183,35 @@ impl TreeHasher {
     }
 }
 
+/// Hashes a file block by block whose length is known at its end.
+#[derive(Debug, Default)]
+pub(crate) struct OpenEndedHasher {
+    /// All blocks but the last.
+    prefix: Prefix,
+    last: Option<BlockHash>,
+    /// Of the first block: it may be the whole file.
+    first: Option<Hash>,
+}
+
+impl OpenEndedHasher {
+    /// The next block, which is a full one if another follows, and not empty.
+    pub(crate) fn push(&mut self, block: &[u8]) -> BlockHash {
+        match self.last.take() {
+            Some(before) => self.prefix.push(before),
+            None => self.first = Some(blake3::hash(block)),
+        }
+        let hash = BlockHash::of(self.prefix.blocks, block);
+        self.last = Some(hash);
+        hash
+    }
+
+    /// The hash of the whole file.
+    pub(crate) fn finish(self) -> Hash {
+        let root = self.last.and_then(|last| self.prefix.finish(last));
+        root.or(self.first).unwrap_or_else(|| blake3::hash(&[]))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -262,6 +291,31 @@ mod tests {
         assert_eq!(back, BlockHash([0xab; 32]));
         for wrong in ["", "ab", &"zz".repeat(32)] {
             assert!(BlockHash::try_from(wrong.to_owned()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_unknown_length_has_the_same_hashes() {
+        for len in [
+            0,
+            1,
+            BLOCK_BYTES,
+            BLOCK_BYTES + 1,
+            3 * BLOCK_BYTES,
+            5 * BLOCK_BYTES + 7,
+        ] {
+            let contents = bytes(len);
+            let mut hasher = OpenEndedHasher::default();
+            let size = usize::try_from(BLOCK_BYTES).unwrap();
+            let hashes: Vec<_> = contents
+                .chunks(size)
+                .map(|block| hasher.push(block))
+                .collect();
+            let (whole, known) = hashed(&contents, Prefix::default());
+            assert_eq!(hasher.finish(), whole);
+            if len > BLOCK_BYTES {
+                assert_eq!(hashes, known);
+            }
         }
     }
 }

@@ -84,6 +84,16 @@ impl<'a> Hearing<'a> {
         }
     }
 
+    /// Waits until the receiver wants no more, and says why.
+    pub(crate) async fn objection(&mut self, stream: &mut Stream) -> LinkError {
+        while self.verdict.is_none() {
+            if let Err(error) = self.wait(stream).await {
+                return error;
+            }
+        }
+        MessageError::OutOfPlace("a verdict before the end").into()
+    }
+
     async fn wait(&mut self, stream: &mut Stream) -> Result<(), LinkError> {
         let chunk = stream.read_chunk(MAX_MESSAGE_BYTES).await?;
         self.heard

@@ -41,6 +41,7 @@ mod hearing;
 mod link;
 pub mod message;
 pub mod names;
+mod piped;
 pub mod ports;
 mod progress;
 mod resume;

@@ -10,6 +10,7 @@
 //! |---|---|---|
 //! | control | [`Hello`], then [`Request`]s | one [`Reply`] a request, in order |
 //! | data, put | [`Hello`]; the file | [`Ready`]; [`Verified`] a block; a reply: [`Whole`] |
+//! | data, put piped | [`Hello`]; blocks | [`Verified`] a block; a reply: [`Whole`] |
 //! | data, get | [`Hello`] and [`Ready`]; at the end a reply: [`Whole`] | the file |
 //!
 //! The file: its bytes, and at the end the BLAKE3 hash of all of it, [`HASH_BYTES`] raw bytes.
@@ -181,6 +182,15 @@ pub enum Request {
         /// Bytes that the source takes on its disk, where it has holes.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         allocated: Option<u64>,
+    },
+    /// To store a file whose length is known at its end only.
+    #[serde(rename = "put-piped")]
+    PutPiped {
+        /// Under which name.
+        name: String,
+        /// Whether a file of that name may be replaced.
+        #[serde(default = "yes")]
+        overwrite: bool,
     },
     /// To be sent a file.
     Get {

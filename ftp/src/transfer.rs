@@ -172,6 +172,15 @@ pub(crate) struct Received {
 }
 
 impl Received {
+    pub(crate) fn new(sink: Box<dyn Sink>, bytes: u64, hash: Hash) -> Self {
+        Self {
+            sink,
+            hash,
+            bytes,
+            attributes: None,
+        }
+    }
+
     /// Gives the file its name where the store was settled meanwhile. Blocks.
     pub(crate) fn name_settled(self) -> Result<(), StoreError> {
         let mut sink = self.sink;
@@ -264,16 +273,11 @@ pub(crate) async fn receive_file(
         unblock(&**runtime, move || sink.discard()).await;
         return Err(ReceiveError::Integrity);
     }
-    Ok(Received {
-        sink,
-        hash: expected,
-        bytes: received,
-        attributes: None,
-    })
+    Ok(Received::new(sink, received, expected))
 }
 
 /// Fills an empty buffer with the next `want` bytes.
-async fn fill(
+pub(crate) async fn fill(
     watchdog: &mut Watchdog,
     stream: &mut Stream,
     mut piece: BytesMut,
@@ -291,7 +295,7 @@ async fn fill(
     Ok(piece)
 }
 
-async fn read_hash(
+pub(crate) async fn read_hash(
     watchdog: &mut Watchdog,
     stream: &mut Stream,
 ) -> Result<[u8; HASH_BYTES], LinkError> {
@@ -301,7 +305,7 @@ async fn read_hash(
 }
 
 /// Tells the sender how much is verified.
-async fn report(
+pub(crate) async fn report(
     watchdog: &mut Watchdog,
     stream: &mut Stream,
     verified: u64,

@@ -2,6 +2,7 @@
 
 mod config;
 mod error;
+mod piped;
 mod transfer;
 mod tree;
 

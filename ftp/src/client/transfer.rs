@@ -308,7 +308,7 @@ impl Client {
         }
     }
 
-    async fn receipt(
+    pub(super) async fn receipt(
         &self,
         stream: Stream,
         bytes: u64,

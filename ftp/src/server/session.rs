@@ -132,6 +132,10 @@ impl Session {
                 let reply = self.put(&name, wanted).await;
                 encode_reply(&logged("put", &name, reply))
             }
+            Ok(Request::PutPiped { name, overwrite }) => {
+                let reply = self.put_piped(&name, overwrite).await;
+                encode_reply(&logged("put-piped", &name, reply))
+            }
             Ok(Request::Get { name, held, source }) => {
                 let reply = self.get(&name, held.as_ref(), source.as_deref()).await;
                 encode_reply(&logged("get", &name, reply))
@@ -185,6 +189,16 @@ impl Session {
         let mut granted = self.grant(lease, name.to_string(), size, job);
         granted.held = held;
         Ok(granted)
+    }
+
+    async fn put_piped(&mut self, name: &str, overwrite: bool) -> Reply<Granted> {
+        let name = Name::parse(name)?;
+        let lease = self.lease()?;
+        let store = Arc::clone(&self.context.store);
+        let wanted = name.clone();
+        let create = move || store.create(&wanted, 0, overwrite);
+        let sink = unblock(&*self.context.runtime, create).await?;
+        Ok(self.grant(lease, name.to_string(), 0, Job::PutPiped(sink)))
     }
 
     async fn get(&mut self, name: &str, held: Option<&Held>, of: Option<&str>) -> Reply<Granted> {

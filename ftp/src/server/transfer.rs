@@ -15,10 +15,11 @@ use crate::delivered::SendMeter;
 use crate::hearing::Hearing;
 use crate::link::{self, LinkError};
 use crate::message::{self, Ack, MessageError, Ready, Refusal, Reply, Whole};
+use crate::piped::receive_piped;
 use crate::ports::Lease;
-use crate::store::{Source, StoreError};
+use crate::store::{Sink, Source, StoreError};
 use crate::tasks::Stage;
-use crate::transfer::{ReceiveError, Receiving, SendError, receive_file, send_file};
+use crate::transfer::{ReceiveError, Received, Receiving, SendError, receive_file, send_file};
 use crate::tree::decide::Target;
 use crate::tree::walk::Walk;
 use crate::watchdog::Watchdog;
@@ -28,6 +29,8 @@ use crate::watchdog::Watchdog;
 pub(super) enum Job {
     /// From the client, unless another transfer takes the file over.
     Put(Put, Superseded),
+    /// From the client, until it says that this is all.
+    PutPiped(Box<dyn Sink>),
     /// To the client, behind what it holds.
     Get(Box<dyn Source>, Prefix),
     /// A tree from the client. The reception is held, where there is one, so that another
@@ -42,13 +45,16 @@ impl Job {
         match self {
             Self::Put(_, superseded) => superseded.clone(),
             Self::PutTree(_, Some(reception)) => reception.superseded(),
-            Self::PutTree(_, None) | Self::Get(..) | Self::GetTree(_) => Superseded::default(),
+            Self::PutTree(_, None) | Self::PutPiped(_) | Self::Get(..) | Self::GetTree(_) => {
+                Superseded::default()
+            }
         }
     }
 
     const fn action(&self) -> &'static str {
         match self {
             Self::Put(..) => "put",
+            Self::PutPiped(_) => "put-piped",
             Self::Get(..) => "get",
             Self::PutTree(..) => "put-tree",
             Self::GetTree(_) => "get-tree",
@@ -144,6 +150,7 @@ pub(super) async fn run(context: Arc<Context>, transfer: Transfer) {
     let carried = async {
         match job {
             Job::Put(begun, _) => put(&context, &mut stream, begun, resume, lease).await,
+            Job::PutPiped(sink) => put_piped(&context, &mut stream, sink, lease).await,
             Job::Get(source, from) => get(&context, &mut stream, source, from, lease).await,
             Job::PutTree(target, held) => {
                 let done = tree::put(&context, &mut stream, *target, lease).await;
@@ -176,8 +183,7 @@ pub(super) async fn run(context: Arc<Context>, transfer: Transfer) {
     }
 }
 
-/// Receives the file. The port is free again before the client hears that all is well, so
-/// that its next request finds it.
+/// Receives the file.
 async fn put(
     context: &Context,
     stream: &mut Stream,
@@ -196,8 +202,32 @@ async fn put(
         progress: &(),
         is_reported: true,
     };
-    let verdict: Reply<Whole> = match receive_file(runtime, stream, sink, plan, &mut watchdog).await
-    {
+    let received = receive_file(runtime, stream, sink, plan, &mut watchdog).await;
+    judge(context, stream, received, lease).await
+}
+
+/// Receives what comes through a pipe; that may stand still as long as a client may.
+async fn put_piped(
+    context: &Context,
+    stream: &mut Stream,
+    sink: Box<dyn Sink>,
+    lease: Lease,
+) -> Result<Carried, Failure> {
+    let mut watchdog = Watchdog::new(&context.runtime, context.config.idle_limit);
+    let received = receive_piped(&context.runtime, stream, sink, &mut watchdog).await;
+    judge(context, stream, received, lease).await
+}
+
+/// Gives a received file its name, and the client the verdict. The port is free again before
+/// the client hears that all is well, so that its next request finds it.
+async fn judge(
+    context: &Context,
+    stream: &mut Stream,
+    received: Result<Received, ReceiveError>,
+    lease: Lease,
+) -> Result<Carried, Failure> {
+    let (runtime, config) = (&context.runtime, &context.config);
+    let verdict: Reply<Whole> = match received {
         Ok(received) => received
             .commit(&**runtime)
             .await

@@ -381,7 +381,8 @@ impl StoreError {
         }
     }
 
-    pub(crate) fn from_io(name: impl Into<String>, source: io::Error) -> Self {
+    /// An error of the file system, or of something that is used as a file, with its name.
+    pub fn from_io(name: impl Into<String>, source: io::Error) -> Self {
         use io::ErrorKind as Kind;
         let name = name.into();
         match source.kind() {

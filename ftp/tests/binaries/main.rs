@@ -6,6 +6,7 @@
 mod failures;
 mod holders;
 mod keys;
+mod pipes;
 mod pool;
 mod processes;
 mod resume;

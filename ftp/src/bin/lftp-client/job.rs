@@ -2,16 +2,25 @@
 
 use std::path::PathBuf;
 
-use lftp_ftp::{Plan, Receipt};
+use lftp_ftp::{Exit, Plan, Receipt};
 
-use crate::session::{self, Failure, Place, Session};
+use crate::session::{self, Failure, Output, Place, Session};
 use crate::trees::{self, Here};
 use crate::{GetArgs, PutArgs, verify};
+
+/// Standard input, or output, in the place of a file.
+pub(crate) const PIPE: &str = "-";
 
 /// What is to be carried.
 pub(crate) enum Job {
     Put {
         file: PathBuf,
+        name: String,
+        overwrite: bool,
+        receipt: Option<PathBuf>,
+    },
+    /// From standard input.
+    PutPiped {
         name: String,
         overwrite: bool,
         receipt: Option<PathBuf>,
@@ -41,6 +50,14 @@ impl Job {
             let (here, name) = trees::from(&put.file, name)?;
             return Ok(Self::PutTree { here, name, plan });
         }
+        if put.file.as_os_str() == PIPE {
+            let without = "what comes from standard input has no name; use --name";
+            return Ok(Self::PutPiped {
+                name: name.ok_or_else(|| Failure::new(Exit::Usage, without))?,
+                overwrite: !put.no_clobber,
+                receipt: put.receipt,
+            });
+        }
         Ok(Self::Put {
             name: session::name(&put.file, name)?,
             file: put.file,
@@ -49,8 +66,13 @@ impl Job {
         })
     }
 
-    pub(crate) fn get(get: GetArgs, out: Option<PathBuf>) -> Result<Self, Failure> {
+    pub(crate) fn get(get: GetArgs, out: Option<PathBuf>, output: Output) -> Result<Self, Failure> {
         let name = get.name;
+        let to_stdout = out.as_deref().is_some_and(|out| out.as_os_str() == PIPE);
+        if to_stdout && (output.json || get.tree.recursive) {
+            let sentence = "a file on standard output leaves no room for --json or --recursive";
+            return Err(Failure::new(Exit::Usage, sentence));
+        }
         if get.tree.recursive {
             let plan = get.tree.plan(get.no_clobber)?;
             let here = trees::to(&name, out, plan.dry_run)?;
@@ -73,6 +95,14 @@ impl Job {
                 receipt,
             } => {
                 let carried = session.put(&file, &name, overwrite).await?;
+                write_receipt(session, "put", &name, receipt, &carried)
+            }
+            Self::PutPiped {
+                name,
+                overwrite,
+                receipt,
+            } => {
+                let carried = session.put_piped(&name, overwrite).await?;
                 write_receipt(session, "put", &name, receipt, &carried)
             }
             Self::Get {

@@ -12,6 +12,7 @@ mod session;
 #[path = "../shared/mod.rs"]
 mod shared;
 mod shell;
+mod stdout;
 mod trees;
 mod verify;
 
@@ -77,8 +78,8 @@ enum Command {
         /// The server
         #[arg(value_name = "HOST[:PORT]")]
         host: Host,
-        /// Where to: a file, or a folder that is there; default: its own name in the folder
-        /// Download, which is made
+        /// Where to: a file, a folder that is there, or - for standard output; default: its own
+        /// name in the folder Download, which is made
         #[arg(long, value_name = "PATH")]
         out: Option<PathBuf>,
     },
@@ -116,7 +117,8 @@ enum Command {
 
 #[derive(Args, Debug)]
 struct PutArgs {
-    /// The file, or with --recursive the folder
+    /// The file, or with --recursive the folder; - for standard input, which also needs --name
+    /// and cannot be gone on with when it breaks off
     file: PathBuf,
     /// Fail when the server has a file of that name already
     #[arg(long, short = 'n')]
@@ -262,7 +264,7 @@ async fn execute(cli: Cli, runtime: Arc<dyn Runtime>) -> Result<(), Failure> {
             (session, outcome)
         }
         Command::Get { get, host, out } => {
-            let job = Job::get(get, out)?;
+            let job = Job::get(get, out, output)?;
             let mut session = connect(host).await?;
             let outcome = job.run(&mut session).await;
             (session, outcome)

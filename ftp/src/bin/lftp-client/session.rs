@@ -16,9 +16,11 @@ use lftp_transport::Runtime;
 use crate::connect::connect;
 use crate::downloads::Downloads;
 use crate::host::Host;
+use crate::job::PIPE;
 use crate::json;
 use crate::lines::{self, Shown};
 use crate::patience::Tries;
+use crate::stdout::Stdout;
 
 /// What is left to do for the connections of a transfer that was interrupted.
 pub(crate) const LAST_WORDS: Duration = Duration::from_millis(150);
@@ -83,17 +85,29 @@ pub(crate) const DOWNLOADS: &str = "Download";
 
 /// The folder and name that a received file gets.
 pub(crate) struct Place {
-    folder: PathBuf,
+    /// `None`: standard output.
+    folder: Option<PathBuf>,
     store: Arc<dyn Store>,
     name: Name,
 }
 
-/// Where a received file goes: `out` may be a file or a folder. Without it, it goes to
+impl Place {
+    fn shown(&self) -> String {
+        match &self.folder {
+            Some(folder) => folder.join(self.name.as_str()).display().to_string(),
+            None => "standard output".to_owned(),
+        }
+    }
+}
+
+/// Where a received file goes: `out` may be a file, a folder, or `-`. Without it, it goes to
 /// the folder for downloads.
 pub(crate) fn target(remote: &str, out: Option<PathBuf>) -> Result<Place, Failure> {
     let own = remote.rsplit('/').next().unwrap_or_default();
     let chosen = out.is_some();
+    let to_stdout = out.as_deref().is_some_and(|out| out.as_os_str() == PIPE);
     let (folder, file) = match out {
+        Some(_) if to_stdout => (PathBuf::new(), own.to_owned()),
         None => (PathBuf::from(DOWNLOADS), own.to_owned()),
         Some(out) if out.is_dir() => (out, own.to_owned()),
         Some(out) => split(&out)?,
@@ -104,13 +118,15 @@ pub(crate) fn target(remote: &str, out: Option<PathBuf>) -> Result<Place, Failur
             format!("{error}; give another name with --out"),
         )
     })?;
-    let store: Arc<dyn Store> = if chosen {
+    let store: Arc<dyn Store> = if to_stdout {
+        Arc::new(Stdout::default())
+    } else if chosen {
         Arc::new(DirStore::open(&folder).map_err(|error| Failure::local(&error))?)
     } else {
         Arc::new(Downloads::new(&folder))
     };
     Ok(Place {
-        folder,
+        folder: (!to_stdout).then_some(folder),
         store,
         name,
     })
@@ -200,6 +216,25 @@ impl Session {
         Ok(receipt)
     }
 
+    /// Sends what comes from standard input: once, since it cannot be read again.
+    pub(crate) async fn put_piped(
+        &mut self,
+        name: &str,
+        overwrite: bool,
+    ) -> Result<Receipt, Failure> {
+        let what = format!("put {}", printable(name, 60));
+        let shown = Shown::new(&self.runtime, &what, self.output.quiet);
+        let stdin = Box::new(std::io::stdin());
+        let sent = self.client.put_piped(stdin, name, overwrite, &shown).await;
+        shown.clear();
+        let receipt = sent.map_err(|error| self.failure(&what, &error))?;
+        if self.output.json {
+            json::print(&json::transfer("put", name, &receipt));
+        }
+        self.summarise(&what, &receipt);
+        Ok(receipt)
+    }
+
     pub(crate) async fn get(
         &mut self,
         remote: &str,
@@ -224,8 +259,7 @@ impl Session {
         if self.output.json {
             json::print(&json::transfer("get", remote, &receipt));
         }
-        let path = place.folder.join(place.name.as_str());
-        self.summarise(&format!("{what} to {}", path.display()), &receipt);
+        self.summarise(&format!("{what} to {}", place.shown()), &receipt);
         Ok(receipt)
     }
 

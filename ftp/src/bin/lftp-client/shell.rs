@@ -161,8 +161,15 @@ async fn command(session: &mut Session, command: Command) -> Result<Outcome, Fai
 /// What the server is needed for.
 async fn ask(session: &mut Session, command: Command) -> Result<(), Failure> {
     match command {
-        Command::Put { put, name } => Job::put(put, name)?.run(session).await,
-        Command::Get { get, out } => Job::get(get, out)?.run(session).await,
+        Command::Put { put, name } => {
+            let job = Job::put(put, name)?;
+            if matches!(job, Job::PutPiped { .. }) {
+                let sentence = "standard input is where the shell reads its commands from";
+                return Err(Failure::new(Exit::Usage, sentence));
+            }
+            job.run(session).await
+        }
+        Command::Get { get, out } => Job::get(get, out, session.output)?.run(session).await,
         Command::Ls { path } => session.ls(&path).await,
         Command::Lls { .. } | Command::Quit => Ok(()),
     }

@@ -1,0 +1,195 @@
+//! A file whose length is known only at its end: what comes through a pipe.
+//!
+//! ```text
+//! +-----------------------+-----------------+----------------+
+//! | length, 4, big-endian | that many bytes | their hash, 32 |   once a block; full ones but the last
+//! +-----------------------+-----------------+----------------+
+//! | 0, 4 | hash of all, 32 |                                      at the end
+//! +------+-----------------+
+//! ```
+//!
+//! Blocks and hashes are those of a file of known length. A block is compared before it is
+//! written. What comes through a pipe cannot be read again, so it cannot be gone on with.
+
+use std::io::{self, Read};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use blake3::Hash;
+use bytes::{BufMut, Bytes, BytesMut};
+use lftp_transport::{Runtime, Stream, unblock};
+
+use crate::blocks::{BLOCK_BYTES, BlockHash, OpenEndedHasher};
+use crate::delivered::SendMeter;
+use crate::hearing::Hearing;
+use crate::link::{self, LinkError};
+use crate::message::{HASH_BYTES, MessageError};
+use crate::store::{Sink, StoreError};
+use crate::transfer::{ReceiveError, Received, SendError, fill, read_hash, report};
+use crate::watchdog::Watchdog;
+
+/// Bytes of the length before a block.
+const LENGTH_BYTES: usize = 4;
+
+/// Where the bytes come from.
+pub(crate) type Pipe = Box<dyn Read + Send>;
+
+/// A pipe and what has been hashed of it; moves to a blocking thread and back.
+struct Draining {
+    pipe: Pipe,
+    hasher: OpenEndedHasher,
+    bytes: u64,
+}
+
+impl Draining {
+    /// The next block with what goes around it; `None` at the end.
+    async fn next(mut self, runtime: &dyn Runtime) -> Result<(Self, Option<Bytes>), SendError> {
+        unblock(runtime, move || {
+            let mut framed = vec![0; LENGTH_BYTES];
+            let mut block = Read::by_ref(&mut self.pipe).take(BLOCK_BYTES);
+            block.read_to_end(&mut framed).map_err(failed)?;
+            let (length, block) = framed.split_at_mut(LENGTH_BYTES);
+            if block.is_empty() {
+                return Ok((self, None));
+            }
+            length.copy_from_slice(&u32::try_from(block.len()).unwrap_or(0).to_be_bytes());
+            self.bytes += block.len() as u64;
+            let BlockHash(hash) = self.hasher.push(block);
+            framed.extend_from_slice(&hash);
+            Ok((self, Some(Bytes::from(framed))))
+        })
+        .await
+    }
+}
+
+fn failed(error: io::Error) -> SendError {
+    SendError::Store(StoreError::from_io("standard input", error))
+}
+
+/// Sends what comes through the pipe, and says how much that was. The pipe may stand still;
+/// the connection must not, for longer than `meter` is told.
+pub(crate) async fn send_piped(
+    runtime: &dyn Runtime,
+    stream: &mut Stream,
+    pipe: Pipe,
+    (meter, stall_limit): (&mut SendMeter<'_>, Duration),
+    heard: &mut Hearing<'_>,
+) -> Result<(u64, Hash), SendError> {
+    let mut draining = Draining {
+        pipe,
+        hasher: OpenEndedHasher::default(),
+        bytes: 0,
+    };
+    let mut next = Some(Bytes::new());
+    while let Some(block) = next {
+        let mut read = pin!(draining.next(runtime));
+        let already = {
+            let mut write = pin!(async {
+                let written = meter.follow(stall_limit, link::write(stream, block));
+                written.await.map_err(LinkError::from)??;
+                heard.listen(stream)
+            });
+            tokio::select! {
+                biased;
+                written = &mut write => {
+                    written?;
+                    None
+                }
+                read = &mut read => {
+                    write.await?;
+                    Some(read?)
+                }
+            }
+        };
+        (draining, next) = match already {
+            Some(read) => read,
+            None => tokio::select! {
+                biased;
+                read = &mut read => read?,
+                error = heard.objection(stream) => return Err(error.into()),
+            },
+        };
+    }
+    let hash = draining.hasher.finish();
+    let mut end = BytesMut::from(&[0; LENGTH_BYTES][..]);
+    end.put_slice(hash.as_bytes());
+    link::write(stream, end.freeze()).await?;
+    Ok((draining.bytes, hash))
+}
+
+/// Receives a file that comes through a pipe, and tells the sender of every block.
+pub(crate) async fn receive_piped(
+    runtime: &Arc<dyn Runtime>,
+    stream: &mut Stream,
+    sink: Box<dyn Sink>,
+    watchdog: &mut Watchdog,
+) -> Result<Received, ReceiveError> {
+    let mut filling = Filling {
+        sink,
+        hasher: OpenEndedHasher::default(),
+        bytes: 0,
+    };
+    let mut block = BytesMut::new();
+    loop {
+        let mut length = [0; LENGTH_BYTES];
+        let read = watchdog.step(stream.read_exact(&mut length)).await;
+        read.map_err(LinkError::from)?.map_err(LinkError::from)?;
+        let length = u64::from(u32::from_be_bytes(length));
+        if length == 0 {
+            break;
+        }
+        if length > BLOCK_BYTES || !filling.bytes.is_multiple_of(BLOCK_BYTES) {
+            let error = MessageError::OutOfPlace("a block that is not as long as a block");
+            return Err(LinkError::from(error).into());
+        }
+        block = fill(
+            watchdog,
+            stream,
+            block,
+            usize::try_from(length).unwrap_or(0),
+            |_| {},
+        )
+        .await?;
+        let hash = BlockHash(read_hash(watchdog, stream).await?);
+        (filling, block) = filling.next(&**runtime, block, hash).await?;
+        report(watchdog, stream, filling.bytes).await?;
+        if let Some(flush) = filling.sink.flush() {
+            runtime.spawn(runtime.spawn_blocking(flush));
+        }
+    }
+    let expected: [u8; HASH_BYTES] = read_hash(watchdog, stream).await?;
+    let hash = filling.hasher.finish();
+    if hash != expected {
+        return Err(ReceiveError::Integrity);
+    }
+    Ok(Received::new(filling.sink, filling.bytes, hash))
+}
+
+/// A file and what has been hashed of it; moves to a blocking thread and back.
+struct Filling {
+    sink: Box<dyn Sink>,
+    hasher: OpenEndedHasher,
+    bytes: u64,
+}
+
+impl Filling {
+    /// Compares and writes a block, and gives the buffer back, empty.
+    async fn next(
+        mut self,
+        runtime: &dyn Runtime,
+        mut block: BytesMut,
+        expected: BlockHash,
+    ) -> Result<(Self, BytesMut), ReceiveError> {
+        unblock(runtime, move || {
+            if self.hasher.push(&block) != expected {
+                return Err(ReceiveError::Integrity);
+            }
+            self.sink.write(&block).map_err(ReceiveError::Store)?;
+            self.bytes += block.len() as u64;
+            block.clear();
+            Ok((self, block))
+        })
+        .await
+    }
+}
