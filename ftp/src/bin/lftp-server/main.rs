@@ -23,6 +23,9 @@ use crate::settings::Settings;
 /// Between two searches for incomplete files that nobody will go on with.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
+/// What is left to do for connections that were cut short: a reset is sent more than once.
+const LAST_WORDS: Duration = Duration::from_millis(150);
+
 /// Share a folder over LFTP
 ///
 /// Clients put files into it, get files from it and list it; nothing outside of it can be
@@ -163,13 +166,15 @@ async fn serve(args: Args) -> ExitCode {
     let key = identity.as_ref().map(Identity::public_key);
     config.transport.identity = identity;
     tokio::spawn(sweep_now_and_then(Arc::clone(&runtime), Arc::clone(&store)));
-    let server = match Server::bind(runtime, config, store) {
+    let server = match Server::bind(Arc::clone(&runtime), config, store) {
         Ok(server) => server,
         Err(error) => return fail(Exit::Bind, &error.to_string()),
     };
     announce(&server, key);
     tokio::spawn(obey_signals(server.handle()));
-    match server.run().await {
+    let ended = server.run().await;
+    lftp_transport::sleep(&*runtime, LAST_WORDS).await;
+    match ended {
         Ok(()) => Exit::Ok.into(),
         Err(error) => fail(Exit::Failed, &error.to_string()),
     }
