@@ -6,6 +6,7 @@
 //! | [`scenario`] | what is asked for |
 //! | [`run`] | the same client and server on either clock |
 //! | [`peer`] | other people's transports in the same world |
+//! | [`loopback`] | transports on real sockets, with nothing in their way |
 //! | [`record`], [`rows`] | what is heard, and the rows and numbers that come of it |
 //! | [`output`], [`chart`], [`report`] | files, pictures, the page |
 //! | [`batch`] | many runs at once, for gate, compare and sweep |
@@ -14,6 +15,7 @@ mod batch;
 mod chart;
 mod command;
 mod exit;
+mod loopback;
 mod output;
 mod peer;
 mod progress;

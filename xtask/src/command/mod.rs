@@ -5,6 +5,7 @@ mod compare;
 mod diff;
 mod gate;
 mod list;
+mod loopback;
 mod scenario;
 mod speed;
 mod sweep;
@@ -41,6 +42,8 @@ enum Command {
     Merge(sweep::Merge),
     /// Measure how fast scenarios run in virtual time, on one core.
     Speed(speed::Speed),
+    /// Measure what transports cost over real sockets on the loopback interface.
+    Loopback(loopback::Loopback),
     /// Everything that must pass before a change lands.
     Ci(ci::Ci),
 }
@@ -109,6 +112,7 @@ impl Cli {
             Command::Sweep(sweep) => sweep.run(),
             Command::Merge(merge) => merge.run(),
             Command::Speed(speed) => speed.run(),
+            Command::Loopback(loopback) => loopback.run(),
             Command::Ci(ci) => ci.run(),
         }
     }

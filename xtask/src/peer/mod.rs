@@ -22,7 +22,7 @@
 mod kcp;
 mod letter;
 mod name;
-mod quinn;
+pub(crate) mod quinn;
 #[cfg(test)]
 mod tests;
 

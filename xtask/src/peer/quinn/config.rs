@@ -16,7 +16,7 @@ use crate::peer::window_bytes;
 use crate::scenario::Scenario;
 
 /// For whom the certificate is.
-pub(super) const SERVER_NAME: &str = "peer";
+pub(crate) const SERVER_NAME: &str = "peer";
 
 /// Self-signed, valid for a hundred years, for nothing but these runs. Ed25519: its signatures
 /// are of one size, so handshakes are.
@@ -40,13 +40,28 @@ pub(super) fn endpoint(host: &Host) -> EndpointConfig {
     config
 }
 
+/// Who the server is.
+pub(crate) fn identity() -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(KEY));
+    (CertificateDer::from(CERTIFICATE), key)
+}
+
+/// Whom the client trusts.
+///
+/// # Errors
+/// When rustls refuses the certificate.
+pub(crate) fn roots() -> Result<RootCertStore, quinn::rustls::Error> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from(CERTIFICATE))?;
+    Ok(roots)
+}
+
 /// The server's side.
 ///
 /// # Errors
 /// When rustls refuses the certificate.
 pub(super) fn server(flavor: Flavor, scenario: &Scenario) -> io::Result<ServerConfig> {
-    let certificate = CertificateDer::from(CERTIFICATE);
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(KEY));
+    let (certificate, key) = identity();
     let mut config =
         ServerConfig::with_single_cert(vec![certificate], key).map_err(io::Error::other)?;
     config.transport_config(Arc::new(transport(flavor, scenario)));
@@ -58,12 +73,8 @@ pub(super) fn server(flavor: Flavor, scenario: &Scenario) -> io::Result<ServerCo
 /// # Errors
 /// When rustls refuses the certificate.
 pub(super) fn client(flavor: Flavor, scenario: &Scenario) -> io::Result<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    roots
-        .add(CertificateDer::from(CERTIFICATE))
-        .map_err(io::Error::other)?;
-    let mut config =
-        ClientConfig::with_root_certificates(Arc::new(roots)).map_err(io::Error::other)?;
+    let roots = Arc::new(roots().map_err(io::Error::other)?);
+    let mut config = ClientConfig::with_root_certificates(roots).map_err(io::Error::other)?;
     config.transport_config(Arc::new(transport(flavor, scenario)));
     Ok(config)
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use lftp_netem::world::Host;
 use quinn::{Connection, Endpoint, RecvStream, SendStream, ServerConfig};
 
+pub(crate) use self::config::{SERVER_NAME, identity, roots};
 use self::runtime::{QuinnRuntime, QuinnSocket};
 use super::letter::{self, Pipe};
 use super::name::Flavor;
@@ -63,7 +64,7 @@ async fn serve_one(incoming: quinn::Incoming, service: &Service) -> Result<(), S
 pub(super) async fn carry(flavor: Flavor, errand: &Errand) -> Result<bool, String> {
     let config = config::client(flavor, &errand.scenario).map_err(words)?;
     let endpoint = endpoint(&errand.host, 0, None).map_err(words)?;
-    let connecting = endpoint.connect_with(config, errand.server, config::SERVER_NAME);
+    let connecting = endpoint.connect_with(config, errand.server, SERVER_NAME);
     let connection = connecting.map_err(words)?.await.map_err(words)?;
     let (send, recv) = connection.open_bi().await.map_err(words)?;
     let mut stream = Stream {

@@ -1,0 +1,153 @@
+//! What the system calls and the AEAD let through, without a transport: batches are sealed and
+//! sent in one call each, received in one call and opened, and the receiver says how much came.
+
+use std::io::{self, IoSliceMut};
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
+use ring::aead::{AES_128_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+
+use super::{any_port, words};
+
+const PACKET_BYTES: usize = 1452;
+const TAG_BYTES: usize = 16;
+const PAYLOAD_BYTES: usize = PACKET_BYTES - TAG_BYTES;
+/// The most that one call may send: 64 KiB less headers.
+const SEGMENTS: usize = 44;
+const BATCH_BYTES: usize = SEGMENTS * PACKET_BYTES;
+const SOCKET_BUFFER_BYTES: usize = 4 << 20;
+/// Under way at once; less than the receiver's buffer, so nothing is lost.
+const WINDOW_BYTES: u64 = 1 << 20;
+/// Nothing is repeated: what does not come is lost.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+struct Socket {
+    io: UdpSocket,
+    state: UdpSocketState,
+}
+
+impl Socket {
+    fn new() -> io::Result<Self> {
+        use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_send_buffer_size};
+        let io = UdpSocket::bind(any_port())?;
+        set_socket_recv_buffer_size(&io, SOCKET_BUFFER_BYTES)?;
+        set_socket_send_buffer_size(&io, SOCKET_BUFFER_BYTES)?;
+        let state = UdpSocketState::new((&io).into())?;
+        Ok(Self { io, state })
+    }
+
+    fn send(&self, to: SocketAddr, contents: &[u8]) -> io::Result<()> {
+        let transmit = Transmit {
+            destination: to,
+            ecn: None,
+            contents,
+            segment_size: Some(PACKET_BYTES),
+            src_ip: None,
+        };
+        loop {
+            match self.state.try_send((&self.io).into(), &transmit) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.wait(rustix::event::PollFlags::OUT)?;
+                }
+                sent => return sent,
+            }
+        }
+    }
+
+    fn receive(&self, buffers: &mut [IoSliceMut<'_>], metas: &mut [RecvMeta]) -> io::Result<usize> {
+        loop {
+            match self.state.recv((&self.io).into(), buffers, metas) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.wait(rustix::event::PollFlags::IN)?;
+                }
+                received => return received,
+            }
+        }
+    }
+
+    fn wait(&self, readiness: rustix::event::PollFlags) -> io::Result<()> {
+        let mut polled = [rustix::event::PollFd::new(&self.io, readiness)];
+        let patience = rustix::time::Timespec::try_from(PATIENCE).map_err(io::Error::other)?;
+        match rustix::event::poll(&mut polled, Some(&patience))? {
+            0 => Err(io::ErrorKind::TimedOut.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn key() -> Result<LessSafeKey, String> {
+    let key = UnboundKey::new(&AES_128_GCM, &[7; 16]).map_err(words)?;
+    Ok(LessSafeKey::new(key))
+}
+
+/// Of the packet with this number.
+fn nonce(number: u64) -> Nonce {
+    let mut nonce = [0; NONCE_LEN];
+    nonce[NONCE_LEN - 8..].copy_from_slice(&number.to_be_bytes());
+    Nonce::assume_unique_for_key(nonce)
+}
+
+pub(super) fn send(to: SocketAddr, bytes: u64) -> Result<(), String> {
+    let (socket, key) = (Socket::new().map_err(words)?, key()?);
+    let chunk = vec![7; PAYLOAD_BYTES];
+    let mut batch = Vec::with_capacity(BATCH_BYTES);
+    let (mut sent, mut arrived, mut number) = (0, 0, 0);
+    while sent < bytes {
+        batch.clear();
+        while sent < bytes && batch.len() < BATCH_BYTES {
+            let left = usize::try_from(bytes - sent).unwrap_or(usize::MAX);
+            let payload = left.min(PAYLOAD_BYTES);
+            let begin = batch.len();
+            batch.extend_from_slice(&chunk[..payload]);
+            let sealed =
+                key.seal_in_place_separate_tag(nonce(number), Aad::empty(), &mut batch[begin..]);
+            batch.extend_from_slice(sealed.map_err(words)?.as_ref());
+            sent += payload as u64;
+            number += 1;
+        }
+        socket.send(to, &batch).map_err(words)?;
+        while sent - arrived > if sent < bytes { WINDOW_BYTES } else { 0 } {
+            arrived = arrived.max(count(&socket)?);
+        }
+    }
+    // An empty packet: that was all.
+    socket.send(to, &[0]).map_err(words)
+}
+
+/// What the receiver says has come.
+fn count(socket: &Socket) -> Result<u64, String> {
+    let (mut buffer, mut metas) = ([0; 64], [RecvMeta::default()]);
+    let mut buffers = [IoSliceMut::new(&mut buffer)];
+    socket.receive(&mut buffers, &mut metas).map_err(words)?;
+    let count = buffer.first_chunk().ok_or("a count that is none")?;
+    Ok(u64::from_be_bytes(*count))
+}
+
+pub(super) fn receive(told: mpsc::Sender<SocketAddr>) -> Result<u64, String> {
+    let (socket, key) = (Socket::new().map_err(words)?, key()?);
+    told.send(socket.io.local_addr().map_err(words)?)
+        .map_err(words)?;
+    let mut memory = vec![0; BATCH_SIZE * (1 << 16)];
+    let (mut received, mut number) = (0, 0);
+    loop {
+        let mut metas = [RecvMeta::default(); BATCH_SIZE];
+        let mut slots = memory.chunks_mut(1 << 16);
+        let mut buffers: [IoSliceMut<'_>; BATCH_SIZE] =
+            std::array::from_fn(|_| IoSliceMut::new(slots.next().unwrap_or_default()));
+        let filled = socket.receive(&mut buffers, &mut metas).map_err(words)?;
+        for (buffer, meta) in buffers.iter_mut().zip(&metas).take(filled) {
+            for packet in buffer[..meta.len].chunks_mut(meta.stride.max(1)) {
+                if packet.len() <= TAG_BYTES {
+                    return Ok(received);
+                }
+                let opened = key.open_in_place(nonce(number), Aad::empty(), packet);
+                received += opened.map_err(words)?.len() as u64;
+                number += 1;
+            }
+            let count = received.to_be_bytes();
+            socket.send(meta.addr, &count).map_err(words)?;
+        }
+    }
+}
