@@ -192,34 +192,72 @@ fn a_file_that_was_changed_after_the_kill_is_sent_anew() {
     assert_eq!(whole(server.root()), ["file"]);
 }
 
+/// A sparse file of 100 GiB, received into a sparse one: nothing but its length is large.
+#[cfg(target_os = "linux")]
+const HUGE: u64 = 100 * 1024 * MIB;
+
+#[cfg(target_os = "linux")]
+fn huge_file(folder: &Path) {
+    let file = fs::File::create(folder.join("file")).unwrap();
+    file.set_len(HUGE).unwrap();
+}
+
+/// What a process has read since it began, in bytes.
+#[cfg(target_os = "linux")]
+fn read_by(process: u32) -> u64 {
+    let io = fs::read_to_string(format!("/proc/{process}/io")).unwrap();
+    let read = io.lines().find_map(|line| line.strip_prefix("rchar: "));
+    read.unwrap().parse().unwrap()
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_huge_file_goes_on_at_once_and_is_not_read_again() {
     let mut server = Phoenix::new();
     let here = tempfile::tempdir().unwrap();
-    let large = fs::File::create(server.root().join("file")).unwrap();
-    // Sparse here; a receiver reserves room for what it begins.
-    let len = 20 * 1024 * MIB;
-    large.set_len(len).unwrap();
+    huge_file(server.root());
     let mut getting = begin(Way::Get, here.path(), &server.server.host);
-    if !reaches(&mut getting, here.path(), 64 * MIB) {
-        let done = Done::from(getting.wait_with_output().unwrap());
-        assert_eq!(done.code, 8, "{done:?}");
-        return eprintln!("skipped: no room for 20 GiB");
-    }
+    assert!(reaches(&mut getting, here.path(), 64 * MIB));
     server.kill();
     let written = part_bytes(here.path());
     server.rise();
     assert!(reaches(&mut getting, here.path(), written + 16 * MIB));
     // What the client read: little more than the journal, the blocks beyond its last mark,
     // and the program itself; never what is there already.
-    let io = fs::read_to_string(format!("/proc/{}/io", getting.id())).unwrap();
-    let read = io.lines().find_map(|line| line.strip_prefix("rchar: "));
-    let read: u64 = read.unwrap().parse().unwrap();
+    let read = read_by(getting.id());
     getting.kill().unwrap();
     getting.wait().unwrap();
     eprintln!("{written} bytes were there, {read} bytes were read");
     let listed = client(here.path(), &["ls", &server.server.host]);
     assert_eq!(listed.code, 0, "{listed:?}");
     assert!(read < 64 * MIB, "{read} bytes were read");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "takes minutes: 100 GiB through the loopback interface, killed five times"]
+#[expect(clippy::disallowed_methods, reason = "prints how long it takes")]
+fn a_hundred_gibibytes_survive_kills_of_the_client() {
+    use std::os::unix::fs::MetadataExt;
+    let server = Phoenix::new();
+    let here = tempfile::tempdir().unwrap();
+    huge_file(server.root());
+    let mut getting = begin(Way::Get, here.path(), &server.server.host);
+    for kill in 1..=5 {
+        assert!(reaches(&mut getting, here.path(), kill * HUGE / 6));
+        getting.kill().unwrap();
+        getting.wait().unwrap();
+        let written = part_bytes(here.path());
+        let begun = std::time::Instant::now();
+        getting = begin(Way::Get, here.path(), &server.server.host);
+        assert!(reaches(&mut getting, here.path(), written + BLOCK_BYTES));
+        let (took, read) = (begun.elapsed(), read_by(getting.id()));
+        eprintln!("{written} bytes were there: new ones after {took:?}, {read} bytes read");
+        assert!(read < 64 * MIB, "{read} bytes were read");
+    }
+    let done = Done::from(getting.wait_with_output().unwrap());
+    assert!(resumed(&done) > HUGE / 2);
+    let arrived = fs::metadata(here.path().join("file")).unwrap();
+    assert_eq!(arrived.len(), HUGE);
+    assert!(arrived.blocks() * 512 < 64 * MIB, "{arrived:?}");
 }
