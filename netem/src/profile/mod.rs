@@ -38,7 +38,10 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     direction::DirectionProfile,
-    discipline::{CoDelSettings, Discipline, PieSettings, QueueDiscipline, Red, RedSettings},
+    discipline::{
+        CoDelSettings, Discipline, DualPi2Settings, FqCoDelSettings, PieSettings, QueueDiscipline,
+        Red, RedSettings,
+    },
     framing::Framing,
     jitter::{Jitter, JitterDistribution, JitterTable},
     limit::{QueueLimit, QueueSize},
@@ -52,7 +55,7 @@ pub use self::{
     schedule_csv::ScheduleCsvError,
     slots::Slots,
     tc::TcError,
-    units::{DurationNs, Percent, Rate, Size, UnitError},
+    units::{DurationNs, Frequency, Percent, Rate, SignedSize, Size, UnitError},
 };
 pub(crate) use self::{
     jitter::TABLE_SCALE,
