@@ -161,8 +161,9 @@ macro_rules! settings {
 settings! {
     /// What the bottleneck sends. Default: without end, and then nothing ever queues.
     rate: Rate,
-    /// What the link adds to each packet; only the rate counts it. Default 0.
-    overhead: Size,
+    /// What the link adds to each packet, or takes from it when negative: from -2147483647 to
+    /// 2147483647 bytes; only the rate counts it. Default 0. As in `tc netem`'s `rate`.
+    overhead: SignedSize,
     /// The link sends in cells of this size, as ATM does with `"48B"`. Default: packets whole.
     cell: Size,
     /// What the link adds to each cell, for ATM `"5B"`. Default 0.

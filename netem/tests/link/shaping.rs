@@ -26,6 +26,18 @@ fn overhead_counts_for_the_rate() {
 }
 
 #[test]
+fn overhead_may_be_negative_but_no_packet_weighs_less_than_nothing() {
+    assert_eq!(
+        times("rate = '8mbit'\noverhead = '-14B'", 0, &[1000, 114]),
+        [986_000, 1_086_000]
+    );
+    assert_eq!(
+        times("rate = '8mbit'\noverhead = '-500B'", 5, &[100, 600]),
+        [5, 100_005]
+    );
+}
+
+#[test]
 fn a_cell_is_sent_whole() {
     // 1000 + 8 bytes are 21 cells of 53.
     let atm = "rate = '8mbit'\noverhead = '8B'\ncell = '48B'\ncell_overhead = '5B'";
@@ -138,6 +150,8 @@ fn what_cannot_shape_is_refused() {
         ("rate = '8mbit'\nburst = '1000B'", "at least a packet"),
         ("rate = '8mbit'\ncell = '0B'", "48B"),
         ("rate = '8mbit'\ncell_overhead = '5B'", "wants a cell"),
+        ("rate = '8mbit'\noverhead = -14", "-14B"),
+        ("rate = '8mbit'\noverhead = '-3GB'", "can be here"),
         ("mahimahi = '3 2'", "ascending"),
         ("mahimahi = '0'", "above 0"),
         ("mahimahi = 'x'", "milliseconds"),
