@@ -65,6 +65,20 @@ fn a_burst_goes_at_the_peak_rate() {
     assert_eq!(out, [MS / 10, 2 * MS / 10, 3 * MS / 10, MS, 2 * MS]);
 }
 
+/// Found by a network at random, where it made work out of nothing.
+#[test]
+fn a_phase_may_begin_while_only_the_bucket_holds_a_packet_up() {
+    let network = "rate = '8mbit'\nburst = '1500B'\npeak_rate = '80mbit'\nqueue = '100p'";
+    let steady = times(network, 0, &[1000; 4]);
+    let changed = times(
+        &format!("{network}\nschedule = [{{ at = '1200us', loss = '0%' }}]"),
+        0,
+        &[1000; 4],
+    );
+    assert_eq!(changed, steady);
+    assert_eq!(steady[3] - steady[2], MS);
+}
+
 proptest! {
     /// In no interval does more leave a bucket than it holds and the rate gives.
     #[test]
