@@ -19,6 +19,10 @@
 //! [`NetworkProfile`] is the table as written; [`DirectionProfile`] is one direction with every
 //! default filled in and every quantity in base units. The keys mean what they mean to
 //! `tc netem` (tc-netem(8)) unless their description says otherwise.
+//!
+//! Every quantity is written with its unit. Unless its key says otherwise, a share is from 0 to
+//! 100 % in steps of 10⁻¹⁰ %, a time from 0 to ten years in nanoseconds, a rate from 1 bit/s to
+//! 1 Pbit/s, and a size from 0 to 1 EiB; what is outside is refused, with its line.
 
 mod direction;
 mod discipline;
