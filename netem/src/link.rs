@@ -165,7 +165,7 @@ impl Link {
 
     /// What waits before the bottleneck, the packet being sent included, as of the last call.
     #[must_use]
-    pub const fn queue_bytes(&self) -> u64 {
+    pub fn queue_bytes(&self) -> u64 {
         self.queue.bytes()
     }
 

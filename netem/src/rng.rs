@@ -26,7 +26,7 @@ pub fn stream(seed: u64, direction: Direction, name: &str) -> ChaCha8Rng {
 }
 
 /// FNV-1a, 64 bits: short, and the same everywhere and for ever.
-fn fnv1a(bytes: &[u8]) -> u64 {
+pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })

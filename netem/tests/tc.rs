@@ -39,6 +39,11 @@ fn the_examples_of_the_manual_are_read() {
         "delay 10ms reorder 25% 50% gap 5",
     );
     becomes("rate 5kbit 20 100 5", "rate 5kbit 20 100 5");
+    becomes("rate 5kbit -14", "rate 5kbit -14 0 0");
+    becomes(
+        "delay 50ms 10ms distribution paretonormal",
+        "delay 50ms 10ms distribution paretonormal",
+    );
     becomes(
         "slot 800us 1ms packets 64 bytes 6400",
         "slot 800us 1ms packets 64 bytes 6400",

@@ -88,7 +88,7 @@ impl DirectionProfile {
         Self {
             discipline: discipline.unwrap_or_default(),
             framing: Framing {
-                overhead_bytes: bytes(settings.overhead),
+                overhead_bytes: settings.overhead.unwrap_or_default().0,
                 cell_bytes: bytes(settings.cell),
                 cell_overhead_bytes: bytes(settings.cell_overhead),
             },

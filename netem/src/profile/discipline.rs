@@ -1,5 +1,8 @@
 //! Queue disciplines: whom a queue drops, and when.
 
+mod dualpi2;
+mod fq_codel;
+
 use std::fmt;
 
 use serde::{
@@ -10,16 +13,21 @@ use serde::{
     },
 };
 
-use super::units::{DurationNs, Percent, UnitError};
+pub use self::{dualpi2::DualPi2Settings, fq_codel::FqCoDelSettings};
+use super::units::{DurationNs, Percent, Size, UnitError};
 use super::{QueueLimit, QueueSize};
 
-/// A queue discipline as it is written: `"drop-tail"`, `"drop-head"`, `"codel"`, `"pie"`, or with
-/// parameters, `{ name = "codel", target = "5ms", interval = "100ms", ecn = true }`,
+/// A queue discipline as it is written: `"drop-tail"`, `"drop-head"`, `"codel"`, `"pie"`,
+/// `"fq-codel"`, `"dualpi2"`, or with parameters,
+/// `{ name = "codel", target = "5ms", interval = "100ms", ecn = true }`,
 /// `{ name = "pie", target = "15ms", update = "15ms", burst = "150ms", ecn = true }`,
-/// `{ name = "red", min = "30KiB", max = "90KiB", probability = "10%", weight = 9, ecn = true }`.
+/// `{ name = "red", min = "30KiB", max = "90KiB", probability = "10%", weight = 9, ecn = true }`,
+/// `{ name = "fq-codel", quantum = "300B", flows = 64 }`,
+/// `{ name = "dualpi2", target = "15ms", step = "1ms" }`.
 ///
 /// `ecn = true` marks packets that can be marked (RFC 3168) instead of dropping them; default
-/// `false`. Whatever the discipline, `queue` is the limit.
+/// `false`, but with `fq-codel`; `dualpi2` always does. Whatever the discipline, `queue` is the
+/// limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "name", rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -35,6 +43,13 @@ pub enum QueueDiscipline {
     CoDel(CoDelSettings),
     /// Proportional integral controller enhanced (RFC 8033), by how long packets stay.
     Pie(PieSettings),
+    /// A queue of its own for each flow, each with CoDel (RFC 8290).
+    #[serde(rename = "fq-codel")]
+    FqCoDel(FqCoDelSettings),
+    /// A low-latency and a classic queue whose signals are coupled (RFC 9332). Packets with
+    /// ECT(1) or CE are of the low-latency one (RFC 9331 §5.1).
+    #[serde(rename = "dualpi2")]
+    DualPi2(DualPi2Settings),
 }
 
 /// RED's parameters (Floyd and Jacobson 1993; `tc-red(8)`).
@@ -127,6 +142,10 @@ pub enum Discipline {
     CoDel(CoDelSettings),
     /// Proportional integral controller enhanced.
     Pie(PieSettings),
+    /// A queue for each flow; the quantum is filled in.
+    FqCoDel(FqCoDelSettings),
+    /// A low-latency and a classic queue.
+    DualPi2(DualPi2Settings),
 }
 
 /// RED's parameters in base units.
@@ -160,6 +179,8 @@ impl QueueDiscipline {
             Self::Pie(pie) if pie.target.0 == 0 || pie.update.0 == 0 => {
                 fail("pie's target and update are above 0: expected such as \"15ms\"")
             }
+            Self::FqCoDel(settings) => settings.check(),
+            Self::DualPi2(settings) => settings.check(),
             _ => Ok(()),
         }
     }
@@ -180,6 +201,11 @@ impl QueueDiscipline {
             Self::DropHead => Discipline::DropHead,
             Self::CoDel(settings) => Discipline::CoDel(settings),
             Self::Pie(settings) => Discipline::Pie(settings),
+            Self::FqCoDel(settings) => Discipline::FqCoDel(FqCoDelSettings {
+                quantum: settings.quantum.or(Some(Size(mtu_bytes))),
+                ..settings
+            }),
+            Self::DualPi2(settings) => Discipline::DualPi2(settings),
             Self::Red(settings) => {
                 let min_bytes = bytes(settings.min);
                 Discipline::Red(Red {
@@ -205,6 +231,10 @@ enum Table {
     #[serde(rename = "codel")]
     CoDel(CoDelSettings),
     Pie(PieSettings),
+    #[serde(rename = "fq-codel")]
+    FqCoDel(FqCoDelSettings),
+    #[serde(rename = "dualpi2")]
+    DualPi2(DualPi2Settings),
 }
 
 impl From<Table> for QueueDiscipline {
@@ -215,6 +245,8 @@ impl From<Table> for QueueDiscipline {
             Table::Red(settings) => Self::Red(settings),
             Table::CoDel(settings) => Self::CoDel(settings),
             Table::Pie(settings) => Self::Pie(settings),
+            Table::FqCoDel(settings) => Self::FqCoDel(settings),
+            Table::DualPi2(settings) => Self::DualPi2(settings),
         }
     }
 }
@@ -232,8 +264,8 @@ impl<'de> de::Visitor<'de> for DisciplineVisitor {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "a queue discipline: write \"drop-tail\", \"drop-head\", \"codel\", \"pie\" or \
-             { name = \"red\", min = \"30KiB\", max = \"90KiB\" }",
+            "a queue discipline: write \"drop-tail\", \"drop-head\", \"codel\", \"pie\", \
+             \"fq-codel\", \"dualpi2\" or { name = \"red\", min = \"30KiB\", max = \"90KiB\" }",
         )
     }
 

@@ -5,8 +5,8 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Framing {
-    /// Bytes added to each packet.
-    pub overhead_bytes: u64,
+    /// Bytes added to each packet; below 0 they are taken from it, at most all of them.
+    pub overhead_bytes: i64,
     /// Packets are sent in cells of so many bytes, the last one filled up; 0 sends them whole.
     pub cell_bytes: u64,
     /// Bytes added to each cell.
@@ -17,7 +17,7 @@ impl Framing {
     /// What a packet weighs on the wire, in bytes.
     #[must_use]
     pub const fn wire_bytes(&self, link_bytes: u64) -> u64 {
-        let bytes = link_bytes + self.overhead_bytes;
+        let bytes = link_bytes.saturating_add_signed(self.overhead_bytes);
         if self.cell_bytes == 0 {
             return bytes;
         }

@@ -20,6 +20,12 @@ pub enum JitterDistribution {
     /// `P(x > t) = t^-3`. So it is at least -2/3 jitter, has a mean of 0 and a long tail, which
     /// is cut at 4 jitter as in the kernel's table.
     Pareto,
+    /// A quarter of the normal value and three quarters of the Pareto one of the same rank, as in
+    /// iproute2's `paretonormal.dist` (`netem/paretonormal.c`, after NIST Net): so it is at
+    /// least -2.1 jitter, half of it is below -0.24 jitter, and its tail is nearly Pareto's. Cut
+    /// at 4 jitter as in the kernel's table.
+    #[serde(rename = "paretonormal")]
+    ParetoNormal,
     /// The values of `jitter_table`, each as likely as any other.
     Table,
 }

@@ -19,6 +19,10 @@
 //! [`NetworkProfile`] is the table as written; [`DirectionProfile`] is one direction with every
 //! default filled in and every quantity in base units. The keys mean what they mean to
 //! `tc netem` (tc-netem(8)) unless their description says otherwise.
+//!
+//! Every quantity is written with its unit. Unless its key says otherwise, a share is from 0 to
+//! 100 % in steps of 10⁻¹⁰ %, a time from 0 to ten years in nanoseconds, a rate from 1 bit/s to
+//! 1 Pbit/s, and a size from 0 to 1 EiB; what is outside is refused, with its line.
 
 mod direction;
 mod discipline;
@@ -38,7 +42,10 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     direction::DirectionProfile,
-    discipline::{CoDelSettings, Discipline, PieSettings, QueueDiscipline, Red, RedSettings},
+    discipline::{
+        CoDelSettings, Discipline, DualPi2Settings, FqCoDelSettings, PieSettings, QueueDiscipline,
+        Red, RedSettings,
+    },
     framing::Framing,
     jitter::{Jitter, JitterDistribution, JitterTable},
     limit::{QueueLimit, QueueSize},
@@ -52,7 +59,7 @@ pub use self::{
     schedule_csv::ScheduleCsvError,
     slots::Slots,
     tc::TcError,
-    units::{DurationNs, Percent, Rate, Size, UnitError},
+    units::{DurationNs, Frequency, Percent, Rate, SignedSize, Size, UnitError},
 };
 pub(crate) use self::{
     jitter::TABLE_SCALE,
@@ -158,8 +165,9 @@ macro_rules! settings {
 settings! {
     /// What the bottleneck sends. Default: without end, and then nothing ever queues.
     rate: Rate,
-    /// What the link adds to each packet; only the rate counts it. Default 0.
-    overhead: Size,
+    /// What the link adds to each packet, or takes from it when negative: from -2147483647 to
+    /// 2147483647 bytes; only the rate counts it. Default 0. As in `tc netem`'s `rate`.
+    overhead: SignedSize,
     /// The link sends in cells of this size, as ATM does with `"48B"`. Default: packets whole.
     cell: Size,
     /// What the link adds to each cell, for ATM `"5B"`. Default 0.

@@ -4,44 +4,53 @@ use std::{fmt, str::FromStr};
 
 use super::{NetworkProfile, UnitError};
 
-/// A network known by name. Forward is towards the user, reverse is back; each profile is a
-/// place to start from, not a measurement of anybody's link.
+/// A network known by name. Forward is towards the user, reverse is back; each is a place to
+/// start from, not a measurement of anybody's link.
+///
+/// What a document says is named with the document; what follows "Ours:" is a choice of this
+/// crate, made because no document says it, and may be argued with. Where a document gives a
+/// round trip, half of it is put on each way, which is ours as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Preset {
-    /// `3g`: 1.6 Mbit/s and 768 kbit/s, 300 ms there and back (WebPageTest, `3G` in
+    /// `3g`: 1.6 Mbit/s and 768 kbit/s, 300 ms there and back (`[3G]` in WebPageTest's
     /// `www/settings/connectivity.ini.sample`).
     ThreeG,
-    /// `4g`: 9 Mbit/s both ways, 170 ms (WebPageTest, `4G`).
+    /// `4g`. Ours: 9 Mbit/s both ways and 170 ms, the numbers that tools built on WebPageTest
+    /// give for `4G`; its own sample of settings has no such entry.
     FourG,
-    /// `lte`: 12 Mbit/s both ways, 70 ms (WebPageTest, `LTE`).
+    /// `lte`: 12 Mbit/s both ways, 70 ms (`[LTE]` in WebPageTest's `connectivity.ini.sample` as
+    /// of commit 6a79fed; later versions have it no more).
     Lte,
-    /// `5g`: 100 and 50 Mbit/s, the user experienced data rates that ITU-R M.2410-0 §4.3 asks
-    /// of IMT-2020, and 20 ms there and back, which is our assumption: its 4 ms (§4.7.1) are the
-    /// radio alone.
+    /// `5g`: 100 and 50 Mbit/s, the user experienced data rates in a dense city that Report
+    /// ITU-R M.2410 asks of IMT-2020. Ours: 20 ms there and back; the 4 ms that the report asks
+    /// for are the radio alone.
     FiveG,
-    /// `dsl`: 1.5 Mbit/s and 384 kbit/s, 50 ms (WebPageTest, `DSL`), in cells of ATM (53 bytes
-    /// for 48, with AAL5's trailer of 8; ITU-T I.363.5).
+    /// `dsl`: 1.5 Mbit/s and 384 kbit/s, 50 ms (`[DSL]` in WebPageTest's
+    /// `connectivity.ini.sample`), in cells of ATM, 53 bytes for 48, with the 8 of AAL5's trailer
+    /// (RFC 1483 §3). Ours: that it is ATM.
     Dsl,
-    /// `cable`: 5 and 1 Mbit/s, 28 ms (WebPageTest, `Cable`), with PIE upstream, which DOCSIS 3.1
-    /// demands (RFC 8034).
+    /// `cable`: 5 and 1 Mbit/s, 28 ms (`[Cable]` in WebPageTest's `connectivity.ini.sample`),
+    /// with PIE upstream, as DOCSIS 3.1 requires of modems (RFC 8034). Ours: a buffer of 250 ms.
     Cable,
-    /// `fiber`: 20 and 5 Mbit/s, 4 ms (WebPageTest, `FIOS`).
+    /// `fiber`: 20 and 5 Mbit/s, 4 ms (`[FIOS]` in WebPageTest's `connectivity.ini.sample`).
     Fiber,
-    /// `wifi`: the rates and delay are our assumption of a shared 802.11 cell, 50 Mbit/s and
-    /// 5 ms; batches of up to 5.484 ms are the longest that 802.11 sends (`aPPDUMaxTime`).
+    /// `wifi`: batches of up to 5.484 ms, the longest that 802.11ax sends (`aPPDUMaxTime`, table
+    /// 27-53). Ours: 50 Mbit/s, 5 ms there and back, a buffer of 50 ms, at least 1 ms between
+    /// batches.
     Wifi,
     /// `satellite-geo`: 100 and 10 Mbit/s and 600 ms there and back, the geostationary service
-    /// measured beside Starlink by Michel et al., "A First Look at Starlink Performance",
-    /// IMC 2022; the way up and down alone takes 239.6 to 279 ms (RFC 2488 §2).
+    /// beside which Michel et al. measured Starlink ("A First Look at Starlink Performance",
+    /// IMC 2022); propagation alone is 239.6 to 279 ms one way (RFC 2488 §2).
     SatelliteGeo,
-    /// `satellite-leo`: a median of 50 ms there and back (Michel et al., IMC 2022), the 100 Mbit/s
-    /// that the service promises, and a pause of 100 ms every 15 s of the first minute, when
-    /// paths are assigned anew (Mohan et al., arXiv 2310.09242); the uplink's 15 Mbit/s and the
-    /// length of the pause are our assumption.
+    /// `satellite-leo`: 50 ms there and back, the median to Europe, and 100 Mbit/s, the least
+    /// that was promised (Michel et al., IMC 2022); a disturbance every 15 s, when links are
+    /// assigned anew (Mohan et al., "A Multifaceted Look at Starlink Performance",
+    /// arXiv 2310.09242). Ours: that it is a pause of 100 ms, for the first minute only, and
+    /// 15 Mbit/s upstream.
     SatelliteLeo,
-    /// `transatlantic`: 1 Gbit/s, which is our assumption, and 70 ms there and back: 5,570 km
-    /// from London to New York are 56 ms in glass at 200,000 km/s, and cables are longer.
+    /// `transatlantic`. Ours: 1 Gbit/s and 70 ms there and back. 5,570 km from London to
+    /// New York are 56 ms in glass, where light makes 200,000 km/s, and cables are longer.
     Transatlantic,
 }
 

@@ -4,7 +4,8 @@ use std::{fmt::Write as _, iter::Peekable};
 
 use super::{
     DirectionSettings, DurationNs, FourState, GilbertElliott, JitterDistribution, LossModel,
-    LossPosition, NetemCorrelatedLoss, Percent, QueueSize, Rate, Reorder, Size, Slots, UnitError,
+    LossPosition, NetemCorrelatedLoss, Percent, QueueSize, Rate, Reorder, SignedSize, Size, Slots,
+    UnitError,
 };
 
 /// Why a line is no profile, or a profile no line.
@@ -149,6 +150,7 @@ impl DirectionSettings {
                     "uniform" => Some(JitterDistribution::Uniform),
                     "normal" => Some(JitterDistribution::Normal),
                     "pareto" => Some(JitterDistribution::Pareto),
+                    "paretonormal" => Some(JitterDistribution::ParetoNormal),
                     _ => None,
                 })?);
             }
@@ -170,7 +172,7 @@ impl DirectionSettings {
             }
             "rate" => {
                 self.rate = Some(next(words, rate)?);
-                self.overhead = next(words, number).map(Size);
+                self.overhead = next(words, |text| text.parse().ok()).map(SignedSize);
                 self.cell = next(words, number).filter(|bytes| *bytes > 0).map(Size);
                 self.cell_overhead = next(words, number)
                     .map(Size)
@@ -223,6 +225,7 @@ impl DirectionSettings {
         match self.jitter_distribution {
             Some(JitterDistribution::Normal) => say("distribution normal", &[]),
             Some(JitterDistribution::Pareto) => say("distribution pareto", &[]),
+            Some(JitterDistribution::ParetoNormal) => say("distribution paretonormal", &[]),
             _ => {}
         }
         if let Some(loss) = &self.loss {
@@ -258,8 +261,11 @@ impl DirectionSettings {
         let mut say = |word: &str, values: &[Option<String>]| say(line, word, values);
         if let Some(rate) = self.rate {
             let bytes = |size: Option<Size>| size.unwrap_or_default().0.to_string();
-            let frame =
-                [self.overhead, self.cell, self.cell_overhead].map(|size| Some(bytes(size)));
+            let frame = [
+                Some(self.overhead.unwrap_or_default().0.to_string()),
+                Some(bytes(self.cell)),
+                Some(bytes(self.cell_overhead)),
+            ];
             let framed = frame.iter().any(|bytes| bytes.as_deref() != Some("0"));
             let values = std::iter::once(Some(rate.to_string()));
             let values: Vec<_> = values.chain(frame.into_iter().filter(|_| framed)).collect();

@@ -3,10 +3,14 @@
 //! Each is a string of a decimal number and a unit, `"20ms"` or `"1.5 mbit"`. A bare number is
 //! refused with the units that fit, since guessing is how a 1 % loss becomes 100 %.
 
+mod frequency;
+mod signed_size;
+
 use std::{fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+pub use self::{frequency::Frequency, signed_size::SignedSize};
 use crate::rng::Threshold;
 
 /// Why a quantity could not be read: a sentence that says what was expected.

@@ -101,6 +101,13 @@ impl JitterStage {
                 scaled(delay_ns, jitter.ns, value)
             }
             JitterDistribution::Pareto => scaled(delay_ns, jitter.ns, pareto(high(draw))),
+            JitterDistribution::ParetoNormal => {
+                let bits = high(draw);
+                let value = normal.unwrap_or_else(|| normal::quantile(bits));
+                // The Pareto value is that of the share above.
+                let mixed = 0.25 * value + 0.75 * pareto(!bits);
+                scaled(delay_ns, jitter.ns, mixed.min(PARETO_MAX))
+            }
             JitterDistribution::Table => {
                 let values = jitter
                     .table
@@ -119,6 +126,8 @@ impl JitterStage {
         };
         delay_ns.saturating_sub(match jitter.distribution {
             JitterDistribution::Uniform | JitterDistribution::Pareto => jitter.ns,
+            // -7/4, and three quarters of -2/3.
+            JitterDistribution::ParetoNormal => jitter.ns.saturating_mul(3),
             JitterDistribution::Normal => jitter.ns.saturating_mul(NORMAL_MAX),
             // No value of a table is below -4.
             JitterDistribution::Table => jitter.ns.saturating_mul(4),

@@ -1,21 +1,24 @@
-//! The queue before the bottleneck: first in, first out; its discipline says who is dropped.
+//! The queue before the bottleneck; its discipline says who is dropped, and, where there are
+//! several queues behind it, who is next.
 //!
 //! Optionally packets that find much waiting are marked (RFC 3168; the step of DCTCP,
 //! RFC 8257 §3.1). A packet counts until its last bit is sent, so the one being sent is queued
-//! as well, but it is no longer dropped. One that finds the queue empty is taken whatever the
+//! as well, but it is no longer dropped or overtaken. One that finds the queue empty is taken whatever the
 //! limit: no buffer is needed to send at once.
 //!
 //! Those that drop on arrival do so in [`Queue::offer`], those that drop on departure in
 //! [`Queue::serve`], which is asked whenever a packet is to be sent.
 
 mod codel;
+mod dualpi2;
 mod fifo;
+mod fq_codel;
 mod pie;
 mod red;
 
 use std::collections::VecDeque;
 
-use self::{codel::CoDel, fifo::Fifo, pie::Pie, red::Red};
+use self::{codel::CoDel, dualpi2::DualPi2, fifo::Fifo, fq_codel::FqCoDel, pie::Pie, red::Red};
 use super::InFlight;
 use crate::{
     Time,
@@ -27,12 +30,13 @@ use crate::{
 
 #[derive(Debug)]
 pub(crate) struct Queue {
+    manager: Manager,
+    /// What waits where there is one queue.
     fifo: Fifo,
-    /// Is the packet in front being sent?
-    serving: bool,
+    /// The packet being sent.
+    sending: Option<Box<InFlight>>,
     limit: QueueLimit,
     threshold: QueueLimit,
-    manager: Manager,
     draws: Draws,
     early: VecDeque<Box<InFlight>>,
     full: VecDeque<Box<InFlight>>,
@@ -45,22 +49,32 @@ enum Manager {
     Red(Red),
     CoDel(CoDel),
     Pie(Pie),
+    FqCoDel(Box<FqCoDel>),
+    DualPi2(Box<DualPi2>),
 }
 
 impl Queue {
     pub(crate) fn new(profile: &DirectionProfile, seed: u64, direction: Direction) -> Self {
+        let mtu_bytes = profile.mtu_bytes;
         Self {
-            fifo: Fifo::default(),
-            serving: false,
-            limit: profile.queue,
-            threshold: profile.ecn_threshold,
             manager: match profile.discipline {
                 Discipline::DropTail => Manager::DropTail,
                 Discipline::DropHead => Manager::DropHead,
                 Discipline::Red(red) => Manager::Red(Red::new(red)),
-                Discipline::CoDel(codel) => Manager::CoDel(CoDel::new(codel, profile.mtu_bytes)),
+                Discipline::CoDel(codel) => Manager::CoDel(CoDel::new(codel, mtu_bytes)),
                 Discipline::Pie(pie) => Manager::Pie(Pie::new(pie)),
+                Discipline::FqCoDel(settings) => {
+                    let fq_codel = FqCoDel::new(&settings, mtu_bytes, seed, direction);
+                    Manager::FqCoDel(Box::new(fq_codel))
+                }
+                Discipline::DualPi2(settings) => {
+                    Manager::DualPi2(Box::new(DualPi2::new(settings, mtu_bytes)))
+                }
             },
+            fifo: Fifo::default(),
+            sending: None,
+            limit: profile.queue,
+            threshold: profile.ecn_threshold,
             draws: Draws::new(seed, direction, "queue"),
             early: VecDeque::new(),
             full: VecDeque::new(),
@@ -71,12 +85,12 @@ impl Queue {
     pub(crate) fn offer(&mut self, now: Time, mut in_flight: Box<InFlight>) -> bool {
         let drops = self.drops_early(now, &in_flight);
         if matches!(self.manager, Manager::DropHead) {
-            while self.is_full(&in_flight) && self.fifo.packets() > u64::from(self.serving) {
-                self.full
-                    .extend(self.fifo.remove(usize::from(self.serving)));
+            while self.is_full(&in_flight) && self.fifo.packets() > 0 {
+                self.full.extend(self.fifo.pop());
             }
         }
-        if self.is_full(&in_flight) {
+        let makes_room = matches!(self.manager, Manager::FqCoDel(_));
+        if !makes_room && self.is_full(&in_flight) {
             self.full.push_back(in_flight);
             return false;
         }
@@ -84,68 +98,80 @@ impl Queue {
             self.early.push_back(in_flight);
             return false;
         }
-        let (bytes, packets) = (self.fifo.bytes(), self.fifo.packets());
-        if bytes >= self.threshold.bytes || packets >= self.threshold.packets {
+        if self.bytes() >= self.threshold.bytes || self.packets() >= self.threshold.packets {
             in_flight.mark();
         }
-        self.fifo.push(in_flight);
+        match &mut self.manager {
+            Manager::FqCoDel(fq_codel) => fq_codel.push(in_flight),
+            Manager::DualPi2(dual) => dual.push(now, in_flight),
+            _ => self.fifo.push(in_flight),
+        }
+        self.make_room();
         true
     }
 
     fn is_full(&self, in_flight: &InFlight) -> bool {
-        let packets = self.fifo.packets();
-        let bytes = self.fifo.bytes() + in_flight.link_bytes;
+        let packets = self.packets();
+        let bytes = self.bytes() + in_flight.link_bytes;
         packets > 0 && (bytes > self.limit.bytes || packets >= self.limit.packets)
     }
 
+    /// The fattest flow pays until the limit is met, or one packet is left.
+    fn make_room(&mut self) {
+        while self.packets() > 1
+            && (self.bytes() > self.limit.bytes || self.packets() > self.limit.packets)
+            && let Manager::FqCoDel(fq_codel) = &mut self.manager
+        {
+            fq_codel.drop_fattest(&mut self.full);
+        }
+    }
+
     fn drops_early(&mut self, now: Time, in_flight: &InFlight) -> bool {
-        let bytes = self.fifo.bytes();
+        let bytes = self.bytes();
         let mut bits = || high(self.draws.at(in_flight.index, in_flight.duplicate));
         match &mut self.manager {
-            Manager::DropTail | Manager::DropHead | Manager::CoDel(_) => false,
             Manager::Red(red) => red.drops(now, bytes, bits()),
             Manager::Pie(pie) => {
                 pie.update(now, bytes == 0);
                 pie.drops(bytes, bits())
             }
+            _ => false,
         }
     }
 
     fn marks(&self) -> bool {
         match &self.manager {
-            Manager::DropTail | Manager::DropHead | Manager::CoDel(_) => false,
             Manager::Red(red) => red.marks(),
             Manager::Pie(pie) => pie.marks(),
+            _ => false,
         }
     }
 
     /// A packet is to be sent: its size.
     pub(crate) fn serve(&mut self, now: Time) -> Option<u64> {
-        debug_assert!(!self.serving, "one packet at a time");
-        if let Manager::CoDel(codel) = &mut self.manager {
-            codel.serve(now, &mut self.fifo, &mut self.early);
-        }
-        let empty = self.fifo.packets() == 0;
-        let front = self.fifo.front();
+        debug_assert!(self.sending.is_none(), "one packet at a time");
         match &mut self.manager {
-            Manager::Red(red) if empty => red.emptied(now),
+            Manager::CoDel(codel) => codel.serve(now, &mut self.fifo, &mut self.early),
+            Manager::Red(red) if self.fifo.packets() == 0 => red.emptied(now),
             Manager::Pie(pie) => {
-                pie.update(now, empty);
-                if let Some(front) = &front {
-                    pie.departed(now.nanos_since(front.entered));
+                pie.update(now, self.fifo.packets() == 0);
+                if let Some(since) = self.fifo.waiting_since() {
+                    pie.departed(now.nanos_since(since));
                 }
             }
             _ => {}
         }
-        let bytes = front.map(|in_flight| in_flight.link_bytes);
-        self.serving = bytes.is_some();
-        bytes
+        self.sending = match &mut self.manager {
+            Manager::FqCoDel(fq_codel) => fq_codel.serve(now, &mut self.early),
+            Manager::DualPi2(dual) => dual.serve(now, &mut self.draws, &mut self.early),
+            _ => self.fifo.pop(),
+        };
+        self.sending.as_ref().map(|in_flight| in_flight.link_bytes)
     }
 
     /// The packet that has been sent.
-    pub(crate) fn take(&mut self) -> Option<Box<InFlight>> {
-        self.serving = false;
-        self.fifo.pop()
+    pub(crate) const fn take(&mut self) -> Option<Box<InFlight>> {
+        self.sending.take()
     }
 
     /// A packet dropped since, and why.
@@ -157,7 +183,22 @@ impl Queue {
         Some((in_flight, Fate::EarlyDrop))
     }
 
-    pub(crate) const fn bytes(&self) -> u64 {
-        self.fifo.bytes()
+    /// What is in it, the packet being sent included.
+    pub(crate) fn bytes(&self) -> u64 {
+        let waiting = match &self.manager {
+            Manager::FqCoDel(fq_codel) => fq_codel.bytes(),
+            Manager::DualPi2(dual) => dual.bytes(),
+            _ => self.fifo.bytes(),
+        };
+        waiting + self.sending.as_ref().map_or(0, |sent| sent.link_bytes)
+    }
+
+    fn packets(&self) -> u64 {
+        let waiting = match &self.manager {
+            Manager::FqCoDel(fq_codel) => fq_codel.packets(),
+            Manager::DualPi2(dual) => dual.packets(),
+            _ => self.fifo.packets(),
+        };
+        waiting + u64::from(self.sending.is_some())
     }
 }

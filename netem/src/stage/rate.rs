@@ -77,7 +77,9 @@ impl Bottleneck {
 
     fn work_until(&mut self, now: Time) {
         let bps = self.rate.filter(|_| !self.paused).map_or(0, Rate::bps);
-        self.work -= now.nanos_since(self.since) * bps;
+        // Behind a bucket that is empty, the line may have been done for a while.
+        let done = now.nanos_since(self.since).saturating_mul(bps);
+        self.work = self.work.saturating_sub(done);
         self.since = now;
     }
 

@@ -209,6 +209,10 @@ fn a_discipline_survives_being_written_and_says_what_it_wants() {
         "'codel'",
         "'pie'",
         "{ name = 'pie', target = '5ms' }",
+        "'fq-codel'",
+        "{ name = 'fq-codel', quantum = '300B', flows = 16, ce_threshold = '1ms', ecn = false }",
+        "'dualpi2'",
+        "{ name = 'dualpi2', alpha = '0.5Hz', classic_share = '20%', coupling = 3 }",
     ] {
         let first = read(discipline).unwrap();
         let written = toml::to_string(&first).unwrap();
@@ -225,6 +229,14 @@ fn a_discipline_survives_being_written_and_says_what_it_wants() {
         ("{ name = 'codel', goal = '5ms' }", "unknown field `goal`"),
         ("{ name = 'codel', target = 5 }", "no unit"),
         ("{ name = 'codel', target = '0ms' }", "above 0"),
+        ("{ name = 'fq-codel', flows = 0 }", "from 1 to 65536"),
+        ("{ name = 'fq-codel', flows = 70000 }", "from 1 to 65536"),
+        ("{ name = 'fq-codel', quantum = '0B' }", "above 0"),
+        ("{ name = 'fq-codel', interval = '0ms' }", "above 0"),
+        ("{ name = 'dualpi2', coupling = 0 }", "from 1 to 255"),
+        ("{ name = 'dualpi2', update = '0ms' }", "above 0"),
+        ("{ name = 'dualpi2', alpha = '0Hz' }", "above 0"),
+        ("{ name = 'dualpi2', alpha = 0.16 }", "0.16Hz"),
     ] {
         let error = read(discipline).unwrap_err().to_string();
         assert!(error.contains(words), "{error}");

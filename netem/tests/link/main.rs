@@ -10,6 +10,7 @@ mod loss;
 mod order;
 mod places;
 mod queue;
+mod queues;
 mod schedule;
 mod shaping;
 mod statistics;

@@ -26,6 +26,18 @@ fn overhead_counts_for_the_rate() {
 }
 
 #[test]
+fn overhead_may_be_negative_but_no_packet_weighs_less_than_nothing() {
+    assert_eq!(
+        times("rate = '8mbit'\noverhead = '-14B'", 0, &[1000, 114]),
+        [986_000, 1_086_000]
+    );
+    assert_eq!(
+        times("rate = '8mbit'\noverhead = '-500B'", 5, &[100, 600]),
+        [5, 100_005]
+    );
+}
+
+#[test]
 fn a_cell_is_sent_whole() {
     // 1000 + 8 bytes are 21 cells of 53.
     let atm = "rate = '8mbit'\noverhead = '8B'\ncell = '48B'\ncell_overhead = '5B'";
@@ -51,6 +63,20 @@ fn a_burst_goes_at_the_peak_rate() {
     let network = "rate = '8mbit'\nburst = '3000B'\npeak_rate = '80mbit'\nqueue = '100p'";
     let out = times(network, 0, &[1000; 5]);
     assert_eq!(out, [MS / 10, 2 * MS / 10, 3 * MS / 10, MS, 2 * MS]);
+}
+
+/// Found by a network at random, where it made work out of nothing.
+#[test]
+fn a_phase_may_begin_while_only_the_bucket_holds_a_packet_up() {
+    let network = "rate = '8mbit'\nburst = '1500B'\npeak_rate = '80mbit'\nqueue = '100p'";
+    let steady = times(network, 0, &[1000; 4]);
+    let changed = times(
+        &format!("{network}\nschedule = [{{ at = '1200us', loss = '0%' }}]"),
+        0,
+        &[1000; 4],
+    );
+    assert_eq!(changed, steady);
+    assert_eq!(steady[3] - steady[2], MS);
 }
 
 proptest! {
@@ -138,6 +164,8 @@ fn what_cannot_shape_is_refused() {
         ("rate = '8mbit'\nburst = '1000B'", "at least a packet"),
         ("rate = '8mbit'\ncell = '0B'", "48B"),
         ("rate = '8mbit'\ncell_overhead = '5B'", "wants a cell"),
+        ("rate = '8mbit'\noverhead = -14", "-14B"),
+        ("rate = '8mbit'\noverhead = '-3GB'", "can be here"),
         ("mahimahi = '3 2'", "ascending"),
         ("mahimahi = '0'", "above 0"),
         ("mahimahi = 'x'", "milliseconds"),

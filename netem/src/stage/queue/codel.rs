@@ -69,6 +69,11 @@ impl CoDel {
         }
     }
 
+    /// Somebody else dropped a packet of this queue: the next ones shall come sooner.
+    pub(crate) const fn note_drop(&mut self) {
+        self.count += 1;
+    }
+
     /// §5.6, `dodequeue`: has the packet in front, and those before it, stayed too long?
     fn ok_to_drop(&mut self, now: Time, fifo: &mut Fifo) -> bool {
         let bytes = fifo.bytes();

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::stage::InFlight;
+use crate::{Time, stage::InFlight};
 
 #[derive(Debug, Default)]
 pub(crate) struct Fifo {
@@ -21,6 +21,11 @@ impl Fifo {
 
     pub(crate) fn front(&mut self) -> Option<&mut Box<InFlight>> {
         self.waiting.front_mut()
+    }
+
+    /// When the packet in front came.
+    pub(crate) fn waiting_since(&self) -> Option<Time> {
+        self.waiting.front().map(|front| front.entered)
     }
 
     pub(crate) fn push(&mut self, in_flight: Box<InFlight>) {

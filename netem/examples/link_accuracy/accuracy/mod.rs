@@ -1,0 +1,67 @@
+//! What every model should do, what it does, and whether that is chance.
+
+mod chain;
+mod delay;
+mod driver;
+mod happens;
+mod rate;
+
+use std::fmt;
+
+/// The two-sided 99.9 % point of the standard normal distribution.
+const Z: f64 = 3.2905;
+
+/// One quantity of one model.
+#[derive(Debug)]
+pub(crate) struct Row {
+    /// Which model.
+    pub(crate) model: &'static str,
+    /// What it was asked for, as it is written in a profile.
+    pub(crate) asked: String,
+    /// What is looked at.
+    pub(crate) quantity: &'static str,
+    /// What it should be.
+    pub(crate) analytic: f64,
+    /// What it was.
+    pub(crate) measured: f64,
+    /// In how wide an interval around the analytic value it is with a probability of 99.9 %.
+    pub(crate) half_width: f64,
+}
+
+impl Row {
+    /// The names of the columns.
+    pub(crate) const HEADER: &'static str = "model               | quantity        |     analytic |     \
+                                      measured | ± 99.9 %     | inside | asked";
+
+    /// Is what was measured where it should be?
+    pub(crate) fn is_inside(&self) -> bool {
+        (self.measured - self.analytic).abs() <= self.half_width
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            model,
+            asked,
+            quantity,
+            analytic,
+            measured,
+            half_width,
+        } = self;
+        let inside = if self.is_inside() { "yes" } else { "NO" };
+        let asked = asked.replace('\n', ", ");
+        write!(
+            f,
+            "{model:19} | {quantity:15} | {analytic:12.8} | {measured:12.8} | {half_width:12.8} \
+             | {inside:6} | {asked}"
+        )
+    }
+}
+
+/// Measures every model with so many packets.
+pub(crate) fn rows(packets: u64, seed: u64, mut each: impl FnMut(Row)) {
+    happens::rows(packets, seed, &mut each);
+    delay::rows(packets, seed, &mut each);
+    rate::rows(packets, &mut each);
+}
