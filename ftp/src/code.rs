@@ -41,6 +41,12 @@ pub enum Code {
     Io,
     /// Another transfer of the same file took its place.
     Superseded,
+    /// The client's key is not one that is let in.
+    NotAdmitted,
+    /// The client's key may not do that.
+    NoRight,
+    /// The client's key may not have so many bytes here.
+    QuotaExceeded,
     /// A word that this version does not know.
     #[serde(other)]
     Unknown,
@@ -48,7 +54,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the reset reasons.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::Unknown,
         Self::Busy,
         Self::NotFound,
@@ -66,7 +72,36 @@ impl Code {
         Self::ShuttingDown,
         Self::Io,
         Self::Superseded,
+        Self::NotAdmitted,
+        Self::NoRight,
+        Self::QuotaExceeded,
     ];
+
+    /// The word, as it is on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Busy => "busy",
+            Self::NotFound => "not-found",
+            Self::NotAFile => "not-a-file",
+            Self::NameRefused => "name-refused",
+            Self::PermissionDenied => "permission-denied",
+            Self::DiskFull => "disk-full",
+            Self::Exists => "exists",
+            Self::Integrity => "integrity",
+            Self::BadRequest => "bad-request",
+            Self::BadVersion => "bad-version",
+            Self::BadToken => "bad-token",
+            Self::Stalled => "stalled",
+            Self::SourceChanged => "source-changed",
+            Self::ShuttingDown => "shutting-down",
+            Self::Io => "io",
+            Self::Superseded => "superseded",
+            Self::NotAdmitted => "not-admitted",
+            Self::NoRight => "no-right",
+            Self::QuotaExceeded => "quota-exceeded",
+        }
+    }
 
     /// The number that stands for it in a reset of a data connection. Never 0: that is a peer
     /// that went away without a word.
@@ -102,6 +137,9 @@ impl fmt::Display for Code {
             Self::ShuttingDown => "it is being stopped",
             Self::Io => "its file system failed",
             Self::Superseded => "another transfer of the same file took its place",
+            Self::NotAdmitted => "it does not admit this key",
+            Self::NoRight => "this key may not do that there",
+            Self::QuotaExceeded => "the quota of this key is used up",
             Self::Unknown => "it did not say why",
         })
     }
@@ -121,7 +159,7 @@ mod tests {
 
     #[test]
     fn reasons_that_are_not_ours_are_no_code() {
-        for reason in [0, 1, 0xff, 0x100 + 17, u32::MAX] {
+        for reason in [0, 1, 0xff, 0x100 + 20, u32::MAX] {
             assert_eq!(Code::from_reset_reason(reason), None, "{reason}");
         }
     }
@@ -130,9 +168,9 @@ mod tests {
     fn a_word_from_a_later_version_is_unknown_and_no_error() {
         let code: Code = serde_json::from_str("\"quota-for-tuesdays\"").unwrap();
         assert_eq!(code, Code::Unknown);
-        assert_eq!(
-            serde_json::to_string(&Code::NotFound).unwrap(),
-            "\"not-found\""
-        );
+        for code in Code::ALL {
+            let word = format!("{:?}", code.as_str());
+            assert_eq!(serde_json::to_string(&code).unwrap(), word);
+        }
     }
 }

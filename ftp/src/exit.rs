@@ -31,9 +31,9 @@ pub enum Exit {
     NotFound = 5,
     /// The name is one that is never accepted.
     NameRefused = 6,
-    /// The server is not allowed to read or write the file.
+    /// This client may not do that there, or the server's file system does not allow it.
     Permission = 7,
-    /// A disk is full, on either side.
+    /// A disk is full, on either side, or a quota is used up.
     DiskFull = 8,
     /// What arrived is not what was sent.
     Integrity = 9,
@@ -53,15 +53,17 @@ pub enum Exit {
     Bind = 16,
     /// Some files of a folder did not arrive.
     Partial = 17,
-    /// The server has another key than the one that was named.
+    /// The server's key is not known yet, or is another than the one that is.
     UntrustedServer = 18,
+    /// The server does not let this client in.
+    NotAdmitted = 19,
     /// Stopped by a signal.
     Interrupted = 130,
 }
 
 impl Exit {
     /// Every way to end.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Ok,
         Self::Failed,
         Self::Usage,
@@ -81,6 +83,7 @@ impl Exit {
         Self::Bind,
         Self::Partial,
         Self::UntrustedServer,
+        Self::NotAdmitted,
         Self::Interrupted,
     ];
 
@@ -99,18 +102,21 @@ impl Exit {
             Self::Busy => "the server is busy; try again later",
             Self::NotFound => "no such file or folder on the server, or not a plain file",
             Self::NameRefused => "the name is refused (\"..\", absolute, a link out of the root)",
-            Self::Permission => "the server is not allowed to read or write the file",
-            Self::DiskFull => "a disk is full, here or on the server",
+            Self::Permission => {
+                "no right to read or write there, or the server's file system forbids it"
+            }
+            Self::DiskFull => "a disk is full, here or on the server, or a quota is used up",
             Self::Integrity => "what arrived is not what was sent; it is not kept",
             Self::Lost => "the connection was lost",
             Self::Protocol => "the other side is not understood, or another version",
             Self::LocalFile => "the local file cannot be read or written",
-            Self::Exists => "the file is there already (--no-clobber)",
+            Self::Exists => "the file is there already, and is not to be replaced",
             Self::Stalled => "nothing moved for too long",
             Self::Server => "the server failed or is being stopped",
             Self::Bind => "a port cannot be had",
             Self::Partial => "some files of a folder did not arrive; the others did",
-            Self::UntrustedServer => "the server's key is not the one that was named",
+            Self::UntrustedServer => "the server's key is not known yet, or not the one that is",
+            Self::NotAdmitted => "the server does not admit this client's key",
             Self::Interrupted => "stopped by a signal",
         }
     }
@@ -140,8 +146,9 @@ impl From<Code> for Exit {
             Code::Busy => Self::Busy,
             Code::NotFound | Code::NotAFile => Self::NotFound,
             Code::NameRefused => Self::NameRefused,
-            Code::PermissionDenied => Self::Permission,
-            Code::DiskFull => Self::DiskFull,
+            Code::PermissionDenied | Code::NoRight => Self::Permission,
+            Code::DiskFull | Code::QuotaExceeded => Self::DiskFull,
+            Code::NotAdmitted => Self::NotAdmitted,
             Code::Exists => Self::Exists,
             Code::Integrity => Self::Integrity,
             Code::BadRequest | Code::BadVersion => Self::Protocol,
@@ -164,6 +171,7 @@ impl From<&LinkError> for Exit {
             LinkError::GaveUp(code) => (*code).into(),
             LinkError::Stalled => Self::Stalled,
             LinkError::Protocol(_) => Self::Protocol,
+            LinkError::NotAdmitted => Self::NotAdmitted,
             LinkError::WentAway | LinkError::Silent | LinkError::Transport(_) => Self::Lost,
         }
     }
@@ -196,6 +204,7 @@ impl From<&RequestError> for Exit {
         match error {
             RequestError::Refused(refusal) => refusal.into(),
             RequestError::Lost(error) => error.into(),
+            RequestError::NotAdmitted { .. } => Self::NotAdmitted,
             RequestError::Confused(_) => Self::Protocol,
         }
     }

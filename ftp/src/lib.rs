@@ -55,7 +55,8 @@ mod watchdog;
 pub use blake3::Hash;
 pub use blocks::{BLOCK_BYTES, BlockHash};
 pub use client::{
-    Client, ClientConfig, OpenError, Plan, Receipt, RequestError, Target, TransferError, Tree,
+    Client, ClientConfig, OpenError, Pinned, Plan, Receipt, RequestError, Target, TransferError,
+    Tree,
 };
 pub use code::Code;
 pub use exit::Exit;
@@ -64,7 +65,10 @@ pub use message::{Attributes, Done, Entry, EntryKind, Failed, Listing, Overwrite
 pub use names::{Name, NameError};
 pub use ports::{DataPorts, PortPool};
 pub use progress::Progress;
-pub use server::{DEFAULT_PORT, ServeError, Server, ServerConfig, ServerHandle};
+pub use server::{
+    Access, Admission, Admit, DEFAULT_PORT, InvalidRights, Place, Rights, ServeError, Server,
+    ServerConfig, ServerHandle,
+};
 pub use store::{
     Digest, DirStore, Found, FoundKind, HashStore, MemStore, Origin, Parked, PatternSource, Sink,
     Source, Store, StoreError,

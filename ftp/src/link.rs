@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use lftp_transport::{Config, ReadError, Runtime, Stream, WriteError, timeout};
+use lftp_transport::{Config, ReadError, Refusal, Runtime, Stream, WriteError, timeout};
 use serde::de::DeserializeOwned;
 
 use crate::code::Code;
@@ -24,6 +24,9 @@ pub enum LinkError {
     /// The peer went away without a word: it ended, or was ended.
     #[error("the other side went away")]
     WentAway,
+    /// The server does not accept this side's key.
+    #[error("the server does not admit this client's key")]
+    NotAdmitted,
     /// Nothing is heard from the peer any more.
     #[error("nothing is heard from the other side any more; is the network still there?")]
     Silent,
@@ -43,6 +46,7 @@ impl LinkError {
     pub(crate) const fn code(&self) -> Code {
         match self {
             Self::GaveUp(code) => *code,
+            Self::NotAdmitted => Code::NotAdmitted,
             Self::Stalled => Code::Stalled,
             Self::Protocol(MessageError::Version { .. }) => Code::BadVersion,
             Self::Protocol(_) => Code::BadRequest,
@@ -63,6 +67,7 @@ impl From<ReadError> for LinkError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Reset { reason } => reset(reason),
+            ReadError::Refused(Refusal::UntrustedKey) => Self::NotAdmitted,
             ReadError::TimedOut => Self::Silent,
             ReadError::UnexpectedEnd => Self::WentAway,
             error => Self::Transport(error.to_string()),
@@ -74,6 +79,7 @@ impl From<WriteError> for LinkError {
     fn from(error: WriteError) -> Self {
         match error {
             WriteError::Reset { reason } => reset(reason),
+            WriteError::Refused(Refusal::UntrustedKey) => Self::NotAdmitted,
             WriteError::TimedOut => Self::Silent,
             error => Self::Transport(error.to_string()),
         }

@@ -7,7 +7,9 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ClientConfig {
-    /// The transport of every connection. Where it sets no keep-alive, there is one: a
+    /// The transport of every connection. Where it sets no identity, one is drawn for all of
+    /// them; its verifier judges the control connection, and that the data connections lead to
+    /// the same key goes without saying. Where it sets no keep-alive, there is one: a
     /// control connection is silent while a file is carried.
     pub transport: lftp_transport::Config,
     /// How long a connection may take to be made. Default 40 s.

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use lftp_transport::ConnectError;
+use lftp_transport::{ConnectError, PublicKey};
 
 use crate::code::Code;
 use crate::link::LinkError;
@@ -47,6 +47,15 @@ pub enum RequestError {
     /// The control connection is of no more use.
     #[error("the control connection is lost: {0}")]
     Lost(#[from] LinkError),
+    /// The server does not let this client in.
+    #[error(
+        "the server does not know this client's key; its administrator lets it in with the line \
+         \"read,write {key}\" in the server's authorized keys"
+    )]
+    NotAdmitted {
+        /// This client's key.
+        key: PublicKey,
+    },
     /// The server answered, but not to what was asked.
     #[error("the server's answer makes no sense: {0}")]
     Confused(&'static str),
@@ -100,7 +109,7 @@ impl TransferError {
             Self::Open(_) => true,
             Self::Request(RequestError::Lost(error)) | Self::Lost(error) => is_passing(error),
             Self::Request(RequestError::Refused(refusal)) => is_passing_word(refusal.code),
-            Self::Request(RequestError::Confused(_))
+            Self::Request(RequestError::Confused(_) | RequestError::NotAdmitted { .. })
             | Self::Store(_)
             | Self::SourceChanged
             | Self::Verdict(_)
@@ -115,7 +124,7 @@ const fn is_passing(error: &LinkError) -> bool {
         LinkError::WentAway | LinkError::Silent | LinkError::Stalled | LinkError::Transport(_) => {
             true
         }
-        LinkError::Protocol(_) => false,
+        LinkError::Protocol(_) | LinkError::NotAdmitted => false,
     }
 }
 

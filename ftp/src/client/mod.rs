@@ -2,6 +2,7 @@
 
 mod config;
 mod error;
+mod pinned;
 mod piped;
 mod transfer;
 mod tree;
@@ -14,12 +15,14 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use blake3::Hash;
-use lftp_transport::{FlowId, Runtime, Stats, Stream, timeout};
+use lftp_transport::{FlowId, Identity, PublicKey, Runtime, Stats, Stream, timeout};
 use serde::de::DeserializeOwned;
 
 pub use self::config::ClientConfig;
 pub use self::error::{OpenError, RequestError, TransferError};
+pub use self::pinned::Pinned;
 pub use self::tree::{Plan, Tree};
+use crate::code::Code;
 use crate::delivered::Delivered;
 use crate::link::{self, LinkError};
 use crate::message::{self, Entry, Hello, Listing, Purpose, Request, Whole};
@@ -72,6 +75,7 @@ pub struct Client {
     server: SocketAddr,
     config: ClientConfig,
     delivered: Arc<Delivered>,
+    key: PublicKey,
     /// `None` once it is of no more use.
     control: Option<Stream>,
 }
@@ -98,11 +102,16 @@ impl Client {
         let delivered = Delivered::new(config.transport.observer.take());
         config.transport.observer = Some(Arc::clone(&delivered) as Arc<_>);
         link::keep_alive(&mut config.transport);
+        // One for all connections: a transfer belongs to the key that it was granted to.
+        let drawn = || Identity::generate(|bytes| runtime.fill_random(bytes));
+        let identity = config.transport.identity.get_or_insert_with(drawn);
+        let key = identity.public_key();
         let mut client = Self {
             runtime,
             server,
             config,
             delivered,
+            key,
             control: None,
         };
         let hello = Hello::new(Purpose::Control);
@@ -112,6 +121,8 @@ impl Client {
         };
         let hello = message::encode(&hello).map_err(|error| lost(error.into()))?;
         let mut control = client.open(server).await?;
+        // Whoever answers on a data port is to be the same.
+        client.config.transport.verifier = control.peer_key().map(Pinned::verifier);
         link::write(&mut control, hello).await.map_err(lost)?;
         client.control = Some(control);
         Ok(client)
@@ -120,6 +131,11 @@ impl Client {
     /// The server's control port.
     pub const fn server(&self) -> SocketAddr {
         self.server
+    }
+
+    /// The key by which the server knows this client.
+    pub const fn key(&self) -> PublicKey {
+        self.key
     }
 
     /// Whether another request may be tried on this connection.
@@ -177,9 +193,16 @@ impl Client {
             link::write(&mut control, message).await?;
             link::read_reply(&mut control).await
         };
-        let reply = link::within(&self.runtime, limit, exchange).await?;
+        let not_admitted = RequestError::NotAdmitted { key: self.key };
+        let reply = match link::within(&self.runtime, limit, exchange).await {
+            Err(LinkError::NotAdmitted) => return Err(not_admitted),
+            reply => reply?,
+        };
         self.control = Some(control);
-        Ok(reply?)
+        match reply {
+            Err(refusal) if refusal.code == Code::NotAdmitted => Err(not_admitted),
+            reply => Ok(reply?),
+        }
     }
 
     /// One page of a folder: entries behind the name `after`. An empty path is the root.

@@ -64,6 +64,8 @@ async fn greet(context: Arc<Context>, mut stream: Stream, port: u16) {
             error.code()
         }
     };
-    tracing::info!(client = %stream.remote_addr(), port, code = ?refused, "connection refused");
+    let (client, key) = (stream.remote_addr(), stream.peer_key());
+    let key = key.map(tracing::field::display);
+    tracing::info!(%client, key, port, code = ?refused, "connection refused");
     stream.reset(refused.reset_reason());
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lftp_transport::Stream;
+use lftp_transport::{PublicKey, Stream};
 use tokio::sync::oneshot;
 
 use crate::message::Token;
@@ -17,6 +17,8 @@ pub(super) struct Claims {
 #[derive(Debug)]
 struct Waiting {
     port: u16,
+    /// To whom it was granted.
+    key: Option<PublicKey>,
     hand_over: oneshot::Sender<Arrival>,
 }
 
@@ -41,10 +43,17 @@ impl Claims {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits on `port` for a connection that shows `token`.
-    pub(super) fn expect(&self, token: Token, port: u16) -> Claim {
+    /// Waits on `port` for a connection of the client with this `key` that shows `token`.
+    pub(super) fn expect(&self, token: Token, port: u16, key: Option<PublicKey>) -> Claim {
         let (hand_over, arrival) = oneshot::channel();
-        self.waiting().insert(token, Waiting { port, hand_over });
+        self.waiting().insert(
+            token,
+            Waiting {
+                port,
+                key,
+                hand_over,
+            },
+        );
         Claim {
             claims: self.clone(),
             token,
@@ -53,17 +62,18 @@ impl Claims {
     }
 
     /// Hands a connection to the transfer that waits for it; gives it back when none does. A
-    /// token is good once, and on its own port.
+    /// token is good once, on its own port, and from whom it was given to.
     pub(super) fn hand_over(
         &self,
         token: Token,
         port: u16,
         arrival: Arrival,
     ) -> Result<(), Arrival> {
+        let key = arrival.stream.peer_key();
         let mut waiting = self.waiting();
         if waiting
             .get(&token)
-            .is_none_or(|transfer| transfer.port != port)
+            .is_none_or(|transfer| transfer.port != port || transfer.key != key)
         {
             return Err(arrival);
         }

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use super::access::{Access, Rights};
 use crate::ports::DataPorts;
 
 /// The seed's control port.
@@ -17,7 +18,10 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// Where files are carried, and how many at once. Default 9000 to 9009.
     pub data_ports: DataPorts,
-    /// The transport of every connection. Where it sets no keep-alive, there is one: a client
+    /// Who is let in. Default everyone, with all rights.
+    pub access: Access,
+    /// The transport of every connection. Where it sets no identity, one is drawn for all
+    /// ports. Where it sets no keep-alive, there is one: a client
     /// may think, and may be more patient than this side.
     pub transport: lftp_transport::Config,
     /// Clients (control connections) at once. Default 64.
@@ -47,6 +51,7 @@ impl Default for ServerConfig {
         Self {
             listen: (Ipv4Addr::UNSPECIFIED, DEFAULT_PORT).into(),
             data_ports: DataPorts::default(),
+            access: Access::Everyone(Rights::ALL),
             transport: lftp_transport::Config::default(),
             max_clients: 64,
             hello_timeout: Duration::from_secs(60),

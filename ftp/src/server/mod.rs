@@ -9,9 +9,12 @@
 //! connection; however the task ends, all three are given back.
 
 mod accept;
+mod access;
 mod claims;
 mod config;
+mod log;
 mod put;
+mod quota;
 mod receptions;
 mod session;
 mod transfer;
@@ -22,9 +25,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lftp_transport::{AcceptError, BindError, Listener, Runtime, timeout};
+use lftp_transport::{AcceptError, BindError, Identity, Listener, Runtime, timeout};
 use tokio::sync::Semaphore;
 
+use self::access::Door;
+pub use self::access::{Access, Admission, Admit, InvalidRights, Place, Rights};
 use self::claims::Claims;
 pub use self::config::{DEFAULT_PORT, ServerConfig};
 use self::receptions::Receptions;
@@ -82,7 +87,8 @@ impl fmt::Debug for ServerHandle {
 #[derive(Debug)]
 struct Context {
     runtime: Arc<dyn Runtime>,
-    store: Arc<dyn Store>,
+    /// All that is shared.
+    everything: Place,
     config: ServerConfig,
     pool: PortPool,
     claims: Claims,
@@ -113,6 +119,14 @@ impl Server {
         let delivered = Delivered::new(config.transport.observer.take());
         config.transport.observer = Some(Arc::clone(&delivered) as Arc<_>);
         link::keep_alive(&mut config.transport);
+        let drawn = || Identity::generate(|bytes| runtime.fill_random(bytes));
+        config.transport.identity.get_or_insert_with(drawn);
+        if let Access::Listed(admit) = &config.access {
+            config.transport.verifier = Some(Arc::new(Door {
+                admit: Arc::clone(admit),
+                before: config.transport.verifier.take(),
+            }));
+        }
         let listen = |port: u16| {
             let addr = SocketAddr::new(config.listen.ip(), port);
             Listener::bind(Arc::clone(&runtime), addr, config.transport.clone())
@@ -135,7 +149,7 @@ impl Server {
             tasks: Tasks::new(),
             failure: Mutex::new(None),
             runtime,
-            store,
+            everything: Place::new("", store),
             config,
         };
         Ok(Self {

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lftp_transport::{Stream, unblock};
+use lftp_transport::{Stream, Time, unblock};
 
 use super::Context;
+use super::access::{Client, Who};
+use super::log::Record;
 use super::put::Wanted;
 use super::receptions::Reception;
 use super::transfer::{self, Job, Transfer};
@@ -43,25 +45,39 @@ impl From<NameError> for Refusal {
     }
 }
 
+/// Answers whatever the client asks with a refusal.
+async fn turn_away(context: &Context, mut stream: Stream, refusal: Refusal) {
+    if let Ok(reply) = encode_reply(&Err::<Cancelled, _>(refusal))
+        && link::write(&mut stream, reply).await.is_ok()
+    {
+        link::close(&context.runtime, stream, context.config.close_timeout).await;
+    }
+}
+
 /// Serves a client until it leaves.
 pub(super) async fn serve(context: Arc<Context>, mut stream: Stream) {
-    let client = stream.remote_addr();
+    let who = Who::of(&stream);
+    let (client, key) = (who.client, who.key.map(tracing::field::display));
     let Ok(place) = Arc::clone(&context.clients).try_acquire_owned() else {
-        tracing::info!(%client, "too many clients");
-        let busy = Refusal::new(
-            Code::Busy,
-            "the server has too many clients; try again later",
-        );
-        if let Ok(reply) = encode_reply(&Err::<Cancelled, _>(busy))
-            && link::write(&mut stream, reply).await.is_ok()
-        {
-            link::close(&context.runtime, stream, context.config.close_timeout).await;
-        }
-        return;
+        tracing::info!(%client, key, "too many clients");
+        let busy = "the server has too many clients; try again later";
+        return turn_away(&context, stream, Refusal::new(Code::Busy, busy)).await;
     };
-    tracing::info!(%client, "connected");
+    let (asked, of) = (Arc::clone(&context), who.key);
+    let admit = move || asked.config.access.admit(of);
+    let admitted = match unblock(&*context.runtime, admit).await {
+        Ok(admission) => Client::new(admission, &context.everything, who),
+        Err(refusal) => {
+            drop(place);
+            tracing::info!(%client, key, reason = refusal.reason, "client refused");
+            return turn_away(&context, stream, refusal).await;
+        }
+    };
+    let name = Arc::clone(&admitted.who.name);
+    tracing::info!(%client, key, name = &*name, rights = %admitted.rights, "connected");
     let mut session = Session {
         context: Arc::clone(&context),
+        client: admitted,
         granted: Vec::new(),
     };
     let left = loop {
@@ -85,13 +101,13 @@ pub(super) async fn serve(context: Arc<Context>, mut stream: Stream) {
             Err(error) => Err(error),
         };
         if let Err(error) = replied {
-            tracing::debug!(%client, %error, "control connection over");
+            tracing::debug!(%client, key, %error, "control connection over");
             break Err(error.code());
         }
     };
     // The place is free for the next one, however long the end of this one takes.
     drop((session, place));
-    tracing::info!(%client, "disconnected");
+    tracing::info!(%client, key, name = &*name, "disconnected");
     match left {
         Ok(()) => link::close(&context.runtime, stream, context.config.close_timeout).await,
         Err(code) => stream.reset(code.reset_reason()),
@@ -100,6 +116,7 @@ pub(super) async fn serve(context: Arc<Context>, mut stream: Stream) {
 
 struct Session {
     context: Arc<Context>,
+    client: Client,
     /// Transfers whose data connection may still be on its way.
     granted: Vec<Token>,
 }
@@ -114,6 +131,7 @@ impl Drop for Session {
 
 impl Session {
     async fn reply(&mut self, body: &[u8]) -> Result<Bytes, MessageError> {
+        let begun = self.context.runtime.now();
         match message::decode(body) {
             Ok(Request::Put {
                 name,
@@ -130,15 +148,18 @@ impl Session {
                     allocated,
                 };
                 let reply = self.put(&name, wanted).await;
-                encode_reply(&logged("put", &name, reply))
+                self.logged("put", &name, begun, &reply, granted);
+                encode_reply(&reply)
             }
             Ok(Request::PutPiped { name, overwrite }) => {
                 let reply = self.put_piped(&name, overwrite).await;
-                encode_reply(&logged("put-piped", &name, reply))
+                self.logged("put-piped", &name, begun, &reply, granted);
+                encode_reply(&reply)
             }
             Ok(Request::Get { name, held, source }) => {
                 let reply = self.get(&name, held.as_ref(), source.as_deref()).await;
-                encode_reply(&logged("get", &name, reply))
+                self.logged("get", &name, begun, &reply, granted);
+                encode_reply(&reply)
             }
             Ok(Request::PutTree {
                 name,
@@ -147,17 +168,25 @@ impl Session {
                 source,
             }) => {
                 let reply = self.put_tree(&name, overwrite, dry_run, &source).await;
-                encode_reply(&logged("put-tree", &name, reply))
+                self.logged("put-tree", &name, begun, &reply, granted);
+                encode_reply(&reply)
             }
             Ok(Request::GetTree { name, follow }) => {
                 let reply = self.get_tree(&name, follow).await;
-                encode_reply(&logged("get-tree", &name, reply))
+                self.logged("get-tree", &name, begun, &reply, granted);
+                encode_reply(&reply)
             }
             Ok(Request::Hash { name }) => {
-                encode_reply(&logged("hash", &name, self.hash(&name).await))
+                let reply = self.hash(&name).await;
+                let done = |whole: &Whole| Some((whole.bytes, whole.hash.clone()));
+                self.logged("hash", &name, begun, &reply, done);
+                encode_reply(&reply)
             }
             Ok(Request::Ls { path, after }) => {
-                encode_reply(&logged("ls", &path, self.ls(&path, after).await))
+                let reply = self.ls(&path, after).await;
+                let done = |page: &Listing| Some((0, format!("{} entries", page.entries.len())));
+                self.logged("ls", &path, begun, &reply, done);
+                encode_reply(&reply)
             }
             Ok(Request::Cancel { token }) => {
                 self.context.claims.cancel(token);
@@ -170,19 +199,51 @@ impl Session {
         }
     }
 
+    /// Writes into the access log what is over with the reply: everything but what was granted.
+    fn logged<T>(
+        &self,
+        operation: &'static str,
+        name: &str,
+        begun: Time,
+        reply: &Reply<T>,
+        done: impl Fn(&T) -> Option<(u64, String)>,
+    ) {
+        let mut record = Record {
+            who: &self.client.who,
+            operation,
+            name,
+            bytes: 0,
+            duration: self.context.runtime.now().saturating_since(begun),
+        };
+        match reply {
+            Ok(reply) => match done(reply) {
+                Some((bytes, detail)) => {
+                    record.bytes = bytes;
+                    record.done(&detail);
+                }
+                None => tracing::debug!(operation, name, "granted"),
+            },
+            Err(refusal) => record.failed(refusal.code, refusal),
+        }
+    }
+
     async fn put(&mut self, name: &str, wanted: impl FnOnce(Name) -> Wanted) -> Reply<Granted> {
+        self.client.may("put")?;
         let name = Name::parse(name)?;
         let lease = self.lease()?;
         let context = &*self.context;
         let wanted = wanted(name.clone());
         let size = wanted.size;
         let reception = match wanted.key() {
-            Some(key) => context.receptions.take_over(&*context.runtime, &key).await,
+            Some(key) => {
+                let key = self.client.own(&key);
+                context.receptions.take_over(&*context.runtime, &key).await
+            }
             None => None,
         };
-        let store = Arc::clone(&context.store);
+        let client = self.client.clone();
         let superseded = reception.as_ref().map(Reception::superseded);
-        let begin = move || wanted.begin(store, reception);
+        let begin = move || wanted.begin(client.store_to_write()?, reception);
         let put = unblock(&*context.runtime, begin).await?;
         let held = put.held(&*context.runtime);
         let job = Job::Put(put, superseded.unwrap_or_default());
@@ -192,20 +253,21 @@ impl Session {
     }
 
     async fn put_piped(&mut self, name: &str, overwrite: bool) -> Reply<Granted> {
+        self.client.may("put")?;
         let name = Name::parse(name)?;
         let lease = self.lease()?;
-        let store = Arc::clone(&self.context.store);
-        let wanted = name.clone();
-        let create = move || store.create(&wanted, 0, overwrite);
+        let (client, wanted) = (self.client.clone(), name.clone());
+        let create = move || client.store_to_write()?.create(&wanted, 0, overwrite);
         let sink = unblock(&*self.context.runtime, create).await?;
         Ok(self.grant(lease, name.to_string(), 0, Job::PutPiped(sink)))
     }
 
     async fn get(&mut self, name: &str, held: Option<&Held>, of: Option<&str>) -> Reply<Granted> {
+        self.client.may("get")?;
         let name = Name::parse(name)?;
         let lease = self.lease()?;
         let runtime = &*self.context.runtime;
-        let store = Arc::clone(&self.context.store);
+        let store = Arc::clone(&self.client.place.store);
         let wanted = name.clone();
         let mut source = unblock(runtime, move || store.open(&wanted)).await?;
         let size = source.size();
@@ -229,17 +291,20 @@ impl Session {
         dry_run: bool,
         source: &str,
     ) -> Reply<Granted> {
+        self.client.may("put")?;
         let root = Name::parse_folder(name)?;
         let lease = self.lease()?;
         let context = &*self.context;
         let key = format!("put-tree {source}");
-        let place = format!("{key} {name}");
+        let place = self.client.own(&format!("{key} {name}"));
         let reception = context
             .receptions
             .take_over(&*context.runtime, &place)
             .await;
+        let client = self.client.clone();
+        let store = unblock(&*context.runtime, move || client.store_to_write()).await?;
         let target = Target {
-            store: Arc::clone(&context.store),
+            store,
             root,
             overwrite,
             filter: Filter::default(),
@@ -251,9 +316,10 @@ impl Session {
     }
 
     async fn get_tree(&mut self, name: &str, follow: bool) -> Reply<Granted> {
+        self.client.may("get")?;
         let root = Name::parse_folder(name)?;
         let lease = self.lease()?;
-        let store = Arc::clone(&self.context.store);
+        let store = Arc::clone(&self.client.place.store);
         let links = if follow { Links::Follow } else { Links::Skip };
         let mut walk = Walk::new(store, root, Filter::default(), links);
         let begin = move || walk.begin().map(|()| walk);
@@ -263,10 +329,11 @@ impl Session {
 
     /// Reads a whole file; that counts as a transfer.
     async fn hash(&self, name: &str) -> Reply<Whole> {
+        self.client.may("verify")?;
         let name = Name::parse(name)?;
         let _lease = self.lease()?;
         let runtime = &*self.context.runtime;
-        let store = Arc::clone(&self.context.store);
+        let store = Arc::clone(&self.client.place.store);
         let source = unblock(runtime, move || store.open(&name)).await?;
         let (bytes, hash) = tokio::select! {
             biased;
@@ -294,11 +361,12 @@ impl Session {
         let mut token = Token([0; 16]);
         self.context.runtime.fill_random(&mut token.0);
         let port = lease.port();
-        let claim = self.context.claims.expect(token, port);
+        let claim = self.context.claims.expect(token, port, self.client.who.key);
         self.granted
             .retain(|&earlier| self.context.claims.is_waiting(earlier));
         self.granted.push(token);
         let transfer = Transfer {
+            who: self.client.who.clone(),
             name,
             job,
             lease,
@@ -318,8 +386,9 @@ impl Session {
     }
 
     async fn ls(&self, path: &str, after: Option<String>) -> Reply<Listing> {
+        self.client.may("ls")?;
         let folder = Name::parse_folder(path)?;
-        let store = Arc::clone(&self.context.store);
+        let store = Arc::clone(&self.client.place.store);
         let list = move || store.list(folder.as_ref(), after.as_deref(), MAX_PAGE_ENTRIES + 1);
         let entries = unblock(&*self.context.runtime, list).await?;
         Ok(page(entries))
@@ -349,12 +418,9 @@ fn page(mut entries: Vec<Entry>) -> Listing {
     }
 }
 
-fn logged<T>(action: &'static str, name: &str, reply: Reply<T>) -> Reply<T> {
-    match &reply {
-        Ok(_) => tracing::debug!(action, ?name, "granted"),
-        Err(refusal) => tracing::info!(action, ?name, code = ?refusal.code, "refused"),
-    }
-    reply
+/// The end of a transfer is for its own task to tell.
+const fn granted(_: &Granted) -> Option<(u64, String)> {
+    None
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use lftp_transport::{Stream, timeout, unblock};
 
 use super::Context;
+use super::access::Who;
 use super::claims::{Arrival, Claim};
+use super::log::Record;
 use super::put::Put;
 use super::receptions::{Reception, Superseded};
 use super::tree;
@@ -80,6 +82,7 @@ impl From<Whole> for Carried {
 /// A granted transfer and everything it holds.
 #[derive(Debug)]
 pub(super) struct Transfer {
+    pub(super) who: Who,
     /// For the log.
     pub(super) name: String,
     pub(super) job: Job,
@@ -129,6 +132,7 @@ impl Failure {
 /// Waits for the data connection and carries the file.
 pub(super) async fn run(context: Arc<Context>, transfer: Transfer) {
     let Transfer {
+        who,
         name,
         job,
         lease,
@@ -143,10 +147,15 @@ pub(super) async fn run(context: Arc<Context>, transfer: Transfer) {
         claimed = timeout(runtime, config.claim_timeout, claim.arrival()) => claimed,
     };
     let Ok(Some(Arrival { mut stream, resume })) = claimed else {
-        return tracing::info!(name, port = lease.port(), "the client did not come for it");
+        let key = who.key.map(tracing::field::display);
+        return tracing::info!(
+            key,
+            name,
+            port = lease.port(),
+            "the client did not come for it"
+        );
     };
-    let (client, port, begun) = (stream.remote_addr(), lease.port(), runtime.now());
-    let action = job.action();
+    let (begun, operation) = (runtime.now(), job.action());
     let carried = async {
         match job {
             Job::Put(begun, _) => put(&context, &mut stream, begun, resume, lease).await,
@@ -166,10 +175,17 @@ pub(super) async fn run(context: Arc<Context>, transfer: Transfer) {
         () = superseded.wait() => Err(Failure::Superseded),
         carried = carried => carried,
     };
-    let took = runtime.now().saturating_since(begun);
+    let mut record = Record {
+        who: &who,
+        operation,
+        name: &name,
+        bytes: 0,
+        duration: runtime.now().saturating_since(begun),
+    };
     match carried {
         Ok(Carried { bytes, what }) => {
-            tracing::info!(action, name, %client, port, bytes, ?took, what, "done");
+            record.bytes = bytes;
+            record.done(&what);
             tokio::select! {
                 biased;
                 () = context.tasks.reached(Stage::Stopped) => {}
@@ -177,7 +193,7 @@ pub(super) async fn run(context: Arc<Context>, transfer: Transfer) {
             }
         }
         Err(failure) => {
-            tracing::warn!(action, name, %client, port, ?took, error = %failure, "failed");
+            record.failed(failure.code(), &failure);
             stream.reset(failure.code().reset_reason());
         }
     }

@@ -17,6 +17,7 @@ use cap_std::time::SystemTime;
 use super::parking::Parking;
 use super::partial::{Finish, Partial};
 use super::sweep::{self, KEEP_PARKED};
+use super::usage;
 use super::{Found, FoundKind, Origin, Parked, Sink, Source, Store, StoreError};
 use crate::message::{Attributes, Entry, EntryKind};
 use crate::names::{Name, is_partial};
@@ -69,6 +70,19 @@ impl DirStore {
     pub const fn fold_case(mut self, folds_case: bool) -> Self {
         self.folds_case = folds_case;
         self
+    }
+
+    /// A folder below this one as a store of its own; it is made when it is not there.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open); also when a link on the way leads out of this folder.
+    pub fn below(&self, folder: &Name) -> Result<Self, StoreError> {
+        self.make_folder(folder)?;
+        Ok(Self {
+            root: self.folder(Some(folder.as_str()))?,
+            ..*self
+        })
     }
 
     /// Removes incomplete files that nobody will go on with: those without a journal, and
@@ -193,6 +207,10 @@ impl Store for DirStore {
         }
         all.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(all)
+    }
+
+    fn usage(&self) -> Result<u64, StoreError> {
+        usage::usage_of(&self.root).map_err(|error| StoreError::from_io("the folder", error))
     }
 
     fn make_folder(&self, name: &Name) -> Result<(), StoreError> {

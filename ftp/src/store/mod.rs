@@ -14,6 +14,7 @@ mod parking;
 mod partial;
 mod pattern;
 mod sweep;
+mod usage;
 
 use std::fmt;
 use std::io;
@@ -110,6 +111,15 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     fn scan(&self, folder: Option<&Name>, limit: usize) -> Result<Vec<Found>, StoreError> {
         let entries = self.list(folder, None, limit)?;
         Ok(entries.into_iter().map(Found::from).collect())
+    }
+
+    /// The bytes of all files together, also of those that have not arrived whole.
+    ///
+    /// # Errors
+    ///
+    /// As [`list`](Self::list).
+    fn usage(&self) -> Result<u64, StoreError> {
+        usage::usage(self)
     }
 
     /// Makes a folder and those on the way to it, where they are not there.
@@ -348,6 +358,19 @@ pub enum StoreError {
         /// The file.
         name: String,
     },
+    /// The client may not have so much here.
+    #[error(
+        "no room for {name:?}: it would go beyond the quota of {quota_bytes} bytes, of which \
+         {used_bytes} are used"
+    )]
+    QuotaExceeded {
+        /// The file.
+        name: String,
+        /// The most that files may have together here.
+        quota_bytes: u64,
+        /// What they have.
+        used_bytes: u64,
+    },
     /// It is there already.
     #[error("{name:?} is there already and is not to be replaced")]
     Exists {
@@ -376,6 +399,7 @@ impl StoreError {
             Self::OutsideRoot { .. } | Self::Name(_) => Code::NameRefused,
             Self::PermissionDenied { .. } => Code::PermissionDenied,
             Self::DiskFull { .. } => Code::DiskFull,
+            Self::QuotaExceeded { .. } => Code::QuotaExceeded,
             Self::Exists { .. } => Code::Exists,
             Self::Io { .. } => Code::Io,
         }

@@ -230,23 +230,13 @@ fn the_shell_can_be_left_when_the_server_is_gone() {
 fn a_port_that_is_taken_is_16_on_the_server() {
     let server = Server::new(&[]);
     let root = tempfile::tempdir().unwrap();
-    let mut second = Command::new(env!("CARGO_BIN_EXE_lftp-server"));
-    second
-        .args(["--listen", &server.host, "--data-ports", "auto:1", "--root"])
-        .arg(root.path());
-    let done = Done::from(second.output().unwrap());
+    let starts = |listen: &str, ports| {
+        let mut second = server_command(root.path(), ports, &["--log", "warn", "--listen", listen]);
+        Done::from(second.stderr(Stdio::piped()).output().unwrap())
+    };
+    let done = starts(&server.host, "auto:1");
     assert_fails(&done, 16, &[&server.host, "another server"]);
-    let mut elsewhere = Command::new(env!("CARGO_BIN_EXE_lftp-server"));
-    elsewhere
-        .args([
-            "--listen",
-            "203.0.113.1:0",
-            "--data-ports",
-            "same",
-            "--root",
-        ])
-        .arg(root.path());
-    let done = Done::from(elsewhere.output().unwrap());
+    let done = starts("203.0.113.1:0", "same");
     assert_fails(&done, 16, &["203.0.113.1", "no network interface"]);
 }
 
@@ -280,7 +270,11 @@ fn a_root_that_must_not_be_written_is_7() {
     };
     allow(folder.path(), 0o755);
     allow(&root, 0o555);
+    let settings = folder.path().join("settings");
+    fs::create_dir(&settings).unwrap();
+    allow(&settings, 0o777);
     let mut command = server_command(&root, "auto:1", &[]);
+    command.env("XDG_CONFIG_HOME", &settings);
     if fs::write(root.join("probe"), "").is_ok() {
         // The superuser may write everywhere; somebody else may not.
         fs::remove_file(root.join("probe")).unwrap();
@@ -291,10 +285,14 @@ fn a_root_that_must_not_be_written_is_7() {
         return;
     };
     let here = folder_with("b", 10);
-    let put = client(here.path(), &["put", "b", &server.host]);
+    let run = |args: &[&str]| {
+        let mut command = client_command(here.path(), args);
+        Done::from(command.env("XDG_CONFIG_HOME", &settings).output().unwrap())
+    };
+    let put = run(&["put", "b", &server.host]);
     assert_fails(&put, 7, &["\"b\"", "permission denied"]);
     assert_eq!(server.files(), ["a"]);
-    assert_eq!(client(here.path(), &["get", "a", &server.host]).code, 0);
+    assert_eq!(run(&["get", "a", &server.host]).code, 0);
 }
 
 /// A small file system of its own; needs the superuser.

@@ -4,8 +4,18 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::LazyLock;
 
 use tempfile::TempDir;
+
+/// The folder for the settings of programs that have none of their own: nothing touches those
+/// of who runs the tests, and all servers have the same key.
+pub(crate) static SETTINGS: LazyLock<PathBuf> = LazyLock::new(|| {
+    let folder = format!("settings-{}", std::process::id());
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
+    let _ = fs::remove_dir_all(&folder);
+    folder
+});
 
 /// A running server; killed when dropped.
 pub(crate) struct Server {
@@ -30,10 +40,13 @@ pub(crate) fn server_command(root: &Path, ports: &str, more: &[&str]) -> Command
         "--data-ports",
         ports,
         "--no-fsync",
+        "--anonymous",
+        "rw",
         "--root",
     ]);
     command
         .arg(root)
+        .env("XDG_CONFIG_HOME", &*SETTINGS)
         .args(more)
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
@@ -117,8 +130,10 @@ pub(crate) fn client_command(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lftp-client"));
     command
         .current_dir(folder)
+        .env("XDG_CONFIG_HOME", &*SETTINGS)
         .env("XDG_STATE_HOME", folder.join("state"));
     command
+        .arg("--accept-new")
         .args(args)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::Child;
 use std::time::Duration;
 
 use lftp_ftp::BLOCK_BYTES;
@@ -41,13 +41,7 @@ impl Phoenix {
 
     fn rise(&mut self) {
         let root = self.folder.path().join("shared");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_lftp-server"));
-        command
-            .args(["--listen", &self.server.host, "--data-ports", "same:30"])
-            .args(["--no-fsync", "--root"])
-            .arg(&root)
-            .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::null());
+        let command = server_command(&root, "same:30", &["--listen", &self.server.host]);
         self.server = Server::spawn(command, &root).unwrap();
     }
 }

@@ -2,7 +2,8 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use crate::processes::{
-    Server, client, client_command, client_reading, contents, files, folder_with, server_command,
+    SETTINGS, Server, client, client_command, client_reading, contents, files, folder_with,
+    server_command,
 };
 
 #[test]
@@ -119,6 +120,7 @@ fn without_a_word_about_it_files_go_from_server_to_download() {
     command = Command::new(env!("CARGO_BIN_EXE_lftp-server"));
     command
         .args(&all[..kept])
+        .env("XDG_CONFIG_HOME", &*SETTINGS)
         .current_dir(here.path())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
@@ -182,12 +184,16 @@ fn settings_come_from_a_file_and_are_shown_with_their_origin() {
     assert_eq!(client(here.path(), &["ls", &server.host]).code, 0);
     let show = |more: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lftp-server"));
+        command.env("XDG_CONFIG_HOME", &*SETTINGS);
         let output = command.args(["config", "show"]).args(more).output();
         output.unwrap()
     };
     let shown = String::from_utf8(show(&more).stdout).unwrap();
     assert!(shown.contains("max-clients = 3  # "), "{shown}");
     assert!(shown.contains("grace = 10  # default"), "{shown}");
+    let key = SETTINGS.join("lftp/server.key");
+    let key = format!("key = {:?}  # default", key.to_str().unwrap());
+    assert!(shown.contains(&key), "{shown}");
     fs::write(&file, "max-clints = 3\n").unwrap();
     let wrong = show(&more);
     assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");

@@ -8,7 +8,7 @@ use lftp_ftp::message::{
     Refusal, Reply, Request, Token, Whole,
 };
 use lftp_ftp::{Code, Entry, MemStore, Name, Sink, Source, Store, StoreError, TransferError};
-use lftp_transport::{Listener, Stream};
+use lftp_transport::{Identity, Listener, Stream};
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
 
@@ -16,7 +16,9 @@ use crate::world::{World, client_config, get, name, put, server_config};
 
 pub(crate) async fn connect(world: &World, port: u16) -> Stream {
     let addr = (world.addr.ip(), port).into();
-    let config = client_config().transport;
+    let mut config = client_config().transport;
+    // One key for both ports: the client insists on that.
+    config.identity = Some(Identity::from_secret([1; 32]));
     Stream::connect(Arc::clone(&world.runtime), addr, config)
         .await
         .unwrap()

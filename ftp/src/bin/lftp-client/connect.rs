@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use lftp_ftp::{Client, ClientConfig, Exit, OpenError};
-use lftp_transport::{Runtime, Timer, unblock};
+use lftp_transport::{ConnectError, PublicKey, Runtime, Timer, unblock};
 
 use crate::host::Host;
 use crate::session::Failure;
@@ -18,17 +18,45 @@ const NEXT_TRY_AFTER: Duration = Duration::from_millis(250);
 
 type Try = Pin<Box<dyn Future<Output = Result<Client, OpenError>> + Send>>;
 
+/// Why there is no connection.
+pub(crate) enum NoConnection {
+    /// The server answers with a key that will not do.
+    Untrusted(PublicKey),
+    Failed(Failure),
+}
+
+impl NoConnection {
+    /// In words.
+    pub(crate) fn or(self, untrusted: impl FnOnce(PublicKey) -> Failure) -> Failure {
+        match self {
+            Self::Untrusted(shown) => untrusted(shown),
+            Self::Failed(failure) => failure,
+        }
+    }
+}
+
+/// The key of a server that answers and is not the one that is meant.
+const fn untrusted(error: &OpenError) -> Option<PublicKey> {
+    match error {
+        OpenError::Connect {
+            source: ConnectError::UntrustedPeer { key },
+            ..
+        } => Some(*key),
+        _ => None,
+    }
+}
+
 /// Connects to the first of the host's addresses that answers.
 pub(crate) async fn connect(
     runtime: &Arc<dyn Runtime>,
     host: &Host,
     config: &ClientConfig,
-) -> Result<Client, Failure> {
+) -> Result<Client, NoConnection> {
     let wanted = host.clone();
     let resolved = unblock(&**runtime, move || wanted.resolve()).await;
     let addresses = resolved.map_err(|error| {
         let sentence = format!("no address is known for {host}: {error}");
-        Failure::new(Exit::NoConnection, sentence)
+        NoConnection::Failed(Failure::new(Exit::NoConnection, sentence))
     })?;
     let mut race = Race {
         runtime,
@@ -40,16 +68,13 @@ pub(crate) async fn connect(
     };
     let first = std::future::poll_fn(|cx| race.poll(cx)).await;
     first.map_err(|error| {
-        if let Some(error) = &error
-            && Exit::from(error) == Exit::UntrustedServer
-        {
-            let advice = "either the server was set up anew, or somebody is in between";
-            return Failure::new(Exit::UntrustedServer, format!("{error}; {advice}"));
+        if let Some(shown) = error.as_ref().and_then(untrusted) {
+            return NoConnection::Untrusted(shown);
         }
         let reason = error.map_or_else(|| "no address".to_owned(), |error| error.to_string());
         let sentence =
             format!("{reason}; is lftp-server running on {host}, and is that UDP port open?");
-        Failure::new(Exit::NoConnection, sentence)
+        NoConnection::Failed(Failure::new(Exit::NoConnection, sentence))
     })
 }
 
@@ -72,6 +97,10 @@ impl Race<'_> {
                 match running.as_mut().poll(cx) {
                     Poll::Pending => at += 1,
                     Poll::Ready(Ok(client)) => return Poll::Ready(Ok(client)),
+                    // Somebody is there, and waiting for the others makes him no better.
+                    Poll::Ready(Err(error)) if untrusted(&error).is_some() => {
+                        return Poll::Ready(Err(Some(error)));
+                    }
                     Poll::Ready(Err(error)) => {
                         self.failed.get_or_insert(error);
                         drop(self.running.remove(at));

@@ -5,15 +5,16 @@ mod downloads;
 mod host;
 mod job;
 mod json;
+mod known;
 mod lines;
 mod patience;
-mod pinned;
 mod session;
 #[path = "../shared/mod.rs"]
 mod shared;
 mod shell;
 mod stdout;
 mod trees;
+mod trust;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -23,14 +24,16 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use lftp_ftp::{ClientConfig, Exit};
-use lftp_transport::{PeerVerifier, PublicKey, Runtime, TokioRuntime};
+use lftp_transport::{PublicKey, Runtime, TokioRuntime};
 use tracing::level_filters::LevelFilter;
 
 use crate::host::Host;
 use crate::job::Job;
-use crate::pinned::Pinned;
+use crate::known::KnownServers;
 use crate::session::{Failure, LAST_WORDS, Output, Session};
+use crate::shared::keys::{self, KeyCommand};
 use crate::trees::TreeArgs;
+use crate::trust::Trust;
 
 const EXAMPLES: &str = "Examples:
   lftp-client put video.mp4 host.example
@@ -38,7 +41,8 @@ const EXAMPLES: &str = "Examples:
   lftp-client put -r photos host.example --exclude '*.tmp'
   lftp-client verify video.mp4 copy.mp4 --host host.example
   lftp-client ls host.example
-  lftp-client shell host.example";
+  lftp-client shell host.example
+  lftp-client key";
 
 /// Put files on an LFTP server, get them, list them
 ///
@@ -107,6 +111,11 @@ enum Command {
         #[arg(default_value = "", hide_default_value = true)]
         path: String,
     },
+    /// This client's key, for the server's administrator to let in
+    Key {
+        #[command(subcommand)]
+        command: Option<KeyCommand>,
+    },
     /// Do all that, and more than once: "help" there says how
     Shell {
         /// The server
@@ -158,8 +167,24 @@ struct Options {
           help_heading = "Tuning", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     stall_limit: u64,
 
-    /// Have nothing to do with a server of any other key (it prints its key at the start)
-    #[arg(long, value_name = "KEY", global = true)]
+    /// The file with this client's key; it is made when it is not there [default:
+    /// ~/.config/lftp/client.key]
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Keys")]
+    key: Option<PathBuf>,
+
+    /// The file with the servers that are known: HOST:PORT KEY, a line each [default:
+    /// ~/.config/lftp/known_servers]
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Keys")]
+    known_servers: Option<PathBuf>,
+
+    /// Take a server that is not known yet for what it says, and know it from then on; a server
+    /// whose key has changed is refused all the same
+    #[arg(long, global = true, help_heading = "Keys")]
+    accept_new: bool,
+
+    /// Have nothing to do with a server of any other key (it prints its key at the start),
+    /// whatever is known
+    #[arg(long, value_name = "KEY", global = true, help_heading = "Keys")]
     server_key: Option<PublicKey>,
 
     /// When the connection is lost in the middle of a file, try again until nothing was verified
@@ -192,15 +217,33 @@ struct Options {
 }
 
 impl Options {
-    fn config(&self) -> ClientConfig {
+    fn key_file(&self) -> Result<PathBuf, Failure> {
+        let place = keys::place(self.key.as_deref(), "client.key", "--key");
+        place.map_err(|sentence| Failure::new(Exit::LocalFile, sentence))
+    }
+
+    fn trust(&self) -> Result<Trust, Failure> {
+        if let Some(key) = self.server_key {
+            return Ok(Trust::Pinned(key));
+        }
+        let given = self.known_servers.as_deref();
+        let place = keys::place(given, "known_servers", "--known-servers");
+        let path = place.map_err(|sentence| Failure::new(Exit::LocalFile, sentence))?;
+        Ok(Trust::Known {
+            servers: KnownServers::new(path),
+            accept_new: self.accept_new,
+        })
+    }
+
+    fn config(&self, runtime: &dyn Runtime) -> Result<ClientConfig, Failure> {
+        let own = keys::load_or_make(&self.key_file()?, runtime);
+        let (identity, _) = own.map_err(|sentence| Failure::new(Exit::LocalFile, sentence))?;
         let mut config = ClientConfig::default();
         config.transport = self.tuning.transport();
-        config.transport.verifier = self
-            .server_key
-            .map(|key| Arc::new(Pinned(key)) as Arc<dyn PeerVerifier>);
+        config.transport.identity = Some(identity);
         config.connect_timeout = Duration::from_secs(self.connect_timeout);
         config.stall_limit = Duration::from_secs(self.stall_limit);
-        config
+        Ok(config)
     }
 }
 
@@ -252,10 +295,12 @@ async fn execute(cli: Cli, runtime: Arc<dyn Runtime>) -> Result<(), Failure> {
         quiet: cli.options.quiet,
         json: cli.options.json,
     };
-    let config = cli.options.config();
-    let give_up_after = Duration::from_secs(cli.options.give_up_after);
-    let connect =
-        |host| Session::connect(Arc::clone(&runtime), host, config, give_up_after, output);
+    let options = &cli.options;
+    let give_up_after = Duration::from_secs(options.give_up_after);
+    let connect = async |host| {
+        let config = (options.config(&*runtime)?, options.trust()?);
+        Session::connect(Arc::clone(&runtime), host, config, give_up_after, output).await
+    };
     let (session, outcome) = match cli.command {
         Command::Put { put, host, name } => {
             let job = Job::put(put, name)?;
@@ -292,6 +337,10 @@ async fn execute(cli: Cli, runtime: Arc<dyn Runtime>) -> Result<(), Failure> {
             let mut session = connect(host).await?;
             let outcome = session.ls(&path).await;
             (session, outcome)
+        }
+        Command::Key { command } => {
+            let done = keys::run(command, &options.key_file()?, &*runtime);
+            return done.map_err(|(exit, sentence)| Failure::new(exit, sentence));
         }
         Command::Shell { host } => {
             let mut session = connect(host).await?;

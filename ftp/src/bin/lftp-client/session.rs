@@ -13,7 +13,6 @@ use lftp_ftp::{
 };
 use lftp_transport::Runtime;
 
-use crate::connect::connect;
 use crate::downloads::Downloads;
 use crate::host::Host;
 use crate::job::PIPE;
@@ -21,6 +20,7 @@ use crate::json;
 use crate::lines::{self, Shown};
 use crate::patience::Tries;
 use crate::stdout::Stdout;
+use crate::trust::Trust;
 
 /// What is left to do for the connections of a transfer that was interrupted.
 pub(crate) const LAST_WORDS: Duration = Duration::from_millis(150);
@@ -150,6 +150,7 @@ pub(crate) struct Session {
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) host: Host,
     config: ClientConfig,
+    trust: Trust,
     pub(crate) give_up_after: Duration,
     pub(crate) output: Output,
     pub(crate) client: Client,
@@ -168,15 +169,16 @@ impl Session {
     pub(crate) async fn connect(
         runtime: Arc<dyn Runtime>,
         host: Host,
-        config: ClientConfig,
+        (config, trust): (ClientConfig, Trust),
         give_up_after: Duration,
         output: Output,
     ) -> Result<Self, Failure> {
-        let client = connect(&runtime, &host, &config).await?;
+        let client = trust.connect(&runtime, &host, &config).await?;
         Ok(Self {
             runtime,
             host,
             config,
+            trust,
             give_up_after,
             output,
             client,
@@ -186,9 +188,14 @@ impl Session {
     /// Connects again where the connection was lost.
     pub(crate) async fn revive(&mut self) -> Result<(), Failure> {
         if !self.client.is_connected() {
-            self.client = connect(&self.runtime, &self.host, &self.config).await?;
+            self.client = self.connect_again().await?;
         }
         Ok(())
+    }
+
+    async fn connect_again(&self) -> Result<Client, Failure> {
+        let connect = self.trust.connect(&self.runtime, &self.host, &self.config);
+        connect.await
     }
 
     pub(crate) async fn put(
@@ -276,7 +283,7 @@ impl Session {
         while tries.wait().await {
             tracing::warn!("{what}: {error}; trying again");
             // A control connection that has not noticed anything yet is of no use either.
-            match connect(&self.runtime, &self.host, &self.config).await {
+            match self.connect_again().await {
                 Ok(client) => {
                     self.client = client;
                     return Ok(true);

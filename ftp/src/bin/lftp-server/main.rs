@@ -1,24 +1,26 @@
 //! `lftp-server`: shares one folder with LFTP clients.
 
+mod authorized;
+mod authorized_keys;
 mod settings;
 #[path = "../shared/mod.rs"]
 mod shared;
 
-mod key;
-
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use lftp_ftp::{DataPorts, DirStore, Exit, Server, ServerConfig, ServerHandle};
-use lftp_transport::{Identity, PublicKey, Runtime, TokioRuntime};
+use lftp_ftp::{Access, DataPorts, DirStore, Exit, Rights, Server, ServerConfig, ServerHandle};
+use lftp_transport::{PublicKey, Runtime, TokioRuntime};
 use tracing::level_filters::LevelFilter;
 
+use crate::authorized::Authorized;
 use crate::settings::Settings;
+use crate::shared::keys::{self, KeyCommand};
 
 /// Between two searches for incomplete files that nobody will go on with.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
@@ -30,8 +32,8 @@ const LAST_WORDS: Duration = Duration::from_millis(150);
 ///
 /// Clients put files into it, get files from it and list it; nothing outside of it can be
 /// reached. A file has its name only when it has arrived whole. What is carried is encrypted,
-/// but nobody has to prove who they are: whoever reaches the ports may read and write the
-/// folder.
+/// and a client proves which key is its own: those in the authorized keys are let in, and
+/// others only when --anonymous says so.
 #[derive(Parser, Debug)]
 #[command(version, after_long_help = Exit::table())]
 struct Args {
@@ -56,10 +58,21 @@ struct Args {
     #[arg(long, value_name = "PORTS", default_value = "9000-9009")]
     data_ports: DataPorts,
 
-    /// The file with this server's key; it is made when it is not there. Without it every
-    /// start has keys of its own, and clients cannot know the server again
-    #[arg(long, value_name = "FILE")]
+    /// The file with this server's key, by which clients know it again; it is made when it is
+    /// not there [default: ~/.config/lftp/server.key]
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Keys")]
     key: Option<PathBuf>,
+
+    /// The file with the keys of the clients that are let in: options, the KEY that "lftp-client
+    /// key" prints, a comment, a line each. Options are read, write or rw; root=FOLDER, in --root
+    /// or absolute; quota=10GiB, which all files of that folder may have together. It is read
+    /// again for new clients when it was changed [default: ~/.config/lftp/authorized_keys]
+    #[arg(long, value_name = "FILE", help_heading = "Keys")]
+    authorized_keys: Option<PathBuf>,
+
+    /// Let in whoever comes, also without an authorized key, to read, to write, or both (rw)
+    #[arg(long, value_name = "RIGHTS", help_heading = "Keys")]
+    anonymous: Option<Rights>,
 
     /// Clients at once
     #[arg(long, value_name = "N", default_value = "64",
@@ -102,6 +115,11 @@ struct Args {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    /// This server's key, for clients to know it by
+    Key {
+        #[command(subcommand)]
+        command: Option<KeyCommand>,
+    },
     /// What holds of the settings, and where it is from
     Config {
         #[command(subcommand)]
@@ -128,6 +146,16 @@ fn main() -> ExitCode {
         return Exit::Ok.into();
     }
     let args = settings.args;
+    let key_file = match keys::place(args.key.as_deref(), "server.key", "--key") {
+        Ok(path) => path,
+        Err(sentence) => return fail(Exit::LocalFile, &sentence),
+    };
+    if let Some(Command::Key { command }) = args.command {
+        return match keys::run(command, &key_file, &*TokioRuntime::new()) {
+            Ok(()) => Exit::Ok.into(),
+            Err((exit, sentence)) => fail(exit, &sentence),
+        };
+    }
     shared::log(args.log);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -136,10 +164,10 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(Exit::Failed, &format!("no threads to run on: {error}")),
     };
-    runtime.block_on(serve(args))
+    runtime.block_on(serve(args, &key_file))
 }
 
-async fn serve(args: Args) -> ExitCode {
+async fn serve(args: Args, key_file: &Path) -> ExitCode {
     let store = match open(&args) {
         Ok(store) => Arc::new(store),
         Err(error) => {
@@ -149,23 +177,28 @@ async fn serve(args: Args) -> ExitCode {
     };
     let mut config = ServerConfig::default();
     config.listen = args.listen;
-    config.data_ports = args.data_ports;
+    config.data_ports = args.data_ports.clone();
     config.transport = args.tuning.transport();
     config.max_clients = usize::try_from(args.max_clients).unwrap_or(usize::MAX);
     config.stall_limit = Duration::from_secs(args.stall_limit);
     config.grace = Duration::from_secs(args.grace);
     let runtime: Arc<dyn Runtime> = TokioRuntime::new();
-    let identity = args.key.as_deref().map(|path| {
-        let named = |error| format!("the key in {}: {error}", path.display());
-        key::load_or_make(path, &*runtime).map_err(named)
-    });
-    let identity = match identity.transpose() {
-        Ok(identity) => identity,
+    let identity = match keys::load_or_make(key_file, &*runtime) {
+        Ok((identity, _)) => identity,
         Err(sentence) => return fail(Exit::LocalFile, &sentence),
     };
-    let key = identity.as_ref().map(Identity::public_key);
-    config.transport.identity = identity;
-    tokio::spawn(sweep_now_and_then(Arc::clone(&runtime), Arc::clone(&store)));
+    let key = identity.public_key();
+    config.transport.identity = Some(identity);
+    let authorized = match authorized(&args, &store) {
+        Ok(authorized) => Arc::new(authorized),
+        Err(sentence) => return fail(Exit::LocalFile, &sentence),
+    };
+    config.access = Access::Listed(Arc::clone(&authorized) as _);
+    tokio::spawn(sweep_now_and_then(
+        Arc::clone(&runtime),
+        Arc::clone(&store),
+        authorized,
+    ));
     let server = match Server::bind(Arc::clone(&runtime), config, store) {
         Ok(server) => server,
         Err(error) => return fail(Exit::Bind, &error.to_string()),
@@ -195,6 +228,22 @@ fn open(args: &Args) -> Result<DirStore, Box<dyn std::error::Error>> {
     Ok(store)
 }
 
+fn authorized(args: &Args, store: &Arc<DirStore>) -> Result<Authorized, String> {
+    let given = args.authorized_keys.as_deref();
+    let file = keys::place(given, "authorized_keys", "--authorized-keys")?;
+    let settings = authorized::Settings {
+        durable: !args.no_fsync,
+        keep_parked: Duration::from_secs(args.keep_partial * 3600),
+    };
+    Authorized::open(
+        file,
+        given.is_some(),
+        args.anonymous,
+        Arc::clone(store),
+        settings,
+    )
+}
+
 fn sweep(store: &DirStore) {
     match store.sweep() {
         Ok(0) => {}
@@ -204,16 +253,24 @@ fn sweep(store: &DirStore) {
 }
 
 /// Nobody starts a server anew only because its disk fills up.
-async fn sweep_now_and_then(runtime: Arc<dyn Runtime>, store: Arc<DirStore>) {
+async fn sweep_now_and_then(
+    runtime: Arc<dyn Runtime>,
+    store: Arc<DirStore>,
+    authorized: Arc<Authorized>,
+) {
     loop {
         lftp_transport::sleep(&*runtime, SWEEP_EVERY).await;
-        let store = Arc::clone(&store);
-        lftp_transport::unblock(&*runtime, move || sweep(&store)).await;
+        let mut stores = authorized.elsewhere_in_use();
+        stores.push(Arc::clone(&store));
+        lftp_transport::unblock(&*runtime, move || {
+            stores.iter().for_each(|store| sweep(store));
+        })
+        .await;
     }
 }
 
 /// For scripts that wait for the ports. Nobody reading it is no reason to end.
-fn announce(server: &Server, key: Option<PublicKey>) {
+fn announce(server: &Server, key: PublicKey) {
     let ports = server.data_ports();
     let ports = if ports.is_empty() {
         "same".to_owned()
@@ -223,12 +280,9 @@ fn announce(server: &Server, key: Option<PublicKey>) {
     let mut stdout = std::io::stdout().lock();
     let _ = writeln!(
         stdout,
-        "listening on {}\ndata ports {ports}",
+        "listening on {}\ndata ports {ports}\nkey {key}",
         server.local_addr()
     );
-    if let Some(key) = key {
-        let _ = writeln!(stdout, "key {key}");
-    }
     let _ = stdout.flush();
 }
 

@@ -12,6 +12,7 @@ use clap::{ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 use toml::{Table, Value};
 
 use crate::Args;
+use crate::shared::keys;
 
 /// Files longer than this hold no settings.
 const MAX_BYTES: u64 = 1 << 20;
@@ -92,7 +93,10 @@ impl Settings {
                 ArgAction::SetTrue => self.all.get_flag(id).into(),
                 _ => match self.all.get_raw(id).and_then(Iterator::last) {
                     Some(raw) => value(&raw.to_string_lossy()),
-                    None => continue,
+                    None => match default_file(name) {
+                        Some(file) => value(&file.to_string_lossy()),
+                        None => continue,
+                    },
                 },
             };
             let from = self.origin(id);
@@ -108,6 +112,15 @@ impl Settings {
             Some(file) if self.all.value_source(id) == said => file.display().to_string(),
             _ => "default".to_owned(),
         }
+    }
+}
+
+/// Where a file is when nothing is said about it.
+fn default_file(name: &str) -> Option<PathBuf> {
+    match name {
+        "key" => keys::default_place("server.key"),
+        "authorized-keys" => keys::default_place("authorized_keys"),
+        _ => None,
     }
 }
 

@@ -1,5 +1,7 @@
 //! What both programs take on their command lines.
 
+pub(crate) mod keys;
+
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 

@@ -1,0 +1,293 @@
+//! The lines of the file that says who may do what.
+//!
+//! ```text
+//! # comment
+//! read,write root=alice quota=10GiB KEY Alice's laptop
+//! read root="/srv/public files" KEY
+//! ```
+//!
+//! First the options, in any order, then the key, then anything that helps people.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use lftp_ftp::{Name, Rights};
+use lftp_transport::PublicKey;
+
+/// Characters of a line that are repeated when it makes no sense.
+const MAX_SHOWN: usize = 80;
+
+/// What one key may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rule {
+    pub(crate) rights: Rights,
+    pub(crate) root: Root,
+    /// The bytes that the files of the root may have together.
+    pub(crate) quota: Option<Quota>,
+    pub(crate) key: PublicKey,
+    pub(crate) comment: String,
+    /// Of the file, from 1.
+    pub(crate) line: usize,
+}
+
+/// Where a client's files are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Root {
+    /// In all that is shared.
+    Everything,
+    /// In a folder of that.
+    Below(Name),
+    /// Elsewhere.
+    At(PathBuf),
+}
+
+/// Bytes, written with a unit or without.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Quota(pub(crate) u64);
+
+/// A line that makes no sense.
+#[derive(Debug, thiserror::Error)]
+#[error("line {line}: {fault}")]
+pub(crate) struct BadLine {
+    line: usize,
+    fault: String,
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let root = match &self.root {
+            Root::Everything => None,
+            Root::Below(name) => Some(name.to_string()),
+            Root::At(path) => Some(path.display().to_string()),
+        };
+        write!(f, "{}", self.rights)?;
+        match root {
+            Some(root) if root.contains(char::is_whitespace) => write!(f, " root=\"{root}\"")?,
+            Some(root) => write!(f, " root={root}")?,
+            None => {}
+        }
+        if let Some(Quota(bytes)) = self.quota {
+            write!(f, " quota={bytes}")?;
+        }
+        write!(f, " {}", self.key)?;
+        if !self.comment.is_empty() {
+            write!(f, " {}", self.comment)?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Quota {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let fault = || format!("expected quota=BYTES, for instance 500MB or 10GiB, found {text:?}");
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = text.split_at(digits);
+        let unit: u64 = match unit.to_ascii_lowercase().as_str() {
+            "" | "b" => 1,
+            "kb" => 1000,
+            "mb" => 1_000_000,
+            "gb" => 1_000_000_000,
+            "tb" => 1_000_000_000_000,
+            "kib" => 1 << 10,
+            "mib" => 1 << 20,
+            "gib" => 1 << 30,
+            "tib" => 1 << 40,
+            _ => return Err(fault()),
+        };
+        let number: u64 = number.parse().map_err(|_| fault())?;
+        number.checked_mul(unit).map(Self).ok_or_else(fault)
+    }
+}
+
+impl FromStr for Root {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if Path::new(text).is_absolute() {
+            return Ok(Self::At(text.into()));
+        }
+        if text.is_empty() {
+            return Err("expected root=FOLDER, found nothing".to_owned());
+        }
+        let name = Name::parse_folder(text).map_err(|error| format!("root: {error}"))?;
+        Ok(name.map_or(Self::Everything, Self::Below))
+    }
+}
+
+/// Reads the lines of a file.
+pub(crate) fn parse(text: &str) -> Result<Vec<Rule>, BadLine> {
+    let mut rules: Vec<Rule> = Vec::new();
+    for (text, line) in text.lines().zip(1..) {
+        let text = text.trim();
+        if text.is_empty() || text.starts_with('#') {
+            continue;
+        }
+        let bad = |fault| BadLine { line, fault };
+        let rule = rule(text, line).map_err(bad)?;
+        if let Some(other) = rules.iter().find(|other| other.key == rule.key) {
+            return Err(bad(format!("the key is on line {} already", other.line)));
+        }
+        rules.push(rule);
+    }
+    Ok(rules)
+}
+
+fn rule(text: &str, line: usize) -> Result<Rule, String> {
+    let (mut rights, mut root, mut quota) = (None, None, None);
+    let mut rest = text;
+    loop {
+        let (word, behind) = split_word(rest)?;
+        if word.is_empty() {
+            return Err("expected a key of 64 hexadecimal digits behind the options".to_owned());
+        }
+        rest = behind;
+        if let Ok(key) = word.parse() {
+            return Ok(Rule {
+                rights: rights.ok_or("expected read, write or rw before the key")?,
+                root: root.unwrap_or(Root::Everything),
+                quota,
+                key,
+                comment: rest.to_owned(),
+                line,
+            });
+        }
+        let is_twice = if let Some(value) = word.strip_prefix("root=") {
+            root.replace(value.parse()?).is_some()
+        } else if let Some(value) = word.strip_prefix("quota=") {
+            quota.replace(value.parse()?).is_some()
+        } else if let Ok(value) = word.parse() {
+            rights.replace(value).is_some()
+        } else {
+            let shown: String = word.chars().take(MAX_SHOWN).collect();
+            return Err(format!(
+                "expected read, write, rw, root=FOLDER, quota=BYTES or a key of 64 hexadecimal \
+                 digits, found {shown:?}"
+            ));
+        };
+        if is_twice {
+            let shown: String = word.chars().take(MAX_SHOWN).collect();
+            return Err(format!("expected each option once, found {shown:?} again"));
+        }
+    }
+}
+
+/// The first word, and what is behind it. Between quotation marks, space is part of a word.
+fn split_word(text: &str) -> Result<(String, &str), String> {
+    let mut word = String::new();
+    let mut is_quoted = false;
+    for (at, c) in text.char_indices() {
+        match c {
+            '"' => is_quoted = !is_quoted,
+            c if c.is_whitespace() && !is_quoted => return Ok((word, text[at..].trim_start())),
+            c => word.push(c),
+        }
+    }
+    if is_quoted {
+        return Err("expected a second quotation mark".to_owned());
+    }
+    Ok((word, ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const KEY: &str = "00000000000000000000000000000000000000000000000000000000000000aa";
+
+    #[test]
+    fn a_line_has_options_a_key_and_a_comment() {
+        let text = format!(
+            "# who\n\nread,write root=alice quota=10GiB {KEY} Alice's \"old\" laptop\n\
+             root=\"my files/b\" write {}\n",
+            KEY.replace("aa", "bb")
+        );
+        let rules = parse(&text).unwrap();
+        assert_eq!(rules.len(), 2);
+        assert_eq!(rules[0].rights, Rights::ALL);
+        assert_eq!(rules[0].root, Root::Below(Name::parse("alice").unwrap()));
+        assert_eq!(rules[0].quota, Some(Quota(10 << 30)));
+        assert_eq!(rules[0].comment, "Alice's \"old\" laptop");
+        assert_eq!((rules[0].line, rules[1].line), (3, 4));
+        assert_eq!(rules[1].root, "my files/b".parse().unwrap());
+        assert!(rules[1].rights.write && !rules[1].rights.read);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_line() {
+        for (line, words) in [
+            ("rw", "expected a key"),
+            ("KEY", "expected read, write or rw"),
+            ("rx KEY", "found \"rx\""),
+            ("rw root=../up KEY", "\"..\""),
+            ("rw root= KEY", "found nothing"),
+            ("rw quota=10furlongs KEY", "10furlongs"),
+            ("rw quota=99999999TiB KEY", "99999999TiB"),
+            ("rw quota=-1 KEY", "-1"),
+            ("rw read KEY", "again"),
+            ("rw root=\"a KEY", "quotation mark"),
+            ("rw 00ff", "found \"00ff\""),
+        ] {
+            let text = format!("#\n{}\n", line.replace("KEY", KEY));
+            let error = parse(&text).unwrap_err().to_string();
+            assert!(error.starts_with("line 2: "), "{error}");
+            assert!(error.contains(words), "{error}");
+        }
+        let twice = format!("rw {KEY}\nread {KEY}\n");
+        let error = parse(&twice).unwrap_err().to_string();
+        assert_eq!(error, "line 2: the key is on line 1 already");
+    }
+
+    fn rights() -> impl Strategy<Value = Rights> {
+        prop_oneof![Just("read"), Just("write"), Just("rw")].prop_map(|text| text.parse().unwrap())
+    }
+
+    fn root() -> impl Strategy<Value = Root> {
+        prop_oneof![
+            Just(Root::Everything),
+            "[a-z0-9 é#=-]{0,6}[a-z](/[a-z ]{0,5}[a-z]){0,2}"
+                .prop_filter_map("a name", |name| Name::parse(&name).ok())
+                .prop_map(Root::Below),
+            "/[a-z /]{0,12}".prop_map(|path| Root::At(path.into())),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused_without_a_panic(text in any::<String>()) {
+            let _ = parse(&text);
+        }
+
+        #[test]
+        fn text_that_is_nearly_right_is_read_or_refused_without_a_panic(
+            words in prop::collection::vec(prop_oneof![
+                Just("read".to_owned()), Just("root=".to_owned()), Just("quota=1".to_owned()),
+                Just("\"".to_owned()), Just("\n".to_owned()), Just(KEY.to_owned()), ".{0,3}",
+            ], 0..12),
+        ) {
+            let _ = parse(&words.join(" "));
+        }
+
+        #[test]
+        fn lines_are_read_as_they_are_written(
+            rules in prop::collection::btree_map(any::<[u8; 32]>(),
+                (rights(), root(), prop::option::of(any::<u64>()), "([a-z\"'#]{1,5}( [a-z]{1,3})?)?"),
+                0..6),
+        ) {
+            let rules: Vec<Rule> = rules.into_iter().zip(1..).map(|((key, rule), line)| Rule {
+                rights: rule.0,
+                root: rule.1,
+                quota: rule.2.map(Quota),
+                key: PublicKey::from_bytes(key),
+                comment: rule.3,
+                line,
+            }).collect();
+            let text: String = rules.iter().map(|rule| format!("{rule}\n")).collect();
+            prop_assert_eq!(parse(&text).unwrap(), rules);
+        }
+    }
+}
