@@ -194,6 +194,7 @@ impl From<&OpenError> for Exit {
                 source: ConnectError::UntrustedPeer { .. },
                 ..
             } => Self::UntrustedServer,
+            OpenError::NotAdmitted { .. } => Self::NotAdmitted,
             _ => Self::NoConnection,
         }
     }

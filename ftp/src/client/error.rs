@@ -9,6 +9,13 @@ use crate::link::LinkError;
 use crate::message::Refusal;
 use crate::store::StoreError;
 
+fn not_admitted(key: &PublicKey) -> String {
+    format!(
+        "the server does not know this client's key; its administrator lets it in with the line \
+         \"read,write {key}\" in the server's authorized keys"
+    )
+}
+
 /// Why there is no connection to the server.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -29,6 +36,12 @@ pub enum OpenError {
         /// What happened.
         error: LinkError,
     },
+    /// The server does not let this client in.
+    #[error("{}", not_admitted(key))]
+    NotAdmitted {
+        /// This client's key.
+        key: PublicKey,
+    },
     /// Nobody answered in time.
     #[error("no connection to {addr}: no answer in time")]
     TimedOut {
@@ -48,10 +61,7 @@ pub enum RequestError {
     #[error("the control connection is lost: {0}")]
     Lost(#[from] LinkError),
     /// The server does not let this client in.
-    #[error(
-        "the server does not know this client's key; its administrator lets it in with the line \
-         \"read,write {key}\" in the server's authorized keys"
-    )]
+    #[error("{}", not_admitted(key))]
     NotAdmitted {
         /// This client's key.
         key: PublicKey,

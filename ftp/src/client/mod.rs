@@ -15,7 +15,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use blake3::Hash;
-use lftp_transport::{FlowId, Identity, PublicKey, Runtime, Stats, Stream, timeout};
+use lftp_transport::{ConnectError, FlowId, Identity, PublicKey, Runtime, Stats, Stream, timeout};
 use serde::de::DeserializeOwned;
 
 pub use self::config::ClientConfig;
@@ -115,9 +115,12 @@ impl Client {
             control: None,
         };
         let hello = Hello::new(Purpose::Control);
-        let lost = |error| OpenError::Lost {
-            addr: server,
-            error,
+        let lost = |error| match error {
+            LinkError::NotAdmitted => OpenError::NotAdmitted { key },
+            error => OpenError::Lost {
+                addr: server,
+                error,
+            },
         };
         let hello = message::encode(&hello).map_err(|error| lost(error.into()))?;
         let mut control = client.open(server).await?;
@@ -169,6 +172,9 @@ impl Client {
         let connect = Stream::connect(Arc::clone(&self.runtime), addr, transport);
         match timeout(&*self.runtime, self.config.connect_timeout, connect).await {
             Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(ConnectError::Refused(lftp_transport::Refusal::UntrustedKey))) => {
+                Err(OpenError::NotAdmitted { key: self.key })
+            }
             Ok(Err(source)) => Err(OpenError::Connect { addr, source }),
             Err(_) => Err(OpenError::TimedOut { addr }),
         }

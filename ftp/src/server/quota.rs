@@ -89,6 +89,8 @@ impl QuotaStore {
         drop(books);
         Ok(Reserved {
             running: Arc::clone(&self.running),
+            name: name.clone(),
+            quota_bytes: self.quota_bytes,
             bytes,
             replaced,
             is_kept: false,
@@ -100,9 +102,34 @@ impl QuotaStore {
 #[derive(Debug)]
 struct Reserved {
     running: Arc<Running>,
+    name: Name,
+    quota_bytes: u64,
     bytes: u64,
     replaced: u64,
     is_kept: bool,
+}
+
+impl Reserved {
+    /// Room for `bytes` in all, in the place of `replaced`: what comes through a pipe has said
+    /// no length.
+    fn grow(&mut self, bytes: u64, replaced: u64) -> Result<(), StoreError> {
+        let more = bytes.saturating_sub(self.bytes);
+        if more == 0 {
+            return Ok(());
+        }
+        let mut books = self.running.0.books();
+        let used_bytes = books.used_bytes.saturating_add(books.reserved_bytes);
+        if used_bytes.saturating_add(more).saturating_sub(replaced) > self.quota_bytes {
+            return Err(StoreError::QuotaExceeded {
+                name: self.name.to_string(),
+                quota_bytes: self.quota_bytes,
+                used_bytes,
+            });
+        }
+        books.reserved_bytes += more;
+        self.bytes = bytes;
+        Ok(())
+    }
 }
 
 impl Drop for Reserved {
@@ -122,6 +149,7 @@ struct QuotaSink {
     reserved: Reserved,
     /// Bytes of the file that has the name until this one gets it.
     replaced: u64,
+    written: u64,
 }
 
 impl QuotaSink {
@@ -134,6 +162,7 @@ impl QuotaSink {
             sink,
             reserved,
             replaced,
+            written: 0,
         })
     }
 }
@@ -212,6 +241,8 @@ impl Store for QuotaStore {
 
 impl Sink for QuotaSink {
     fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.written += bytes.len() as u64;
+        self.reserved.grow(self.written, self.replaced)?;
         self.sink.write(bytes)
     }
 
@@ -244,6 +275,7 @@ impl Sink for QuotaSink {
             sink,
             mut reserved,
             replaced,
+            ..
         } = *self;
         let named = sink.commit();
         reserved.is_kept = named.is_ok();

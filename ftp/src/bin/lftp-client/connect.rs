@@ -71,6 +71,9 @@ pub(crate) async fn connect(
         if let Some(shown) = error.as_ref().and_then(untrusted) {
             return NoConnection::Untrusted(shown);
         }
+        if let Some(error @ OpenError::NotAdmitted { .. }) = &error {
+            return NoConnection::Failed(Failure::new(error.into(), error.to_string()));
+        }
         let reason = error.map_or_else(|| "no address".to_owned(), |error| error.to_string());
         let sentence =
             format!("{reason}; is lftp-server running on {host}, and is that UDP port open?");

@@ -150,12 +150,6 @@ fn main() -> ExitCode {
         Ok(path) => path,
         Err(sentence) => return fail(Exit::LocalFile, &sentence),
     };
-    if let Some(Command::Key { command }) = args.command {
-        return match keys::run(command, &key_file, &*TokioRuntime::new()) {
-            Ok(()) => Exit::Ok.into(),
-            Err((exit, sentence)) => fail(exit, &sentence),
-        };
-    }
     shared::log(args.log);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -164,6 +158,13 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(Exit::Failed, &format!("no threads to run on: {error}")),
     };
+    if let Some(Command::Key { command }) = args.command {
+        let _inside = runtime.enter();
+        return match keys::run(command, &key_file, &*TokioRuntime::new()) {
+            Ok(()) => Exit::Ok.into(),
+            Err((exit, sentence)) => fail(exit, &sentence),
+        };
+    }
     runtime.block_on(serve(args, &key_file))
 }
 
