@@ -237,6 +237,23 @@ fn address(side: usize) -> SocketAddr {
 mod tests {
     use std::path::Path;
 
+    use super::{Duo, MOST_ROUNDS};
+    use crate::proto::ConnectionError;
+
+    #[test]
+    fn a_frame_of_a_script_reaches_the_connection() {
+        let mut duo = Duo::new();
+        duo.exchange(MOST_ROUNDS);
+        for (side, id) in [duo.client, duo.accepted.unwrap()].into_iter().enumerate() {
+            duo.forge(side, id, 1_000, &[0x77]);
+            let error = duo.sides[side].error(id);
+            assert!(
+                matches!(error, Some(ConnectionError::Protocol(_))),
+                "{error:?}"
+            );
+        }
+    }
+
     /// The committed seeds of a target, one file each; there must be some.
     fn replay(target: &str, run: impl Fn(&[u8])) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds");
