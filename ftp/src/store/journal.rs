@@ -120,7 +120,7 @@ impl Journal {
     }
 
     /// Reads a journal; an error when it is none.
-    pub(crate) fn read(file: &mut File) -> io::Result<Known> {
+    pub(crate) fn read(file: &mut (impl Read + Seek)) -> io::Result<Known> {
         let wrong = || io::Error::from(io::ErrorKind::InvalidData);
         file.seek(SeekFrom::Start(0))?;
         let mut file = io::BufReader::new(file);
@@ -267,6 +267,18 @@ impl Known {
     }
 }
 
+/// Reads any bytes as a journal (feature `fuzzing`): it knows no more than it can hold.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) fn fuzz(bytes: &[u8]) {
+    let Ok(known) = Journal::read(&mut io::Cursor::new(bytes)) else {
+        return;
+    };
+    assert!(known.durable <= known.hashes.len());
+    assert!(known.hashes.len() <= bytes.len() / RECORD_BYTES);
+    assert_eq!(known.hashes.len(), known.ends.len());
+    assert!(known.ends.iter().all(|&end| end <= bytes.len() as u64));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -285,6 +297,24 @@ mod tests {
         journal.mark(3).unwrap();
         journal.block(hash(5)).unwrap();
         (file, header)
+    }
+
+    /// `LFTP_WRITE_SEEDS=1` writes the seed anew.
+    #[test]
+    fn the_seed_of_the_fuzz_target_is_a_journal() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds/journal");
+        if std::env::var_os("LFTP_WRITE_SEEDS").is_some() {
+            let (mut file, _) = written();
+            let mut bytes = Vec::new();
+            file.seek(SeekFrom::Start(0)).unwrap();
+            file.read_to_end(&mut bytes).unwrap();
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("whole"), bytes).unwrap();
+        }
+        let bytes = std::fs::read(folder.join("whole")).unwrap();
+        let known = Journal::read(&mut io::Cursor::new(&bytes)).unwrap();
+        assert_eq!((known.hashes.len(), known.durable), (6, 3));
+        fuzz(&bytes);
     }
 
     #[test]

@@ -31,6 +31,13 @@ use crate::code::Code;
 use crate::message::{Attributes, Entry, EntryKind};
 use crate::names::{Name, NameError};
 
+/// A way in for the fuzzer: any bytes as a journal.
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub fn fuzz_journal(bytes: &[u8]) {
+    journal::fuzz(bytes);
+}
+
 /// A place with files in it.
 pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Opens a file to read.

@@ -24,7 +24,7 @@ pub(crate) struct Keys {
     pub(crate) sealer: Sealer,
     pub(crate) opener: Opener,
     /// The other side's view, for tests that look into packets or invent them.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) twin: (Sealer, Opener),
 }
 
@@ -54,7 +54,7 @@ impl Keys {
         Self {
             sealer: Sealer::new(cipher, own, update_after),
             opener: Opener::new(cipher, peers),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "fuzzing"))]
             twin: (
                 Sealer::new(cipher, peers, u64::MAX),
                 Opener::new(cipher, own),

@@ -354,7 +354,7 @@ impl Endpoint {
         self.connections.get(&id.0)
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn connection_mut(&mut self, id: u64) -> Option<&mut Connection> {
         self.connections.get_mut(&id)
     }

@@ -31,6 +31,9 @@ mod ecn;
 mod endpoint;
 mod event;
 mod flow;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod go_back_n;
 mod handshake;
 mod listen;
