@@ -47,6 +47,18 @@ enum Manager {
     Pie(Pie),
 }
 
+impl Manager {
+    fn new(profile: &DirectionProfile) -> Self {
+        match profile.discipline {
+            Discipline::DropTail => Self::DropTail,
+            Discipline::DropHead => Self::DropHead,
+            Discipline::Red(red) => Self::Red(Red::new(red)),
+            Discipline::CoDel(codel) => Self::CoDel(CoDel::new(codel, profile.mtu_bytes)),
+            Discipline::Pie(pie) => Self::Pie(Pie::new(pie)),
+        }
+    }
+}
+
 impl Queue {
     pub(crate) fn new(profile: &DirectionProfile, seed: u64, direction: Direction) -> Self {
         Self {
@@ -54,17 +66,23 @@ impl Queue {
             serving: false,
             limit: profile.queue,
             threshold: profile.ecn_threshold,
-            manager: match profile.discipline {
-                Discipline::DropTail => Manager::DropTail,
-                Discipline::DropHead => Manager::DropHead,
-                Discipline::Red(red) => Manager::Red(Red::new(red)),
-                Discipline::CoDel(codel) => Manager::CoDel(CoDel::new(codel, profile.mtu_bytes)),
-                Discipline::Pie(pie) => Manager::Pie(Pie::new(pie)),
-            },
+            manager: Manager::new(profile),
             draws: Draws::new(seed, direction, "queue"),
             early: VecDeque::new(),
             full: VecDeque::new(),
         }
+    }
+
+    /// From now on limits and discipline are as `profile` says; what waits stays.
+    pub(crate) fn set_profile(&mut self, profile: &DirectionProfile) {
+        self.limit = profile.queue;
+        self.threshold = profile.ecn_threshold;
+        self.manager = Manager::new(profile);
+    }
+
+    /// The size of the packet in front.
+    pub(crate) fn front_bytes(&mut self) -> Option<u64> {
+        self.fifo.front().map(|in_flight| in_flight.link_bytes)
     }
 
     /// Takes the packet, marked if need be, or does not; says which.
