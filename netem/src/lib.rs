@@ -33,6 +33,7 @@
 
 pub mod link;
 pub mod packet;
+pub mod pcapng;
 pub mod profile;
 pub mod proxy;
 pub mod record;

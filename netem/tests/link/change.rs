@@ -15,9 +15,7 @@ fn link(network: &str) -> Link {
 }
 
 fn forward(network: &str) -> DirectionProfile {
-    NetworkProfile::from_toml_str(network)
-        .unwrap()
-        .forward()
+    NetworkProfile::from_toml_str(network).unwrap().forward()
 }
 
 /// When each packet comes out, until none is left.
@@ -56,8 +54,14 @@ fn without_a_rate_what_waited_goes_at_once_and_the_books_stay_right() {
     for (before, after) in [
         ("rate = '1mbit'\nqueue = '100p'", ""),
         ("rate = '1mbit'\nqueue = '100p'\nburst = '1500B'", ""),
-        ("rate = '1mbit'\nqueue = '100p'", "rate = '8mbit'\nburst = '1500B'\nqueue = '100p'"),
-        ("mahimahi = '1000'\nqueue = '100p'", "rate = '8mbit'\nqueue = '100p'"),
+        (
+            "rate = '1mbit'\nqueue = '100p'",
+            "rate = '8mbit'\nburst = '1500B'\nqueue = '100p'",
+        ),
+        (
+            "mahimahi = '1000'\nqueue = '100p'",
+            "rate = '8mbit'\nqueue = '100p'",
+        ),
     ] {
         let mut link = link(before);
         for number in 0..10 {
@@ -75,7 +79,10 @@ fn without_a_rate_what_waited_goes_at_once_and_the_books_stay_right() {
 fn loss_queue_limit_and_mtu_hold_from_the_moment_they_are_given() {
     let mut link = link("rate = '8mbit'\nqueue = '100p'");
     link.push(at(0), packet(0, 1000));
-    link.set_profile(at(0), &forward("rate = '8mbit'\nqueue = '2p'\nmtu = '1200B'"));
+    link.set_profile(
+        at(0),
+        &forward("rate = '8mbit'\nqueue = '2p'\nmtu = '1200B'"),
+    );
     link.push(at(0), packet(1, 1300));
     for number in 2..5 {
         link.push(at(0), packet(number, 1000));
@@ -83,7 +90,10 @@ fn loss_queue_limit_and_mtu_hold_from_the_moment_they_are_given() {
     link.set_profile(at(10 * MS), &forward("loss = '100%'"));
     link.push(at(10 * MS), packet(5, 1000));
     let counters = link.counters();
-    assert_eq!((counters.mtu_drops, counters.queue_drops, counters.lost_wire), (1, 2, 1));
+    assert_eq!(
+        (counters.mtu_drops, counters.queue_drops, counters.lost_wire),
+        (1, 2, 1)
+    );
 }
 
 #[test]

@@ -35,7 +35,20 @@ fn direction(out: &mut impl Write, name: &str, counters: &Counters) -> io::Resul
         "{name}: {} packets ({} bytes) in, {} delivered",
         counters.packets_in, counters.bytes_in, counters.delivered
     )?;
-    for (count, what) in [
+    for (count, what) in happened(counters) {
+        if count > 0 {
+            write!(out, ", {count} {what}")?;
+        }
+    }
+    if counters.peak_queue_bytes > 0 {
+        write!(out, "; at most {} bytes queued", counters.peak_queue_bytes)?;
+    }
+    writeln!(out)
+}
+
+/// What else can happen to packets, and to how many it has.
+pub(crate) const fn happened(counters: &Counters) -> [(u64, &'static str); 11] {
+    [
         (counters.lost_wire, "lost"),
         (counters.lost_burst, "lost in bursts"),
         (counters.queue_drops, "dropped by the queue"),
@@ -47,15 +60,7 @@ fn direction(out: &mut impl Write, name: &str, counters: &Counters) -> io::Resul
         (counters.truncated, "cut short"),
         (counters.reordered, "out of order"),
         (counters.ce_marked, "marked"),
-    ] {
-        if count > 0 {
-            write!(out, ", {count} {what}")?;
-        }
-    }
-    if counters.peak_queue_bytes > 0 {
-        write!(out, "; at most {} bytes queued", counters.peak_queue_bytes)?;
-    }
-    writeln!(out)
+    ]
 }
 
 fn lateness(out: &mut impl Write, name: &str, late: &Lateness) -> io::Result<()> {

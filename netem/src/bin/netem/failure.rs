@@ -1,0 +1,50 @@
+//! Why a command did not do what it was asked, and the exit code that tells a script.
+
+use std::{io, net::SocketAddr};
+
+use lftp_netem::proxy::ProxyError;
+
+use crate::{network::NetworkError, packets::PacketsError};
+
+/// Why there is no report, or only a bad one.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("{listen} --listen but {to} --to: each address to listen on needs its server")]
+    Unpaired { listen: usize, to: usize },
+    #[error("no network is given: --profile 4g, --profile FILE, --tc \"loss 1%\" or --set loss=1%")]
+    NoNetwork,
+    #[error(
+        "--control {0} could be reached from other machines, and whoever reaches it changes the \
+         network: take a loopback address such as 127.0.0.1:0, or add --control-anyone"
+    )]
+    ControlForAnyone(SocketAddr),
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    #[error(transparent)]
+    Start(#[from] ProxyError),
+    #[error("cannot take control connections on {address}: {source}")]
+    Control {
+        address: SocketAddr,
+        source: io::Error,
+    },
+    #[error("cannot wait for Ctrl-C: {0}")]
+    Signal(#[from] ctrlc::Error),
+    #[error(transparent)]
+    Packets(#[from] PacketsError),
+    #[error("cannot print the report: {0}")]
+    Print(#[from] io::Error),
+    #[error("this run is not valid: {0}")]
+    Invalid(String),
+}
+
+impl Failure {
+    pub(crate) const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Unpaired { .. } | Self::NoNetwork | Self::ControlForAnyone(_) => 2,
+            Self::Network(_) => 3,
+            Self::Start(_) | Self::Control { .. } | Self::Signal(_) => 4,
+            Self::Packets(_) | Self::Print(_) => 5,
+            Self::Invalid(_) => 6,
+        }
+    }
+}
