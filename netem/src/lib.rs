@@ -31,6 +31,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[cfg(target_os = "linux")]
+pub mod exec;
 pub mod link;
 pub mod packet;
 pub mod pcapng;

@@ -50,6 +50,11 @@ impl ProxyHandle {
         self.ask(|reply| Message::Network(links, reply))
     }
 
+    /// Ends the proxy's sleep.
+    pub(crate) fn wake(&self) {
+        self.waker.wake();
+    }
+
     fn ask<T>(&self, message: impl FnOnce(Sender<T>) -> Message) -> Result<T, Stopped> {
         let (reply, answer) = mpsc::channel();
         let sent = self.messages.send(message(reply));

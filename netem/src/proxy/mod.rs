@@ -194,7 +194,13 @@ impl Proxy {
             warnings: warnings(&config, &ports),
             limit_ns: config.budget.limit_ns(&config.forward, &config.reverse),
             up_is_forward: config.client_to_server == Direction::Forward,
-            lanes: lanes(&config),
+            lanes: lanes(
+                [&config.forward, &config.reverse],
+                config.seed,
+                config.tape.as_ref(),
+                (config.on_records.is_some(), config.capture),
+                config.client_to_server,
+            ),
             clock,
             reactor,
             messages,
@@ -281,20 +287,27 @@ fn bind(config: &ProxyConfig) -> Result<Vec<Port>, ProxyError> {
     Ok(ports)
 }
 
-/// The lane from client to server, and the one back.
-fn lanes(config: &ProxyConfig) -> [Lane; 2] {
+/// The lane from client to server, and the one back, of the forward and the reverse network.
+pub(crate) fn lanes(
+    networks: [&DirectionProfile; 2],
+    seed: u64,
+    tape: Option<&Tape>,
+    (recording, capture): (bool, bool),
+    client_to_server: Direction,
+) -> [Lane; 2] {
     let lane = |profile, direction| {
-        let mut link = Link::new(profile, config.seed, direction);
-        link.set_recording(config.on_records.is_some());
-        link.set_capturing(config.capture);
-        if let Some(tape) = &config.tape {
+        let mut link = Link::new(profile, seed, direction);
+        link.set_recording(recording);
+        link.set_capturing(capture);
+        if let Some(tape) = tape {
             link.set_tape(tape);
         }
         Lane::new(link)
     };
-    let forward = lane(&config.forward, Direction::Forward);
-    let reverse = lane(&config.reverse, Direction::Reverse);
-    match config.client_to_server {
+    let [forward, reverse] = networks;
+    let forward = lane(forward, Direction::Forward);
+    let reverse = lane(reverse, Direction::Reverse);
+    match client_to_server {
         Direction::Forward => [forward, reverse],
         Direction::Reverse => [reverse, forward],
     }

@@ -26,15 +26,18 @@ pub struct LatenessBudget {
 
 impl Default for LatenessBudget {
     fn default() -> Self {
-        Self {
-            p99: Duration::from_millis(1),
-            p99_permille_of_delay: 50,
-            drops_per_million: 100,
-        }
+        Self::DEFAULT
     }
 }
 
 impl LatenessBudget {
+    /// What [`default`](Self::default) gives.
+    pub const DEFAULT: Self = Self {
+        p99: Duration::from_millis(1),
+        p99_permille_of_delay: 50,
+        drops_per_million: 100,
+    };
+
     pub(crate) fn limit_ns(&self, forward: &DirectionProfile, reverse: &DirectionProfile) -> u64 {
         let delay_ns = forward.delay_ns().min(reverse.delay_ns());
         let share = u128::from(delay_ns) * u128::from(self.p99_permille_of_delay) / 1000;

@@ -1,8 +1,8 @@
 //! Why a command did not do what it was asked, and the exit code that tells a script.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, path::PathBuf};
 
-use lftp_netem::proxy::ProxyError;
+use lftp_netem::{proxy::ProxyError, tape::TapeError};
 
 use crate::{network::NetworkError, packets::PacketsError};
 
@@ -27,6 +27,22 @@ pub(crate) enum Failure {
         address: SocketAddr,
         source: io::Error,
     },
+    #[cfg(target_os = "linux")]
+    #[error(transparent)]
+    Exec(#[from] lftp_netem::exec::ExecError),
+    #[error("cannot run {command}: {source}")]
+    Command { command: String, source: io::Error },
+    #[cfg(target_os = "linux")]
+    #[error("the peer ended ({0}) before it waited for anything")]
+    Peer(std::process::ExitStatus),
+    #[error("cannot read the tape {}: {source}", path.display())]
+    TapeFile { path: PathBuf, source: io::Error },
+    #[error("{}: {source}", path.display())]
+    Tape { path: PathBuf, source: TapeError },
+    #[error("cannot write the tape to {}: {source}", path.display())]
+    WriteTape { path: PathBuf, source: io::Error },
+    #[error("the command does not fail with the whole tape, so there is nothing to shrink")]
+    DoesNotFail,
     #[error("cannot wait for Ctrl-C: {0}")]
     Signal(#[from] ctrlc::Error),
     #[error(transparent)]
@@ -38,13 +54,24 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    pub(crate) const fn exit_code(&self) -> u8 {
+    pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Unpaired { .. } | Self::NoNetwork | Self::ControlForAnyone(_) => 2,
             Self::Network(_) => 3,
             Self::Start(_) | Self::Control { .. } | Self::Signal(_) => 4,
             Self::Packets(_) | Self::Print(_) => 5,
             Self::Invalid(_) => 6,
+            Self::TapeFile { .. } | Self::Tape { .. } => 3,
+            Self::WriteTape { .. } => 5,
+            Self::DoesNotFail => 7,
+            #[cfg(target_os = "linux")]
+            Self::Exec(_) => 125,
+            #[cfg(target_os = "linux")]
+            Self::Peer(_) => 125,
+            Self::Command { source, .. } => match source.kind() {
+                io::ErrorKind::NotFound => 127,
+                _ => 126,
+            },
         }
     }
 }

@@ -4,14 +4,19 @@
 //! stands between a client, told to talk to port 7000, and its server at port 7001.
 //!
 //! Exit codes: 0 done, 2 wrong usage, 3 a network that cannot be, 4 the proxy could not start,
-//! 5 the packets' file could not be written, 6 the machine was too busy for the run to be valid.
+//! 5 the packets' file could not be written, 6 the machine was too busy for the run to be valid,
+//! 7 nothing to shrink. `exec` ends as its command does; 125 the system does not allow it, 126 and
+//! 127 the command cannot be run, or found.
 
 mod control;
+#[cfg(target_os = "linux")]
+mod exec;
 mod failure;
 mod live;
 mod network;
 mod packets;
 mod proxy;
+mod shrink;
 mod words;
 
 use std::{
@@ -36,6 +41,11 @@ struct Cli {
 enum Command {
     /// Stand between UDP clients and servers, and impair what passes, until Ctrl-C.
     Proxy(Box<ProxyArgs>),
+    /// Run a program, of any protocol, behind the network (Linux).
+    #[cfg(target_os = "linux")]
+    Exec(Box<exec::ExecArgs>),
+    /// Find the few fates of a tape with which a run still fails.
+    Shrink(shrink::ShrinkArgs),
     /// Say which networks are known by name.
     Presets,
     /// Print a network as a profile in TOML, and as options of tc-netem(8) where it has them.
@@ -50,16 +60,21 @@ fn main() -> ExitCode {
         .init();
     let done = match Cli::parse().command {
         Command::Proxy(args) => proxy::run(*args),
+        #[cfg(target_os = "linux")]
+        Command::Exec(args) => return exec::run(*args).unwrap_or_else(|failure| fail(&failure)),
+        Command::Shrink(args) => shrink::run(&args),
         Command::Presets => presets(),
         Command::Show(given) => show(&given),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("netem: {failure}");
-            ExitCode::from(failure.exit_code())
-        }
+        Err(failure) => fail(&failure),
     }
+}
+
+fn fail(failure: &Failure) -> ExitCode {
+    eprintln!("netem: {failure}");
+    ExitCode::from(failure.exit_code())
 }
 
 fn presets() -> Result<(), Failure> {

@@ -10,11 +10,15 @@ use lftp_netem::{
 pub(crate) fn write(out: &mut impl Write, report: &ProxyReport) -> io::Result<()> {
     let seconds = report.duration_ns as f64 / 1e9;
     let proxy = &report.proxy;
-    writeln!(
+    write!(
         out,
-        "ran {seconds:.1} s: {} packets in, {} out, {} still on their way, {} clients",
-        proxy.received, proxy.sent, proxy.inside_at_stop, proxy.flows
+        "ran {seconds:.1} s: {} packets in, {} out, {} still on their way",
+        proxy.received, proxy.sent, proxy.inside_at_stop
     )?;
+    match proxy.flows {
+        0 => writeln!(out)?,
+        flows => writeln!(out, ", {flows} clients")?,
+    }
     direction(out, "forward", &report.forward)?;
     direction(out, "reverse", &report.reverse)?;
     lateness(out, "lateness", &report.lateness)?;
