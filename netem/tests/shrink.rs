@@ -24,7 +24,8 @@ fn the_fates_to_blame_are_left_and_no_others() {
     std::fs::write(&tape, text).unwrap();
     let tape = tape.to_str().unwrap();
     // Fails when packets 17 and 83 are both lost; the tape is told twice over.
-    let both = "grep -q '^forward,17,' \"$0\" && grep -q '^forward,83,' \"$NETEM_TAPE\" && exit 5; exit 0";
+    let both =
+        "grep -q '^forward,17,' \"$0\" && grep -q '^forward,83,' \"$NETEM_TAPE\" && exit 5; exit 0";
     for code in [&[][..], &["--code", "5"]] {
         let command = ["--", "sh", "-c", both, "{}"];
         let output = shrink(&[&[tape][..], code, &command].concat());
@@ -37,7 +38,16 @@ fn the_fates_to_blame_are_left_and_no_others() {
     }
 
     let out = folder.path().join("few.csv");
-    let to_file = shrink(&[tape, "--out", out.to_str().unwrap(), "--", "sh", "-c", both, "{}"]);
+    let to_file = shrink(&[
+        tape,
+        "--out",
+        out.to_str().unwrap(),
+        "--",
+        "sh",
+        "-c",
+        both,
+        "{}",
+    ]);
     assert!(to_file.status.success() && to_file.stdout.is_empty());
     assert_eq!(std::fs::read_to_string(out).unwrap().lines().count(), 3);
 
