@@ -74,9 +74,7 @@ pub(super) fn is_privileged() -> bool {
 pub(super) fn enter_user_namespace() -> Result<(), ExecError> {
     let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
     unshare(CloneFlags::CLONE_NEWUSER).map_err(|errno| ExecError::UserNamespace(errno.into()))?;
-    let write = |path: &str, text: String| {
-        fs::write(path, text).map_err(|source| ExecError::UserNamespace(source))
-    };
+    let write = |path: &str, text: String| fs::write(path, text).map_err(ExecError::UserNamespace);
     // Without privileges a group can be mapped only when groups can no longer be changed.
     write("/proc/self/setgroups", "deny".to_owned())?;
     write("/proc/self/uid_map", format!("{uid} {uid} 1"))?;

@@ -52,7 +52,7 @@ impl Wanted {
         };
         let mut senders = Vec::new();
         if let Some(path) = &self.packets {
-            senders.push(files.start(path, |file, batches| write_csv(file, batches))?);
+            senders.push(files.start(path, write_csv)?);
         }
         if let Some(path) = &self.pcapng {
             let epoch_ns = wall_ns();
