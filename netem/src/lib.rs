@@ -141,10 +141,13 @@
 //! the formulas of Linux's `sch_netem`, fed with the same random numbers, and `tests/determinism`
 //! a thousand networks at random against the fates they always had.
 
+#[cfg(target_os = "linux")]
+pub mod exec;
 #[doc = include_str!("../FEATURES.md")]
 pub mod features {}
 pub mod link;
 pub mod packet;
+pub mod pcapng;
 pub mod profile;
 pub mod proxy;
 pub mod record;

@@ -18,6 +18,7 @@
 //! still does everything at the times it should have happened.
 
 mod chance;
+mod change;
 mod ledger;
 
 use std::fmt;
@@ -58,6 +59,7 @@ impl fmt::Display for Direction {
 /// [`pop`](Self::pop).
 #[derive(Debug)]
 pub struct Link {
+    seed: u64,
     mtu_bytes: u64,
     loss_position: LossPosition,
     schedule: Schedule,
@@ -74,6 +76,7 @@ impl Link {
     pub fn new(profile: &DirectionProfile, seed: u64, direction: Direction) -> Self {
         let schedule = Schedule::new(profile.phases());
         Self {
+            seed,
             mtu_bytes: profile.mtu_bytes,
             loss_position: profile.loss_position,
             queue: Queue::new(profile, seed, direction),
@@ -124,6 +127,12 @@ impl Link {
     /// Keep a record of every packet from now on, or no longer. Off at first.
     pub const fn set_recording(&mut self, on: bool) {
         self.ledger.set_recording(on);
+    }
+
+    /// Have the records the packets' contents from now on, or no longer? Off at first: it is a
+    /// copy of each.
+    pub const fn set_capturing(&mut self, on: bool) {
+        self.ledger.set_capturing(on);
     }
 
     /// Moves the records of the packets whose fate has been met since the last call, in that

@@ -1,4 +1,4 @@
-//! A UDP datagram on its way.
+//! A UDP datagram, or a whole IP packet, on its way.
 
 use std::net::SocketAddr;
 
@@ -9,6 +9,7 @@ pub const IPV6_UDP_HEADER_BYTES: u64 = 48;
 
 /// A datagram with its addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Packet {
     /// Who sent it.
     pub source: SocketAddr,
@@ -16,8 +17,10 @@ pub struct Packet {
     pub destination: SocketAddr,
     /// The two ECN bits: 0 not capable, 1 and 2 capable, 3 congestion experienced (RFC 3168).
     pub ecn: u8,
-    /// What UDP carries.
+    /// What UDP carries; or the packet from its IP header on, if it is whole.
     pub payload: Vec<u8>,
+    /// Does the payload begin with the IP header, so that nothing is to be added to its weight?
+    pub whole: bool,
 }
 
 impl Packet {
@@ -34,6 +37,33 @@ impl Packet {
             destination,
             ecn: ecn & 3,
             payload,
+            whole: false,
+        }
+    }
+
+    /// An IP packet of any protocol, header included. Whoever takes it off the link writes `ecn`
+    /// back into the header: the link marks only the field.
+    #[must_use]
+    pub const fn whole_ip(
+        source: SocketAddr,
+        destination: SocketAddr,
+        ecn: u8,
+        bytes: Vec<u8>,
+    ) -> Self {
+        Self {
+            source,
+            destination,
+            ecn: ecn & 3,
+            payload: bytes,
+            whole: true,
+        }
+    }
+
+    /// The packet, with nothing but its payload gone from here.
+    pub(crate) fn take(&mut self) -> Self {
+        Self {
+            payload: std::mem::take(&mut self.payload),
+            ..*self
         }
     }
 
@@ -42,6 +72,7 @@ impl Packet {
     #[must_use]
     pub const fn link_bytes(&self) -> u64 {
         let header_bytes = match self.destination {
+            _ if self.whole => 0,
             SocketAddr::V4(_) => IPV4_UDP_HEADER_BYTES,
             SocketAddr::V6(_) => IPV6_UDP_HEADER_BYTES,
         };

@@ -83,6 +83,14 @@ pub struct PacketRecord {
     pub ce_marked: bool,
     /// Bytes in the queue when it entered the link, itself not counted.
     pub queue_bytes: u64,
+    /// The two ECN bits with which it met its fate.
+    pub ecn: u8,
+    /// Are the contents a whole IP packet, and not what UDP carries?
+    pub whole: bool,
+    /// The payload with which it met its fate, damage included; empty unless the link was asked
+    /// to keep it.
+    #[serde(skip)]
+    pub contents: Box<[u8]>,
 }
 
 impl PacketRecord {

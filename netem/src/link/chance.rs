@@ -53,6 +53,23 @@ impl Chance {
         }
     }
 
+    /// From now on chance is as `profile` says; a tape stays.
+    pub(super) fn set_profile(&mut self, profile: &DirectionProfile, phase: &Phase, seed: u64) {
+        self.set_phase(phase);
+        self.duplicate = Duplicate::new(profile, seed, self.direction);
+        self.corrupt = Corrupt::new(profile, seed, self.direction);
+        self.truncate = Truncate::new(profile, seed, self.direction);
+    }
+
+    pub(super) const fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    /// The shortest delay on the tape, if there is one.
+    pub(super) fn taped_shortest_ns(&self) -> Option<u64> {
+        self.tape.as_ref()?.shortest_ns()
+    }
+
     pub(super) fn set_phase(&mut self, phase: &Phase) {
         self.loss.set_model(&phase.loss);
     }

@@ -76,6 +76,8 @@ pub(super) struct Ledger {
     /// The highest index delivered, plus one.
     highest: u64,
     recording: bool,
+    /// Are the records to have the packets' contents?
+    capturing: bool,
     records: Vec<PacketRecord>,
     #[expect(clippy::vec_box, reason = "it is the boxes that are kept")]
     spare: Vec<Box<InFlight>>,
@@ -88,6 +90,7 @@ impl Ledger {
             counters: Counters::default(),
             highest: 0,
             recording: false,
+            capturing: false,
             records: Vec::new(),
             spare: Vec::new(),
         }
@@ -99,6 +102,10 @@ impl Ledger {
 
     pub(super) const fn set_recording(&mut self, on: bool) {
         self.recording = on;
+    }
+
+    pub(super) const fn set_capturing(&mut self, on: bool) {
+        self.capturing = on;
     }
 
     pub(super) fn take_records(&mut self, into: &mut Vec<PacketRecord>) {
@@ -179,9 +186,7 @@ impl Ledger {
         if self.recording {
             self.record(at, &in_flight, fate);
         }
-        let packet = &mut in_flight.packet;
-        let payload = std::mem::take(&mut packet.payload);
-        let packet = Packet::new(packet.source, packet.destination, packet.ecn, payload);
+        let packet = in_flight.packet.take();
         self.spare.push(in_flight);
         packet
     }
@@ -201,6 +206,12 @@ impl Ledger {
             corrupted: in_flight.corrupted,
             ce_marked: in_flight.ce_marked,
             queue_bytes: in_flight.queue_bytes,
+            ecn: in_flight.packet.ecn,
+            whole: in_flight.packet.whole,
+            contents: match self.capturing {
+                true => in_flight.packet.payload.as_slice().into(),
+                false => Box::default(),
+            },
         });
     }
 }

@@ -3,8 +3,8 @@
 //! The link is always advanced to its own next moment, never simply to the present, so what
 //! comes out is what the model says and not what this machine's scheduler made of it.
 
-use super::report::Measured;
-use crate::{Time, link::Link, packet::Packet};
+use super::report::{LaneSnapshot, Measured};
+use crate::{Time, link::Link, packet::Packet, profile::DirectionProfile};
 
 /// A link, the moment it has been advanced to, and what was measured.
 pub(crate) struct Lane {
@@ -65,9 +65,27 @@ impl Lane {
         }
     }
 
-    /// Packets pushed that have met no fate yet, copies included.
-    pub(crate) fn inside(&self) -> u64 {
-        self.link.inside_packets()
+    /// From `now` on the link is as `profile` says, after all that was to be done before.
+    pub(crate) fn set_profile(
+        &mut self,
+        now: Time,
+        profile: &DirectionProfile,
+        out: &mut impl FnMut(Time, Packet),
+    ) {
+        self.advance(now, out);
+        self.at = self.at.max(now);
+        self.link.set_profile(self.at, profile);
+    }
+
+    /// What is told of it in a report.
+    pub(crate) fn snapshot(&self) -> LaneSnapshot {
+        LaneSnapshot {
+            measured: self.measured.clone(),
+            counters: self.link.counters().clone(),
+            entered: self.entered,
+            inside: self.link.inside_packets(),
+            queue_bytes: self.link.queue_bytes(),
+        }
     }
 
     pub(crate) fn next_wakeup(&self) -> Option<Time> {

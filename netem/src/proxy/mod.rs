@@ -20,14 +20,15 @@
 //! counts as a send error. A link without a rate has no queue limit and holds what its delay
 //! demands.
 
-mod clock;
-mod lane;
-mod meter;
+pub(crate) mod clock;
+pub(crate) mod handle;
+pub(crate) mod lane;
+pub(crate) mod meter;
 mod nat;
 mod outbox;
 mod overflow;
-mod reactor;
-mod report;
+pub(crate) mod reactor;
+pub(crate) mod report;
 mod socket;
 mod worker;
 
@@ -57,6 +58,7 @@ use crate::{
 };
 
 pub use self::{
+    handle::{ProxyHandle, Stopped},
     meter::Lateness,
     report::{LatenessBudget, ProxyCounters, ProxyReport},
 };
@@ -86,6 +88,8 @@ pub struct ProxyConfig {
     pub budget: LatenessBudget,
     /// Gets every packet's fate; `None` (the default) records nothing.
     pub on_records: Option<OnRecords>,
+    /// Are the records to have the packets' contents? Default no: it is a copy of each.
+    pub capture: bool,
     /// Time zero of the records, to share one with other clocks of the run. Default: the start.
     pub origin: Option<Instant>,
     /// Clients per listened port and client address at once. Default 512, within the usual
@@ -111,6 +115,7 @@ impl ProxyConfig {
             tape: None,
             budget: LatenessBudget::default(),
             on_records: None,
+            capture: false,
             origin: None,
             flows_max: 512,
             flow_idle: Duration::from_secs(120),
@@ -163,6 +168,7 @@ pub struct Proxy {
     clock: Clock,
     stop: Arc<AtomicBool>,
     waker: Waker,
+    handle: ProxyHandle,
     thread: Option<JoinHandle<ProxyReport>>,
 }
 
@@ -183,13 +189,21 @@ impl Proxy {
         }
         let listen_addrs = ports.iter().map(|port| port.socket.local()).collect();
         let stop = Arc::new(AtomicBool::new(false));
+        let (handle, messages) = ProxyHandle::new(waker.clone());
         let worker = Worker::new(Setup {
             warnings: warnings(&config, &ports),
             limit_ns: config.budget.limit_ns(&config.forward, &config.reverse),
             up_is_forward: config.client_to_server == Direction::Forward,
-            lanes: lanes(&config),
+            lanes: lanes(
+                [&config.forward, &config.reverse],
+                config.seed,
+                config.tape.as_ref(),
+                (config.on_records.is_some(), config.capture),
+                config.client_to_server,
+            ),
             clock,
             reactor,
+            messages,
             stop: Arc::clone(&stop),
             ports,
             on_records: config.on_records,
@@ -207,6 +221,7 @@ impl Proxy {
             clock,
             stop,
             waker,
+            handle,
             thread: Some(thread),
         })
     }
@@ -214,6 +229,11 @@ impl Proxy {
     /// Where it listens, in the order of the configuration, with the ports really bound.
     pub fn listen_addrs(&self) -> Vec<SocketAddr> {
         self.listen_addrs.clone()
+    }
+
+    /// A way to ask it and change its links, for other threads.
+    pub fn handle(&self) -> ProxyHandle {
+        self.handle.clone()
     }
 
     /// Time zero of the packet records.
@@ -267,19 +287,27 @@ fn bind(config: &ProxyConfig) -> Result<Vec<Port>, ProxyError> {
     Ok(ports)
 }
 
-/// The lane from client to server, and the one back.
-fn lanes(config: &ProxyConfig) -> [Lane; 2] {
+/// The lane from client to server, and the one back, of the forward and the reverse network.
+pub(crate) fn lanes(
+    networks: [&DirectionProfile; 2],
+    seed: u64,
+    tape: Option<&Tape>,
+    (recording, capture): (bool, bool),
+    client_to_server: Direction,
+) -> [Lane; 2] {
     let lane = |profile, direction| {
-        let mut link = Link::new(profile, config.seed, direction);
-        link.set_recording(config.on_records.is_some());
-        if let Some(tape) = &config.tape {
+        let mut link = Link::new(profile, seed, direction);
+        link.set_recording(recording);
+        link.set_capturing(capture);
+        if let Some(tape) = tape {
             link.set_tape(tape);
         }
         Lane::new(link)
     };
-    let forward = lane(&config.forward, Direction::Forward);
-    let reverse = lane(&config.reverse, Direction::Reverse);
-    match config.client_to_server {
+    let [forward, reverse] = networks;
+    let forward = lane(forward, Direction::Forward);
+    let reverse = lane(reverse, Direction::Reverse);
+    match client_to_server {
         Direction::Forward => [forward, reverse],
         Direction::Reverse => [reverse, forward],
     }

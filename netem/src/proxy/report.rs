@@ -1,10 +1,13 @@
 //! What a proxy run says about itself, and whether its numbers may be believed.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde::Serialize;
 
-use super::meter::{Histogram, Lateness};
+use super::{
+    meter::{Histogram, Lateness},
+    overflow,
+};
 use crate::{link::Counters, profile::DirectionProfile};
 
 /// How much lateness and how many drops of its own a proxy run may have and still be valid.
@@ -23,15 +26,18 @@ pub struct LatenessBudget {
 
 impl Default for LatenessBudget {
     fn default() -> Self {
-        Self {
-            p99: Duration::from_millis(1),
-            p99_permille_of_delay: 50,
-            drops_per_million: 100,
-        }
+        Self::DEFAULT
     }
 }
 
 impl LatenessBudget {
+    /// What [`default`](Self::default) gives.
+    pub const DEFAULT: Self = Self {
+        p99: Duration::from_millis(1),
+        p99_permille_of_delay: 50,
+        drops_per_million: 100,
+    };
+
     pub(crate) fn limit_ns(&self, forward: &DirectionProfile, reverse: &DirectionProfile) -> u64 {
         let delay_ns = forward.delay_ns().min(reverse.delay_ns());
         let share = u128::from(delay_ns) * u128::from(self.p99_permille_of_delay) / 1000;
@@ -100,6 +106,10 @@ pub struct ProxyReport {
     pub lateness_limit_ns: u64,
     /// What the proxy saw and what it lost itself.
     pub proxy: ProxyCounters,
+    /// Bytes that wait before the forward link's bottleneck, the packet being sent included.
+    pub forward_queue_bytes: u64,
+    /// The same of the reverse link.
+    pub reverse_queue_bytes: u64,
     /// What the forward link did.
     pub forward: Counters,
     /// What the reverse link did.
@@ -111,6 +121,7 @@ pub struct ProxyReport {
 }
 
 /// What the meter saw of one direction.
+#[derive(Clone)]
 pub(crate) struct Measured {
     pub(crate) lateness: Histogram,
     pub(crate) entry_shift: Histogram,
@@ -121,6 +132,76 @@ impl Measured {
         Self {
             lateness: Histogram::new(),
             entry_shift: Histogram::new(),
+        }
+    }
+}
+
+/// A lane at one moment.
+pub(crate) struct LaneSnapshot {
+    pub(crate) measured: Measured,
+    pub(crate) counters: Counters,
+    pub(crate) entered: u64,
+    pub(crate) inside: u64,
+    pub(crate) queue_bytes: u64,
+}
+
+/// Everything a report is made of, at one moment. Taking it is quick; what takes longer is done
+/// by whoever asked.
+pub(crate) struct Snapshot {
+    pub(crate) duration_ns: u64,
+    pub(crate) forward: LaneSnapshot,
+    pub(crate) reverse: LaneSnapshot,
+    pub(crate) budget: LatenessBudget,
+    pub(crate) limit_ns: u64,
+    pub(crate) counters: ProxyCounters,
+    /// The sockets whose overflows are still to be added.
+    pub(crate) inodes: BTreeSet<u64>,
+    pub(crate) receive_buffer_bytes: u64,
+    pub(crate) warnings: Vec<String>,
+    /// Why it broke down, if it did.
+    pub(crate) failure: Option<String>,
+}
+
+impl Snapshot {
+    pub(crate) fn report(self) -> ProxyReport {
+        let (forward, reverse) = (self.forward, self.reverse);
+        let mut counters = self.counters;
+        counters.entered = forward.entered + reverse.entered;
+        counters.inside_at_stop = forward.inside + reverse.inside;
+        if let Some(dropped) = overflow::dropped(&self.inodes) {
+            *counters.receive_overflow.get_or_insert(0) += dropped;
+        }
+        let both = |pick: fn(&Measured) -> &Histogram| {
+            let mut sum = pick(&forward.measured).clone();
+            sum.add(pick(&reverse.measured));
+            sum.lateness()
+        };
+        let lateness = both(|measured| &measured.lateness);
+        let entry_shift = both(|measured| &measured.entry_shift);
+        let (valid, reason) = judge(
+            &self.budget,
+            self.limit_ns,
+            &lateness,
+            &entry_shift,
+            &counters,
+            self.failure.as_deref(),
+        );
+        ProxyReport {
+            duration_ns: self.duration_ns,
+            valid,
+            reason,
+            lateness,
+            lateness_forward: forward.measured.lateness.lateness(),
+            lateness_reverse: reverse.measured.lateness.lateness(),
+            entry_shift,
+            lateness_limit_ns: self.limit_ns,
+            proxy: counters,
+            forward_queue_bytes: forward.queue_bytes,
+            reverse_queue_bytes: reverse.queue_bytes,
+            forward: forward.counters,
+            reverse: reverse.counters,
+            receive_buffer_bytes: self.receive_buffer_bytes,
+            warnings: self.warnings,
         }
     }
 }

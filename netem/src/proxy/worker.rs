@@ -9,22 +9,23 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
+        mpsc::Receiver,
     },
 };
 
 use super::{
     OnRecords,
     clock::Clock,
+    handle::Message,
     lane::Lane,
-    meter::Histogram,
     nat::{Flow, Nat},
     outbox::{Departure, Outbox},
     overflow,
     reactor::{Reactor, WAKE, Waiter},
-    report::{LatenessBudget, ProxyCounters, ProxyReport, judge},
+    report::{LatenessBudget, ProxyCounters, ProxyReport, Snapshot},
     socket::{Arrived, Inbox, Socket},
 };
-use crate::{Time, packet::Packet, record::PacketRecord};
+use crate::{Time, packet::Packet, profile::DirectionProfile, record::PacketRecord};
 
 /// Upstream sockets' tokens start here; below are the listened ports.
 const FLOW_TOKENS: u64 = 1 << 32;
@@ -50,6 +51,8 @@ pub(crate) struct Port {
 pub(crate) struct Setup {
     pub(crate) clock: Clock,
     pub(crate) reactor: Reactor,
+    /// What other threads ask for.
+    pub(crate) messages: Receiver<Message>,
     pub(crate) stop: Arc<AtomicBool>,
     pub(crate) ports: Vec<Port>,
     /// Client to server, server to client.
@@ -108,7 +111,11 @@ impl Worker {
     pub(crate) fn run(mut self) -> ProxyReport {
         let failure = self.rounds().err().map(|error| error.to_string());
         self.hand_out_records();
-        self.report(failure.as_deref())
+        Snapshot {
+            failure,
+            ..self.snapshot()
+        }
+        .report()
     }
 
     fn rounds(&mut self) -> io::Result<()> {
@@ -122,6 +129,7 @@ impl Worker {
                 self.read(token);
             }
             self.enter();
+            self.answer();
             let now = self.setup.clock.now();
             self.leave(now);
             self.tidy(now);
@@ -140,6 +148,7 @@ impl Worker {
 
     fn read(&mut self, token: u64) {
         if token == WAKE {
+            self.setup.reactor.woken();
             return;
         }
         let result = match token.checked_sub(FLOW_TOKENS) {
@@ -298,68 +307,71 @@ impl Worker {
             })
             .collect();
         if !flows.is_empty() {
-            let dropped = overflow::dropped(flows.iter().map(|flow| flow.upstream.inner()));
-            self.add_overflow(dropped);
+            let inodes = overflow::inodes(flows.iter().map(|flow| flow.upstream.inner()));
+            if let Some(dropped) = overflow::dropped(&inodes) {
+                *self.counters.receive_overflow.get_or_insert(0) += dropped;
+            }
         }
     }
 
-    fn add_overflow(&mut self, dropped: Option<u64>) {
-        if let Some(dropped) = dropped {
-            *self.counters.receive_overflow.get_or_insert(0) += dropped;
-        }
-    }
-
-    fn report(mut self, failure: Option<&str>) -> ProxyReport {
+    fn snapshot(&self) -> Snapshot {
         let listened = self.setup.ports.iter().map(|port| port.socket.inner());
         let upstream = self.nat.iter().map(|(_, flow)| flow.upstream.inner());
-        let dropped = overflow::dropped(listened.chain(upstream));
-        self.add_overflow(dropped);
         let buffer_bytes = self
             .setup
             .ports
             .iter()
             .map(|port| port.socket.receive_buffer_bytes() as u64);
-        let receive_buffer_bytes = buffer_bytes.min().unwrap_or(0);
-        let duration_ns = self.setup.clock.now().as_nanos() - self.started.as_nanos();
+        let [up, down] = self.setup.lanes.each_ref().map(Lane::snapshot);
+        let (forward, reverse) = match self.setup.up_is_forward {
+            true => (up, down),
+            false => (down, up),
+        };
+        Snapshot {
+            duration_ns: self.setup.clock.now().nanos_since(self.started),
+            forward,
+            reverse,
+            budget: self.setup.budget,
+            limit_ns: self.setup.limit_ns,
+            counters: ProxyCounters {
+                flows: self.nat.opened(),
+                ..self.counters
+            },
+            inodes: overflow::inodes(listened.chain(upstream)),
+            receive_buffer_bytes: buffer_bytes.min().unwrap_or(0),
+            warnings: self.setup.warnings.clone(),
+            failure: None,
+        }
+    }
 
-        let [up, down] = self.setup.lanes;
-        let (forward, reverse) = if self.setup.up_is_forward {
-            (up, down)
-        } else {
-            (down, up)
+    /// Does what other threads ask for. One that no longer waits for the answer loses nothing.
+    fn answer(&mut self) {
+        while let Ok(message) = self.setup.messages.try_recv() {
+            match message {
+                Message::Report(reply) => {
+                    let _ = reply.send(self.snapshot());
+                }
+                Message::Network(links, reply) => {
+                    self.set_network(&links);
+                    let _ = reply.send(());
+                }
+            }
+        }
+    }
+
+    fn set_network(&mut self, links: &[DirectionProfile; 2]) {
+        let [forward, reverse] = links;
+        let limit_ns = self.setup.budget.limit_ns(forward, reverse);
+        self.setup.limit_ns = self.setup.limit_ns.min(limit_ns);
+        let lanes = match self.setup.up_is_forward {
+            true => [forward, reverse],
+            false => [reverse, forward],
         };
-        self.counters.flows = self.nat.opened();
-        self.counters.entered = forward.entered + reverse.entered;
-        self.counters.inside_at_stop = forward.inside() + reverse.inside();
-        let both = |pick: fn(&Lane) -> &Histogram| {
-            let mut sum = pick(&forward).clone();
-            sum.add(pick(&reverse));
-            sum.lateness()
-        };
-        let lateness = both(|lane| &lane.measured.lateness);
-        let entry_shift = both(|lane| &lane.measured.entry_shift);
-        let (valid, reason) = judge(
-            &self.setup.budget,
-            self.setup.limit_ns,
-            &lateness,
-            &entry_shift,
-            &self.counters,
-            failure,
-        );
-        ProxyReport {
-            duration_ns,
-            valid,
-            reason,
-            lateness,
-            lateness_forward: forward.measured.lateness.lateness(),
-            lateness_reverse: reverse.measured.lateness.lateness(),
-            entry_shift,
-            lateness_limit_ns: self.setup.limit_ns,
-            proxy: self.counters,
-            forward: forward.link.counters().clone(),
-            reverse: reverse.link.counters().clone(),
-            receive_buffer_bytes,
-            warnings: self.setup.warnings,
+        let now = self.setup.clock.now();
+        let (ports, nat) = (&self.setup.ports, &self.nat);
+        for (index, profile) in lanes.into_iter().enumerate() {
+            let mut out = sink(index, ports, nat, &mut self.departures, &mut self.counters);
+            self.setup.lanes[index].set_profile(now, profile, &mut out);
         }
     }
 }

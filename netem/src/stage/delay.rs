@@ -57,6 +57,20 @@ impl Delay {
         }
     }
 
+    /// From now on delays are as `profile` says; what is on the wire stays there.
+    pub(crate) fn set_profile(
+        &mut self,
+        profile: &DirectionProfile,
+        seed: u64,
+        direction: Direction,
+    ) {
+        *self = Self {
+            line: std::mem::take(&mut self.line),
+            last_due: self.last_due,
+            ..Self::new(profile, seed, direction)
+        };
+    }
+
     pub(crate) const fn set_phase(&mut self, phase: &Phase) {
         self.delay_ns = phase.delay_ns;
     }

@@ -53,24 +53,30 @@ enum Manager {
     DualPi2(Box<DualPi2>),
 }
 
+impl Manager {
+    fn new(profile: &DirectionProfile, seed: u64, direction: Direction) -> Self {
+        let mtu_bytes = profile.mtu_bytes;
+        match profile.discipline {
+            Discipline::DropTail => Self::DropTail,
+            Discipline::DropHead => Self::DropHead,
+            Discipline::Red(red) => Self::Red(Red::new(red)),
+            Discipline::CoDel(codel) => Self::CoDel(CoDel::new(codel, mtu_bytes)),
+            Discipline::Pie(pie) => Self::Pie(Pie::new(pie)),
+            Discipline::FqCoDel(settings) => {
+                let fq_codel = FqCoDel::new(&settings, mtu_bytes, seed, direction);
+                Self::FqCoDel(Box::new(fq_codel))
+            }
+            Discipline::DualPi2(settings) => {
+                Self::DualPi2(Box::new(DualPi2::new(settings, mtu_bytes)))
+            }
+        }
+    }
+}
+
 impl Queue {
     pub(crate) fn new(profile: &DirectionProfile, seed: u64, direction: Direction) -> Self {
-        let mtu_bytes = profile.mtu_bytes;
         Self {
-            manager: match profile.discipline {
-                Discipline::DropTail => Manager::DropTail,
-                Discipline::DropHead => Manager::DropHead,
-                Discipline::Red(red) => Manager::Red(Red::new(red)),
-                Discipline::CoDel(codel) => Manager::CoDel(CoDel::new(codel, mtu_bytes)),
-                Discipline::Pie(pie) => Manager::Pie(Pie::new(pie)),
-                Discipline::FqCoDel(settings) => {
-                    let fq_codel = FqCoDel::new(&settings, mtu_bytes, seed, direction);
-                    Manager::FqCoDel(Box::new(fq_codel))
-                }
-                Discipline::DualPi2(settings) => {
-                    Manager::DualPi2(Box::new(DualPi2::new(settings, mtu_bytes)))
-                }
-            },
+            manager: Manager::new(profile, seed, direction),
             fifo: Fifo::default(),
             sending: None,
             limit: profile.queue,
@@ -79,6 +85,41 @@ impl Queue {
             early: VecDeque::new(),
             full: VecDeque::new(),
         }
+    }
+
+    /// From now on limits and discipline are as `profile` says; what waits stays.
+    pub(crate) fn set_profile(
+        &mut self,
+        now: Time,
+        profile: &DirectionProfile,
+        (seed, direction): (u64, Direction),
+    ) {
+        self.limit = profile.queue;
+        self.threshold = profile.ecn_threshold;
+        let mut waiting = self.fifo.drain();
+        match &mut self.manager {
+            Manager::FqCoDel(fq_codel) => waiting.extend(fq_codel.drain()),
+            Manager::DualPi2(dual) => waiting.extend(dual.drain()),
+            _ => {}
+        }
+        waiting.sort_by_key(|in_flight| (in_flight.entered, in_flight.index));
+        self.manager = Manager::new(profile, seed, direction);
+        for in_flight in waiting {
+            self.enqueue(now, in_flight);
+        }
+    }
+
+    fn enqueue(&mut self, now: Time, in_flight: Box<InFlight>) {
+        match &mut self.manager {
+            Manager::FqCoDel(fq_codel) => fq_codel.push(in_flight),
+            Manager::DualPi2(dual) => dual.push(now, in_flight),
+            _ => self.fifo.push(in_flight),
+        }
+    }
+
+    /// The size of the packet being sent.
+    pub(crate) fn sending_bytes(&self) -> Option<u64> {
+        self.sending.as_ref().map(|in_flight| in_flight.link_bytes)
     }
 
     /// Takes the packet, marked if need be, or does not; says which.
@@ -101,11 +142,7 @@ impl Queue {
         if self.bytes() >= self.threshold.bytes || self.packets() >= self.threshold.packets {
             in_flight.mark();
         }
-        match &mut self.manager {
-            Manager::FqCoDel(fq_codel) => fq_codel.push(in_flight),
-            Manager::DualPi2(dual) => dual.push(now, in_flight),
-            _ => self.fifo.push(in_flight),
-        }
+        self.enqueue(now, in_flight);
         self.make_room();
         true
     }
@@ -166,7 +203,7 @@ impl Queue {
             Manager::DualPi2(dual) => dual.serve(now, &mut self.draws, &mut self.early),
             _ => self.fifo.pop(),
         };
-        self.sending.as_ref().map(|in_flight| in_flight.link_bytes)
+        self.sending_bytes()
     }
 
     /// The packet that has been sent.
@@ -190,7 +227,7 @@ impl Queue {
             Manager::DualPi2(dual) => dual.bytes(),
             _ => self.fifo.bytes(),
         };
-        waiting + self.sending.as_ref().map_or(0, |sent| sent.link_bytes)
+        waiting + self.sending_bytes().unwrap_or(0)
     }
 
     fn packets(&self) -> u64 {

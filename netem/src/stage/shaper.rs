@@ -4,7 +4,7 @@
 use super::{bucket::Bucket, opportunities::Opportunities, rate::Bottleneck};
 use crate::{
     Time,
-    profile::{DirectionProfile, Framing, Rate},
+    profile::{DirectionProfile, Framing, Phase, Rate},
 };
 
 #[derive(Debug)]
@@ -40,6 +40,29 @@ impl Shaper {
             sending: None,
             paused: false,
         }
+    }
+
+    /// From now on it sends as `profile` says, whose `phase` begins now. A packet being sent, of
+    /// `sending_bytes`, is finished at the new rate if both are lines, and begun again otherwise.
+    pub(crate) fn set_profile(
+        &mut self,
+        now: Time,
+        profile: &DirectionProfile,
+        phase: &Phase,
+        sending_bytes: Option<u64>,
+    ) {
+        let mut new = Self::new(profile, phase.rate);
+        if let (Kind::Line(_), Kind::Line(_)) = (&self.kind, &new.kind) {
+            self.framing = new.framing;
+            self.set_rate(now, phase.rate, phase.paused);
+            return;
+        }
+        if let (Some(_), Some(bytes)) = (self.sending, sending_bytes) {
+            // What a trace offered before now is gone.
+            new.begin(now, bytes, false);
+        }
+        new.set_rate(now, phase.rate, phase.paused);
+        *self = new;
     }
 
     /// Does anything hold packets up at all?

@@ -46,6 +46,14 @@ impl Links {
         }
     }
 
+    /// Have the records the packets' contents from now on, or no longer? Off at first.
+    pub fn set_capturing(&self, on: bool) {
+        let mut network = lock(&self.shared.network);
+        for direction in [Direction::Forward, Direction::Reverse] {
+            network.link(direction).set_capturing(on);
+        }
+    }
+
     /// Moves a link's records since the last call to the end of `into`.
     pub fn take_records(&self, direction: Direction, into: &mut Vec<PacketRecord>) {
         lock(&self.shared.network)

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so")]
 
 mod books;
+mod change;
 mod course;
 mod disciplines;
 mod jitter;

@@ -11,7 +11,7 @@ use crate::output;
 use crate::peer::{self, Peer};
 use crate::record::Detail;
 use crate::rows::Summary;
-use crate::run::{Clock, Plan};
+use crate::run::{Clock, Plan, Tap};
 use crate::{chart, report, scenario};
 
 /// What `--help` says of the peers.
@@ -132,6 +132,7 @@ impl Compare {
                         clock: Clock::Virtual,
                         detail: Detail::Summary,
                         file: None,
+                        tap: Tap::default(),
                     },
                 }));
             }

@@ -18,7 +18,7 @@ use crate::batch;
 use crate::exit::Exit;
 use crate::record::Detail;
 use crate::rows::Summary;
-use crate::run::{Clock, Plan};
+use crate::run::{Clock, Plan, Tap};
 use crate::scenario::{self, Scenario};
 
 /// Seeds of tier two.
@@ -130,6 +130,7 @@ fn plan(scenario: &Scenario, seed: u64) -> Plan {
         clock: Clock::Virtual,
         detail: Detail::Summary,
         file: None,
+        tap: Tap::default(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `cargo xtask scenario`: the main job.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use super::{CommandError, parse_seeds};
 use crate::exit::Exit;
@@ -9,7 +9,7 @@ use crate::output;
 use crate::progress;
 use crate::record::Detail;
 use crate::rows::Summary;
-use crate::run::{Clock, GivenFile, Plan, Steps};
+use crate::run::{Capture, Clock, GivenFile, GivenTape, Plan, Steps, Tap};
 use crate::scenario;
 
 /// Run a scenario: carry a file through its network, and leave traces and charts.
@@ -39,6 +39,16 @@ pub(super) struct RunScenario {
     /// Carry this file instead of a made-up one.
     #[arg(long, value_name = "PATH")]
     file: Option<PathBuf>,
+    /// Let chance do what is on this tape, and nothing else, instead of what the seed says.
+    #[arg(long, value_name = "FILE")]
+    tape: Option<PathBuf>,
+    /// Write what chance did to this file, to be played with --tape or shrunk with netem shrink.
+    #[arg(long, value_name = "FILE", conflicts_with = "seeds")]
+    write_tape: Option<PathBuf>,
+    /// Write every packet, with its contents and in a comment what became of it, to this file,
+    /// for Wireshark.
+    #[arg(long, value_name = "FILE", conflicts_with = "seeds")]
+    pcapng: Option<PathBuf>,
     /// Where the results go. Default: reports/SCENARIO/CLOCK-SEED in the repository. With
     /// several seeds, a folder for each in here.
     #[arg(long, value_name = "DIR")]
@@ -52,6 +62,7 @@ impl RunScenario {
     pub(super) fn run(self) -> Result<Exit, CommandError> {
         let scenario = scenario::load(&self.scenario, &self.changes)?;
         let file = self.file.as_deref().map(read).transpose()?;
+        let tap = self.tap()?;
         let seeds = self.seeds.clone().unwrap_or(self.seed..=self.seed);
         let several = seeds.start() != seeds.end();
         let mut worst = Exit::Ok;
@@ -62,6 +73,7 @@ impl RunScenario {
                 clock: self.clock,
                 detail: Detail::Full,
                 file: file.clone(),
+                tap: tap.clone(),
             };
             let folder = self.folder(&scenario.name, seed, several);
             let summary = self.run_one(&plan, &folder)?;
@@ -69,7 +81,40 @@ impl RunScenario {
                 worst = exit(&summary);
             }
         }
+        self.write(tap)?;
         Ok(worst)
+    }
+
+    fn tap(&self) -> Result<Tap, CommandError> {
+        if self.write_tape.is_some() && self.clock == Clock::Real {
+            let words = "--write-tape wants --clock virtual: what chance did in real time cannot \
+                         be told from what the machine did";
+            return Err(CommandError::Usage(words.to_owned()));
+        }
+        let given = self.tape.as_deref().map(read_tape).transpose()?;
+        let capture = self.pcapng.as_deref().map(|path| {
+            let created = Capture::create(path, 0);
+            created.map_err(|error| CommandError::file(path, error))
+        });
+        Ok(Tap {
+            tape: given,
+            written: self.write_tape.is_some().then(Arc::default),
+            capture: capture.transpose()?,
+        })
+    }
+
+    /// The files of the tap, once the run is over.
+    fn write(&self, tap: Tap) -> Result<(), CommandError> {
+        if let (Some(path), Some(written)) = (&self.write_tape, &tap.written) {
+            let tape = written.lock().unwrap_or_else(PoisonError::into_inner);
+            std::fs::write(path, tape.to_string())
+                .map_err(|error| CommandError::file(path, error))?;
+        }
+        if let (Some(path), Some(capture)) = (&self.pcapng, tap.capture) {
+            let finished = capture.finish();
+            finished.map_err(|error| CommandError::file(path, error))?;
+        }
+        Ok(())
     }
 
     fn folder(&self, name: &str, seed: u64, several: bool) -> PathBuf {
@@ -110,6 +155,17 @@ const fn exit(summary: &Summary) -> Exit {
         (true, false) => Exit::Invalid,
         (true, true) => Exit::Ok,
     }
+}
+
+fn read_tape(path: &std::path::Path) -> Result<GivenTape, CommandError> {
+    let text = std::fs::read_to_string(path).map_err(|error| CommandError::file(path, error))?;
+    let tape = text
+        .parse()
+        .map_err(|error| CommandError::file(path, error))?;
+    Ok(GivenTape {
+        path: path.display().to_string(),
+        tape: Arc::new(tape),
+    })
 }
 
 fn read(path: &std::path::Path) -> Result<GivenFile, CommandError> {

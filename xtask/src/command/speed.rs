@@ -7,7 +7,7 @@ use super::CommandError;
 use crate::batch::median;
 use crate::exit::Exit;
 use crate::record::Detail;
-use crate::run::{Clock, Plan, Steps};
+use crate::run::{Clock, Plan, Steps, Tap};
 use crate::scenario;
 
 /// Measure how fast scenarios run in virtual time, on one core.
@@ -63,6 +63,7 @@ impl Speed {
             clock: Clock::Virtual,
             detail: Detail::Summary,
             file: None,
+            tap: Tap::default(),
         };
         let begun = processor_time();
         let counted = plan.run_counted(&Arc::new(Steps::default()));

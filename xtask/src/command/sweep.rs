@@ -17,7 +17,7 @@ use super::{CommandError, parse_seeds};
 use crate::exit::Exit;
 use crate::record::Detail;
 use crate::rows::Summary;
-use crate::run::{Clock, Plan};
+use crate::run::{Clock, Plan, Tap};
 use crate::{batch, scenario};
 
 /// Run a grid of scenarios.
@@ -121,6 +121,7 @@ impl Sweep {
                 clock: Clock::Virtual,
                 detail: Detail::Summary,
                 file: None,
+                tap: Tap::default(),
             }));
         }
         let Shard { part, of } = self.shard;

@@ -3,7 +3,7 @@
 use super::*;
 use crate::record::Detail;
 use crate::rows::Summary;
-use crate::run::Clock;
+use crate::run::{Clock, Tap};
 use crate::scenario;
 
 fn summary(peer: &str, scenario: &str, changes: &[&str]) -> Summary {
@@ -17,6 +17,7 @@ fn summary(peer: &str, scenario: &str, changes: &[&str]) -> Summary {
         clock: Clock::Virtual,
         detail: Detail::Summary,
         file: None,
+        tap: Tap::default(),
     };
     run(&plan, foreign).expect("a run").summary
 }

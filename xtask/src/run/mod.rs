@@ -8,6 +8,7 @@
 mod arrival;
 mod content;
 mod real;
+mod tap;
 mod transfer;
 mod virtual_clock;
 mod virtual_runtime;
@@ -20,6 +21,7 @@ use bytes::Bytes;
 use lftp_netem::world::WorldStats;
 
 pub(crate) use self::content::Content;
+pub(crate) use self::tap::{Capture, GivenTape, Tap};
 pub(crate) use self::transfer::Steps;
 pub(crate) use self::virtual_runtime::VirtualRuntime;
 pub(crate) use self::virtual_world::{SERVER, VirtualWorld, client_ip, verdict};
@@ -59,6 +61,8 @@ pub(crate) struct Plan {
     pub detail: Detail,
     /// The file that is carried; made up where none is given.
     pub file: Option<GivenFile>,
+    /// What goes into the links and is taken from them; nothing by default.
+    pub tap: Tap,
 }
 
 /// A file of the user's own.
@@ -134,12 +138,15 @@ impl Plan {
             .file
             .as_ref()
             .map(|file| format!(" --file '{}'", file.path));
+        let tape = self.tap.tape.as_ref();
+        let tape = tape.map(|tape| format!(" --tape '{}'", tape.path));
         format!(
-            "cargo xtask scenario {} --clock {} --seed {}{}",
+            "cargo xtask scenario {} --clock {} --seed {}{}{}",
             self.scenario.arguments(),
             self.clock,
             self.seed,
-            file.unwrap_or_default()
+            file.unwrap_or_default(),
+            tape.unwrap_or_default()
         )
     }
 }

@@ -170,8 +170,11 @@ fn start_proxy(
         Way::Get => Direction::Reverse,
     };
     config.origin = Some(origin);
-    let link = Arc::clone(link);
+    config.tape = plan.tap.tape.as_ref().map(|given| (*given.tape).clone());
+    config.capture = plan.tap.capture.is_some();
+    let (link, tap) = (Arc::clone(link), plan.tap.clone());
     config.on_records = Some(Box::new(move |records| {
+        tap.records(records);
         link.lock()
             .unwrap_or_else(PoisonError::into_inner)
             .extend(records);

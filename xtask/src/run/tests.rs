@@ -3,7 +3,7 @@ use std::sync::Arc;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Clock, Plan, Steps};
+use super::{Clock, Plan, Steps, Tap};
 use crate::record::Detail;
 use crate::scenario;
 
@@ -59,6 +59,7 @@ fn the_file_arrives_whole_over_a_thousand_bad_networks() {
             clock: Clock::Virtual,
             detail: Detail::Summary,
             file: None,
+            tap: Tap::default(),
         };
         let record = plan.run(&Arc::new(Steps::default())).expect("a run");
         let summary = record.summary;

@@ -7,7 +7,7 @@ use lftp_netem::link::Direction;
 use lftp_netem::world::{AddressError, Host, Links, Side, World, WorldConfig, WorldStats};
 use lftp_transport::{BoxFuture, Runtime};
 
-use super::{Plan, RunError};
+use super::{Plan, RunError, Tap};
 use crate::record::{LinkLog, Timing, Verdict};
 use crate::scenario::Way;
 
@@ -25,6 +25,7 @@ pub(crate) type Job = (Arc<dyn Runtime>, BoxFuture<Timing>);
 pub(crate) struct VirtualWorld {
     world: World,
     link: Arc<Mutex<LinkLog>>,
+    tap: Tap,
 }
 
 impl VirtualWorld {
@@ -35,9 +36,12 @@ impl VirtualWorld {
         if plan.scenario.transfer.way == Way::Get {
             config.client_to_server = Direction::Reverse;
         }
+        let world = World::with_config(&config);
+        plan.tap.attach(&world.links());
         Self {
-            world: World::with_config(&config),
+            world,
             link: Arc::new(Mutex::new(LinkLog::new(plan.detail))),
+            tap: plan.tap.clone(),
         }
     }
 
@@ -61,7 +65,8 @@ impl VirtualWorld {
             .add_host(Side::Client, client_ip(index))
             .map_err(unreachable_address)?;
         if index == 0 {
-            let sweep = sweep(host.clone(), self.world.links(), Arc::clone(&self.link));
+            let link = Arc::clone(&self.link);
+            let sweep = sweep(host.clone(), self.world.links(), link, self.tap.clone());
             host.spawn(sweep);
         }
         Ok(host)
@@ -77,7 +82,8 @@ impl VirtualWorld {
 
     /// Ends the world: what became of the packets, and what it had to do for it.
     pub(crate) fn end(self, plan: &Plan) -> (LinkLog, WorldStats) {
-        drain(&self.world.links(), &self.link);
+        drain(&self.world.links(), &self.link, &self.tap);
+        self.tap.detach(&self.world.links());
         let stats = self.world.stats();
         drop(self.world);
         let mut link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
@@ -136,17 +142,18 @@ async fn run_all(jobs: Vec<Job>) -> Vec<Timing> {
     }
 }
 
-async fn sweep(host: Host, links: Links, link: Arc<Mutex<LinkLog>>) {
+async fn sweep(host: Host, links: Links, link: Arc<Mutex<LinkLog>>, tap: Tap) {
     loop {
         host.sleep_ns(SWEEP_NS).await;
-        drain(&links, &link);
+        drain(&links, &link, &tap);
     }
 }
 
-fn drain(links: &Links, link: &Mutex<LinkLog>) {
+fn drain(links: &Links, link: &Mutex<LinkLog>, tap: &Tap) {
     let mut records = Vec::new();
     links.take_records(Direction::Forward, &mut records);
     links.take_records(Direction::Reverse, &mut records);
+    tap.records(&records);
     link.lock()
         .unwrap_or_else(PoisonError::into_inner)
         .extend(&records);

@@ -136,12 +136,13 @@ struct Scenario {
     network: NetworkProfile,
 }
 
-fn parse(network: &Table) -> Result<NetworkProfile, ProfileError> {
+/// The network that such a table says.
+pub(crate) fn parse(network: &Table) -> Result<NetworkProfile, ProfileError> {
     NetworkProfile::from_toml_str(&network.to_string())
 }
 
 /// Sets `a.b=value`. The value is TOML if it can be, and text otherwise: `20ms` needs no quotes.
-fn set(network: &mut Table, setting: &str) -> Result<(), NetworkError> {
+pub(crate) fn set(network: &mut Table, setting: &str) -> Result<(), NetworkError> {
     let Some((path, value)) = setting.split_once('=') else {
         return Err(NetworkError::NoValue(setting.to_owned()));
     };

@@ -10,11 +10,15 @@ use lftp_netem::{
 pub(crate) fn write(out: &mut impl Write, report: &ProxyReport) -> io::Result<()> {
     let seconds = report.duration_ns as f64 / 1e9;
     let proxy = &report.proxy;
-    writeln!(
+    write!(
         out,
-        "ran {seconds:.1} s: {} packets in, {} out, {} still on their way, {} clients",
-        proxy.received, proxy.sent, proxy.inside_at_stop, proxy.flows
+        "ran {seconds:.1} s: {} packets in, {} out, {} still on their way",
+        proxy.received, proxy.sent, proxy.inside_at_stop
     )?;
+    match proxy.flows {
+        0 => writeln!(out)?,
+        flows => writeln!(out, ", {flows} clients")?,
+    }
     direction(out, "forward", &report.forward)?;
     direction(out, "reverse", &report.reverse)?;
     lateness(out, "lateness", &report.lateness)?;
@@ -35,7 +39,20 @@ fn direction(out: &mut impl Write, name: &str, counters: &Counters) -> io::Resul
         "{name}: {} packets ({} bytes) in, {} delivered",
         counters.packets_in, counters.bytes_in, counters.delivered
     )?;
-    for (count, what) in [
+    for (count, what) in happened(counters) {
+        if count > 0 {
+            write!(out, ", {count} {what}")?;
+        }
+    }
+    if counters.peak_queue_bytes > 0 {
+        write!(out, "; at most {} bytes queued", counters.peak_queue_bytes)?;
+    }
+    writeln!(out)
+}
+
+/// What else can happen to packets, and to how many it has.
+pub(crate) const fn happened(counters: &Counters) -> [(u64, &'static str); 11] {
+    [
         (counters.lost_wire, "lost"),
         (counters.lost_burst, "lost in bursts"),
         (counters.queue_drops, "dropped by the queue"),
@@ -47,15 +64,7 @@ fn direction(out: &mut impl Write, name: &str, counters: &Counters) -> io::Resul
         (counters.truncated, "cut short"),
         (counters.reordered, "out of order"),
         (counters.ce_marked, "marked"),
-    ] {
-        if count > 0 {
-            write!(out, ", {count} {what}")?;
-        }
-    }
-    if counters.peak_queue_bytes > 0 {
-        write!(out, "; at most {} bytes queued", counters.peak_queue_bytes)?;
-    }
-    writeln!(out)
+    ]
 }
 
 fn lateness(out: &mut impl Write, name: &str, late: &Lateness) -> io::Result<()> {

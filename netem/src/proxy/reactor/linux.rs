@@ -19,8 +19,7 @@ const NS_PER_S: u64 = 1_000_000_000;
 #[derive(Debug)]
 pub(crate) struct Reactor {
     epoll: OwnedFd,
-    /// Closing it would end the waking with it.
-    _wake: Waker,
+    wake: Waker,
 }
 
 /// Ends the reactor's sleep from another thread.
@@ -47,7 +46,7 @@ impl Reactor {
         let waker = Waker(Arc::new(wake));
         let reactor = Self {
             epoll,
-            _wake: waker.clone(),
+            wake: waker.clone(),
         };
         Ok((reactor, waker))
     }
@@ -65,6 +64,12 @@ impl Reactor {
             data,
             epoll::EventFlags::IN,
         )?)
+    }
+
+    /// A waking has been noticed: the next sleep is one again.
+    pub(crate) fn woken(&self) {
+        // It fails only when there was no waking.
+        let _ = rustix::io::read(&*self.wake.0, &mut [0; 8]);
     }
 
     pub(crate) fn remove(&mut self, socket: &impl AsFd, _token: u64) -> io::Result<()> {
@@ -139,6 +144,9 @@ mod tests {
         let mut ready = Vec::new();
         reactor.poll(&mut ready).unwrap();
         assert_eq!(ready, [WAKE]);
+        reactor.woken();
+        reactor.poll(&mut ready).unwrap();
+        assert!(ready.is_empty());
         thread.join().unwrap();
     }
 }

@@ -39,6 +39,8 @@ impl Reactor {
         Ok(())
     }
 
+    pub(crate) fn woken(&self) {}
+
     pub(crate) fn remove<S>(&mut self, _socket: &S, token: u64) -> io::Result<()> {
         self.tokens.retain(|known| *known != token);
         Ok(())

@@ -76,6 +76,13 @@ impl DualPi2 {
         }
     }
 
+    /// Takes out everything, queue by queue.
+    pub(crate) fn drain(&mut self) -> Vec<Box<InFlight>> {
+        let mut all = self.classic.drain();
+        all.extend(self.low_latency.drain());
+        all
+    }
+
     /// Takes out the packet to send; what is dropped goes to `dropped`.
     pub(crate) fn serve(
         &mut self,

@@ -33,6 +33,11 @@ impl Fifo {
         self.waiting.push_back(in_flight);
     }
 
+    /// Takes out everything, in order.
+    pub(crate) fn drain(&mut self) -> Vec<Box<InFlight>> {
+        std::iter::from_fn(|| self.pop()).collect()
+    }
+
     pub(crate) fn pop(&mut self) -> Option<Box<InFlight>> {
         self.remove(0)
     }

@@ -97,6 +97,13 @@ impl FqCoDel {
         }
     }
 
+    /// Takes out everything, flow by flow.
+    pub(crate) fn drain(&mut self) -> Vec<Box<InFlight>> {
+        (self.bytes, self.packets) = (0, 0);
+        let flows = self.flows.iter_mut();
+        flows.flat_map(|flow| flow.fifo.drain()).collect()
+    }
+
     /// There is no room: half of the queue with the most bytes goes, from its head on.
     pub(crate) fn drop_fattest(&mut self, dropped: &mut VecDeque<Box<InFlight>>) {
         // Of several the first.

@@ -1,0 +1,77 @@
+//! Why a command did not do what it was asked, and the exit code that tells a script.
+
+use std::{io, net::SocketAddr, path::PathBuf};
+
+use lftp_netem::{proxy::ProxyError, tape::TapeError};
+
+use crate::{network::NetworkError, packets::PacketsError};
+
+/// Why there is no report, or only a bad one.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("{listen} --listen but {to} --to: each address to listen on needs its server")]
+    Unpaired { listen: usize, to: usize },
+    #[error("no network is given: --profile 4g, --profile FILE, --tc \"loss 1%\" or --set loss=1%")]
+    NoNetwork,
+    #[error(
+        "--control {0} could be reached from other machines, and whoever reaches it changes the \
+         network: take a loopback address such as 127.0.0.1:0, or add --control-anyone"
+    )]
+    ControlForAnyone(SocketAddr),
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    #[error(transparent)]
+    Start(#[from] ProxyError),
+    #[error("cannot take control connections on {address}: {source}")]
+    Control {
+        address: SocketAddr,
+        source: io::Error,
+    },
+    #[cfg(target_os = "linux")]
+    #[error(transparent)]
+    Exec(#[from] lftp_netem::exec::ExecError),
+    #[error("cannot run {command}: {source}")]
+    Command { command: String, source: io::Error },
+    #[cfg(target_os = "linux")]
+    #[error("the peer ended ({0}) before it waited for anything")]
+    Peer(std::process::ExitStatus),
+    #[error("cannot read the tape {}: {source}", path.display())]
+    TapeFile { path: PathBuf, source: io::Error },
+    #[error("{}: {source}", path.display())]
+    Tape { path: PathBuf, source: TapeError },
+    #[error("cannot write the tape to {}: {source}", path.display())]
+    WriteTape { path: PathBuf, source: io::Error },
+    #[error("the command does not fail with the whole tape, so there is nothing to shrink")]
+    DoesNotFail,
+    #[error("cannot wait for Ctrl-C: {0}")]
+    Signal(#[from] ctrlc::Error),
+    #[error(transparent)]
+    Packets(#[from] PacketsError),
+    #[error("cannot print the report: {0}")]
+    Print(#[from] io::Error),
+    #[error("this run is not valid: {0}")]
+    Invalid(String),
+}
+
+impl Failure {
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Unpaired { .. } | Self::NoNetwork | Self::ControlForAnyone(_) => 2,
+            Self::Network(_) => 3,
+            Self::Start(_) | Self::Control { .. } | Self::Signal(_) => 4,
+            Self::Packets(_) | Self::Print(_) => 5,
+            Self::Invalid(_) => 6,
+            Self::TapeFile { .. } | Self::Tape { .. } => 3,
+            Self::WriteTape { .. } => 5,
+            Self::DoesNotFail => 7,
+            #[cfg(target_os = "linux")]
+            Self::Exec(_) => 125,
+            #[cfg(target_os = "linux")]
+            Self::Peer(_) => 125,
+            Self::Command { source, .. } => match source.kind() {
+                io::ErrorKind::NotFound => 127,
+                _ => 126,
+            },
+        }
+    }
+}

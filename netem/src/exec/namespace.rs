@@ -1,0 +1,110 @@
+//! Network namespaces, each kept by a thread that lives in it.
+//!
+//! A namespace belongs to a thread, so no process of its own is needed: what the thread opens is
+//! of its namespace, and what it starts lives there.
+
+use std::{
+    fs, io,
+    sync::mpsc::{self, Sender},
+    thread,
+};
+
+use nix::sched::{CloneFlags, unshare};
+
+use super::ExecError;
+
+/// `CAP_NET_ADMIN` and `CAP_SYS_ADMIN` (capabilities(7)).
+const CAPABILITIES: u64 = 1 << 12 | 1 << 21;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// A network namespace, which ends when this and everything started in it has.
+#[derive(Debug)]
+pub(super) struct Namespace {
+    jobs: Sender<Job>,
+}
+
+impl Namespace {
+    /// A new one, with nothing in it but a loopback interface that is down.
+    pub(super) fn new(name: &str) -> Result<Self, ExecError> {
+        let namespace = Self::current(name)?;
+        let made = namespace.run(|| unshare(CloneFlags::CLONE_NEWNET));
+        made.map_err(|errno| ExecError::NetworkNamespace(errno.into()))?;
+        Ok(namespace)
+    }
+
+    /// The one we are in.
+    pub(super) fn current(name: &str) -> Result<Self, ExecError> {
+        let (jobs, inbox) = mpsc::channel::<Job>();
+        thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || inbox.into_iter().for_each(|job| job()))
+            .map_err(|source| ExecError::System {
+                doing: "start a thread",
+                source,
+            })?;
+        Ok(Self { jobs })
+    }
+
+    /// Does `job` in it.
+    ///
+    /// # Panics
+    /// If `job` does.
+    pub(super) fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
+        let (reply, answer) = mpsc::channel();
+        let job = Box::new(move || {
+            let _ = reply.send(job());
+        });
+        // Neither fails while the thread lives, and it lives as long as this.
+        let _ = self.jobs.send(job);
+        answer.recv().expect("a job in a namespace panicked")
+    }
+}
+
+/// May we make network namespaces and interfaces as we are?
+pub(super) fn is_privileged() -> bool {
+    let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let effective = effective.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    effective.unwrap_or(0) & CAPABILITIES == CAPABILITIES
+}
+
+/// The process goes to a user namespace of its own, as the same user and group, in which it may
+/// make network namespaces (user_namespaces(7)).
+pub(super) fn enter_user_namespace() -> Result<(), ExecError> {
+    let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
+    unshare(CloneFlags::CLONE_NEWUSER).map_err(|errno| ExecError::UserNamespace(errno.into()))?;
+    let write = |path: &str, text: String| fs::write(path, text).map_err(ExecError::UserNamespace);
+    // Without privileges a group can be mapped only when groups can no longer be changed.
+    write("/proc/self/setgroups", "deny".to_owned())?;
+    write("/proc/self/uid_map", format!("{uid} {uid} 1"))?;
+    write("/proc/self/gid_map", format!("{gid} {gid} 1"))
+}
+
+/// Packets for an interface of the calling thread's namespace that were dropped because its
+/// queue was full (`/proc/net/dev`, the drops of transmission).
+pub(super) fn dropped(interface: &str) -> io::Result<u64> {
+    let table = fs::read_to_string("/proc/thread-self/net/dev")?;
+    let row = table.lines().find_map(|line| {
+        let (name, columns) = line.split_once(':')?;
+        (name.trim() == interface).then_some(columns)
+    });
+    let drops = row.and_then(|row| row.split_ascii_whitespace().nth(11)?.parse().ok());
+    drops.ok_or_else(|| io::Error::other(format!("{interface} is not in /proc/net/dev")))
+}
+
+/// Is anybody in the calling thread's namespace waiting for connections or datagrams?
+pub(super) fn is_listening() -> bool {
+    let waits = |table: &str, states: &[&str]| {
+        let rows = fs::read_to_string(format!("/proc/thread-self/net/{table}"));
+        rows.unwrap_or_default().lines().skip(1).any(|row| {
+            let state = row.split_ascii_whitespace().nth(3);
+            state.is_some_and(|state| states.contains(&state))
+        })
+    };
+    // TCP_LISTEN; and a UDP socket that is not connected is closed, to the kernel.
+    waits("tcp", &["0A"])
+        || waits("tcp6", &["0A"])
+        || waits("udp", &["07"])
+        || waits("udp6", &["07"])
+}

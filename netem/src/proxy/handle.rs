@@ -1,0 +1,65 @@
+//! Asking a running proxy, and changing its links, from another thread.
+
+use std::sync::mpsc::{self, Receiver, Sender};
+
+use super::{reactor::Waker, report::ProxyReport, report::Snapshot};
+use crate::profile::{DirectionProfile, NetworkProfile};
+
+/// What another thread wants of the one that forwards.
+pub(crate) enum Message {
+    /// How things stand.
+    Report(Sender<Snapshot>),
+    /// Other links, forward and reverse, from now on.
+    Network(Box<[DirectionProfile; 2]>, Sender<()>),
+}
+
+/// A way to a running proxy, for other threads. It does not keep the proxy running.
+#[derive(Debug, Clone)]
+pub struct ProxyHandle {
+    messages: Sender<Message>,
+    waker: Waker,
+}
+
+/// The proxy has stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the proxy has stopped")]
+pub struct Stopped;
+
+impl ProxyHandle {
+    pub(crate) fn new(waker: Waker) -> (Self, Receiver<Message>) {
+        let (messages, inbox) = mpsc::channel();
+        (Self { messages, waker }, inbox)
+    }
+
+    /// The report as it would be if the proxy stopped now.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub fn report(&self) -> Result<ProxyReport, Stopped> {
+        Ok(self.ask(Message::Report)?.report())
+    }
+
+    /// From now on the links are as `network` says, whose schedule begins now; see
+    /// [`Link::set_profile`](crate::link::Link::set_profile). The lateness allowed becomes that
+    /// of the new network where it is less.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub fn set_network(&self, network: &NetworkProfile) -> Result<(), Stopped> {
+        let links = Box::new([network.forward(), network.reverse()]);
+        self.ask(|reply| Message::Network(links, reply))
+    }
+
+    /// Ends the proxy's sleep.
+    pub(crate) fn wake(&self) {
+        self.waker.wake();
+    }
+
+    fn ask<T>(&self, message: impl FnOnce(Sender<T>) -> Message) -> Result<T, Stopped> {
+        let (reply, answer) = mpsc::channel();
+        let sent = self.messages.send(message(reply));
+        sent.map_err(|_| Stopped)?;
+        self.waker.wake();
+        answer.recv().map_err(|_| Stopped)
+    }
+}
