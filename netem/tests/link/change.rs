@@ -120,3 +120,21 @@ fn a_whole_ip_packet_weighs_what_it_is_and_is_kept_with_its_record_if_asked() {
     assert_eq!(records[0].link_bytes, 40);
     assert_eq!(*records[0].contents, [7; 40]);
 }
+
+#[test]
+fn what_waits_in_one_discipline_goes_on_waiting_in_the_next() {
+    let disciplines = ["drop-tail", "fq-codel", "dualpi2", "codel"];
+    for before in disciplines {
+        for after in disciplines {
+            let network =
+                |discipline| format!("rate = '8mbit'\nqueue = '100p'\ndiscipline = '{discipline}'");
+            let mut link = link(&network(before));
+            for number in 0..10 {
+                link.push(at(0), packet(number, 1000));
+            }
+            link.set_profile(at(MS / 2), &forward(&network(after)));
+            let every_ms: Vec<u64> = (1..=10).map(|number| number * MS).collect();
+            assert_eq!(departures(&mut link), every_ms, "{before} to {after}");
+        }
+    }
+}
