@@ -72,14 +72,14 @@ class Place:
         command = [
             self.target / "lftp-server", "--root", root, "--listen", "127.0.0.1:0",
             "--data-ports", "same", "--key", self.work / "server.key",
-            "--log", "off", *more,
+            "--anonymous", "rw", "--log", "off", *more,
         ]
         child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.servers.callback(child.wait)
         self.servers.callback(child.terminate)
         told = [child.stdout.readline().split() for _ in range(3)]
         host, key = told[0][-1], told[2][1]
-        options = ["--quiet", "--server-key", key]
+        options = ["--quiet", "--server-key", key, "--key", self.work / "client.key"]
 
         def put(source, name):
             recursive = ["-r"] if source.is_dir() else []

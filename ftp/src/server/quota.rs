@@ -154,7 +154,7 @@ struct QuotaSink {
 
 impl QuotaSink {
     /// A file that may stay when it breaks off counts as a whole until the next count.
-    fn new(sink: Box<dyn Sink>, mut reserved: Reserved, is_parkable: bool) -> Box<dyn Sink> {
+    fn hold(sink: Box<dyn Sink>, mut reserved: Reserved, is_parkable: bool) -> Box<dyn Sink> {
         let replaced = reserved.replaced;
         reserved.is_kept = is_parkable;
         reserved.replaced = 0;
@@ -175,7 +175,7 @@ impl Store for QuotaStore {
     fn create(&self, name: &Name, size: u64, overwrite: bool) -> Result<Box<dyn Sink>, StoreError> {
         let reserved = self.reserve(name, size)?;
         let sink = self.inner.create(name, size, overwrite)?;
-        Ok(QuotaSink::new(sink, reserved, false))
+        Ok(QuotaSink::hold(sink, reserved, false))
     }
 
     fn parked(
@@ -189,7 +189,7 @@ impl Store for QuotaStore {
         };
         let there = blocks::offset(parked.hashes.len() as u64);
         let reserved = self.reserve(name, parked.size.saturating_sub(there))?;
-        parked.sink = QuotaSink::new(parked.sink, reserved, true);
+        parked.sink = QuotaSink::hold(parked.sink, reserved, true);
         Ok(Some(parked))
     }
 
@@ -202,7 +202,7 @@ impl Store for QuotaStore {
     ) -> Result<Box<dyn Sink>, StoreError> {
         let reserved = self.reserve(name, size)?;
         let sink = self.inner.create_parkable(name, size, overwrite, origin)?;
-        Ok(QuotaSink::new(sink, reserved, true))
+        Ok(QuotaSink::hold(sink, reserved, true))
     }
 
     fn stat(&self, name: &Name) -> Result<Option<Found>, StoreError> {

@@ -102,7 +102,9 @@ impl Queue {
             Manager::DualPi2(dual) => waiting.extend(dual.drain()),
             _ => {}
         }
-        waiting.sort_by_key(|in_flight| (in_flight.entered, in_flight.index));
+        waiting
+            .make_contiguous()
+            .sort_by_key(|in_flight| (in_flight.entered, in_flight.index));
         self.manager = Manager::new(profile, seed, direction);
         for in_flight in waiting {
             self.enqueue(now, in_flight);

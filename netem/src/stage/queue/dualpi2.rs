@@ -77,7 +77,7 @@ impl DualPi2 {
     }
 
     /// Takes out everything, queue by queue.
-    pub(crate) fn drain(&mut self) -> Vec<Box<InFlight>> {
+    pub(crate) fn drain(&mut self) -> VecDeque<Box<InFlight>> {
         let mut all = self.classic.drain();
         all.extend(self.low_latency.drain());
         all

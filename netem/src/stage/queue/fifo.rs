@@ -34,7 +34,7 @@ impl Fifo {
     }
 
     /// Takes out everything, in order.
-    pub(crate) fn drain(&mut self) -> Vec<Box<InFlight>> {
+    pub(crate) fn drain(&mut self) -> VecDeque<Box<InFlight>> {
         std::iter::from_fn(|| self.pop()).collect()
     }
 

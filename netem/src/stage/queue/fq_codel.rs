@@ -98,7 +98,7 @@ impl FqCoDel {
     }
 
     /// Takes out everything, flow by flow.
-    pub(crate) fn drain(&mut self) -> Vec<Box<InFlight>> {
+    pub(crate) fn drain(&mut self) -> VecDeque<Box<InFlight>> {
         (self.bytes, self.packets) = (0, 0);
         let flows = self.flows.iter_mut();
         flows.flat_map(|flow| flow.fifo.drain()).collect()
