@@ -85,6 +85,14 @@ impl Place {
     }
 
     /// Whether nothing but these files is there.
+    /// Waits until nobody writes the file any more: a piece may be on another thread when the
+    /// transfer that it belongs to is dropped.
+    async fn is_let_go(&self, file: &str, key: &str) {
+        while self.store.parked(&name(file), key, true).unwrap().is_none() {
+            tokio::task::yield_now().await;
+        }
+    }
+
     fn has_only(&self, files: &[&str]) -> bool {
         let entries = |folder: &Path| std::fs::read_dir(folder).unwrap().count();
         self._folder
@@ -166,6 +174,7 @@ async fn a_get_that_broke_off_goes_on_behind_what_is_verified_here() {
                 done = get(&mut client, &here, &until) => panic!("too fast: {done:?}"),
                 () = until.reached.notified() => {}
             }
+            here.is_let_go("here", "get there").await;
         }
         let mut client = world.client().await;
         let receipt = get(&mut client, &here, &()).await.unwrap();
