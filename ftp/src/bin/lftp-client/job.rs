@@ -1,6 +1,6 @@
 //! A file or a folder to put or get, once it is clear that this side is ready for it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lftp_ftp::{Exit, Plan, Receipt};
 
@@ -8,8 +8,10 @@ use crate::session::{self, Failure, Output, Place, Session};
 use crate::trees::{self, Here};
 use crate::{GetArgs, PutArgs, verify};
 
-/// Standard input, or output, in the place of a file.
-pub(crate) const PIPE: &str = "-";
+/// Whether it stands for standard input, or output, in the place of a file.
+pub(crate) fn is_pipe(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
 
 /// What is to be carried.
 pub(crate) enum Job {
@@ -50,7 +52,7 @@ impl Job {
             let (here, name) = trees::from(&put.file, name)?;
             return Ok(Self::PutTree { here, name, plan });
         }
-        if put.file.as_os_str() == PIPE {
+        if is_pipe(&put.file) {
             let without = "what comes from standard input has no name; use --name";
             return Ok(Self::PutPiped {
                 name: name.ok_or_else(|| Failure::new(Exit::Usage, without))?,
@@ -68,7 +70,7 @@ impl Job {
 
     pub(crate) fn get(get: GetArgs, out: Option<PathBuf>, output: Output) -> Result<Self, Failure> {
         let name = get.name;
-        let to_stdout = out.as_deref().is_some_and(|out| out.as_os_str() == PIPE);
+        let to_stdout = out.as_deref().is_some_and(is_pipe);
         if to_stdout && (output.json || get.tree.recursive) {
             let sentence = "a file on standard output leaves no room for --json or --recursive";
             return Err(Failure::new(Exit::Usage, sentence));

@@ -15,7 +15,7 @@ use lftp_transport::Runtime;
 
 use crate::downloads::Downloads;
 use crate::host::Host;
-use crate::job::PIPE;
+use crate::job::is_pipe;
 use crate::json;
 use crate::lines::{self, Shown};
 use crate::patience::Tries;
@@ -103,14 +103,13 @@ impl Place {
 /// Where a received file goes: `out` may be a file, a folder, or `-`. Without it, it goes to
 /// the folder for downloads.
 pub(crate) fn target(remote: &str, out: Option<PathBuf>) -> Result<Place, Failure> {
-    let own = remote.rsplit('/').next().unwrap_or_default();
+    let own = remote.rsplit('/').next().unwrap_or_default().to_owned();
     let chosen = out.is_some();
-    let to_stdout = out.as_deref().is_some_and(|out| out.as_os_str() == PIPE);
     let (folder, file) = match out {
-        Some(_) if to_stdout => (PathBuf::new(), own.to_owned()),
-        None => (PathBuf::from(DOWNLOADS), own.to_owned()),
-        Some(out) if out.is_dir() => (out, own.to_owned()),
-        Some(out) => split(&out)?,
+        None => (Some(PathBuf::from(DOWNLOADS)), own),
+        Some(out) if is_pipe(&out) => (None, own),
+        Some(out) if out.is_dir() => (Some(out), own),
+        Some(out) => split(&out).map(|(folder, file)| (Some(folder), file))?,
     };
     let name = Name::parse(&file).map_err(|error| {
         Failure::new(
@@ -118,15 +117,15 @@ pub(crate) fn target(remote: &str, out: Option<PathBuf>) -> Result<Place, Failur
             format!("{error}; give another name with --out"),
         )
     })?;
-    let store: Arc<dyn Store> = if to_stdout {
-        Arc::new(Stdout::default())
-    } else if chosen {
-        Arc::new(DirStore::open(&folder).map_err(|error| Failure::local(&error))?)
-    } else {
-        Arc::new(Downloads::new(&folder))
+    let store: Arc<dyn Store> = match &folder {
+        None => Arc::new(Stdout::default()),
+        Some(folder) if chosen => {
+            Arc::new(DirStore::open(folder).map_err(|error| Failure::local(&error))?)
+        }
+        Some(folder) => Arc::new(Downloads::new(folder)),
     };
     Ok(Place {
-        folder: (!to_stdout).then_some(folder),
+        folder,
         store,
         name,
     })
