@@ -16,17 +16,17 @@ pub(crate) fn run_all(label: &str, plans: &[Plan]) -> Result<Vec<Summary>, Comma
     run_each(label, plans, run)
 }
 
-/// Runs every item, in whatever way, and gives the summaries in the same order.
+/// Runs every item, in whatever way, and gives what comes of them in the same order.
 ///
 /// # Errors
 /// [`CommandError`] for the first run that could not even begin.
-pub(crate) fn run_each<T: Sync>(
+pub(crate) fn run_each<T: Sync, R: Send>(
     label: &str,
     items: &[T],
-    run: impl Fn(&T) -> Result<Summary, CommandError> + Sync,
-) -> Result<Vec<Summary>, CommandError> {
+    run: impl Fn(&T) -> Result<R, CommandError> + Sync,
+) -> Result<Vec<R>, CommandError> {
     let next = AtomicUsize::new(0);
-    let results: Mutex<Vec<Option<Result<Summary, CommandError>>>> =
+    let results: Mutex<Vec<Option<Result<R, CommandError>>>> =
         Mutex::new((0..items.len()).map(|_| None).collect());
     let threads = std::thread::available_parallelism()
         .map_or(1, usize::from)

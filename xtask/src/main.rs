@@ -7,6 +7,7 @@
 //! | [`run`] | the same client and server on either clock |
 //! | [`peer`] | other people's transports in the same world |
 //! | [`loopback`] | transports on real sockets, with nothing in their way |
+//! | `faults` | everything that can go wrong, at once |
 //! | [`record`], [`rows`] | what is heard, and the rows and numbers that come of it |
 //! | [`output`], [`chart`], [`report`] | files, pictures, the page |
 //! | [`batch`] | many runs at once, for gate, compare and sweep |
@@ -15,6 +16,8 @@ mod batch;
 mod chart;
 mod command;
 mod exit;
+#[cfg(target_os = "linux")]
+mod faults;
 mod loopback;
 mod output;
 mod peer;

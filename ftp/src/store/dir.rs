@@ -4,9 +4,9 @@
 //! that leave the root are errors, whatever happens to the folders meanwhile.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,8 +14,9 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirEntry, Metadata, OpenOptions, OpenOptionsExt};
 use cap_std::time::SystemTime;
 
+use super::disk::{Disk, DiskFile, Faults, Folder};
 use super::parking::Parking;
-use super::partial::{Finish, Partial};
+use super::partial::{FLUSH_BYTES, Finish, Partial};
 use super::sweep::{self, KEEP_PARKED};
 use super::usage;
 use super::{Found, FoundKind, Origin, Parked, Sink, Source, Store, StoreError};
@@ -25,8 +26,9 @@ use crate::names::{Name, is_partial};
 /// A folder and everything below it.
 #[derive(Debug)]
 pub struct DirStore {
-    root: Dir,
+    root: Folder,
     durable: bool,
+    flush_bytes: u64,
     keep_parked: Duration,
     folds_case: bool,
 }
@@ -41,8 +43,9 @@ impl DirStore {
         let root = root.as_ref();
         Dir::open_ambient_dir(root, ambient_authority())
             .map(|root| Self {
-                root,
+                root: Folder::new(root),
                 durable: true,
+                flush_bytes: FLUSH_BYTES,
                 keep_parked: KEEP_PARKED,
                 folds_case: cfg!(any(windows, target_vendor = "apple")),
             })
@@ -54,6 +57,21 @@ impl DirStore {
     #[must_use]
     pub const fn durable(mut self, durable: bool) -> Self {
         self.durable = durable;
+        self
+    }
+
+    /// How many bytes of a file are written between two times that they are brought onto the
+    /// disk. Default 32 MiB. A machine that loses its power loses so much of a transfer.
+    #[must_use]
+    pub const fn flush_every(mut self, bytes: u64) -> Self {
+        self.flush_bytes = bytes;
+        self
+    }
+
+    /// Every step on the disk is taken only if `faults` lets it: for tests.
+    #[must_use]
+    pub fn with_faults(mut self, faults: Arc<dyn Faults>) -> Self {
+        self.root = self.root.failing(faults);
         self
     }
 
@@ -92,14 +110,15 @@ impl DirStore {
     ///
     /// [`io::Error`] when the root cannot be read.
     pub fn sweep(&self) -> io::Result<usize> {
-        sweep::sweep(&self.root, self.keep_parked)
+        sweep::sweep(self.root.dir()?, self.keep_parked)
     }
 
     /// Where a file is to go, if it may.
     fn place(&self, name: &Name, overwrite: bool) -> Result<Finish, StoreError> {
         let (path, target) = name.split();
         let folder = self.folder(path)?;
-        match folder.symlink_metadata(target) {
+        let found = folder.dir().and_then(|dir| dir.symlink_metadata(target));
+        match found {
             // Only files and links are replaced: a device would be lost to everybody.
             Ok(metadata) if !metadata.is_file() && !metadata.is_symlink() => {
                 return Err(StoreError::NotAFile {
@@ -122,10 +141,11 @@ impl DirStore {
             name: name.to_string(),
             overwrite,
             durable: self.durable,
+            flush_bytes: self.flush_bytes,
         })
     }
 
-    fn folder(&self, folder: Option<&str>) -> Result<Dir, StoreError> {
+    fn folder(&self, folder: Option<&str>) -> Result<Folder, StoreError> {
         match folder {
             Some(path) => self.root.open_dir(path),
             None => self.root.try_clone(),
@@ -142,11 +162,8 @@ impl Store for DirStore {
         // A named pipe would otherwise hold the open until somebody writes to it.
         #[cfg(unix)]
         options.custom_flags(nonblocking());
-        let file = self
-            .root
-            .open_with(name.as_str(), &options)
-            .map_err(failed)?;
-        FileSource::new(file.into_std(), name.as_str())
+        let file = self.root.open(name.as_str(), &options).map_err(failed)?;
+        FileSource::new(file, name.as_str())
     }
 
     fn create(&self, name: &Name, size: u64, overwrite: bool) -> Result<Box<dyn Sink>, StoreError> {
@@ -178,7 +195,8 @@ impl Store for DirStore {
     }
 
     fn stat(&self, name: &Name) -> Result<Option<Found>, StoreError> {
-        match self.root.symlink_metadata(name.as_str()) {
+        let root = self.root.dir();
+        match root.and_then(|root| root.symlink_metadata(name.as_str())) {
             Ok(metadata) => Ok(Some(found(name.split().1.to_owned(), &metadata))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(StoreError::from_io(name.as_str(), error)),
@@ -189,7 +207,8 @@ impl Store for DirStore {
         let path = folder.map(Name::as_str);
         let failed = |error| StoreError::from_io(path.unwrap_or_default(), error);
         let mut all = Vec::new();
-        for entry in self.folder(path)?.entries().map_err(failed)? {
+        let folder = self.folder(path)?;
+        for entry in folder.dir().and_then(Dir::entries).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name().to_string_lossy().into_owned();
             if is_partial(&name) {
@@ -210,7 +229,8 @@ impl Store for DirStore {
     }
 
     fn usage(&self) -> Result<u64, StoreError> {
-        usage::usage_of(&self.root).map_err(|error| StoreError::from_io("the folder", error))
+        let used = self.root.dir().and_then(usage::usage_of);
+        used.map_err(|error| StoreError::from_io("the folder", error))
     }
 
     fn make_folder(&self, name: &Name) -> Result<(), StoreError> {
@@ -222,9 +242,7 @@ impl Store for DirStore {
         #[cfg(target_os = "linux")]
         if self.durable {
             let failed = |error| StoreError::from_io("the shared folder", error);
-            // The handle of the root is good for names only.
-            let root = self.root.open(".").map_err(failed)?;
-            rustix::fs::syncfs(&root).map_err(|error| failed(error.into()))?;
+            self.root.sync_file_system().map_err(failed)?;
         }
         Ok(())
     }
@@ -242,7 +260,8 @@ impl Store for DirStore {
         let path = folder.map(Name::as_str);
         let failed = |error| StoreError::from_io(path.unwrap_or_default(), error);
         let mut first: BTreeMap<String, DirEntry> = BTreeMap::new();
-        for entry in self.folder(path)?.entries().map_err(failed)? {
+        let folder = self.folder(path)?;
+        for entry in folder.dir().and_then(Dir::entries).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let Ok(name) = entry.file_name().into_string() else {
                 continue;
@@ -358,13 +377,14 @@ pub fn open_file(path: &Path) -> Result<Box<dyn Source>, StoreError> {
             name: name.into_owned(),
         });
     }
-    let file = File::open(path).map_err(|error| StoreError::from_io(name.as_ref(), error))?;
-    FileSource::new(file, &name)
+    let file =
+        std::fs::File::open(path).map_err(|error| StoreError::from_io(name.as_ref(), error))?;
+    FileSource::new(Disk::default().hold(file), &name)
 }
 
 #[derive(Debug)]
 struct FileSource {
-    file: File,
+    file: DiskFile,
     size: u64,
     fingerprint: Option<String>,
     allocated: Option<u64>,
@@ -373,7 +393,7 @@ struct FileSource {
 
 impl FileSource {
     #[expect(clippy::new_ret_no_self, reason = "only ever used behind the trait")]
-    fn new(file: File, name: &str) -> Result<Box<dyn Source>, StoreError> {
+    fn new(file: DiskFile, name: &str) -> Result<Box<dyn Source>, StoreError> {
         let metadata = file
             .metadata()
             .map_err(|error| StoreError::from_io(name, error))?;

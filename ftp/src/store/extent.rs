@@ -1,8 +1,9 @@
 //! The room that a file takes: all of it is asked for before anything is sent, but for the
 //! holes of a file that has some.
 
-use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
+
+use super::disk::DiskFile;
 
 /// What a hole is made of: file systems keep no smaller ones.
 const HOLE_BYTES: usize = 4096;
@@ -41,9 +42,10 @@ impl Extent {
 
     /// Asks for the room. File systems that cannot promise it are believed.
     #[cfg(target_os = "linux")]
-    pub(super) fn reserve(&self, file: &File) -> io::Result<()> {
+    pub(super) fn reserve(&self, file: &DiskFile) -> io::Result<()> {
         use rustix::fs::{FallocateFlags, fallocate, fstatvfs};
         use rustix::io::Errno;
+        let file = file.to_reserve()?;
         if let Some(allocated) = self.allocated {
             let free = fstatvfs(file).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
             // What is there of it already is no longer free.
@@ -66,12 +68,12 @@ impl Extent {
 
     #[cfg(not(target_os = "linux"))]
     #[expect(clippy::unused_self, reason = "as on the systems that can")]
-    pub(super) fn reserve(&self, _: &File) -> io::Result<()> {
+    pub(super) fn reserve(&self, _: &DiskFile) -> io::Result<()> {
         Ok(())
     }
 
     /// Appends bytes; of a file with holes, zeros become holes.
-    pub(super) fn write(&mut self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn write(&mut self, file: &mut DiskFile, bytes: &[u8]) -> io::Result<()> {
         if !self.is_sparse() {
             file.write_all(bytes)?;
             self.at += bytes.len() as u64;
@@ -97,7 +99,7 @@ impl Extent {
     }
 
     /// Makes the file as long as what is written, holes included.
-    pub(super) fn settle(&mut self, file: &File) -> io::Result<()> {
+    pub(super) fn settle(&mut self, file: &DiskFile) -> io::Result<()> {
         if std::mem::take(&mut self.ends_in_hole) {
             file.set_len(self.at)?;
         }
@@ -116,6 +118,7 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use super::super::disk::Disk;
     use super::*;
 
     proptest! {
@@ -127,7 +130,7 @@ mod tests {
         ) {
             let run = |&(full, len): &(bool, usize)| vec![u8::from(full); len];
             let whole: Vec<u8> = runs.iter().flat_map(run).collect();
-            let mut file = tempfile::tempfile().unwrap();
+            let mut file = Disk::default().hold(tempfile::tempfile().unwrap());
             let mut extent = Extent::new(whole.len() as u64, allocated);
             let (mut rest, mut pieces) = (&whole[..], pieces.into_iter().cycle());
             while let Some(piece) = pieces.next().filter(|_| !rest.is_empty()) {
@@ -146,7 +149,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn more_than_is_free_is_refused_before_anything_is_written() {
-        let file = tempfile::tempfile().unwrap();
+        let file = Disk::default().hold(tempfile::tempfile().unwrap());
         let error = Extent::new(u64::MAX, Some(u64::MAX / 2)).reserve(&file);
         assert_eq!(error.unwrap_err().kind(), io::ErrorKind::StorageFull);
         Extent::new(1 << 60, Some(4096)).reserve(&file).unwrap();

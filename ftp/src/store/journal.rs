@@ -14,12 +14,12 @@
 //! anybody relies on them. Reading ends at the first record that is not whole: a journal cut
 //! short anywhere, or scribbled over, only knows less.
 
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use super::disk::DiskFile;
 use crate::blocks::{self, BLOCK_BYTES, BlockHash};
 
 const MAGIC: &[u8; 8] = b"LFTPJRN1";
@@ -96,7 +96,7 @@ pub(crate) struct Known {
 /// A journal that is being written. A clone writes the same one.
 #[derive(Clone, Debug)]
 pub(crate) struct Journal {
-    file: Arc<Mutex<File>>,
+    file: Arc<Mutex<DiskFile>>,
     /// Ties records to this header.
     key: [u8; 32],
     durable: bool,
@@ -104,7 +104,7 @@ pub(crate) struct Journal {
 
 impl Journal {
     /// Begins a journal in an empty file.
-    pub(crate) fn begin(mut file: File, header: &Header, durable: bool) -> io::Result<Self> {
+    pub(crate) fn begin(mut file: DiskFile, header: &Header, durable: bool) -> io::Result<Self> {
         let json = serde_json::to_vec(header)?;
         let key = *blake3::hash(&json).as_bytes();
         let mut head = MAGIC.to_vec();
@@ -156,7 +156,7 @@ impl Journal {
 
     /// Goes on with a journal of which `blocks` blocks are relied upon; forgets the rest.
     pub(crate) fn resume(
-        mut file: File,
+        mut file: DiskFile,
         known: &Known,
         blocks: usize,
         durable: bool,
@@ -188,12 +188,19 @@ impl Journal {
         value[..8].copy_from_slice(&blocks.to_be_bytes());
         self.append(DURABLE, &value)?;
         if self.durable {
-            self.lock().sync_data()?;
+            self.lock().sync(false)?;
         }
         Ok(())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, File> {
+    /// What it knows does not hold: it is no journal any more.
+    pub(crate) fn void(&self) {
+        if let Err(error) = self.lock().set_len(0) {
+            tracing::warn!(%error, "a journal that does not hold could not be made void");
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, DiskFile> {
         self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -281,14 +288,19 @@ pub(super) fn fuzz(bytes: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::disk::Disk;
     use super::*;
 
     fn hash(i: u8) -> BlockHash {
         BlockHash([i; 32])
     }
 
-    fn written() -> (File, Header) {
-        let file = tempfile::tempfile().unwrap();
+    fn empty() -> DiskFile {
+        Disk::default().hold(tempfile::tempfile().unwrap())
+    }
+
+    fn written() -> (DiskFile, Header) {
+        let file = empty();
         let header = Header::new(9 * BLOCK_BYTES + 1, "source", true);
         let journal = Journal::begin(file.try_clone().unwrap(), &header, true).unwrap();
         for i in 0..5 {
@@ -378,7 +390,7 @@ mod tests {
     #[test]
     fn without_fsync_marks_hold_for_this_run_of_the_machine_only() {
         for (boot, durable) in [(boot(), 1), (Some("another".to_owned()), 0)] {
-            let mut file = tempfile::tempfile().unwrap();
+            let mut file = empty();
             let mut header = Header::new(9 * BLOCK_BYTES, "source", false);
             header.boot = boot.or_else(|| Some(String::new()));
             let journal = Journal::begin(file.try_clone().unwrap(), &header, false).unwrap();

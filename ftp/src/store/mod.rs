@@ -6,6 +6,7 @@
 
 mod digest;
 mod dir;
+mod disk;
 mod extent;
 mod hash;
 mod journal;
@@ -23,6 +24,7 @@ use bytes::Bytes;
 
 pub use self::digest::{Digest, HashStore};
 pub use self::dir::{DirStore, open_file};
+pub use self::disk::{Faults, Step};
 pub use self::hash::hash_source;
 pub use self::memory::MemStore;
 pub use self::pattern::PatternSource;

@@ -1,10 +1,10 @@
 //! Where a transfer that broke off is found again: names that follow from what it is.
 
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
-use cap_std::fs::{Dir, OpenOptions};
+use cap_std::fs::OpenOptions;
 
+use super::disk::{DiskFile, Folder};
 use super::extent::Extent;
 use super::journal::{Header, Journal, Known};
 use super::partial::{Finish, Partial, Temporary};
@@ -95,14 +95,14 @@ impl Parking {
         let _ = finish.folder.remove_file(&self.journal);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);
-        let Ok(part) = finish.folder.open_with(&self.part, &options) else {
+        let Ok(part) = finish.folder.create(&self.part, &options) else {
             // Whatever is in the way, a name of its own will do.
             return Ok(None);
         };
         options = OpenOptions::new();
         options.read(true).append(true).create_new(true);
-        let journal = match finish.folder.open_with(&self.journal, &options) {
-            Ok(journal) => journal.into_std(),
+        let journal = match finish.folder.create(&self.journal, &options) {
+            Ok(journal) => journal,
             Err(error) => {
                 let _ = finish.folder.remove_file(&self.part);
                 return Err(failed(error));
@@ -112,21 +112,21 @@ impl Parking {
         let begun = Journal::begin(journal, &header, finish.durable).map_err(failed)?;
         let temporary = self.temporary(begun, 0);
         let extent = Extent::new(size, origin.allocated);
-        Partial::new(finish, temporary, part.into_std(), extent).map(Some)
+        Partial::new(finish, temporary, part, extent).map(Some)
     }
 }
 
 /// What a transfer left, locked.
 struct Left {
-    part: File,
-    journal: File,
+    part: DiskFile,
+    journal: DiskFile,
     known: Known,
     /// Blocks that are relied upon.
     verified: usize,
 }
 
 impl Left {
-    fn find(folder: &Dir, names: &Parking) -> Option<Self> {
+    fn find(folder: &Folder, names: &Parking) -> Option<Self> {
         let mut part = open(folder, &names.part).ok()?;
         part.try_lock().ok()?;
         let mut journal = open_to_append(folder, &names.journal).ok()?;
@@ -143,7 +143,7 @@ impl Left {
 
 /// How many blocks of the file are those of the journal. Those that were on the disk are
 /// believed, the few behind them are read.
-fn verify(part: &mut File, known: &Known) -> io::Result<usize> {
+fn verify(part: &mut DiskFile, known: &Known) -> io::Result<usize> {
     let full = part.metadata()?.len() / BLOCK_BYTES;
     let most = known
         .hashes
@@ -165,13 +165,13 @@ fn verify(part: &mut File, known: &Known) -> io::Result<usize> {
     Ok(verified)
 }
 
-fn open(folder: &Dir, name: &str) -> io::Result<File> {
+fn open(folder: &Folder, name: &str) -> io::Result<DiskFile> {
     let mut options = OpenOptions::new();
     options.read(true).write(true);
     open_own(folder, name, &options)
 }
 
-fn open_to_append(folder: &Dir, name: &str) -> io::Result<File> {
+fn open_to_append(folder: &Folder, name: &str) -> io::Result<DiskFile> {
     let mut options = OpenOptions::new();
     options.read(true).append(true);
     open_own(folder, name, &options)
@@ -179,16 +179,16 @@ fn open_to_append(folder: &Dir, name: &str) -> io::Result<File> {
 
 /// Opens a file only where it is a plain one with no other name: through a link that somebody
 /// planted, another file would be written.
-fn open_own(folder: &Dir, name: &str, options: &OpenOptions) -> io::Result<File> {
+fn open_own(folder: &Folder, name: &str, options: &OpenOptions) -> io::Result<DiskFile> {
     let refused = || io::Error::from(io::ErrorKind::PermissionDenied);
-    if !folder.symlink_metadata(name)?.is_file() {
+    if !folder.dir()?.symlink_metadata(name)?.is_file() {
         return Err(refused());
     }
-    let file = folder.open_with(name, options)?.into_std();
+    let file = folder.open(name, options)?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;
-        let (named, opened) = (folder.symlink_metadata(name)?, file.metadata()?);
+        let (named, opened) = (folder.dir()?.symlink_metadata(name)?, file.metadata()?);
         let is_same = cap_std::fs::MetadataExt::ino(&named) == opened.ino() && named.is_file();
         if !is_same || opened.nlink() != 1 {
             return Err(refused());

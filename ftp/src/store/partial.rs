@@ -3,14 +3,14 @@
 //! The lock tells a file that somebody is writing from one that a killed process left behind.
 //! A file with a [`Journal`] stays when it breaks off, if anything of it has been verified.
 
-use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use cap_std::fs::{Dir, OpenOptions};
+use cap_std::fs::OpenOptions;
 
+use super::disk::{DiskFile, Folder};
 use super::extent::Extent;
 use super::journal::Journal;
 use super::{Sink, StoreError};
@@ -24,8 +24,8 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 /// Other processes' leftovers that are stepped over before giving up.
 const MAX_TRIES: usize = 1000;
 
-/// Written between two flushes: much for a disk, little to wait for at the end.
-const FLUSH_BYTES: usize = 32 << 20;
+/// Written between two flushes, in bytes: much for a disk, little to wait for at the end.
+pub(super) const FLUSH_BYTES: u64 = 32 << 20;
 
 /// What is taken over of a mode: nobody becomes somebody else by a file from far away.
 #[cfg(unix)]
@@ -37,22 +37,26 @@ pub(super) struct Partial {
     finish: Finish,
     /// `None` once there is nothing to clean up.
     temporary: Option<Temporary>,
-    file: File,
+    file: DiskFile,
     extent: Extent,
-    unflushed: usize,
+    unflushed: u64,
     flushed: Arc<Mutex<io::Result<()>>>,
+    /// The disk failed to keep what was written.
+    is_doubtful: bool,
 }
 
 /// What a [`Partial`] becomes, and how.
 #[derive(Debug)]
 pub(super) struct Finish {
-    pub(super) folder: Dir,
+    pub(super) folder: Folder,
     /// Within the folder.
     pub(super) target: String,
     /// For messages: the target with its folders.
     pub(super) name: String,
     pub(super) overwrite: bool,
     pub(super) durable: bool,
+    /// As [`DirStore::flush_every`](super::DirStore::flush_every).
+    pub(super) flush_bytes: u64,
 }
 
 /// What a [`Partial`] is meanwhile.
@@ -67,14 +71,14 @@ pub(super) struct Temporary {
 }
 
 impl Temporary {
-    fn remove(&self, folder: &Dir) {
+    fn remove(&self, folder: &Folder) {
         if let Err(error) = folder.remove_file(&self.part) {
             tracing::warn!(%error, file = self.part, "an incomplete file could not be removed");
         }
         self.remove_journal(folder);
     }
 
-    fn remove_journal(&self, folder: &Dir) {
+    fn remove_journal(&self, folder: &Folder) {
         if let Some((name, _)) = &self.journal
             && let Err(error) = folder.remove_file(name)
         {
@@ -100,7 +104,7 @@ impl Partial {
     pub(super) fn new(
         finish: Finish,
         temporary: Temporary,
-        file: File,
+        file: DiskFile,
         extent: Extent,
     ) -> Result<Self, StoreError> {
         let partial = Self {
@@ -110,6 +114,7 @@ impl Partial {
             extent,
             unflushed: 0,
             flushed: Arc::new(Mutex::new(Ok(()))),
+            is_doubtful: false,
         };
         // Where there are no locks, nothing is ever taken for abandoned either.
         let _ = partial.file.try_lock();
@@ -122,6 +127,17 @@ impl Partial {
         StoreError::from_io(&self.finish.name, error)
     }
 
+    /// Whether the flushes that have ended by now went well: soon, rather than at the end of a
+    /// large file.
+    fn check_flushed(&mut self) -> io::Result<()> {
+        let Ok(mut flushed) = self.flushed.try_lock() else {
+            return Ok(());
+        };
+        let ended = std::mem::replace(&mut *flushed, Ok(()));
+        self.is_doubtful |= ended.is_err();
+        ended
+    }
+
     fn put_in_place(&mut self) -> io::Result<()> {
         let Some(temporary) = &self.temporary else {
             return Ok(());
@@ -131,20 +147,25 @@ impl Partial {
         if self.finish.durable {
             // The system tells of a failure only once: a flush may have been told instead.
             let mut flushed = lock(&self.flushed);
-            self.file.sync_all()?;
-            std::mem::replace(&mut *flushed, Ok(()))?;
+            let synced = self
+                .file
+                .sync(true)
+                .and(std::mem::replace(&mut *flushed, Ok(())));
+            drop(flushed);
+            self.is_doubtful = synced.is_err();
+            synced?;
         }
         if self.finish.overwrite {
-            folder.rename(&temporary.part, folder, target)?;
+            folder.rename(&temporary.part, target)?;
         } else {
             // A link, unlike a rename, never replaces.
-            folder.hard_link(&temporary.part, folder, target)?;
+            folder.hard_link(&temporary.part, target)?;
             folder.remove_file(&temporary.part)?;
         }
         temporary.remove_journal(folder);
         self.temporary = None;
         if self.finish.durable {
-            self.finish.folder.open(".")?.sync_all()?;
+            self.finish.folder.sync()?;
         }
         Ok(())
     }
@@ -154,11 +175,12 @@ impl Sink for Partial {
     fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         let written = self.extent.write(&mut self.file, bytes);
         written.map_err(|error| self.failed(error))?;
-        self.unflushed += bytes.len();
+        self.unflushed += bytes.len() as u64;
         Ok(())
     }
 
     fn verified(&mut self, hash: BlockHash) -> Result<(), StoreError> {
+        self.check_flushed().map_err(|error| self.failed(error))?;
         let Some(temporary) = &mut self.temporary else {
             return Ok(());
         };
@@ -176,7 +198,9 @@ impl Sink for Partial {
 
     fn flush(&mut self) -> Option<Box<dyn FnOnce() + Send>> {
         // One after another: a disk that is slow has enough to do.
-        if !self.finish.durable || self.unflushed < FLUSH_BYTES || self.flushed.try_lock().is_err()
+        if !self.finish.durable
+            || self.unflushed < self.finish.flush_bytes
+            || self.flushed.try_lock().is_err()
         {
             return None;
         }
@@ -190,10 +214,17 @@ impl Sink for Partial {
             .map(|(_, journal)| journal.clone());
         Some(Box::new(move || {
             let mut flushed = lock(&flushed);
-            let marked = file
-                .sync_data()
-                .and_then(|()| journal.map_or(Ok(()), |journal| journal.mark(blocks)));
+            let marked = file.sync(false).and_then(|()| {
+                journal
+                    .as_ref()
+                    .map_or(Ok(()), |journal| journal.mark(blocks))
+            });
             if let Err(error) = marked {
+                // What reads well now may be lost with the power: nobody must go on with it,
+                // should this process be killed before it can say so.
+                if let Some(journal) = &journal {
+                    journal.void();
+                }
                 *flushed = Err(error);
             }
         }))
@@ -242,8 +273,14 @@ fn time(modified_ns: i64) -> Option<SystemTime> {
 
 impl Drop for Partial {
     fn drop(&mut self) {
+        // A flush that is still running sees to the journal itself.
+        let has_failed = self
+            .flushed
+            .try_lock()
+            .is_ok_and(|flushed| flushed.is_err());
+        let is_doubtful = self.is_doubtful || has_failed;
         if let Some(temporary) = self.temporary.take()
-            && (temporary.journal.is_none() || temporary.blocks == 0)
+            && (temporary.journal.is_none() || temporary.blocks == 0 || is_doubtful)
         {
             temporary.remove(&self.finish.folder);
         }
@@ -256,7 +293,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn open_temporary(folder: &Dir) -> io::Result<(String, File)> {
+fn open_temporary(folder: &Folder) -> io::Result<(String, DiskFile)> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     let mut tries = 0;
@@ -264,8 +301,8 @@ fn open_temporary(folder: &Dir) -> io::Result<(String, File)> {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let process = std::process::id();
         let temporary = format!("{PARTIAL_PREFIX}{process}-{number}{PARTIAL_SUFFIX}");
-        match folder.open_with(&temporary, &options) {
-            Ok(file) => return Ok((temporary, file.into_std())),
+        match folder.create(&temporary, &options) {
+            Ok(file) => return Ok((temporary, file)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tries < MAX_TRIES => {
                 tries += 1;
             }

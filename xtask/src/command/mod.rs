@@ -3,6 +3,8 @@
 mod ci;
 mod compare;
 mod diff;
+#[cfg(target_os = "linux")]
+mod faults;
 mod gate;
 mod list;
 mod loopback;
@@ -36,6 +38,9 @@ enum Command {
     Compare(compare::Compare),
     /// Find the first packet or state in which two runs differ.
     Diff(diff::Diff),
+    /// Carry files while machines crash, disks fail and the network is at its worst.
+    #[cfg(target_os = "linux")]
+    Faults(faults::Faults),
     /// Run a grid of scenarios.
     Sweep(sweep::Sweep),
     /// Put the results of a sweep's shards together.
@@ -55,6 +60,15 @@ pub(crate) enum CommandError {
     /// The scenario.
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
+    /// The world of a seed of `faults`.
+    #[cfg(target_os = "linux")]
+    #[error("cargo xtask faults --seeds {seed}: {source}")]
+    Faults {
+        /// Which.
+        seed: u64,
+        /// What happened.
+        source: crate::faults::RunError,
+    },
     /// The run.
     #[error("{command}: {source}")]
     Run {
@@ -91,6 +105,8 @@ impl CommandError {
             Self::Scenario(ScenarioError::Read { .. }) | Self::Run { .. } | Self::File { .. } => {
                 Exit::Failed
             }
+            #[cfg(target_os = "linux")]
+            Self::Faults { .. } => Exit::Failed,
             Self::Scenario(_) | Self::Usage(_) => Exit::Usage,
         }
     }
@@ -109,6 +125,8 @@ impl Cli {
             Command::Gate(gate) => gate.run(),
             Command::Compare(compare) => compare.run(),
             Command::Diff(diff) => diff.run(),
+            #[cfg(target_os = "linux")]
+            Command::Faults(faults) => faults.run(),
             Command::Sweep(sweep) => sweep.run(),
             Command::Merge(merge) => merge.run(),
             Command::Speed(speed) => speed.run(),

@@ -1,0 +1,125 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::*;
+use crate::blocks::{BLOCK_BYTES, BlockHash};
+use crate::names::Name;
+use crate::store::{DirStore, Origin, Store, StoreError};
+
+/// A disk on which one step fails.
+#[derive(Debug)]
+struct FailsOnce {
+    at: u64,
+    kind: io::ErrorKind,
+    steps: AtomicU64,
+}
+
+impl Faults for FailsOnce {
+    fn before(&self, _: &Step<'_>) -> io::Result<()> {
+        match self.steps.fetch_add(1, Ordering::Relaxed) {
+            step if step == self.at => Err(self.kind.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn contents() -> Vec<u8> {
+    (0..2 * BLOCK_BYTES + 5).map(|i| (i / 1000) as u8).collect()
+}
+
+/// Receives the file, from where it broke off if there is such a place.
+fn receive(store: &DirStore) -> Result<(), StoreError> {
+    let (name, contents) = (Name::parse("a").unwrap(), contents());
+    let size = contents.len() as u64;
+    let (mut sink, known) = match store.parked(&name, "key", true)? {
+        Some(parked) => (parked.sink, parked.hashes.len()),
+        None => {
+            let origin = Origin {
+                key: "key",
+                source: "source",
+                allocated: None,
+            };
+            (store.create_parkable(&name, size, true, origin)?, 0)
+        }
+    };
+    let block = usize::try_from(BLOCK_BYTES).unwrap();
+    for (index, bytes) in contents.chunks(block).enumerate().skip(known) {
+        sink.write(bytes)?;
+        if bytes.len() == block {
+            sink.verified(BlockHash::of(index as u64, bytes))?;
+        }
+        if let Some(flush) = sink.flush() {
+            flush();
+        }
+    }
+    sink.commit()
+}
+
+#[test]
+fn whichever_step_fails_the_name_is_whole_or_as_before_and_the_next_try_ends_well() {
+    let kinds = [io::ErrorKind::StorageFull, io::ErrorKind::Other];
+    for (kind, before) in kinds
+        .into_iter()
+        .flat_map(|kind| [(kind, true), (kind, false)])
+    {
+        for at in 0.. {
+            let root = tempfile::tempdir().unwrap();
+            let path = root.path().join("a");
+            if before {
+                std::fs::write(&path, "before").unwrap();
+            }
+            let faults = Arc::new(FailsOnce {
+                at,
+                kind,
+                steps: AtomicU64::new(0),
+            });
+            let healthy = || {
+                DirStore::open(root.path())
+                    .unwrap()
+                    .flush_every(BLOCK_BYTES)
+            };
+            let failing = healthy().with_faults(Arc::clone(&faults) as Arc<dyn Faults>);
+            let received = receive(&failing);
+            match (&received, std::fs::read(&path)) {
+                (_, Ok(now)) if now == contents() => {}
+                (Err(_), Ok(now)) if before => assert_eq!(now, b"before", "step {at}"),
+                (Err(_), Err(error)) if !before => {
+                    assert_eq!(error.kind(), io::ErrorKind::NotFound, "step {at}");
+                }
+                (received, now) => {
+                    panic!("step {at}: {received:?}, {:?}", now.map(|now| now.len()))
+                }
+            }
+            receive(&healthy()).unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), contents(), "step {at}");
+            assert_eq!(
+                std::fs::read_dir(root.path()).unwrap().count(),
+                1,
+                "step {at}"
+            );
+            if faults.steps.load(Ordering::Relaxed) <= at {
+                assert!(received.is_ok(), "nothing failed");
+                break;
+            }
+        }
+    }
+}
+
+/// The system tells of it once, and takes the pages for written.
+#[test]
+fn what_a_disk_failed_to_keep_is_not_gone_on_with() {
+    #[derive(Debug)]
+    struct SyncFails;
+    impl Faults for SyncFails {
+        fn before(&self, step: &Step<'_>) -> io::Result<()> {
+            match step {
+                Step::Sync(_) => Err(io::ErrorKind::Other.into()),
+                _ => Ok(()),
+            }
+        }
+    }
+    let root = tempfile::tempdir().unwrap();
+    let store = DirStore::open(root.path()).unwrap();
+    let failing = store.with_faults(Arc::new(SyncFails));
+    receive(&failing).unwrap_err();
+    assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
+}

@@ -1,0 +1,62 @@
+//! `cargo xtask faults`: everything that can go wrong, at once, and the file arrives.
+
+use std::ops::RangeInclusive;
+
+use super::{CommandError, parse_seeds};
+use crate::batch;
+use crate::exit::Exit;
+use crate::faults::{self, Counts};
+
+/// Failures that are printed; more say nothing new.
+const SHOWN: usize = 10;
+
+/// Carry files while machines crash and lose their power, disks fail, an attacker is on the
+/// path and the network is at its worst, in virtual time. Each seed is a world of its own.
+#[derive(Debug, clap::Args)]
+pub(super) struct Faults {
+    /// One, or a range: 1..=10000.
+    #[arg(long, value_name = "A..=B", default_value = "1..=200", value_parser = parse_seeds)]
+    seeds: RangeInclusive<u64>,
+    /// Print the counts of the seeds together as a JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Faults {
+    pub(super) fn run(self) -> Result<Exit, CommandError> {
+        let seeds: Vec<u64> = self.seeds.collect();
+        let outcomes = batch::run_each("faults", &seeds, |&seed| {
+            faults::run(seed).map_err(|source| CommandError::Faults { seed, source })
+        })?;
+        let mut counts = Counts::new();
+        for (what, many) in outcomes.iter().flat_map(|outcome| &outcome.counts) {
+            *counts.entry(what.clone()).or_default() += many;
+        }
+        if self.json {
+            let counts = serde_json::to_string(&counts);
+            println!("{}", counts.expect("words and numbers are JSON"));
+        } else {
+            for (what, many) in &counts {
+                println!("{many:>12}  {what}");
+            }
+        }
+        let failed: Vec<(u64, &String)> = seeds
+            .iter()
+            .zip(&outcomes)
+            .filter_map(|(&seed, outcome)| Some((seed, outcome.failure.as_ref()?)))
+            .collect();
+        for (seed, failure) in failed.iter().take(SHOWN) {
+            eprintln!("seed {seed}: {failure}; again: cargo xtask faults --seeds {seed}");
+        }
+        eprintln!(
+            "{} of {} files arrived whole",
+            seeds.len() - failed.len(),
+            seeds.len()
+        );
+        Ok(if failed.is_empty() {
+            Exit::Ok
+        } else {
+            Exit::NotIntact
+        })
+    }
+}

@@ -1,0 +1,144 @@
+//! A machine that crashes, also between any two steps on its disk, and comes up again.
+
+use std::fs::File;
+use std::future::Future;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use lftp_ftp::store::{Faults, Step};
+use lftp_ftp::{BLOCK_BYTES, DirStore, Store};
+use lftp_netem::world::Host;
+use tokio::sync::Notify;
+
+use super::count::Count;
+use super::disk::Disk;
+use super::plan::{Crash, When};
+
+/// A host, and the folder on its disk.
+#[derive(Clone, Debug)]
+pub(super) struct Machine {
+    pub(super) name: &'static str,
+    pub(super) host: Host,
+    pub(super) disk: Arc<Disk>,
+    pub(super) folder: Arc<Path>,
+    pub(super) durable: bool,
+    pub(super) count: Count,
+}
+
+/// One run of a machine: what it does to its disk, until it crashes.
+#[derive(Debug)]
+struct Process {
+    machine: Machine,
+    steps: AtomicU64,
+    crash_at: Option<u64>,
+    is_dead: AtomicBool,
+    crashed: Notify,
+}
+
+impl Machine {
+    /// Starts the machine's program, and again after every crash. Ends with the last crash:
+    /// the program runs on.
+    pub(super) async fn live(
+        self,
+        clock: Host,
+        crashes: Vec<Crash>,
+        is_clear: impl Fn() -> bool,
+        start: impl Fn(Arc<dyn Store>),
+        look: impl Fn(),
+    ) {
+        let mut crashes = crashes.into_iter();
+        loop {
+            let crash = crashes.next().filter(|_| !is_clear());
+            let process = Arc::new(Process::new(&self, crash.as_ref()));
+            start(self.store(&process));
+            let Some(crash) = crash else {
+                return;
+            };
+            match crash.when {
+                When::Step(_) => process.crashed.notified().await,
+                When::After(time) => {
+                    sleep(&clock, time).await;
+                    process.crash();
+                }
+            }
+            let lost = if crash.power {
+                self.disk.lose_power()
+            } else {
+                self.disk.keep_all()
+            };
+            lost.expect("the folder under the disk does not fail");
+            look();
+            sleep(&clock, crash.down).await;
+            self.host.restart();
+        }
+    }
+
+    fn store(&self, process: &Arc<Process>) -> Arc<dyn Store> {
+        let store = DirStore::open(&self.folder).expect("the folder is there");
+        // As the programs do at their start; nothing fails before they serve anybody.
+        store.sweep().expect("the folder can be read");
+        let store = store
+            .durable(self.durable)
+            .flush_every(BLOCK_BYTES)
+            .with_faults(Arc::clone(process) as Arc<dyn Faults>);
+        Arc::new(store)
+    }
+}
+
+/// Waits on a host's clock.
+pub(super) fn sleep(clock: &Host, time: Duration) -> impl Future<Output = ()> + use<> {
+    clock.sleep_ns(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
+}
+
+impl Process {
+    fn new(machine: &Machine, crash: Option<&Crash>) -> Self {
+        let crash_at = crash.and_then(|crash| match crash.when {
+            When::Step(step) => Some(step),
+            When::After(_) => None,
+        });
+        Self {
+            machine: machine.clone(),
+            steps: AtomicU64::new(0),
+            crash_at,
+            is_dead: AtomicBool::new(false),
+            crashed: Notify::new(),
+        }
+    }
+
+    fn crash(&self) {
+        self.is_dead.store(true, Ordering::Relaxed);
+        self.machine.host.kill();
+        let what = match self.crash_at {
+            Some(_) => "between two steps on its disk",
+            None => "at any time",
+        };
+        let name = self.machine.name;
+        self.machine.count.one(&format!("crash: {name}, {what}"));
+        self.crashed.notify_one();
+    }
+}
+
+impl Faults for Process {
+    fn before(&self, step: &Step<'_>) -> io::Result<()> {
+        if self.is_dead.load(Ordering::Relaxed) {
+            return Err(io::Error::other("the machine is down"));
+        }
+        let at = self.steps.fetch_add(1, Ordering::Relaxed);
+        if self.crash_at == Some(at) {
+            self.crash();
+            return Err(io::Error::other("the machine is down"));
+        }
+        self.machine.disk.before(step)
+    }
+
+    fn write(&self, file: &File, bytes: usize) -> io::Result<usize> {
+        self.machine.disk.write(file, bytes)
+    }
+
+    fn synced(&self, file: &File) {
+        self.machine.disk.synced(file);
+    }
+}

@@ -1,0 +1,204 @@
+//! Clients that do not mean well, or mean nothing at all.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use lftp_ftp::message::{
+    self, Ack, Granted, Hello, LENGTH_BYTES, Purpose, Ready, Reply, Request, Token,
+};
+use lftp_transport::{Config, Identity, Runtime, Stream, sleep, timeout};
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::count::Count;
+
+/// How long one of them bothers with one connection.
+const LONGEST: Duration = Duration::from_secs(40);
+
+/// What a rogue has to do with.
+#[derive(Debug)]
+pub(super) struct Rogue {
+    runtime: Arc<dyn Runtime>,
+    server: SocketAddr,
+    /// A file that is there, perhaps.
+    name: String,
+    rng: ChaCha8Rng,
+    /// One key for all ports: a granted transfer belongs to it.
+    config: Config,
+    count: Count,
+}
+
+/// Why it went no further: nobody expects anything else.
+type Ended = Box<dyn std::error::Error + Send + Sync>;
+
+impl Rogue {
+    pub(super) fn new(
+        runtime: Arc<dyn Runtime>,
+        server: SocketAddr,
+        (name, seed): (&str, u64),
+        count: Count,
+    ) -> Self {
+        let mut config = Config::default();
+        config.identity = Some(Identity::generate(|bytes| runtime.fill_random(bytes)));
+        Self {
+            runtime,
+            server,
+            name: name.to_owned(),
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            config,
+            count,
+        }
+    }
+
+    /// One mischief after another.
+    pub(super) async fn run(mut self) {
+        loop {
+            let runtime = Arc::clone(&self.runtime);
+            let mischief = self.mischief();
+            // An error or a silence is what it deserves.
+            let _ = timeout(&*runtime, LONGEST, mischief).await;
+            sleep(&*runtime, Duration::from_millis(500)).await;
+        }
+    }
+
+    async fn mischief(&mut self) -> Result<(), Ended> {
+        let mut control = self.open(self.server.port()).await?;
+        match self.rng.random_range(0..6) {
+            0 => self.noise(&mut control).await,
+            1 => self.lies_about_length(&mut control).await,
+            2 => self.reaches_out(&mut control).await,
+            3 => self.gets_and_never_reads(&mut control).await,
+            4 => self.puts_what_it_did_not_say(&mut control).await,
+            _ => self.guesses_a_token().await,
+        }
+    }
+
+    async fn open(&self, port: u16) -> Result<Stream, Ended> {
+        let addr = SocketAddr::new(self.server.ip(), port);
+        let runtime = Arc::clone(&self.runtime);
+        Ok(Stream::connect(runtime, addr, self.config.clone()).await?)
+    }
+
+    fn random(&mut self, most: usize) -> Bytes {
+        let mut bytes = vec![0; self.rng.random_range(1..=most)];
+        self.rng.fill_bytes(&mut bytes);
+        bytes.into()
+    }
+
+    async fn noise(&mut self, control: &mut Stream) -> Result<(), Ended> {
+        self.count.one("rogue: noise where messages belong");
+        if self.rng.random() {
+            hello(control).await?;
+        }
+        control.write_bytes(self.random(100_000)).await?;
+        heard(control).await
+    }
+
+    async fn lies_about_length(&mut self, control: &mut Stream) -> Result<(), Ended> {
+        self.count.one("rogue: a message longer than any");
+        hello(control).await?;
+        let length: u32 = self.rng.random_range(1 << 16..=u32::MAX);
+        control
+            .write_bytes(Bytes::copy_from_slice(&length.to_be_bytes()))
+            .await?;
+        control.write_bytes(self.random(1000)).await?;
+        heard(control).await
+    }
+
+    async fn reaches_out(&mut self, control: &mut Stream) -> Result<(), Ended> {
+        self.count.one("rogue: a name or a size that cannot be");
+        hello(control).await?;
+        let names = ["../up", "/etc/passwd", "a/../../b", "", "nul\0", "con", "x"];
+        let name = names[self.rng.random_range(0..names.len())];
+        let request = Request::Put {
+            name: name.to_owned(),
+            size: u64::MAX - self.rng.random_range(0..2),
+            overwrite: true,
+            source: None,
+            allocated: self.rng.random::<bool>().then_some(u64::MAX),
+        };
+        ask::<Granted>(control, &request).await?;
+        Ok(())
+    }
+
+    /// A peer that stops reading.
+    async fn gets_and_never_reads(&mut self, control: &mut Stream) -> Result<(), Ended> {
+        hello(control).await?;
+        let request = Request::Get {
+            name: self.name.clone(),
+            held: None,
+            source: None,
+        };
+        let granted: Granted = ask(control, &request).await?;
+        let mut data = self.open(granted.port).await?;
+        data.write_bytes(data_hello(granted.token)).await?;
+        let ready = message::encode(&Ready { ack: Ack::Ack })?;
+        data.write_bytes(ready).await?;
+        self.count.one("rogue: stops reading");
+        sleep(&*self.runtime, LONGEST).await;
+        Ok(())
+    }
+
+    /// More than was said, or less, or with another hash.
+    async fn puts_what_it_did_not_say(&mut self, control: &mut Stream) -> Result<(), Ended> {
+        hello(control).await?;
+        let request = Request::Put {
+            name: "rogue.bin".to_owned(),
+            size: self.rng.random_range(1..100_000),
+            overwrite: true,
+            source: None,
+            allocated: None,
+        };
+        let granted: Granted = ask(control, &request).await?;
+        let mut data = self.open(granted.port).await?;
+        data.write_bytes(data_hello(granted.token)).await?;
+        data.write_bytes(self.random(120_000)).await?;
+        self.count.one("rogue: not the file that it spoke of");
+        if self.rng.random() {
+            sleep(&*self.runtime, LONGEST).await;
+        }
+        data.finish().await?;
+        heard(&mut data).await
+    }
+
+    async fn guesses_a_token(&mut self) -> Result<(), Ended> {
+        self.count.one("rogue: a guessed token");
+        let mut stream = self.open(self.server.port()).await?;
+        let mut token = Token([0; 16]);
+        self.rng.fill_bytes(&mut token.0);
+        stream.write_bytes(data_hello(token)).await?;
+        heard(&mut stream).await
+    }
+}
+
+async fn hello(control: &mut Stream) -> Result<(), Ended> {
+    let hello = message::encode(&Hello::new(Purpose::Control))?;
+    Ok(control.write_bytes(hello).await?)
+}
+
+fn data_hello(token: Token) -> Bytes {
+    let resume = false;
+    let hello = Hello::new(Purpose::Data { token, resume });
+    message::encode(&hello).unwrap_or_default()
+}
+
+async fn ask<T: serde::de::DeserializeOwned>(
+    control: &mut Stream,
+    request: &Request,
+) -> Result<T, Ended> {
+    control.write_bytes(message::encode(request)?).await?;
+    let mut length = [0; LENGTH_BYTES];
+    control.read_exact(&mut length).await?;
+    let mut body = vec![0; message::body_bytes(length)?];
+    control.read_exact(&mut body).await?;
+    let reply: Reply<T> = message::decode_reply(&body)?;
+    Ok(reply?)
+}
+
+/// Reads to the end, which is a reset more often than not.
+async fn heard(stream: &mut Stream) -> Result<(), Ended> {
+    while stream.read_chunk(1 << 16).await?.is_some() {}
+    Ok(())
+}
