@@ -71,6 +71,14 @@ impl Ci {
                 return Ok(Exit::Ci);
             }
         }
+        #[cfg(target_os = "linux")]
+        {
+            eprintln!("\n── faults: cargo xtask faults");
+            let faults = super::faults::Faults::default().run()?;
+            if faults != Exit::Ok {
+                return Ok(faults);
+            }
+        }
         eprintln!("\n── gate: cargo xtask gate");
         let gate = Gate::default().run()?;
         if gate == Exit::Ok {

@@ -22,6 +22,16 @@ pub(super) struct Faults {
     json: bool,
 }
 
+/// As without a word on the command line: what `ci` runs.
+impl Default for Faults {
+    fn default() -> Self {
+        Self {
+            seeds: 1..=200,
+            json: false,
+        }
+    }
+}
+
 impl Faults {
     pub(super) fn run(self) -> Result<Exit, CommandError> {
         let seeds: Vec<u64> = self.seeds.collect();
