@@ -25,7 +25,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lftp_transport::{AcceptError, BindError, Identity, Listener, Runtime, timeout};
+use lftp_transport::{AcceptError, BindError, Gauge, Identity, Listener, Load, Runtime, timeout};
 use tokio::sync::Semaphore;
 
 use self::access::Door;
@@ -73,6 +73,7 @@ pub struct Server {
 pub struct ServerHandle {
     tasks: Tasks,
     pool: PortPool,
+    gauges: Arc<[Gauge]>,
 }
 
 impl fmt::Debug for ServerHandle {
@@ -178,6 +179,10 @@ impl Server {
         ServerHandle {
             tasks: self.context.tasks.clone(),
             pool: self.context.pool.clone(),
+            gauges: std::iter::once(&self.control)
+                .chain(&self.data)
+                .map(Listener::gauge)
+                .collect(),
         }
     }
 
@@ -223,6 +228,11 @@ impl ServerHandle {
     /// Ends at once.
     pub fn stop(&self) {
         self.tasks.advance(Stage::Stopped);
+    }
+
+    /// What all ports together hold for peers.
+    pub fn load(&self) -> Load {
+        self.gauges.iter().map(Gauge::read).sum()
     }
 
     /// The data ports and which of them are free.

@@ -16,7 +16,7 @@ mod stream;
 mod tokio_runtime;
 
 pub use error::{AcceptError, BindError, ConnectError, ReadError, WriteError};
-pub use listener::Listener;
+pub use listener::{Gauge, Listener};
 pub use runtime::{
     BoxFuture, Elapsed, RecvBatch, RecvMeta, Runtime, Socket, Timer, Transmit, sleep, timeout,
     unblock,

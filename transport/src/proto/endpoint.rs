@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::connection::{Connection, ConnectionError};
 use super::event::{Event, Outgoing};
 use super::handshake::{HalfOpen, SynKey, syn_payload};
+use super::load::Load;
 use super::observe::FlowId;
 use super::stats::Stats;
 use crate::config::Config;
@@ -325,6 +326,16 @@ impl Endpoint {
     /// Whether [`poll_transmit`](Self::poll_transmit) is worth a call.
     pub fn wants_transmit(&self) -> bool {
         !self.dirty.is_empty() || !self.replies.is_empty()
+    }
+
+    /// How much is held for peers.
+    pub fn load(&self) -> Load {
+        Load {
+            connections: self.connections.len(),
+            half_open: self.half_open.len(),
+            replies: self.replies.len(),
+            dropped_datagrams: self.dropped_datagrams,
+        }
     }
 
     /// Connections, also those that only linger.

@@ -1,0 +1,6 @@
+//! Whole transfers in virtual time.
+
+mod capture;
+mod flood;
+mod house;
+mod networks;
