@@ -12,6 +12,7 @@ mod accept;
 mod access;
 mod claims;
 mod config;
+mod holders;
 mod log;
 mod put;
 mod quota;
@@ -32,6 +33,7 @@ use self::access::Door;
 pub use self::access::{Access, Admission, Admit, InvalidRights, Place, Rights};
 use self::claims::Claims;
 pub use self::config::{DEFAULT_PORT, ServerConfig};
+use self::holders::Holders;
 use self::receptions::Receptions;
 use crate::delivered::Delivered;
 use crate::link;
@@ -93,6 +95,7 @@ struct Context {
     config: ServerConfig,
     pool: PortPool,
     claims: Claims,
+    holders: Holders,
     receptions: Receptions,
     clients: Arc<Semaphore>,
     delivered: Arc<Delivered>,
@@ -144,6 +147,7 @@ impl Server {
         let context = Context {
             pool: PortPool::new(ports),
             claims: Claims::default(),
+            holders: Holders::default(),
             receptions: Receptions::default(),
             clients: Arc::new(Semaphore::new(config.max_clients)),
             delivered,

@@ -21,5 +21,5 @@ pub use runtime::{
     BoxFuture, Elapsed, RecvBatch, RecvMeta, Runtime, Socket, Timer, Transmit, sleep, timeout,
     unblock,
 };
-pub use stream::Stream;
+pub use stream::{Pulse, Stream};
 pub use tokio_runtime::TokioRuntime;

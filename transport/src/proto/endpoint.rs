@@ -267,6 +267,22 @@ impl Endpoint {
             .is_some_and(Connection::is_finished)
     }
 
+    /// Asks the peer for a sign of life: an acknowledgement of any packet from the returned
+    /// number on is one.
+    pub fn ping(&mut self, id: ConnectionId) -> u64 {
+        self.with(id, |connection| connection.wanted.ping = true);
+        self.connections
+            .get(&id.0)
+            .map_or(0, |connection| connection.sent.next_number())
+    }
+
+    /// The newest packet that the peer has acknowledged; none when the connection is forgotten.
+    pub fn newest_acknowledged(&self, id: ConnectionId) -> Option<u64> {
+        self.connections
+            .get(&id.0)
+            .and_then(|connection| connection.loss.newest_acked())
+    }
+
     /// Ends both directions at once; the peer is told `reason`.
     pub fn reset(&mut self, now: Time, id: ConnectionId, reason: u32) {
         self.with(id, |connection| connection.reset(now, reason));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use lftp_ftp::{
     Client, ClientConfig, DEFAULT_PORT, DataPorts, MemStore, Name, Receipt, Server, ServerConfig,
-    ServerHandle, Store, Target,
+    ServerHandle, Store, Target, TransferError,
 };
 use lftp_netem::profile::NetworkProfile;
 use lftp_netem::world::{Host, Side, World, WorldConfig};
@@ -24,7 +24,7 @@ pub(super) struct House {
     pub(super) server: ServerHandle,
     /// Where the server's control port is.
     pub(super) addr: SocketAddr,
-    /// Its one data port.
+    /// Its first data port.
     pub(super) data_port: u16,
     /// What the server has.
     pub(super) files: MemStore,
@@ -40,8 +40,13 @@ pub(super) const SERVER_KEY: u8 = 1;
 pub(super) const CLIENT_KEY: u8 = 2;
 
 impl House {
-    /// Over a network as a scenario's `[network]` has it.
+    /// Over a network as a scenario's `[network]` has it, with one data port.
     pub(super) fn new(network: &str, seed: u64) -> Self {
+        Self::with_ports(1, network, seed)
+    }
+
+    /// The same with so many data ports.
+    pub(super) fn with_ports(ports: u16, network: &str, seed: u64) -> Self {
         let network = NetworkProfile::from_toml_str(network).expect("a sound network");
         let mut world = World::with_config(&WorldConfig::new(&network, seed));
         let host = world.add_host(Side::Server, SERVER).expect("the first");
@@ -50,7 +55,7 @@ impl House {
             .expect("the second");
         let files = MemStore::new();
         let mut config = ServerConfig::default();
-        config.data_ports = DataPorts::Auto(1);
+        config.data_ports = DataPorts::Auto(ports);
         config.transport.identity = Some(identity(SERVER_KEY));
         let runtime = VirtualRuntime::shared(host);
         let store: Arc<dyn Store> = Arc::new(files.clone());
@@ -69,16 +74,22 @@ impl House {
         }
     }
 
+    /// A client on that host, with the key pair of that number.
+    pub(super) fn connect(&self, host: &Host, key: u8) -> impl Future<Output = Client> + use<> {
+        let (runtime, addr) = (VirtualRuntime::shared(host.clone()), self.addr);
+        let mut config = ClientConfig::default();
+        config.transport.identity = Some(identity(key));
+        async move {
+            let client = Client::connect(runtime, addr, config).await;
+            client.expect("a server that answers")
+        }
+    }
+
     /// Connects, and takes one file there and back, or one of the two.
     pub(super) fn carry(&mut self, contents: &Bytes, ways: &[Way]) -> Vec<Receipt> {
-        let runtime = VirtualRuntime::shared(self.client.clone());
-        let (addr, files) = (self.addr, self.files.clone());
+        let (connect, files) = (self.connect(&self.client, CLIENT_KEY), self.files.clone());
         let errand = async move {
-            let mut config = ClientConfig::default();
-            config.transport.identity = Some(identity(CLIENT_KEY));
-            let mut client = Client::connect(runtime, addr, config)
-                .await
-                .expect("a server that answers");
+            let mut client = connect.await;
             let mut receipts = Vec::new();
             for way in ways {
                 receipts.push(way.go(&mut client, &files, contents).await);
@@ -113,13 +124,7 @@ impl Way {
             Self::Get => {
                 files.insert(&name, contents.clone());
                 let local = MemStore::new();
-                let store: Arc<dyn Store> = Arc::new(local.clone());
-                let target = Target {
-                    store: &store,
-                    name: &name,
-                    overwrite: true,
-                };
-                let receipt = client.get(FILE, target, &()).await;
+                let receipt = get(client, &local).await;
                 assert!(
                     local.holds(&name, contents),
                     "the file is not what was sent"
@@ -128,6 +133,18 @@ impl Way {
             }
         }
     }
+}
+
+/// Gets the file into a store.
+pub(super) async fn get(client: &mut Client, into: &MemStore) -> Result<Receipt, TransferError> {
+    let name = Name::parse(FILE).expect("a name");
+    let store: Arc<dyn Store> = Arc::new(into.clone());
+    let target = Target {
+        store: &store,
+        name: &name,
+        overwrite: true,
+    };
+    client.get(FILE, target, &()).await
 }
 
 /// Bytes that no compression could shorten, told by `seed`.

@@ -3,4 +3,5 @@
 mod capture;
 mod flood;
 mod house;
+mod killed;
 mod networks;
