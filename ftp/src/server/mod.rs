@@ -62,6 +62,9 @@ fn advice(error: &BindError) -> &'static str {
     }
 }
 
+/// Connections that a port has room for beside its clients and transfers.
+const SPARE_CONNECTIONS: usize = 256;
+
 /// A server with its ports bound.
 #[derive(Debug)]
 pub struct Server {
@@ -123,6 +126,9 @@ impl Server {
         let delivered = Delivered::new(config.transport.observer.take());
         config.transport.observer = Some(Arc::clone(&delivered) as Arc<_>);
         link::keep_alive(&mut config.transport);
+        // Those beyond the clients are told so in words, and need a connection for it.
+        let connections = config.max_clients + config.data_ports.count() + SPARE_CONNECTIONS;
+        config.transport.listen_limit = config.transport.listen_limit.max(connections);
         let drawn = || Identity::generate(|bytes| runtime.fill_random(bytes));
         config.transport.identity.get_or_insert_with(drawn);
         if let Access::Listed(admit) = &config.access {
