@@ -70,6 +70,7 @@ async fn idle(count: u64) -> Result<(), Failure> {
 }
 
 /// A server under SYNs of strangers, from addresses of the loopback network.
+#[expect(clippy::disallowed_methods, reason = "other processes have real time")]
 fn flooded(count: u64) -> Result<(), Failure> {
     let server = Process::start(&["serve", "0"])?;
     let addr: SocketAddr = server.told.parse()?;

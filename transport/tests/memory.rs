@@ -150,7 +150,7 @@ impl Net {
         let end = self.now + time;
         let mut out = Vec::with_capacity(64 * KIB);
         while self.now < end {
-            self.now = self.now + Duration::from_millis(1);
+            self.now += Duration::from_millis(1);
             for number in 0..self.clients.len() {
                 let client = &mut self.clients[number].0;
                 client.handle_timeout(self.now);

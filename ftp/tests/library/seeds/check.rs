@@ -17,11 +17,11 @@ pub(crate) fn understands(bytes: &[u8]) -> bool {
     }
     let hello = Hello::decode(body);
     if let Ok(hello) = &hello {
-        again(hello, |body| Hello::decode(body));
+        again(hello, Hello::decode);
     }
     let request = message::decode::<Request>(body);
     if let Ok(request) = &request {
-        again(request, |body| message::decode(body));
+        again(request, message::decode);
     }
     let _ = message::decode::<serde_json::Value>(body);
     let granted = message::decode_reply::<Granted>(body);
