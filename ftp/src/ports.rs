@@ -32,6 +32,16 @@ impl Default for DataPorts {
     }
 }
 
+impl DataPorts {
+    /// Transfers at once.
+    pub fn count(&self) -> usize {
+        match self {
+            Self::List(ports) => ports.len(),
+            Self::Auto(count) | Self::Same(count) => usize::from(*count),
+        }
+    }
+}
+
 impl fmt::Display for DataPorts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

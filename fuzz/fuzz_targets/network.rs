@@ -2,43 +2,9 @@
 //! go through the link that comes of it.
 #![no_main]
 
-use std::net::SocketAddr;
+#[path = "../../netem/tests/seeds/check.rs"]
+mod check;
 
-use lftp_netem::Time;
-use lftp_netem::link::{Direction, Link};
-use lftp_netem::packet::Packet;
-use lftp_netem::profile::{DirectionSettings, NetworkProfile};
-use lftp_netem::tape::Tape;
-use libfuzzer_sys::fuzz_target;
-
-const MOST_STEPS: usize = 1_000;
-
-fuzz_target!(|text: &str| {
-    if let Ok(tape) = text.parse::<Tape>() {
-        let again: Tape = tape.to_string().parse().expect("a tape reads itself");
-        assert_eq!(again, tape);
-    }
-    let _ = DirectionSettings::from_tc(text);
-    if let Ok(profile) = NetworkProfile::from_toml_str(text) {
-        carry(&profile);
-    }
+libfuzzer_sys::fuzz_target!(|text: &str| {
+    check::understands(text);
 });
-
-fn carry(profile: &NetworkProfile) {
-    let address = |side: u8| SocketAddr::from(([10, 0, 0, side], 1));
-    let mut link = Link::new(&profile.forward(), 1, Direction::Forward);
-    for number in 0..20_u8 {
-        let payload = vec![number; 1 + usize::from(number) * 70];
-        let packet = Packet::new(address(1), address(2), number, payload);
-        link.push(Time::from_nanos(u64::from(number) * 1_000), packet);
-    }
-    let mut now = Time::from_nanos(20_000);
-    for _ in 0..MOST_STEPS {
-        while link.pop(now).is_some() {}
-        let Some(next) = link.next_wakeup() else {
-            break;
-        };
-        assert!(next > now, "stands still at {now:?}");
-        now = next;
-    }
-}

@@ -54,6 +54,24 @@ impl FromStr for Recovery {
 }
 
 /// The settings of an endpoint and its connections.
+///
+/// # Memory
+///
+/// What peers can make this side hold, at most; `tests/memory.rs` counts it in the allocator.
+///
+/// | for each | bytes |
+/// |---|---|
+/// | handshake under way | 4 KiB; [`half_open_limit`](Self::half_open_limit) of them |
+/// | connection on which nothing is under way | 16 KiB; [`listen_limit`](Self::listen_limit) of them |
+/// | and what was received and not read | [`max_receive_window_bytes`](Self::max_receive_window_bytes), and three blocks of 64 KiB |
+/// | and what was written and not acknowledged | [`send_buffer_bytes`](Self::send_buffer_bytes), and the one write that went beyond it |
+/// | and packets sent in the last few round trips | 256 each, a sixth of the bytes in them |
+/// | and gaps in what arrived | 512 ranges of packet numbers, 16 KiB; older ones count as arrived |
+/// | stranger's reply that waits to be sent | 1.5 KiB; 64 of them |
+///
+/// A stranger that has been asked for a cookie costs nothing. One address, or one /64 of IPv6,
+/// has [`address_limit`](Self::address_limit) handshakes and connections. A driver adds 0.6 MiB
+/// a socket, whatever the number of connections.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Congestion control. Default `bbr`: the only one here that keeps a lossy link busy.

@@ -37,7 +37,7 @@ pub use crypto::{Cipher, Identity, InvalidKey, Peer, PeerVerifier, PublicKey, Un
 #[cfg(feature = "tokio")]
 pub use net::*;
 pub use proto::{
-    ConnectionError, FlowId, LossTrigger, Metrics, Observer, Refusal, Stats, TraceEvent,
+    ConnectionError, FlowId, Load, LossTrigger, Metrics, Observer, Refusal, Stats, TraceEvent,
 };
 pub use time::Time;
 pub use wire::DecodeError;

@@ -24,7 +24,9 @@ pub struct ServerConfig {
     /// ports. Where it sets no keep-alive, there is one: a client
     /// may think, and may be more patient than this side.
     pub transport: lftp_transport::Config,
-    /// Clients (control connections) at once. Default 64.
+    /// Clients (control connections) at once. Default 64. The transport's listen limit is raised
+    /// so that there is room for them, their transfers, and some who are told that there is
+    /// none; its limit for one address is not.
     pub max_clients: usize,
     /// How long a new connection may take to say what it is for. Default 60 s.
     pub hello_timeout: Duration,

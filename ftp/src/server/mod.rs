@@ -12,6 +12,7 @@ mod accept;
 mod access;
 mod claims;
 mod config;
+mod holders;
 mod log;
 mod put;
 mod quota;
@@ -25,13 +26,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lftp_transport::{AcceptError, BindError, Identity, Listener, Runtime, timeout};
+use lftp_transport::{AcceptError, BindError, Gauge, Identity, Listener, Load, Runtime, timeout};
 use tokio::sync::Semaphore;
 
 use self::access::Door;
 pub use self::access::{Access, Admission, Admit, InvalidRights, Place, Rights};
 use self::claims::Claims;
 pub use self::config::{DEFAULT_PORT, ServerConfig};
+use self::holders::Holders;
 use self::receptions::Receptions;
 use crate::delivered::Delivered;
 use crate::link;
@@ -60,6 +62,9 @@ fn advice(error: &BindError) -> &'static str {
     }
 }
 
+/// Connections that a port has room for beside its clients and transfers.
+const SPARE_CONNECTIONS: usize = 256;
+
 /// A server with its ports bound.
 #[derive(Debug)]
 pub struct Server {
@@ -73,6 +78,7 @@ pub struct Server {
 pub struct ServerHandle {
     tasks: Tasks,
     pool: PortPool,
+    gauges: Arc<[Gauge]>,
 }
 
 impl fmt::Debug for ServerHandle {
@@ -92,6 +98,7 @@ struct Context {
     config: ServerConfig,
     pool: PortPool,
     claims: Claims,
+    holders: Holders,
     receptions: Receptions,
     clients: Arc<Semaphore>,
     delivered: Arc<Delivered>,
@@ -119,6 +126,9 @@ impl Server {
         let delivered = Delivered::new(config.transport.observer.take());
         config.transport.observer = Some(Arc::clone(&delivered) as Arc<_>);
         link::keep_alive(&mut config.transport);
+        // Those beyond the clients are told so in words, and need a connection for it.
+        let connections = config.max_clients + config.data_ports.count() + SPARE_CONNECTIONS;
+        config.transport.listen_limit = config.transport.listen_limit.max(connections);
         let drawn = || Identity::generate(|bytes| runtime.fill_random(bytes));
         config.transport.identity.get_or_insert_with(drawn);
         if let Access::Listed(admit) = &config.access {
@@ -143,6 +153,7 @@ impl Server {
         let context = Context {
             pool: PortPool::new(ports),
             claims: Claims::default(),
+            holders: Holders::default(),
             receptions: Receptions::default(),
             clients: Arc::new(Semaphore::new(config.max_clients)),
             delivered,
@@ -178,6 +189,10 @@ impl Server {
         ServerHandle {
             tasks: self.context.tasks.clone(),
             pool: self.context.pool.clone(),
+            gauges: std::iter::once(&self.control)
+                .chain(&self.data)
+                .map(Listener::gauge)
+                .collect(),
         }
     }
 
@@ -223,6 +238,11 @@ impl ServerHandle {
     /// Ends at once.
     pub fn stop(&self) {
         self.tasks.advance(Stage::Stopped);
+    }
+
+    /// What all ports together hold for peers.
+    pub fn load(&self) -> Load {
+        self.gauges.iter().map(Gauge::read).sum()
     }
 
     /// The data ports and which of them are free.

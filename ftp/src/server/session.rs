@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lftp_transport::{Stream, Time, unblock};
+use lftp_transport::{Pulse, Stream, Time, unblock};
 
 use super::Context;
 use super::access::{Client, Who};
@@ -78,6 +78,7 @@ pub(super) async fn serve(context: Arc<Context>, mut stream: Stream) {
     let mut session = Session {
         context: Arc::clone(&context),
         client: admitted,
+        pulse: stream.pulse(),
         granted: Vec::new(),
     };
     let left = loop {
@@ -117,6 +118,8 @@ pub(super) async fn serve(context: Arc<Context>, mut stream: Stream) {
 struct Session {
     context: Arc<Context>,
     client: Client,
+    /// Of the control connection.
+    pulse: Pulse,
     /// Transfers whose data connection may still be on its way.
     granted: Vec<Token>,
 }
@@ -230,7 +233,7 @@ impl Session {
     async fn put(&mut self, name: &str, wanted: impl FnOnce(Name) -> Wanted) -> Reply<Granted> {
         self.client.may("put")?;
         let name = Name::parse(name)?;
-        let lease = self.lease()?;
+        let lease = self.lease().await?;
         let context = &*self.context;
         let wanted = wanted(name.clone());
         let size = wanted.size;
@@ -255,7 +258,7 @@ impl Session {
     async fn put_piped(&mut self, name: &str, overwrite: bool) -> Reply<Granted> {
         self.client.may("put")?;
         let name = Name::parse(name)?;
-        let lease = self.lease()?;
+        let lease = self.lease().await?;
         let (client, wanted) = (self.client.clone(), name.clone());
         let create = move || client.store_to_write()?.create(&wanted, 0, overwrite);
         let sink = unblock(&*self.context.runtime, create).await?;
@@ -265,7 +268,7 @@ impl Session {
     async fn get(&mut self, name: &str, held: Option<&Held>, of: Option<&str>) -> Reply<Granted> {
         self.client.may("get")?;
         let name = Name::parse(name)?;
-        let lease = self.lease()?;
+        let lease = self.lease().await?;
         let runtime = &*self.context.runtime;
         let store = Arc::clone(&self.client.place.store);
         let wanted = name.clone();
@@ -293,7 +296,7 @@ impl Session {
     ) -> Reply<Granted> {
         self.client.may("put")?;
         let root = Name::parse_folder(name)?;
-        let lease = self.lease()?;
+        let lease = self.lease().await?;
         let context = &*self.context;
         let key = format!("put-tree {source}");
         let place = self.client.own(&format!("{key} {name}"));
@@ -318,7 +321,7 @@ impl Session {
     async fn get_tree(&mut self, name: &str, follow: bool) -> Reply<Granted> {
         self.client.may("get")?;
         let root = Name::parse_folder(name)?;
-        let lease = self.lease()?;
+        let lease = self.lease().await?;
         let store = Arc::clone(&self.client.place.store);
         let links = if follow { Links::Follow } else { Links::Skip };
         let mut walk = Walk::new(store, root, Filter::default(), links);
@@ -331,7 +334,7 @@ impl Session {
     async fn hash(&self, name: &str) -> Reply<Whole> {
         self.client.may("verify")?;
         let name = Name::parse(name)?;
-        let _lease = self.lease()?;
+        let _lease = self.lease().await?;
         let runtime = &*self.context.runtime;
         let store = Arc::clone(&self.client.place.store);
         let source = unblock(runtime, move || store.open(&name)).await?;
@@ -348,9 +351,20 @@ impl Session {
         })
     }
 
-    fn lease(&self) -> Reply<Lease> {
-        self.context.pool.lease().ok_or_else(|| {
-            let size = self.context.pool.size();
+    /// A data port: a free one, or that of a transfer of this client's that nobody is left of.
+    async fn lease(&self) -> Reply<Lease> {
+        let Context {
+            pool,
+            holders,
+            runtime,
+            ..
+        } = &*self.context;
+        if let Some(lease) = pool.lease() {
+            return Ok(lease);
+        }
+        let made = holders.make_room(&**runtime, pool, self.client.who.key);
+        made.await.ok_or_else(|| {
+            let size = pool.size();
             let reason =
                 format!("the server carries {size} files at once already; try again later");
             Refusal::new(Code::Busy, reason)
@@ -365,7 +379,9 @@ impl Session {
         self.granted
             .retain(|&earlier| self.context.claims.is_waiting(earlier));
         self.granted.push(token);
+        let key = self.client.who.key;
         let transfer = Transfer {
+            holder: self.context.holders.enter(key, self.pulse.clone()),
             who: self.client.who.clone(),
             name,
             job,

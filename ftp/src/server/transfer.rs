@@ -7,6 +7,7 @@ use lftp_transport::{Stream, timeout, unblock};
 use super::Context;
 use super::access::Who;
 use super::claims::{Arrival, Claim};
+use super::holders::Holder;
 use super::log::Record;
 use super::put::Put;
 use super::receptions::{Reception, Superseded};
@@ -87,6 +88,7 @@ pub(super) struct Transfer {
     pub(super) name: String,
     pub(super) job: Job,
     pub(super) lease: Lease,
+    pub(super) holder: Holder,
     pub(super) claim: Claim,
 }
 
@@ -107,6 +109,8 @@ pub(super) enum Failure {
     Stopped,
     #[error("another transfer of the same file took its place")]
     Superseded,
+    #[error("nobody answered any more, and the same client needed its place")]
+    Evicted,
 }
 
 impl From<MessageError> for Failure {
@@ -124,7 +128,7 @@ impl Failure {
             Self::Refused(refusal) => refusal.code,
             Self::Begin(error) => error.code(),
             Self::Stopped => Code::ShuttingDown,
-            Self::Superseded => Code::Superseded,
+            Self::Superseded | Self::Evicted => Code::Superseded,
         }
     }
 }
@@ -136,6 +140,7 @@ pub(super) async fn run(context: Arc<Context>, transfer: Transfer) {
         name,
         job,
         lease,
+        holder,
         mut claim,
     } = transfer;
     let (runtime, config) = (&*context.runtime, &context.config);
@@ -144,6 +149,7 @@ pub(super) async fn run(context: Arc<Context>, transfer: Transfer) {
         biased;
         () = context.tasks.reached(Stage::Stopped) => return,
         () = superseded.wait() => return,
+        () = holder.evicted() => return,
         claimed = timeout(runtime, config.claim_timeout, claim.arrival()) => claimed,
     };
     let Ok(Some(Arrival { mut stream, resume })) = claimed else {
@@ -155,6 +161,7 @@ pub(super) async fn run(context: Arc<Context>, transfer: Transfer) {
             "the client did not come for it"
         );
     };
+    holder.carried_by(stream.pulse());
     let (begun, operation) = (runtime.now(), job.action());
     let carried = async {
         match job {
@@ -173,6 +180,7 @@ pub(super) async fn run(context: Arc<Context>, transfer: Transfer) {
         biased;
         () = context.tasks.reached(Stage::Stopped) => Err(Failure::Stopped),
         () = superseded.wait() => Err(Failure::Superseded),
+        () = holder.evicted() => Err(Failure::Evicted),
         carried = carried => carried,
     };
     let mut record = Record {

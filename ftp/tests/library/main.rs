@@ -7,6 +7,7 @@ mod pool;
 mod protocol;
 mod refusals;
 mod resume;
+mod seeds;
 mod transfers;
 mod trees;
 mod world;

@@ -46,6 +46,24 @@ async fn the_eleventh_at_once_is_told_that_the_server_is_busy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn so_many_clients_as_are_allowed_have_room_whatever_the_transport_is_set_to() {
+    let mut config = server_config("same:1");
+    config.max_clients = 3;
+    config.transport.listen_limit = 1;
+    let world = World::new(config);
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        let mut client = world.client().await;
+        client.ls("").await.unwrap();
+        clients.push(client);
+    }
+    // The fourth is told in words, and not by a refusal of the transport's.
+    let mut fourth = world.client().await;
+    let error = fourth.ls("").await.unwrap_err();
+    assert_eq!(Exit::from(&error), Exit::Busy, "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_never_comes_keeps_its_port_for_a_while_only() {
     let mut config = server_config("auto:1");
     config.claim_timeout = Duration::from_millis(200);

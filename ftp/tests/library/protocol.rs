@@ -14,11 +14,17 @@ use serde::de::DeserializeOwned;
 
 use crate::world::{World, client_config, get, name, put, server_config};
 
+/// One key for both ports: client and server insist on that.
+const KEY: [u8; 32] = [1; 32];
+
 pub(crate) async fn connect(world: &World, port: u16) -> Stream {
+    connect_as(world, port, KEY).await
+}
+
+async fn connect_as(world: &World, port: u16, key: [u8; 32]) -> Stream {
     let addr = (world.addr.ip(), port).into();
     let mut config = client_config().transport;
-    // One key for both ports: the client insists on that.
-    config.identity = Some(Identity::from_secret([1; 32]));
+    config.identity = Some(Identity::from_secret(key));
     Stream::connect(Arc::clone(&world.runtime), addr, config)
         .await
         .unwrap()
@@ -123,6 +129,35 @@ async fn a_token_is_good_once_and_on_its_own_port_only() {
     late.write_bytes(data_hello(granted.token)).await.unwrap();
     assert_eq!(reset_of(late).await, Some(Code::BadToken));
     drop(good);
+    world.pool_is_whole().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_good_for_the_key_it_was_given_to_and_for_no_other() {
+    let world = World::new(server_config("auto:1"));
+    world.files.insert(&name("a"), "contents");
+    let mut control = control(&world).await;
+    let get = Request::Get {
+        name: "a".into(),
+        held: None,
+        source: None,
+    };
+    let granted = grant(&mut control, &get).await;
+    let mut thief = connect_as(&world, granted.port, [2; 32]).await;
+    thief.write_bytes(data_hello(granted.token)).await.unwrap();
+    assert_eq!(reset_of(thief).await, Some(Code::BadToken));
+
+    // The theft that failed has not used the token up.
+    let mut owner = connect(&world, granted.port).await;
+    owner.write_bytes(data_hello(granted.token)).await.unwrap();
+    owner
+        .write_bytes(message::encode(&Ready { ack: Ack::Ack }).unwrap())
+        .await
+        .unwrap();
+    let mut file = [0; 8];
+    owner.read_exact(&mut file).await.unwrap();
+    assert_eq!(&file, b"contents");
+    drop(owner);
     world.pool_is_whole().await;
 }
 
@@ -258,7 +293,7 @@ async fn get_from_a_liar(file: &'static [u8], hash: blake3::Hash) -> TransferErr
     let world = World::new(server_config("auto:1"));
     let mut config = client_config().transport;
     // One key for both ports: the client insists on that.
-    config.identity = Some(Identity::from_secret([1; 32]));
+    config.identity = Some(Identity::from_secret(KEY));
     let listen = || {
         let addr = "127.0.0.1:0".parse().unwrap();
         Listener::bind(Arc::clone(&world.runtime), addr, config.clone()).unwrap()

@@ -10,6 +10,7 @@ use super::error::{AcceptError, BindError};
 use super::runtime::Runtime;
 use super::stream::Stream;
 use crate::config::Config;
+use crate::proto::Load;
 
 /// A UDP address on which connections are accepted. The seed's `bind` and `listen`.
 ///
@@ -48,6 +49,13 @@ impl Listener {
         self.shared.local_addr
     }
 
+    /// A look at what the listener's address holds.
+    pub fn gauge(&self) -> Gauge {
+        Gauge {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+
     /// Waits for a client that has completed its handshake.
     ///
     /// # Errors
@@ -68,6 +76,27 @@ impl Listener {
             Poll::Pending
         })
         .await
+    }
+}
+
+/// Tells what a listener's address holds, whoever has the listener by then. Keeps nothing open.
+#[derive(Clone)]
+pub struct Gauge {
+    shared: Arc<Shared>,
+}
+
+impl Gauge {
+    /// What is held now.
+    pub fn read(&self) -> Load {
+        self.shared.lock().endpoint.load()
+    }
+}
+
+impl fmt::Debug for Gauge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Gauge")
+            .field(&self.shared.local_addr)
+            .finish()
     }
 }
 

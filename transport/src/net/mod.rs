@@ -16,10 +16,10 @@ mod stream;
 mod tokio_runtime;
 
 pub use error::{AcceptError, BindError, ConnectError, ReadError, WriteError};
-pub use listener::Listener;
+pub use listener::{Gauge, Listener};
 pub use runtime::{
     BoxFuture, Elapsed, RecvBatch, RecvMeta, Runtime, Socket, Timer, Transmit, sleep, timeout,
     unblock,
 };
-pub use stream::Stream;
+pub use stream::{Pulse, Stream};
 pub use tokio_runtime::TokioRuntime;

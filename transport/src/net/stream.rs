@@ -109,6 +109,14 @@ impl Stream {
         self.shared.lock().endpoint.stats(self.id)
     }
 
+    /// A look at whether the peer is still there, for somebody else than who reads and writes.
+    pub fn pulse(&self) -> Pulse {
+        Pulse {
+            shared: Arc::clone(&self.shared),
+            id: self.id,
+        }
+    }
+
     /// Reads what is there, at least one byte; 0 is the peer's FIN. The seed's `recv`.
     ///
     /// # Errors
@@ -278,6 +286,39 @@ impl Stream {
         let now = self.shared.runtime.now();
         self.shared
             .act(|state| state.endpoint.reset(now, self.id, reason));
+    }
+}
+
+/// Tells whether the peer of a stream is still there. Keeps nothing open.
+#[derive(Clone)]
+pub struct Pulse {
+    shared: Arc<Shared>,
+    id: ConnectionId,
+}
+
+impl Pulse {
+    /// Asks the peer for a sign of life (PING); the question is repeated until it is answered.
+    /// Returns what [`has_answered`](Self::has_answered) wants to know.
+    pub fn ask(&self) -> u64 {
+        self.shared.act(|state| state.endpoint.ping(self.id))
+    }
+
+    /// Whether the peer has answered what was asked then. What it said before, and arrives only
+    /// now, is no answer.
+    pub fn has_answered(&self, asked: u64) -> bool {
+        let newest = self.shared.lock().endpoint.newest_acknowledged(self.id);
+        newest.is_some_and(|newest| newest >= asked)
+    }
+
+    /// Whether both are of the same connection.
+    pub fn is_of_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared) && self.id == other.id
+    }
+}
+
+impl fmt::Debug for Pulse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pulse").field(&self.id).finish()
     }
 }
 

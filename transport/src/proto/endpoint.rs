@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::connection::{Connection, ConnectionError};
 use super::event::{Event, Outgoing};
 use super::handshake::{HalfOpen, SynKey, syn_payload};
+use super::load::Load;
 use super::observe::FlowId;
 use super::stats::Stats;
 use crate::config::Config;
@@ -266,6 +267,22 @@ impl Endpoint {
             .is_some_and(Connection::is_finished)
     }
 
+    /// Asks the peer for a sign of life: an acknowledgement of any packet from the returned
+    /// number on is one.
+    pub fn ping(&mut self, id: ConnectionId) -> u64 {
+        self.with(id, |connection| connection.wanted.ping = true);
+        self.connections
+            .get(&id.0)
+            .map_or(0, |connection| connection.sent.next_number())
+    }
+
+    /// The newest packet that the peer has acknowledged; none when the connection is forgotten.
+    pub fn newest_acknowledged(&self, id: ConnectionId) -> Option<u64> {
+        self.connections
+            .get(&id.0)
+            .and_then(|connection| connection.loss.newest_acked())
+    }
+
     /// Ends both directions at once; the peer is told `reason`.
     pub fn reset(&mut self, now: Time, id: ConnectionId, reason: u32) {
         self.with(id, |connection| connection.reset(now, reason));
@@ -325,6 +342,16 @@ impl Endpoint {
     /// Whether [`poll_transmit`](Self::poll_transmit) is worth a call.
     pub fn wants_transmit(&self) -> bool {
         !self.dirty.is_empty() || !self.replies.is_empty()
+    }
+
+    /// How much is held for peers.
+    pub fn load(&self) -> Load {
+        Load {
+            connections: self.connections.len(),
+            half_open: self.half_open.len(),
+            replies: self.replies.len(),
+            dropped_datagrams: self.dropped_datagrams,
+        }
     }
 
     /// Connections, also those that only linger.

@@ -20,7 +20,7 @@
 //! | [`congestion`], [`pacing`], [`ecn`], [`mtu`] | how much, how fast, how large |
 //! | [`ack`], [`ranges`] | what has arrived, and when to say so |
 //! | [`flow`], [`send_buffer`], [`assembler`] | the stream's bytes and their windows |
-//! | [`timer`], [`stats`], [`observe`] | deadlines, counters, traces |
+//! | [`timer`], [`stats`], [`load`], [`observe`] | deadlines, counters, traces |
 
 mod ack;
 mod assembler;
@@ -37,6 +37,7 @@ pub mod fuzzing;
 mod go_back_n;
 mod handshake;
 mod listen;
+mod load;
 mod loss;
 mod mtu;
 mod observe;
@@ -58,6 +59,7 @@ mod transmit;
 pub use connection::ConnectionError;
 pub use endpoint::{ConnectionId, Endpoint, Random};
 pub use event::{Event, Outgoing, Refusal};
+pub use load::Load;
 pub use observe::{FlowId, LossTrigger, Metrics, Observer, TraceEvent};
 pub use stats::Stats;
 pub use transmit::DATA_OVERHEAD_BYTES;

@@ -37,6 +37,9 @@ pub(crate) struct SentPacket {
     pub(crate) rate: PacketRate,
 }
 
+// A ring has room for up to twice what is in it: `Config` says 256 bytes a packet.
+const _: () = assert!(size_of::<SentPacket>() <= 128);
+
 impl SentPacket {
     pub(crate) const fn stream(&self) -> Range<u64> {
         self.stream_offset..self.stream_offset + self.stream_len as u64

@@ -1,1 +1,144 @@
-//! todo
+//! What is written is read as it was meant, and nothing that is read makes a panic.
+
+use std::ops::Range;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::varint::VARINT_MAX;
+use super::*;
+
+/// The numbers on either side of a change of length, and any other.
+fn varint() -> impl Strategy<Value = u64> {
+    let edges = [0x3f, 0x3fff, 0x3fff_ffff, VARINT_MAX - 1];
+    prop_oneof![
+        prop::sample::select(edges.to_vec()).prop_flat_map(|edge| edge - 1..=edge + 1),
+        0..=VARINT_MAX,
+    ]
+}
+
+/// Ranges of packet numbers, highest first, at least one number apart.
+fn ranges() -> impl Strategy<Value = Vec<Range<u64>>> {
+    vec((1_u64..100_000, 1_u64..100_000), 1..40).prop_map(|steps| {
+        let mut next = 0;
+        let ascending = steps.into_iter().map(|(gap, len)| {
+            let range = next + gap..next + gap + len;
+            next = range.end;
+            range
+        });
+        let mut ranges: Vec<_> = ascending.collect();
+        ranges.reverse();
+        ranges
+    })
+}
+
+fn ecn() -> impl Strategy<Value = Option<EcnCounts>> {
+    let counts = (varint(), varint(), varint());
+    prop::option::of(counts.prop_map(|(ect0, ect1, ce)| EcnCounts { ect0, ect1, ce }))
+}
+
+fn read(bytes: &[u8]) -> Vec<Result<Frame<'_>, DecodeError>> {
+    Frames::new(Reader::new(bytes)).collect()
+}
+
+proptest! {
+    #[test]
+    fn a_number_is_read_as_written_and_takes_the_bytes_it_says(value in varint()) {
+        let mut bytes = Vec::new();
+        put_varint(&mut bytes, value);
+        prop_assert_eq!(bytes.len(), varint_len(value));
+        let mut reader = Reader::new(&bytes);
+        prop_assert_eq!(reader.varint(), Ok(value));
+        prop_assert!(reader.rest().is_empty());
+    }
+
+    #[test]
+    fn frames_are_read_in_order_as_written(
+        max_offset in varint(), offset in varint(), token in any::<u64>(), reason in any::<u32>(),
+        data in vec(any::<u8>(), 0..100), at in 0..VARINT_MAX / 2, fin in any::<bool>(),
+        padding in 0_usize..4,
+    ) {
+        let mut bytes = vec![0; padding];
+        encode::ping(&mut bytes);
+        encode::rwnd(&mut bytes, max_offset);
+        bytes.resize(bytes.len() + padding, 0);
+        encode::rwnd_check(&mut bytes, offset);
+        encode::challenge(&mut bytes, token);
+        encode::response(&mut bytes, !token);
+        encode::reset(&mut bytes, reason);
+        let before = bytes.len();
+        encode::stream(&mut bytes, at, fin);
+        prop_assert_eq!(bytes.len() - before, encode::stream_overhead(at));
+        bytes.extend_from_slice(&data);
+        prop_assert_eq!(read(&bytes), [
+            Ok(Frame::Ping),
+            Ok(Frame::Rwnd { max_offset }),
+            Ok(Frame::RwndCheck { offset }),
+            Ok(Frame::Challenge { token }),
+            Ok(Frame::Response { token: !token }),
+            Ok(Frame::Reset { reason }),
+            Ok(Frame::Stream { offset: at, data: &data, fin }),
+        ]);
+    }
+
+    #[test]
+    fn acknowledged_ranges_are_read_as_written_and_the_highest_when_room_is_short(
+        ranges in ranges(), delay_us in varint(), ecn in ecn(), room in 0_usize..800,
+    ) {
+        let mut bytes = Vec::new();
+        encode::acked(&mut bytes, ranges.iter().cloned(), delay_us, ecn, room);
+        prop_assert!(bytes.len() <= room);
+        let frames = read(&bytes);
+        let Some(frame) = frames.first() else {
+            prop_assert!(room < 64, "one range fits");
+            return Ok(());
+        };
+        let Ok(Frame::Acked(frame)) = frame else {
+            return Err(TestCaseError::fail(format!("{frame:?}")));
+        };
+        prop_assert_eq!(frame.largest, ranges[0].end - 1);
+        prop_assert_eq!(frame.delay_us, delay_us);
+        prop_assert_eq!(frame.ecn, ecn);
+        let told: Vec<_> = frame.ranges().map(|it| *it.start()..*it.end() + 1).collect();
+        prop_assert!(told.len() == ranges.len() || room < 400);
+        prop_assert_eq!(&told[..], &ranges[..told.len()]);
+    }
+
+    #[test]
+    fn headers_are_read_as_written(
+        ids in any::<[u64; 2]>(), number in varint(), phase in any::<bool>(),
+        noise in vec(any::<u8>(), 1..200), cookie in any::<[u8; COOKIE_BYTES]>(),
+        third in vec(any::<u8>(), THIRD_BYTES), with_cookie in any::<bool>(),
+    ) {
+        let [destination, echo] = ids;
+        let third: &[u8; THIRD_BYTES] = third[..].try_into().expect("its length");
+        for header in [
+            Header::Syn {
+                source: destination,
+                cookie: with_cookie.then_some(&cookie),
+                noise: &noise,
+            },
+            Header::SynAck { destination, noise: &noise },
+            Header::Ack { destination, third, packet_number: number },
+            Header::Data { destination, phase, packet_number: number },
+            Header::Refuse { destination, echo, reason: number },
+            Header::Cookie { destination, echo, cookie: &cookie },
+        ] {
+            let mut bytes = Vec::new();
+            header.encode(&mut bytes);
+            let (read, length) = Header::decode(&bytes).expect("what was written can be read");
+            prop_assert_eq!(read, header);
+            prop_assert_eq!(length, bytes.len());
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_a_packet_and_frames_or_none(bytes in vec(any::<u8>(), 0..200)) {
+        let _ = Header::decode(&bytes);
+        // Nothing is read behind an error.
+        let frames = read(&bytes);
+        let errors = frames.iter().filter(|frame| frame.is_err()).count();
+        prop_assert!(errors <= 1);
+        prop_assert!(errors == 0 || frames.last().is_some_and(Result::is_err));
+    }
+}

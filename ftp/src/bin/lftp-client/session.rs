@@ -350,11 +350,11 @@ impl Session {
         loop {
             let listed = self.client.ls_page(path, after.as_deref()).await;
             let page = listed.map_err(|error: RequestError| {
-                let what = printable(path, 60);
-                Failure::new(
-                    (&error).into(),
-                    format!("ls {what} at {}: {error}", self.host),
-                )
+                let what = match path {
+                    "" => "ls".to_owned(),
+                    path => format!("ls {}", printable(path, 60)),
+                };
+                Failure::new((&error).into(), format!("{what} at {}: {error}", self.host))
             })?;
             let mut stdout = std::io::stdout().lock();
             for entry in &page.entries {

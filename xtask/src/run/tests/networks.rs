@@ -1,10 +1,12 @@
+//! The same transfer over a thousand networks, each bad in its own way.
+
 use std::sync::Arc;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Clock, Plan, Steps, Tap};
 use crate::record::Detail;
+use crate::run::{Clock, Plan, Steps, Tap};
 use crate::scenario;
 
 /// Networks of the property below; `LFTP_SEEDS` asks for more.

@@ -1,0 +1,54 @@
+//! What the fuzz target `message` does; the target itself is in `fuzz/fuzz_targets`.
+
+use std::fmt::Debug;
+
+use lftp_ftp::message::{
+    self, Answer, Granted, Hello, LENGTH_BYTES, Listing, Ready, Request, Verified, Whole,
+};
+
+/// Reads any bytes as a message of each kind; whether they are one of any. What is understood is
+/// written as it was.
+pub(crate) fn understands(bytes: &[u8]) -> bool {
+    let Some((length, body)) = bytes.split_first_chunk::<LENGTH_BYTES>() else {
+        return false;
+    };
+    if let Ok(length) = message::body_bytes(*length) {
+        assert!(length <= message::MAX_MESSAGE_BYTES);
+    }
+    let hello = Hello::decode(body);
+    if let Ok(hello) = &hello {
+        again(hello, Hello::decode);
+    }
+    let request = message::decode::<Request>(body);
+    if let Ok(request) = &request {
+        again(request, message::decode);
+    }
+    let _ = message::decode::<serde_json::Value>(body);
+    let granted = message::decode_reply::<Granted>(body);
+    if let Ok(Err(refusal)) = &granted {
+        assert!(!refusal.reason.chars().any(char::is_control));
+    }
+    [
+        hello.is_ok(),
+        request.is_ok(),
+        granted.is_ok(),
+        message::decode::<Ready>(body).is_ok(),
+        message::decode::<Verified>(body).is_ok(),
+        message::decode::<Answer>(body).is_ok(),
+        message::decode_reply::<Listing>(body).is_ok(),
+        message::decode_reply::<Whole>(body).is_ok(),
+    ]
+    .contains(&true)
+}
+
+fn again<T, E>(message: &T, decode: impl Fn(&[u8]) -> Result<T, E>)
+where
+    T: serde::Serialize + PartialEq + Debug,
+    E: Debug,
+{
+    let Ok(framed) = message::encode(message) else {
+        return;
+    };
+    let decoded = decode(&framed[LENGTH_BYTES..]).expect("what was written can be read");
+    assert_eq!(&decoded, message);
+}

@@ -1,0 +1,7 @@
+//! Whole transfers in virtual time.
+
+mod capture;
+mod flood;
+mod house;
+mod killed;
+mod networks;
