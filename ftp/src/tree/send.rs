@@ -1,12 +1,15 @@
 //! The sender's part.
 
+use std::collections::VecDeque;
+
 use lftp_transport::{Runtime, Stream, unblock};
 
+use super::small::{Ahead, failed};
 use super::walk::Walk;
 use crate::blocks::Prefix;
 use crate::hearing::Hearing;
 use crate::link::{self, LinkError};
-use crate::message::{self, Answer, Failed, Head, MessageError, Page, Want};
+use crate::message::{self, Answer, Head, MessageError, Page, Want};
 use crate::resume;
 use crate::store::{Source, StoreError};
 use crate::transfer::{SendError, send_file};
@@ -32,9 +35,7 @@ pub(crate) async fn send_tree(
         }
         let answer = heard.answer(stream).await?;
         on_page(&page, &answer);
-        for want in answer.want {
-            walk = send_one(runtime, stream, walk, &page, want, heard).await?;
-        }
+        send_wanted(runtime, stream, &walk, &page, answer.want.into(), heard).await?;
         match next {
             Some(following) => page = following,
             None => return Ok(walk),
@@ -58,14 +59,49 @@ async fn next_page(
     Ok((walk, page))
 }
 
+/// Sends what is wanted of a page; small files many at once, the next of them read meanwhile.
+async fn send_wanted(
+    runtime: &dyn Runtime,
+    stream: &mut Stream,
+    walk: &Walk,
+    page: &Page,
+    mut wants: VecDeque<Want>,
+    heard: &mut Hearing<'_>,
+) -> Result<(), SendError> {
+    let read = |wants: &VecDeque<Want>| {
+        let ahead = Ahead::new(walk, page, wants);
+        async move {
+            let batch = unblock(runtime, move || ahead.read()).await;
+            batch.map_err(|error| SendError::from(LinkError::from(error)))
+        }
+    };
+    let mut batch = read(&wants).await?;
+    while !wants.is_empty() {
+        if batch.files == 0 {
+            if let Some(want) = wants.pop_front() {
+                send_one(runtime, stream, walk, page, want, heard).await?;
+            }
+            batch = read(&wants).await?;
+            continue;
+        }
+        wants.drain(..batch.files);
+        let write = async {
+            link::write(stream, batch.wire).await?;
+            Ok(heard.listen(stream)?)
+        };
+        ((), batch) = tokio::try_join!(write, read(&wants))?;
+    }
+    Ok(())
+}
+
 async fn send_one(
     runtime: &dyn Runtime,
     stream: &mut Stream,
-    walk: Walk,
+    walk: &Walk,
     page: &Page,
     want: Want,
     heard: &mut Hearing<'_>,
-) -> Result<Walk, SendError> {
+) -> Result<(), SendError> {
     let index = want.index;
     let entry = page.entries.get(index).filter(|entry| entry.size.is_some());
     let Some(entry) = entry else {
@@ -85,19 +121,9 @@ async fn send_one(
     let (source, prefix) = match placed {
         Ok(placed) => placed,
         Err(error) => {
-            // Gone, or not to be read: the others are carried all the same.
-            let head = Head {
-                index,
-                size: None,
-                resume: false,
-                failed: Some(Failed {
-                    path,
-                    code: error.code(),
-                    reason: error.to_string(),
-                }),
-            };
+            let head = failed(index, path, &error);
             link::write(stream, message::encode(&head).map_err(LinkError::from)?).await?;
-            return Ok(walk);
+            return Ok(());
         }
     };
     let head = Head {
@@ -108,7 +134,7 @@ async fn send_one(
     };
     link::write(stream, message::encode(&head).map_err(LinkError::from)?).await?;
     send_file(runtime, stream, source, prefix, heard).await?;
-    Ok(walk)
+    Ok(())
 }
 
 /// The source behind what the receiver holds.
