@@ -74,6 +74,17 @@ impl Reading {
     }
 }
 
+/// What this thread has had of a processor, where the system tells.
+pub(crate) fn processor_ns() -> Option<u64> {
+    #[cfg(target_os = "linux")]
+    {
+        let spent = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        Duration::try_from(spent).ok().map(nanos)
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
