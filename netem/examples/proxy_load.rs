@@ -1,10 +1,10 @@
 //! How precise and how fast is the proxy on this machine?
 //!
 //! ```text
-//! cargo run --release -p lftp-netem --example proxy_load -- [SECONDS]
+//! cargo run --release -p lftp-netem --example proxy_load -- [SECONDS [NAME]]
 //! ```
 //!
-//! One row for each load: what was forwarded, how late it was, and what the proxy's thread took of
+//! One row for each load whose name has NAME in it: what was forwarded, how late it was, and what the proxy's thread took of
 //! a processor for it. Sender and receiver share the machine with the proxy, as client and server
 //! do in a real run. So the rate of a flood says what the three get done together; what a core of
 //! the proxy alone forwards is in the column after it: bits forwarded by the second of its own
@@ -44,6 +44,7 @@ struct Load {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let seconds = std::env::args().nth(1).map_or(Ok(5), |text| text.parse())?;
+    let wanted = std::env::args().nth(2).unwrap_or_default();
     let paced = |name, network, packets_per_s| Load {
         name,
         network,
@@ -93,8 +94,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         "shift",
         "drops"
     );
-    for load in loads {
-        run(&load, Duration::from_secs(seconds))?;
+    for load in loads.iter().filter(|load| load.name.contains(&wanted)) {
+        run(load, Duration::from_secs(seconds))?;
     }
     Ok(())
 }
