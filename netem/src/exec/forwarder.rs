@@ -14,18 +14,16 @@ use std::{
 use super::ip;
 use crate::{
     Time,
-    link::Direction,
     packet::Packet,
     profile::DirectionProfile,
     proxy::{
-        LatenessBudget, OnRecords, ProxyCounters,
-        clock::Clock,
-        handle::Message,
-        lane::Lane,
+        ProxyCounters,
+        clock::{Clock, processor_ns},
+        handle::{Answers, Message},
+        lanes::Lanes,
         reactor::{Reactor, WAKE, Waiter},
         report::Snapshot,
     },
-    record::PacketRecord,
 };
 use tun_rs::SyncDevice;
 
@@ -35,7 +33,8 @@ const BATCH: usize = 64;
 const PACKET_BYTES_MAX: usize = 65_535;
 /// How long a full device is waited for before the packet is given up.
 const WRITABLE_WAIT_NS: u64 = 1_000_000;
-const RECORDS_MAX: usize = 16_384;
+/// Payload buffers kept for reuse.
+const POOL_MAX: usize = 16_384;
 
 /// What a forwarder is started with.
 pub(super) struct Setup {
@@ -46,20 +45,15 @@ pub(super) struct Setup {
     /// Near, far.
     pub(super) devices: [SyncDevice; 2],
     /// From near to far, and back.
-    pub(super) lanes: [Lane; 2],
-    pub(super) up: Direction,
-    pub(super) on_records: Option<OnRecords>,
-    pub(super) budget: LatenessBudget,
-    pub(super) limit_ns: u64,
+    pub(super) lanes: Lanes,
 }
 
 pub(super) struct Forwarder {
     setup: Setup,
     buffer: Vec<u8>,
-    departures: Vec<(Time, usize, Packet)>,
+    departures: Vec<(usize, Time, Packet)>,
     pool: Vec<Vec<u8>>,
     counters: ProxyCounters,
-    records: Vec<PacketRecord>,
     started: Time,
 }
 
@@ -76,14 +70,13 @@ impl Forwarder {
             departures: Vec::new(),
             pool: Vec::new(),
             counters: ProxyCounters::default(),
-            records: Vec::new(),
         })
     }
 
     /// Runs until told to stop; what is told then still lacks the devices' own drops.
     pub(super) fn run(mut self) -> Snapshot {
         let failure = self.rounds().err().map(|error| error.to_string());
-        self.hand_out_records();
+        self.setup.lanes.hand_out_records();
         Snapshot {
             failure,
             ..self.snapshot()
@@ -95,8 +88,7 @@ impl Forwarder {
         let mut waiter = Waiter::new(self.setup.clock);
         let mut ready = Vec::new();
         while !self.setup.stop.load(Ordering::Acquire) {
-            let [up, down] = &self.setup.lanes;
-            let deadline = up.next_wakeup().into_iter().chain(down.next_wakeup()).min();
+            let deadline = self.setup.lanes.next_wakeup();
             waiter.wait(&mut self.setup.reactor, deadline, &mut ready)?;
             for &token in &ready {
                 match token {
@@ -106,18 +98,9 @@ impl Forwarder {
             }
             self.answer();
             let now = self.setup.clock.now();
-            for (index, lane) in self.setup.lanes.iter_mut().enumerate() {
-                lane.advance(now, &mut sink(index, &mut self.departures));
-            }
+            self.setup.lanes.advance(now, sink(&mut self.departures));
             self.write();
-            if self.setup.on_records.is_some() {
-                for lane in &mut self.setup.lanes {
-                    lane.link.take_records(&mut self.records);
-                }
-                if self.records.len() >= RECORDS_MAX || ready.is_empty() {
-                    self.hand_out_records();
-                }
-            }
+            self.setup.lanes.keep_records(|_| ready.is_empty());
         }
         Ok(())
     }
@@ -143,18 +126,21 @@ impl Forwarder {
                 continue;
             };
             self.counters.received += 1;
-            self.setup.lanes[index].push(at, packet, &mut sink(index, &mut self.departures));
+            let mut out = sink(&mut self.departures);
+            let out = &mut |due, packet| out(index, due, packet);
+            self.setup.lanes.get_mut(index).push(at, packet, out);
         }
     }
 
     /// What has left its link goes to the other device.
     fn write(&mut self) {
-        for (due, index, mut packet) in self.departures.drain(..) {
+        for (index, due, mut packet) in self.departures.drain(..) {
             let device = &self.setup.devices[1 - index];
             match send(device, ip::bytes(&mut packet)) {
                 Ok(()) => {
                     let late_ns = self.setup.clock.now().nanos_since(due);
-                    self.setup.lanes[index].measured.lateness.record(late_ns);
+                    let lane = self.setup.lanes.get_mut(index);
+                    lane.measured.lateness.record(late_ns);
                     self.counters.sent += 1;
                 }
                 Err(error) => {
@@ -162,65 +148,27 @@ impl Forwarder {
                     self.counters.send_errors += 1;
                 }
             }
-            if self.pool.len() < RECORDS_MAX {
+            if self.pool.len() < POOL_MAX {
                 self.pool.push(packet.payload);
             }
         }
     }
+}
 
-    fn answer(&mut self) {
-        while let Ok(message) = self.setup.messages.try_recv() {
-            match message {
-                Message::Report(reply) => {
-                    let _ = reply.send(self.snapshot());
-                }
-                Message::Network(links, reply) => {
-                    self.set_network(&links);
-                    let _ = reply.send(());
-                }
-            }
-        }
-    }
-
-    fn set_network(&mut self, links: &[DirectionProfile; 2]) {
-        let [forward, reverse] = links;
-        let limit_ns = self.setup.budget.limit_ns(forward, reverse);
-        self.setup.limit_ns = self.setup.limit_ns.min(limit_ns);
-        let lanes = match self.setup.up {
-            Direction::Forward => [forward, reverse],
-            Direction::Reverse => [reverse, forward],
-        };
-        let now = self.setup.clock.now();
-        for (index, profile) in lanes.into_iter().enumerate() {
-            let mut out = sink(index, &mut self.departures);
-            self.setup.lanes[index].set_profile(now, profile, &mut out);
-        }
-    }
-
-    fn hand_out_records(&mut self) {
-        if let Some(on_records) = &mut self.setup.on_records {
-            for lane in &mut self.setup.lanes {
-                lane.link.take_records(&mut self.records);
-            }
-            if !self.records.is_empty() {
-                on_records(&self.records);
-                self.records.clear();
-            }
-        }
+impl Answers for Forwarder {
+    fn next_message(&self) -> Option<Message> {
+        self.setup.messages.try_recv().ok()
     }
 
     fn snapshot(&self) -> Snapshot {
-        let [up, down] = self.setup.lanes.each_ref().map(Lane::snapshot);
-        let (forward, reverse) = match self.setup.up {
-            Direction::Forward => (up, down),
-            Direction::Reverse => (down, up),
-        };
+        let [forward, reverse] = self.setup.lanes.snapshots();
         Snapshot {
             duration_ns: self.setup.clock.now().nanos_since(self.started),
+            processor_ns: processor_ns(),
             forward,
             reverse,
-            budget: self.setup.budget,
-            limit_ns: self.setup.limit_ns,
+            budget: self.setup.lanes.budget(),
+            limit_ns: self.setup.lanes.limit_ns(),
             counters: self.counters,
             inodes: std::collections::BTreeSet::new(),
             receive_buffer_bytes: 0,
@@ -232,10 +180,16 @@ impl Forwarder {
             failure: None,
         }
     }
+
+    fn set_network(&mut self, links: &[DirectionProfile; 2]) {
+        let now = self.setup.clock.now();
+        let out = sink(&mut self.departures);
+        self.setup.lanes.set_network(now, links, out);
+    }
 }
 
-fn sink(lane: usize, departures: &mut Vec<(Time, usize, Packet)>) -> impl FnMut(Time, Packet) {
-    move |due, packet| departures.push((due, lane, packet))
+fn sink(departures: &mut Vec<(usize, Time, Packet)>) -> impl FnMut(usize, Time, Packet) {
+    move |lane, due, packet| departures.push((lane, due, packet))
 }
 
 fn send(device: &SyncDevice, bytes: &[u8]) -> io::Result<()> {

@@ -40,7 +40,10 @@ use crate::{
     link::Direction,
     profile::NetworkProfile,
     proxy::{
-        LatenessBudget, OnRecords, ProxyHandle, ProxyReport, clock::Clock, lanes, reactor::Reactor,
+        LatenessBudget, OnRecords, ProxyHandle, ProxyReport,
+        clock::Clock,
+        lanes::{Lanes, LanesConfig, turned},
+        reactor::Reactor,
         report::Snapshot,
     },
     tape::Tape,
@@ -176,17 +179,18 @@ impl Exec {
     pub fn start(_leave: Leave, config: ExecConfig) -> Result<Self, ExecError> {
         let base = u32::from(config.addresses) & !3;
         let (near_ip, far_ip) = (Ipv4Addr::from(base + 1), Ipv4Addr::from(base + 2));
-        let lanes = lanes(
-            [&config.network.forward(), &config.network.reverse()],
-            config.seed,
-            config.tape.as_ref(),
-            (config.on_records.is_some(), config.capture),
-            config.near_to_far,
-        );
-        let mtus = match config.near_to_far {
-            Direction::Forward => [config.network.forward(), config.network.reverse()],
-            Direction::Reverse => [config.network.reverse(), config.network.forward()],
-        };
+        let (forward, reverse) = (config.network.forward(), config.network.reverse());
+        let lanes = Lanes::new(LanesConfig {
+            forward: &forward,
+            reverse: &reverse,
+            client_to_server: config.near_to_far,
+            seed: config.seed,
+            tape: config.tape.as_ref(),
+            on_records: config.on_records,
+            capture: config.capture,
+            budget: config.budget,
+        });
+        let mtus = turned(config.near_to_far, [&forward, &reverse]);
         let [near_mtu, far_mtu] =
             mtus.map(|profile| u16::try_from(profile.mtu_bytes).unwrap_or(u16::MAX));
 
@@ -218,12 +222,6 @@ impl Exec {
             stop: Arc::clone(&stop),
             devices: [near_tun.device, far_tun.device],
             lanes,
-            up: config.near_to_far,
-            on_records: config.on_records,
-            limit_ns: config
-                .budget
-                .limit_ns(&config.network.forward(), &config.network.reverse()),
-            budget: config.budget,
         });
         let forwarder = forwarder.map_err(system("wait for packets"))?;
         let thread = thread::Builder::new()

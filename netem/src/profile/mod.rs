@@ -16,6 +16,10 @@
 //! rate = "5mbit"
 //! ```
 //!
+//! A table may begin with a network known by name, `preset = "lte"`, and say what is different:
+//! each of its keys takes the place of the preset's key of that name and table. A
+//! trace or a course may be in a file: [`read_named_files`].
+//!
 //! [`NetworkProfile`] is the table as written; [`DirectionProfile`] is one direction with every
 //! default filled in and every quantity in base units. The keys mean what they mean to
 //! `tc netem` (tc-netem(8)) unless their description says otherwise.
@@ -26,6 +30,7 @@
 
 mod direction;
 mod discipline;
+mod files;
 mod framing;
 mod jitter;
 mod limit;
@@ -46,6 +51,7 @@ pub use self::{
         CoDelSettings, Discipline, DualPi2Settings, FqCoDelSettings, PieSettings, QueueDiscipline,
         Red, RedSettings,
     },
+    files::{NamedFileError, read_named_files},
     framing::Framing,
     jitter::{Jitter, JitterDistribution, JitterTable},
     limit::{QueueLimit, QueueSize},
@@ -131,6 +137,7 @@ macro_rules! settings {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Unchecked {
+            preset: Option<Preset>,
             $($key: Option<$type>,)*
             forward: Option<DirectionSettings>,
             reverse: Option<DirectionSettings>,
@@ -145,12 +152,47 @@ macro_rules! settings {
                     forward: table.forward,
                     reverse: table.reverse,
                 };
+                let profile = match table.preset {
+                    Some(preset) => profile.over(preset.profile()),
+                    None => profile,
+                };
                 profile.check()?;
                 Ok(profile)
             }
         }
 
+        impl DirectionSettings {
+            /// These keys, and those of `base` where there are none.
+            fn over(self, base: Self) -> Self {
+                Self {
+                    $($key: self.$key.or(base.$key),)*
+                }
+            }
+        }
+
         impl NetworkProfile {
+            /// These keys, and those of `base` where there are none. A trace takes the place of
+            /// every rate.
+            fn over(self, mut base: Self) -> Self {
+                if self.mahimahi.is_some() {
+                    base.rate = None;
+                    for way in [&mut base.forward, &mut base.reverse].into_iter().flatten() {
+                        way.rate = None;
+                    }
+                }
+                let both = |own: Option<DirectionSettings>, base: Option<DirectionSettings>| {
+                    match (own, base) {
+                        (Some(own), Some(base)) => Some(own.over(base)),
+                        (own, base) => own.or(base),
+                    }
+                };
+                Self {
+                    $($key: self.$key.or(base.$key),)*
+                    forward: both(self.forward, base.forward),
+                    reverse: both(self.reverse, base.reverse),
+                }
+            }
+
             /// One direction's own keys, and those of both where it has none.
             fn settings(&self, own: Option<&DirectionSettings>) -> DirectionSettings {
                 let own = own.cloned().unwrap_or_default();

@@ -10,6 +10,8 @@ use crate::Time;
 
 /// A stamp older than this says more about a stepped wall clock than about the packet.
 const OLDEST_STAMP_NS: u64 = 1_000_000_000;
+/// So long after a reading a datagram may still come and be read with the others.
+const NEWEST_STAMP_NS: u64 = 10_000_000;
 
 /// Reads the monotonic clock as [`Time`] since `origin`.
 #[derive(Debug, Clone, Copy)]
@@ -66,12 +68,28 @@ pub(crate) struct Reading {
 impl Reading {
     /// When a datagram with this kernel stamp arrived; without a usable stamp: now.
     pub(crate) fn arrival(&self, stamp: Option<Duration>) -> Time {
-        let age_ns = stamp.map_or(0, |stamp| self.wall_ns.saturating_sub(nanos(stamp)));
-        if age_ns > OLDEST_STAMP_NS {
-            return self.now;
-        }
-        Time::from_nanos(self.now.as_nanos().saturating_sub(age_ns))
+        let stamp_ns = stamp.map_or(self.wall_ns, nanos);
+        let now_ns = self.now.as_nanos();
+        Time::from_nanos(match self.wall_ns.checked_sub(stamp_ns) {
+            Some(age_ns) if age_ns <= OLDEST_STAMP_NS => now_ns.saturating_sub(age_ns),
+            Some(_) => now_ns,
+            None => match stamp_ns - self.wall_ns {
+                since_ns @ ..=NEWEST_STAMP_NS => now_ns.saturating_add(since_ns),
+                _ => now_ns,
+            },
+        })
     }
+}
+
+/// What this thread has had of a processor, where the system tells.
+pub(crate) fn processor_ns() -> Option<u64> {
+    #[cfg(target_os = "linux")]
+    {
+        let spent = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        Duration::try_from(spent).ok().map(nanos)
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
 }
 
 fn nanos(duration: Duration) -> u64 {
@@ -96,8 +114,14 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_future_or_absurdly_old_stamp_means_now() {
-        let future = Duration::from_nanos(1_700_000_000_000_000_500);
+    fn a_datagram_may_come_between_the_reading_and_the_read() {
+        let stamp = Duration::from_nanos(1_700_000_000_000_000_000 + 25_000);
+        assert_eq!(reading().arrival(Some(stamp)).as_nanos(), 5_025_000);
+    }
+
+    #[test]
+    fn a_missing_an_absurdly_old_and_an_absurdly_new_stamp_mean_now() {
+        let future = Duration::from_nanos(1_700_000_000_010_000_001);
         for stamp in [None, Some(future), Some(Duration::from_secs(1))] {
             assert_eq!(reading().arrival(stamp).as_nanos(), 5_000_000);
         }

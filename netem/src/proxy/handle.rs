@@ -13,6 +13,31 @@ pub(crate) enum Message {
     Network(Box<[DirectionProfile; 2]>, Sender<()>),
 }
 
+/// The side that answers: whoever forwards packets.
+pub(crate) trait Answers {
+    /// The next that has been asked, if anything.
+    fn next_message(&self) -> Option<Message>;
+    /// How things stand.
+    fn snapshot(&self) -> Snapshot;
+    /// Other links, forward and reverse, from now on.
+    fn set_network(&mut self, links: &[DirectionProfile; 2]);
+
+    /// Does what other threads ask for. One that no longer waits for the answer loses nothing.
+    fn answer(&mut self) {
+        while let Some(message) = self.next_message() {
+            match message {
+                Message::Report(reply) => {
+                    let _ = reply.send(self.snapshot());
+                }
+                Message::Network(links, reply) => {
+                    self.set_network(&links);
+                    let _ = reply.send(());
+                }
+            }
+        }
+    }
+}
+
 /// A way to a running proxy, for other threads. It does not keep the proxy running.
 #[derive(Debug, Clone)]
 pub struct ProxyHandle {

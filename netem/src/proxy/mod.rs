@@ -22,7 +22,8 @@
 
 pub(crate) mod clock;
 pub(crate) mod handle;
-pub(crate) mod lane;
+mod lane;
+pub(crate) mod lanes;
 pub(crate) mod meter;
 mod nat;
 mod outbox;
@@ -45,13 +46,13 @@ use std::{
 
 use self::{
     clock::Clock,
-    lane::Lane,
+    lanes::{Lanes, LanesConfig},
     reactor::{Reactor, Waker},
     socket::Socket,
     worker::{Port, Setup, Worker},
 };
 use crate::{
-    link::{Direction, Link},
+    link::Direction,
     profile::{DirectionProfile, NetworkProfile},
     record::PacketRecord,
     tape::Tape,
@@ -192,22 +193,21 @@ impl Proxy {
         let (handle, messages) = ProxyHandle::new(waker.clone());
         let worker = Worker::new(Setup {
             warnings: warnings(&config, &ports),
-            limit_ns: config.budget.limit_ns(&config.forward, &config.reverse),
-            up_is_forward: config.client_to_server == Direction::Forward,
-            lanes: lanes(
-                [&config.forward, &config.reverse],
-                config.seed,
-                config.tape.as_ref(),
-                (config.on_records.is_some(), config.capture),
-                config.client_to_server,
-            ),
+            lanes: Lanes::new(LanesConfig {
+                forward: &config.forward,
+                reverse: &config.reverse,
+                client_to_server: config.client_to_server,
+                seed: config.seed,
+                tape: config.tape.as_ref(),
+                on_records: config.on_records,
+                capture: config.capture,
+                budget: config.budget,
+            }),
             clock,
             reactor,
             messages,
             stop: Arc::clone(&stop),
             ports,
-            on_records: config.on_records,
-            budget: config.budget,
             buffer_bytes: config.socket_buffer_bytes,
             flows_max: config.flows_max,
             idle_ns: u64::try_from(config.flow_idle.as_nanos()).unwrap_or(u64::MAX),
@@ -285,32 +285,6 @@ fn bind(config: &ProxyConfig) -> Result<Vec<Port>, ProxyError> {
         ports.push(Port { socket, target });
     }
     Ok(ports)
-}
-
-/// The lane from client to server, and the one back, of the forward and the reverse network.
-pub(crate) fn lanes(
-    networks: [&DirectionProfile; 2],
-    seed: u64,
-    tape: Option<&Tape>,
-    (recording, capture): (bool, bool),
-    client_to_server: Direction,
-) -> [Lane; 2] {
-    let lane = |profile, direction| {
-        let mut link = Link::new(profile, seed, direction);
-        link.set_recording(recording);
-        link.set_capturing(capture);
-        if let Some(tape) = tape {
-            link.set_tape(tape);
-        }
-        Lane::new(link)
-    };
-    let [forward, reverse] = networks;
-    let forward = lane(forward, Direction::Forward);
-    let reverse = lane(reverse, Direction::Reverse);
-    match client_to_server {
-        Direction::Forward => [forward, reverse],
-        Direction::Reverse => [reverse, forward],
-    }
 }
 
 fn warnings(config: &ProxyConfig, ports: &[Port]) -> Vec<String> {

@@ -3,6 +3,7 @@
 use super::{
     clock::Clock,
     lane::Lane,
+    lanes::{DOWN, Lanes, UP},
     nat::Nat,
     report::ProxyCounters,
     socket::{SEND_BYTES_MAX, Socket},
@@ -51,7 +52,7 @@ impl Outbox {
         departures: &mut [Departure],
         ports: &[Port],
         nat: &Nat,
-        lanes: &mut [Lane; 2],
+        lanes: &mut Lanes,
         counters: &mut ProxyCounters,
     ) {
         if departures.len() > 2 {
@@ -65,7 +66,7 @@ impl Outbox {
                 continue;
             };
             let (run, after) = rest.split_at(run_length(rest, route.socket.segments_max()));
-            let lane = &mut lanes[usize::from(!first.up)];
+            let lane = lanes.get_mut(if first.up { UP } else { DOWN });
             self.send_run(run, &route, lane, counters);
             rest = after;
         }

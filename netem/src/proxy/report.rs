@@ -89,6 +89,8 @@ impl ProxyCounters {
 pub struct ProxyReport {
     /// From start to stop.
     pub duration_ns: u64,
+    /// What the forwarding thread has had of a processor; empty where the system does not tell.
+    pub processor_ns: Option<u64>,
     /// May the numbers of this run be believed?
     pub valid: bool,
     /// Why, or why not, in a sentence.
@@ -149,6 +151,7 @@ pub(crate) struct LaneSnapshot {
 /// by whoever asked.
 pub(crate) struct Snapshot {
     pub(crate) duration_ns: u64,
+    pub(crate) processor_ns: Option<u64>,
     pub(crate) forward: LaneSnapshot,
     pub(crate) reverse: LaneSnapshot,
     pub(crate) budget: LatenessBudget,
@@ -188,6 +191,7 @@ impl Snapshot {
         );
         ProxyReport {
             duration_ns: self.duration_ns,
+            processor_ns: self.processor_ns,
             valid,
             reason,
             lateness,

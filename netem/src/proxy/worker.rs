@@ -14,18 +14,17 @@ use std::{
 };
 
 use super::{
-    OnRecords,
-    clock::Clock,
-    handle::Message,
-    lane::Lane,
+    clock::{Clock, processor_ns},
+    handle::{Answers, Message},
+    lanes::{DOWN, Lanes, UP},
     nat::{Flow, Nat},
     outbox::{Departure, Outbox},
     overflow,
     reactor::{Reactor, WAKE, Waiter},
-    report::{LatenessBudget, ProxyCounters, ProxyReport, Snapshot},
+    report::{ProxyCounters, ProxyReport, Snapshot},
     socket::{Arrived, Inbox, Socket},
 };
-use crate::{Time, packet::Packet, profile::DirectionProfile, record::PacketRecord};
+use crate::{Time, packet::Packet, profile::DirectionProfile};
 
 /// Upstream sockets' tokens start here; below are the listened ports.
 const FLOW_TOKENS: u64 = 1 << 32;
@@ -33,13 +32,8 @@ const FLOW_TOKENS: u64 = 1 << 32;
 /// Payload buffers kept for reuse.
 const POOL_MAX: usize = 4096;
 
-/// Records wait for a quiet moment, or until there are so many.
-const RECORDS_MAX: usize = 16_384;
+/// Records wait for a moment when nothing is to be done for so long.
 const QUIET_NS: u64 = 500_000;
-
-/// The lane from client to server, and the other.
-const UP: usize = 0;
-const DOWN: usize = 1;
 
 /// A listened port.
 pub(crate) struct Port {
@@ -55,13 +49,7 @@ pub(crate) struct Setup {
     pub(crate) messages: Receiver<Message>,
     pub(crate) stop: Arc<AtomicBool>,
     pub(crate) ports: Vec<Port>,
-    /// Client to server, server to client.
-    pub(crate) lanes: [Lane; 2],
-    /// Is client to server the forward link?
-    pub(crate) up_is_forward: bool,
-    pub(crate) on_records: Option<OnRecords>,
-    pub(crate) budget: LatenessBudget,
-    pub(crate) limit_ns: u64,
+    pub(crate) lanes: Lanes,
     pub(crate) buffer_bytes: usize,
     pub(crate) flows_max: usize,
     pub(crate) idle_ns: u64,
@@ -84,7 +72,6 @@ pub(crate) struct Worker {
     departures: Vec<Departure>,
     pool: Vec<Vec<u8>>,
     counters: ProxyCounters,
-    records: Vec<PacketRecord>,
     started: Time,
     swept: Time,
 }
@@ -100,7 +87,6 @@ impl Worker {
             departures: Vec::new(),
             pool: Vec::new(),
             counters: ProxyCounters::default(),
-            records: Vec::new(),
             started,
             swept: started,
             setup,
@@ -110,7 +96,7 @@ impl Worker {
     /// Runs until told to stop.
     pub(crate) fn run(mut self) -> ProxyReport {
         let failure = self.rounds().err().map(|error| error.to_string());
-        self.hand_out_records();
+        self.setup.lanes.hand_out_records();
         Snapshot {
             failure,
             ..self.snapshot()
@@ -139,11 +125,10 @@ impl Worker {
 
     /// When something is to be done even if nothing arrives.
     fn deadline(&self) -> Option<Time> {
-        let [up, down] = &self.setup.lanes;
-        let link = up.next_wakeup().into_iter().chain(down.next_wakeup());
+        let link = self.setup.lanes.next_wakeup();
         let sweep_ns = self.swept.as_nanos().saturating_add(self.sweep_every_ns());
         let sweep = (!self.nat.is_empty()).then(|| Time::from_nanos(sweep_ns));
-        link.chain(sweep).min()
+        link.into_iter().chain(sweep).min()
     }
 
     fn read(&mut self, token: u64) {
@@ -232,18 +217,17 @@ impl Worker {
         self.arrivals.sort_by_key(|arrival| arrival.at);
         let (ports, nat) = (&self.setup.ports, &self.nat);
         for Arrival { at, lane, packet } in self.arrivals.drain(..) {
-            let mut out = sink(lane, ports, nat, &mut self.departures, &mut self.counters);
-            self.setup.lanes[lane].push(at, packet, &mut out);
+            let mut out = sink(ports, nat, &mut self.departures, &mut self.counters);
+            let out = &mut |due, packet| out(lane, due, packet);
+            self.setup.lanes.get_mut(lane).push(at, packet, out);
         }
     }
 
     /// Everything due goes out.
     fn leave(&mut self, now: Time) {
         let (ports, nat) = (&self.setup.ports, &self.nat);
-        for (index, lane) in self.setup.lanes.iter_mut().enumerate() {
-            let mut out = sink(index, ports, nat, &mut self.departures, &mut self.counters);
-            lane.advance(now, &mut out);
-        }
+        let out = sink(ports, nat, &mut self.departures, &mut self.counters);
+        self.setup.lanes.advance(now, out);
         self.outbox.flush(
             &mut self.departures,
             ports,
@@ -260,31 +244,12 @@ impl Worker {
 
     /// What can wait for a quiet moment.
     fn tidy(&mut self, now: Time) {
-        if self.setup.on_records.is_some() {
-            for lane in &mut self.setup.lanes {
-                lane.link.take_records(&mut self.records);
-            }
-            let quiet_until = now.as_nanos().saturating_add(QUIET_NS);
-            let quiet = self.deadline().is_none_or(|at| at.as_nanos() > quiet_until);
-            if self.records.len() >= RECORDS_MAX || (quiet && !self.records.is_empty()) {
-                self.hand_out_records();
-            }
-        }
+        let quiet_until = now.plus_nanos(QUIET_NS);
+        let quiet = |lanes: &Lanes| lanes.next_wakeup().is_none_or(|at| at > quiet_until);
+        self.setup.lanes.keep_records(quiet);
         if now.as_nanos().saturating_sub(self.swept.as_nanos()) >= self.sweep_every_ns() {
             self.swept = now;
             self.forget_idle(now);
-        }
-    }
-
-    fn hand_out_records(&mut self) {
-        if let Some(on_records) = &mut self.setup.on_records {
-            for lane in &mut self.setup.lanes {
-                lane.link.take_records(&mut self.records);
-            }
-            if !self.records.is_empty() {
-                on_records(&self.records);
-                self.records.clear();
-            }
         }
     }
 
@@ -313,6 +278,12 @@ impl Worker {
             }
         }
     }
+}
+
+impl Answers for Worker {
+    fn next_message(&self) -> Option<Message> {
+        self.setup.messages.try_recv().ok()
+    }
 
     fn snapshot(&self) -> Snapshot {
         let listened = self.setup.ports.iter().map(|port| port.socket.inner());
@@ -322,17 +293,14 @@ impl Worker {
             .ports
             .iter()
             .map(|port| port.socket.receive_buffer_bytes() as u64);
-        let [up, down] = self.setup.lanes.each_ref().map(Lane::snapshot);
-        let (forward, reverse) = match self.setup.up_is_forward {
-            true => (up, down),
-            false => (down, up),
-        };
+        let [forward, reverse] = self.setup.lanes.snapshots();
         Snapshot {
             duration_ns: self.setup.clock.now().nanos_since(self.started),
+            processor_ns: processor_ns(),
             forward,
             reverse,
-            budget: self.setup.budget,
-            limit_ns: self.setup.limit_ns,
+            budget: self.setup.lanes.budget(),
+            limit_ns: self.setup.lanes.limit_ns(),
             counters: ProxyCounters {
                 flows: self.nat.opened(),
                 ..self.counters
@@ -344,35 +312,11 @@ impl Worker {
         }
     }
 
-    /// Does what other threads ask for. One that no longer waits for the answer loses nothing.
-    fn answer(&mut self) {
-        while let Ok(message) = self.setup.messages.try_recv() {
-            match message {
-                Message::Report(reply) => {
-                    let _ = reply.send(self.snapshot());
-                }
-                Message::Network(links, reply) => {
-                    self.set_network(&links);
-                    let _ = reply.send(());
-                }
-            }
-        }
-    }
-
     fn set_network(&mut self, links: &[DirectionProfile; 2]) {
-        let [forward, reverse] = links;
-        let limit_ns = self.setup.budget.limit_ns(forward, reverse);
-        self.setup.limit_ns = self.setup.limit_ns.min(limit_ns);
-        let lanes = match self.setup.up_is_forward {
-            true => [forward, reverse],
-            false => [reverse, forward],
-        };
         let now = self.setup.clock.now();
         let (ports, nat) = (&self.setup.ports, &self.nat);
-        for (index, profile) in lanes.into_iter().enumerate() {
-            let mut out = sink(index, ports, nat, &mut self.departures, &mut self.counters);
-            self.setup.lanes[index].set_profile(now, profile, &mut out);
-        }
+        let out = sink(ports, nat, &mut self.departures, &mut self.counters);
+        self.setup.lanes.set_network(now, links, out);
     }
 }
 
@@ -421,13 +365,12 @@ fn packet(
 
 /// Where packets leaving a link go: they are matched with their flow again by their addresses.
 fn sink(
-    lane: usize,
     ports: &[Port],
     nat: &Nat,
     departures: &mut Vec<Departure>,
     counters: &mut ProxyCounters,
-) -> impl FnMut(Time, Packet) {
-    move |due, packet| {
+) -> impl FnMut(usize, Time, Packet) {
+    move |lane, due, packet| {
         let (listen, client) = if lane == UP {
             (packet.destination, packet.source)
         } else {

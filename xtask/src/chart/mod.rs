@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`cwnd`], [`throughput`], [`rtt`], [`sequence`], [`queue`] | a record becomes a picture |
 //! | [`compare`] | many summaries become a heat map and a scatter |
+//! | [`growth`] | what an event costs while something grows |
 //! | [`picture`] | a chart as data |
 //! | [`flows`] | series out of a record's rows |
 //! | [`draw`], [`legend`], [`marks`], [`detail`] | a picture becomes lines and letters |
@@ -23,6 +24,7 @@ mod draw;
 mod error;
 mod flows;
 mod font;
+mod growth;
 mod legend;
 mod marks;
 mod output;
@@ -39,6 +41,7 @@ pub(crate) mod units;
 use std::path::Path;
 
 pub(crate) use error::ChartError;
+pub(crate) use growth::{Growth, Panel};
 use output::Drawing;
 
 use crate::rows::{RunRecord, Summary};
@@ -215,6 +218,14 @@ pub(crate) fn write_compare(folder: &Path, summaries: &[Summary]) -> Result<(), 
     CompareChart::ALL
         .iter()
         .try_for_each(|chart| chart.drawing(summaries).write(folder, chart.name()))
+}
+
+/// Writes `growth.svg` and `growth.png` into `folder`.
+///
+/// # Errors
+/// [`ChartError`]
+pub(crate) fn write_growth(folder: &Path, growth: Growth) -> Result<(), ChartError> {
+    Drawing::Growth(growth).write(folder, "growth")
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use plotters::prelude::{BitMapBackend, DrawingBackend, SVGBackend};
 use super::canvas::Drawn;
 use super::raster::Raster;
 use super::style::SCALE;
-use super::{ChartError, compare, draw, font, picture::Picture};
+use super::{ChartError, compare, draw, font, growth::Growth, picture::Picture};
 
 /// Anything that can be drawn.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub(crate) enum Drawing {
     Matrix(compare::Matrix),
     /// Rate against delay, a panel a scenario.
     Scatter(compare::Scatter),
+    /// What an event costs while something grows.
+    Growth(Growth),
 }
 
 impl Drawing {
@@ -30,6 +32,7 @@ impl Drawing {
             Self::Picture(_) => (super::style::WIDTH, super::style::HEIGHT),
             Self::Matrix(matrix) => matrix.size(),
             Self::Scatter(scatter) => scatter.size(),
+            Self::Growth(growth) => growth.size(),
         }
     }
 
@@ -38,6 +41,7 @@ impl Drawing {
             Self::Picture(picture) => draw::picture(area, picture),
             Self::Matrix(matrix) => matrix.draw(area),
             Self::Scatter(scatter) => scatter.draw(area),
+            Self::Growth(growth) => growth.draw(area),
         }
     }
 

@@ -175,3 +175,114 @@ fn read(path: &std::path::Path) -> Result<GivenFile, CommandError> {
         contents: contents.into(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Words {
+        #[command(flatten)]
+        command: RunScenario,
+    }
+
+    /// Runs a small file over a lossy network in virtual time; the hash of what happened.
+    fn run(folder: &Path, words: &[&str]) -> Result<String, CommandError> {
+        let out = folder.join("out").display().to_string();
+        let fixed = [
+            "",
+            "lossy-10pct",
+            "--set",
+            "transfer.size=40KiB",
+            "--out",
+            &out,
+        ];
+        let words = fixed.iter().chain(words);
+        let command = Words::try_parse_from(words).expect("words that fit together");
+        assert_eq!(command.command.run()?, Exit::Ok);
+        let summary = std::fs::read_to_string(folder.join("out/summary.json"));
+        let summary: serde_json::Value =
+            serde_json::from_str(&summary.expect("a summary")).expect("JSON");
+        Ok(summary["trace_sha256"].as_str().expect("a hash").to_owned())
+    }
+
+    #[test]
+    fn a_tape_that_was_written_makes_the_same_run_with_another_network_and_no_chance() {
+        let folder = tempfile::tempdir().unwrap();
+        let tape = folder.path().join("run.tape").display().to_string();
+        let virtually = ["--clock", "virtual", "--seed"];
+        let with = |more: &[&str]| {
+            let words: Vec<&str> = virtually.iter().chain(more).copied().collect();
+            run(folder.path(), &words).unwrap()
+        };
+        let written = with(&["7", "--write-tape", &tape]);
+        let text = std::fs::read_to_string(&tape).unwrap();
+        assert!(
+            text.contains("forward,") && text.contains("reverse,"),
+            "{text}"
+        );
+        // Without loss of its own the network does what the tape says.
+        let played = with(&["7", "--tape", &tape, "--set", "network.loss=0%"]);
+        assert_eq!(played, written);
+        std::fs::write(&tape, "direction,index,copy,fate,value\n").unwrap();
+        assert_ne!(
+            with(&["7", "--tape", &tape]),
+            written,
+            "nothing is lost now"
+        );
+    }
+
+    #[test]
+    fn a_capture_has_every_packet_once_where_it_entered_and_once_where_it_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.pcapng").display().to_string();
+        run(folder.path(), &["--clock", "virtual", "--pcapng", &path]).unwrap();
+        let capture = std::fs::read(&path).unwrap();
+        let packets = std::fs::read_to_string(folder.path().join("out/packets.csv")).unwrap();
+        let rows = packets.lines().skip(1);
+        let delivered = rows
+            .clone()
+            .filter(|row| row.contains(",delivered,"))
+            .count();
+        assert_eq!(enhanced_packets(&capture), rows.count() + delivered);
+    }
+
+    /// Blocks of type 6 (draft-ietf-opsawg-pcapng §4.3); each block begins with type and length.
+    fn enhanced_packets(mut capture: &[u8]) -> usize {
+        let word = |bytes: &[u8], at: usize| {
+            u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
+        };
+        let mut count = 0;
+        while !capture.is_empty() {
+            count += usize::from(word(capture, 0) == 6);
+            capture = &capture[word(capture, 4) as usize..];
+        }
+        count
+    }
+
+    #[test]
+    fn what_cannot_be_is_told_before_anything_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bad.tape").display().to_string();
+        let told = |words: &[&str]| run(folder.path(), words).unwrap_err().to_string();
+        assert!(told(&["--write-tape", &path]).contains("--clock virtual"));
+        let missing = told(&["--clock", "virtual", "--tape", &path]);
+        assert!(missing.contains("bad.tape"), "{missing}");
+        std::fs::write(&path, "forward,1,0,lost,\nforward,2,0,eaten,\n").unwrap();
+        let wrong = told(&["--clock", "virtual", "--tape", &path]);
+        assert!(
+            wrong.contains("bad.tape: line 2") && wrong.contains("eaten"),
+            "{wrong}"
+        );
+        let nowhere = folder.path().join("none/run.pcapng").display().to_string();
+        let nowhere = told(&["--clock", "virtual", "--pcapng", &nowhere]);
+        assert!(nowhere.contains("none/run.pcapng"), "{nowhere}");
+        assert!(!folder.path().join("out").exists(), "nothing ran");
+        let both = ["", "x", "--seeds", "1..=2", "--write-tape", "t"];
+        assert!(Words::try_parse_from(both).is_err());
+    }
+}

@@ -1,5 +1,8 @@
 //! `cargo xtask speed`: how fast the virtual world turns, full LFTP included.
 
+mod growth;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +11,7 @@ use crate::batch::median;
 use crate::exit::Exit;
 use crate::record::Detail;
 use crate::run::{Clock, Plan, Steps, Tap};
-use crate::scenario;
+use crate::scenario::{self, Scenario};
 
 /// Measure how fast scenarios run in virtual time, on one core.
 ///
@@ -24,6 +27,13 @@ pub(super) struct Speed {
     /// Change any key of the scenarios: transfer.size=256MiB.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     changes: Vec<String>,
+    /// Instead, measure how it grows from 1 to 1,000 flows and with the bandwidth-delay product of
+    /// the first scenario, and write a table and a chart of it.
+    #[arg(long)]
+    growth: bool,
+    /// Where those go. Default: reports/speed in the repository.
+    #[arg(long, value_name = "DIR", requires = "growth")]
+    out: Option<PathBuf>,
 }
 
 /// One run.
@@ -35,13 +45,21 @@ struct Lap {
 
 impl Speed {
     pub(super) fn run(self) -> Result<Exit, CommandError> {
+        if self.growth {
+            let folder = || scenario::workspace().join("reports").join("speed");
+            let out = self.out.clone().unwrap_or_else(folder);
+            let name = self.scenarios.first().map_or("lossy-10pct", String::as_str);
+            growth::measure(&self, name, &out)?;
+            return Ok(Exit::Ok);
+        }
         println!(
             "{:<16}  {:>13}  {:>15}  {:>18}",
             "scenario", "packet events", "events a second", "virtual : real"
         );
         for name in &self.scenarios {
+            let scenario = scenario::load(name, &self.changes)?;
             let laps: Vec<Lap> = (1..=self.runs)
-                .map(|seed| self.lap(name, seed))
+                .map(|seed| Lap::run(&scenario, seed))
                 .collect::<Result<_, _>>()?;
             let rates: Vec<f64> = laps.iter().map(Lap::events_per_second).collect();
             let ratios: Vec<f64> = laps.iter().map(Lap::ratio).collect();
@@ -55,10 +73,12 @@ impl Speed {
         }
         Ok(Exit::Ok)
     }
+}
 
-    fn lap(&self, name: &str, seed: u64) -> Result<Lap, CommandError> {
+impl Lap {
+    fn run(scenario: &Scenario, seed: u64) -> Result<Self, CommandError> {
         let plan = Plan {
-            scenario: scenario::load(name, &self.changes)?,
+            scenario: scenario.clone(),
             seed,
             clock: Clock::Virtual,
             detail: Detail::Summary,
@@ -71,15 +91,13 @@ impl Speed {
             command: plan.command(),
             source,
         })?;
-        Ok(Lap {
+        Ok(Self {
             events: stats.packet_events(),
             simulated: Duration::from_nanos(record.summary.duration_ns),
             took: processor_time() - begun,
         })
     }
-}
 
-impl Lap {
     fn events_per_second(&self) -> f64 {
         self.events as f64 / self.took.as_secs_f64()
     }

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use lftp_netem::profile::read_named_files;
+
 use super::{Scenario, ScenarioError, overrides};
 
 /// Where the named ones are.
@@ -88,14 +90,17 @@ pub(super) fn parse(
     path: &Path,
     changes: &[String],
 ) -> Result<Scenario, ScenarioError> {
-    let fault = |error: toml::de::Error| ScenarioError::Parse {
+    let told = |message: String| ScenarioError::Parse {
         path: path.to_owned(),
-        message: error.to_string().trim_end().to_owned(),
+        message,
     };
+    let fault = |error: toml::de::Error| told(error.to_string().trim_end().to_owned());
+    let folder = path.parent().unwrap_or_else(|| Path::new(""));
+    let text = read_named_files(text, folder).map_err(|error| told(error.to_string()))?;
     // Before any change, so that a fault of the file is told with its line.
-    let scenario: Scenario = toml::from_str(text).map_err(fault)?;
+    let scenario: Scenario = toml::from_str(&text).map_err(fault)?;
     if changes.is_empty() {
         return Ok(scenario);
     }
-    overrides::apply(toml::from_str(text).map_err(fault)?, changes)
+    overrides::apply(toml::from_str(&text).map_err(fault)?, changes, folder)
 }

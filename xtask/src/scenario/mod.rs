@@ -2,7 +2,7 @@
 //!
 //! ```toml
 //! description = "…"
-//! [network]            # see `lftp_netem::profile`
+//! [network]            # see `lftp_netem::profile`; files named there are relative to this one
 //! [transport]          # see [`TransportSettings`]
 //! [transfer]           # see [`Transfer`]
 //! [[flow]]             # one for each transfer; without any there is one; see [`Flow`]
@@ -179,6 +179,13 @@ impl Scenario {
     /// The size of one transfer's file, bytes.
     pub(crate) fn size_of(&self, flow: &Flow) -> u64 {
         flow.size.unwrap_or(self.transfer.size).0
+    }
+
+    /// The same scenario with so many transfers that all begin at once.
+    pub(crate) fn with_flows(&self, count: u64) -> Self {
+        let mut scenario = self.clone();
+        scenario.flows = (0..count).map(|_| Flow::default()).collect();
+        scenario
     }
 
     /// The same scenario with the gate's size.

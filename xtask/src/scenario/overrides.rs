@@ -1,12 +1,19 @@
 //! `--set KEY=VALUE`: any key of a scenario, on the command line.
 
+use std::path::Path;
+
+use lftp_netem::profile::read_named_files;
 use toml::{Table, Value};
 
 use super::{Scenario, ScenarioError};
 
 /// The scenario of `table` with every change, checked after each so that a fault is told of
-/// the one that makes it.
-pub(super) fn apply(mut table: Table, changes: &[String]) -> Result<Scenario, ScenarioError> {
+/// the one that makes it. Files that a change names are in `folder`, as are the scenario's.
+pub(super) fn apply(
+    mut table: Table,
+    changes: &[String],
+    folder: &Path,
+) -> Result<Scenario, ScenarioError> {
     let mut scenario = None;
     for change in changes {
         let fault = |message: String| ScenarioError::Set {
@@ -17,6 +24,13 @@ pub(super) fn apply(mut table: Table, changes: &[String]) -> Result<Scenario, Sc
             .split_once('=')
             .ok_or_else(|| fault("expected KEY=VALUE, as in network.loss=20%".to_owned()))?;
         set(&mut table, key.trim(), parse(value.trim())).map_err(fault)?;
+        if let Some(Value::Table(network)) = table.get("network") {
+            let network = network.to_string();
+            let read = read_named_files(&network, folder);
+            let read = read.map_err(|error| fault(error.to_string()))?;
+            let read = toml::from_str::<Table>(&read).map_err(|error| fault(error.to_string()))?;
+            table.insert("network".to_owned(), Value::Table(read));
+        }
         let checked = table.clone().try_into();
         scenario =
             Some(checked.map_err(|error: toml::de::Error| {

@@ -104,3 +104,52 @@ fn without_flows_there_is_one() {
     let scenario = parse(&several, Path::new("several.toml"), &[]).unwrap();
     assert_eq!(scenario.flows().len(), 2);
 }
+
+#[test]
+fn a_network_may_begin_with_a_preset_and_say_what_is_different() {
+    let text = "[network]\npreset = \"dsl\"\ndelay = \"40ms\"\nreverse.loss = \"1%\"\n";
+    let network = parse(text, Path::new("base.toml"), &[]).unwrap().network;
+    let dsl = lftp_netem::profile::Preset::Dsl.profile();
+    assert_eq!(network.rate, dsl.rate);
+    assert_eq!(network.forward().delay_ns(), 40_000_000);
+    let (own, its) = (network.reverse.clone().unwrap(), dsl.reverse.unwrap());
+    assert_eq!(own.rate, its.rate);
+    assert_eq!(network.reverse().loss_mean().to_string(), "1%");
+    let told = fault("[network]\n\npreset = \"6g\"\n", &[]);
+    assert!(
+        told.contains("line 3") && told.contains("satellite-geo"),
+        "{told}"
+    );
+    let told = fault(BASE, &["network.preset=6g"]);
+    assert!(
+        told.starts_with("--set network.preset=6g: no preset"),
+        "{told}"
+    );
+}
+
+#[test]
+fn traces_and_courses_are_read_from_files_beside_the_scenario() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("up.trace"), "1\n3\n4\n").unwrap();
+    std::fs::write(folder.path().join("drive.csv"), "at_ms,delay_ms\n500,70\n").unwrap();
+    let path = folder.path().join("drive.toml");
+    let text = "[network]\npreset = \"lte\"\nmahimahi_file = \"up.trace\"\n";
+    let changes = ["network.reverse.schedule_csv=drive.csv".to_owned()];
+    let network = parse(text, &path, &changes).unwrap().network;
+    assert_eq!(network.mahimahi.unwrap().times_ms(), [1, 3, 4]);
+    let steps = network.reverse.unwrap().schedule.unwrap();
+    assert_eq!(steps[0].delay, Some(DurationNs(70_000_000)));
+
+    let told = parse("[network]\nschedule_csv = \"none.csv\"\n", &path, &[]);
+    let told = told.unwrap_err().to_string();
+    for word in ["drive.toml: line 2: schedule_csv: cannot read ", "none.csv"] {
+        assert!(told.contains(word), "{told}");
+    }
+    let told = parse(BASE, &path, &["network.mahimahi_file=drive.csv".to_owned()]);
+    let told = told.unwrap_err().to_string();
+    assert!(
+        told.starts_with("--set network.mahimahi_file=drive.csv: "),
+        "{told}"
+    );
+    assert!(told.contains("has no place in a mahimahi trace"), "{told}");
+}

@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lftp_netem::profile::{DirectionSettings, NetworkProfile, Preset, ProfileError, TcError};
+use lftp_netem::profile::{
+    DirectionSettings, NamedFileError, NetworkProfile, Preset, ProfileError, TcError,
+    read_named_files,
+};
 use toml::{Table, Value};
 
 /// Why there is no network.
@@ -25,6 +28,11 @@ pub(crate) enum NetworkError {
     },
     #[error("the profile {}:\n{source}", path.display())]
     Profile { path: PathBuf, source: ProfileError },
+    #[error("the profile {}, {source}", path.display())]
+    File {
+        path: PathBuf,
+        source: NamedFileError,
+    },
     #[error("--tc {line:?}: {source}")]
     Tc { line: String, source: TcError },
     #[error("--set {0}: expected KEY=VALUE, such as loss=10%")]
@@ -110,6 +118,11 @@ fn load(path: &Path) -> Result<Table, NetworkError> {
         source,
     };
     let text = fs::read_to_string(path).map_err(unreadable)?;
+    let folder = path.parent().unwrap_or_else(|| Path::new(""));
+    let text = read_named_files(&text, folder).map_err(|source| NetworkError::File {
+        path: path.to_owned(),
+        source,
+    })?;
     let no_toml = |source| NetworkError::NoToml {
         path: path.to_owned(),
         source,
@@ -219,6 +232,31 @@ mod tests {
         let error = wrong.unwrap_err().to_string();
         assert!(
             error.contains("line 3") && error.contains("no unit"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn files_named_by_a_profile_are_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("up.trace"), "1 2").unwrap();
+        let path = folder.path().join("profile.toml");
+        let read = |text: &str| {
+            fs::write(&path, text).unwrap();
+            let given = Given {
+                profile: Some(path.clone()),
+                ..Given::default()
+            };
+            given.read()
+        };
+        let network = read("[network]\npreset = 'lte'\nmahimahi_file = 'up.trace'").unwrap();
+        assert_eq!(network.mahimahi.unwrap().times_ms(), [1, 2]);
+        assert_eq!(network.delay.unwrap().0, 35_000_000);
+        let error = read("mahimahi_file = 'down.trace'")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("profile.toml, line 1: mahimahi_file: cannot read"),
             "{error}"
         );
     }

@@ -15,10 +15,13 @@ pub(crate) fn write(out: &mut impl Write, report: &ProxyReport) -> io::Result<()
         "ran {seconds:.1} s: {} packets in, {} out, {} still on their way",
         proxy.received, proxy.sent, proxy.inside_at_stop
     )?;
-    match proxy.flows {
-        0 => writeln!(out)?,
-        flows => writeln!(out, ", {flows} clients")?,
+    if proxy.flows > 0 {
+        write!(out, ", {} clients", proxy.flows)?;
     }
+    if let Some(ns) = report.processor_ns {
+        write!(out, "; {:.1} s of a processor", ns as f64 / 1e9)?;
+    }
+    writeln!(out)?;
     direction(out, "forward", &report.forward)?;
     direction(out, "reverse", &report.reverse)?;
     lateness(out, "lateness", &report.lateness)?;

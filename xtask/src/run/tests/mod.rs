@@ -5,3 +5,4 @@ mod flood;
 mod house;
 mod killed;
 mod networks;
+mod stall;
