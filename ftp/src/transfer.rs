@@ -4,6 +4,7 @@
 //! on the way. The hash of every block follows the block on the stream and is compared as it
 //! arrives; only a file whose size and hash are the sender's gets its name.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use blake3::Hash;
@@ -255,7 +256,7 @@ pub(crate) async fn receive_file(
             }
             Ok::<_, ReceiveError>(written)
         };
-        (filled, (writing, spare)) = tokio::try_join!(fill, write)?;
+        (filled, (writing, spare)) = both(fill, write).await?;
         if plan.is_reported && writing.verified > before {
             report(watchdog, stream, writing.verified).await?;
         }
@@ -274,6 +275,26 @@ pub(crate) async fn receive_file(
         return Err(ReceiveError::Integrity);
     }
     Ok(Received::new(sink, received, expected))
+}
+
+/// Both; where the network fails, the disk is waited for all the same: the next try of the file
+/// is to find it closed.
+async fn both<F, W>(
+    fill: impl Future<Output = Result<F, ReceiveError>>,
+    write: impl Future<Output = Result<W, ReceiveError>>,
+) -> Result<(F, W), ReceiveError> {
+    let (mut fill, mut write) = (pin!(fill), pin!(write));
+    tokio::select! {
+        biased;
+        filled = &mut fill => {
+            let written = write.await?;
+            Ok((filled?, written))
+        }
+        written = &mut write => {
+            let written = written?;
+            Ok((fill.await?, written))
+        }
+    }
 }
 
 /// Fills an empty buffer with the next `want` bytes.
@@ -313,4 +334,35 @@ pub(crate) async fn report(
     let message = message::encode(&Verified { verified })?;
     watchdog.step(link::write(stream, message)).await??;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_piece_that_is_being_written_when_the_network_fails_is_waited_for() {
+        let is_written = AtomicBool::new(false);
+        let write = async {
+            tokio::task::yield_now().await;
+            is_written.store(true, Ordering::Relaxed);
+            Ok(())
+        };
+        let fill = async { Err::<(), _>(LinkError::WentAway.into()) };
+        let error = both(fill, write).await.unwrap_err();
+        assert!(matches!(error, ReceiveError::Link(LinkError::WentAway)));
+        assert!(is_written.load(Ordering::Relaxed));
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_fails_is_not_kept_waiting_by_the_network() {
+        let write = async { Err::<(), _>(ReceiveError::Integrity) };
+        let fill = std::future::pending::<Result<(), _>>();
+        assert!(matches!(
+            both(fill, write).await,
+            Err(ReceiveError::Integrity)
+        ));
+    }
 }

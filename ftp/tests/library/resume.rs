@@ -84,7 +84,6 @@ impl Place {
         source.read(size).unwrap().to_vec()
     }
 
-    /// Whether nothing but these files is there.
     /// Waits until nobody writes the file any more: a piece may be on another thread when the
     /// transfer that it belongs to is dropped.
     async fn is_let_go(&self, file: &str, key: &str) {
@@ -93,6 +92,7 @@ impl Place {
         }
     }
 
+    /// Whether nothing but these files is there.
     fn has_only(&self, files: &[&str]) -> bool {
         let entries = |folder: &Path| std::fs::read_dir(folder).unwrap().count();
         self._folder
