@@ -158,7 +158,8 @@ type Course<'a> = (&'a Counters, &'a Counters, u64);
 
 fn row(name: &str, (before, now, queue_bytes): Course<'_>, ns: u64) -> String {
     let (mbit_in, mbit_out, packets) = rates(before, now, ns);
-    let stay = stay_ms(before, now, packets).map_or("-".to_owned(), |ms| format!("{ms:.1} ms"));
+    let stay =
+        stay_ms(before, now, packets).map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1} ms"));
     let queued = match queue_bytes {
         0..100_000 => format!("{queue_bytes} B"),
         bytes => format!("{} kB", bytes / 1000),
