@@ -9,8 +9,9 @@
 //! - [`proxy`]: real time, real UDP sockets, any program.
 //!
 //! What a network is like is said by a [`NetworkProfile`](profile::NetworkProfile), which is the
-//! `[network]` table of a scenario; its fields are described there, each with its unit, its range
-//! and where it is from. What the crate can do, and which test shows it, is in [`features`].
+//! `[network]` table of a scenario; its fields are described there, and in [`parameters`] each
+//! with its unit, its range and where it is from. What the crate can do, and which test shows it,
+//! is in [`features`], with how fast and how true it is.
 //!
 //! # A link in ten lines
 //!
@@ -147,6 +148,8 @@ pub mod exec;
 pub mod features {}
 pub mod link;
 pub mod packet;
+#[doc = include_str!("../PARAMETERS.md")]
+pub mod parameters {}
 pub mod pcapng;
 pub mod profile;
 pub mod proxy;

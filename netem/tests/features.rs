@@ -6,7 +6,9 @@ const FEATURES: &str = include_str!("../FEATURES.md");
 
 /// The rows: the feature, whether it is here, and the last column.
 fn rows() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
-    let rows = FEATURES.lines().filter(|line| line.starts_with("| "));
+    // The figures that follow have tables of their own.
+    let table = FEATURES.split("\n## ").next().unwrap_or(FEATURES);
+    let rows = table.lines().filter(|line| line.starts_with("| "));
     rows.skip(1).map(|line| {
         let cells: Vec<_> = line.split('|').map(str::trim).collect();
         assert_eq!(cells.len(), 13, "{line}");

@@ -42,18 +42,18 @@ impl Live {
         let (Ok(now), Some(before)) = (self.proxy.report(), self.before.take()) else {
             return;
         };
-        let lines = lines(&before, &now);
         match &mut self.screen {
             Screen::Terminal(screen, bars) => {
-                while bars.len() < lines.len() {
+                let table = table(&before, &now);
+                while bars.len() < table.len() {
                     bars.push(screen.add(bare()));
                 }
-                for (bar, line) in bars.iter().zip(lines) {
+                for (bar, line) in bars.iter().zip(table) {
                     bar.set_message(line);
                     bar.tick();
                 }
             }
-            Screen::Lines => eprintln!("{}", lines.join(" | ")),
+            Screen::Lines => eprintln!("{}", lines(&before, &now).join(" | ")),
         }
         self.before = Some(now);
     }
@@ -65,55 +65,134 @@ fn bare() -> ProgressBar {
     ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-/// The view's text: what happened between two reports, and what is so at the second.
+/// What the view says: what happened between two reports, and what is so at the second.
 fn lines(before: &ProxyReport, now: &ProxyReport) -> Vec<String> {
     let ns = now.duration_ns.saturating_sub(before.duration_ns).max(1);
-    let verdict = if now.valid { "valid" } else { "not valid" };
-    let late = now.lateness;
+    let forward = (&before.forward, &now.forward, now.forward_queue_bytes);
+    let reverse = (&before.reverse, &now.reverse, now.reverse_queue_bytes);
     vec![
-        format!(
-            "{:.1} s, {verdict}, {} clients, own drops {}",
-            now.duration_ns as f64 / 1e9,
-            now.proxy.flows,
-            now.proxy.own_drops()
-        ),
-        direction(
-            "forward",
-            &before.forward,
-            &now.forward,
-            now.forward_queue_bytes,
-            ns,
-        ),
-        direction(
-            "reverse",
-            &before.reverse,
-            &now.reverse,
-            now.reverse_queue_bytes,
-            ns,
-        ),
-        format!(
-            "late p50 {:.0} us, p99 {:.0} us, at most {:.0} us",
-            late.p50_ns as f64 / 1e3,
-            late.p99_ns as f64 / 1e3,
-            late.max_ns as f64 / 1e3
-        ),
+        standing(now),
+        direction("forward", forward, ns),
+        direction("reverse", reverse, ns),
+        lateness(now),
     ]
 }
 
-fn direction(name: &str, before: &Counters, now: &Counters, queue_bytes: u64, ns: u64) -> String {
+/// The same with its numbers one below the other, no wider than 80 columns, and as high each
+/// time: what else happened to packets has a line for each direction.
+fn table(before: &ProxyReport, now: &ProxyReport) -> Vec<String> {
+    let ns = now.duration_ns.saturating_sub(before.duration_ns).max(1);
+    let heading = format!(
+        "{:7}  {:>9}  {:>9}  {:>9}  {:>8}  {:>9}  {:>7}  {:>7}",
+        "", "Mbit/s in", "out", "packets/s", "queued", "inside", "lost", "dropped"
+    );
+    vec![
+        standing(now),
+        heading,
+        row(
+            "forward",
+            (&before.forward, &now.forward, now.forward_queue_bytes),
+            ns,
+        ),
+        row(
+            "reverse",
+            (&before.reverse, &now.reverse, now.reverse_queue_bytes),
+            ns,
+        ),
+        lateness(now),
+        others("forward", &now.forward),
+        others("reverse", &now.reverse),
+    ]
+}
+
+fn standing(now: &ProxyReport) -> String {
+    let verdict = if now.valid { "valid" } else { "not valid" };
+    let clients = match now.proxy.flows {
+        1 => "1 client".to_owned(),
+        flows => format!("{flows} clients"),
+    };
+    format!(
+        "{:.1} s, {verdict}, {clients}, own drops {}",
+        now.duration_ns as f64 / 1e9,
+        now.proxy.own_drops()
+    )
+}
+
+fn lateness(now: &ProxyReport) -> String {
+    let late = now.lateness;
+    format!(
+        "late: half within {}, 99 % within {}, at most {}",
+        time(late.p50_ns),
+        time(late.p99_ns),
+        time(late.max_ns)
+    )
+}
+
+fn time(ns: u64) -> String {
+    match ns {
+        0..1_000_000 => format!("{:.0} us", ns as f64 / 1e3),
+        1_000_000..10_000_000_000 => format!("{:.1} ms", ns as f64 / 1e6),
+        _ => format!("{:.1} s", ns as f64 / 1e9),
+    }
+}
+
+/// What a direction did between two reports: bytes in, bytes out, packets out, each a second.
+fn rates(before: &Counters, now: &Counters, ns: u64) -> (f64, f64, f64) {
     let seconds = ns as f64 / 1e9;
     let mbit = |bytes: u64| bytes as f64 * 8.0 / 1e6 / seconds;
-    let came = now.delivered.saturating_sub(before.delivered);
-    let mut line = format!(
-        "{name} {:.2} Mbit/s in, {:.2} out, {:.0} packets/s, {queue_bytes} B queued",
+    (
         mbit(now.bytes_in.saturating_sub(before.bytes_in)),
         mbit(now.bytes_delivered.saturating_sub(before.bytes_delivered)),
-        came as f64 / seconds,
+        now.delivered.saturating_sub(before.delivered) as f64 / seconds,
+    )
+}
+
+/// How long packets stay, by Little's law: how many are inside is how many come a second times
+/// how long they stay.
+fn stay_ms(before: &Counters, now: &Counters, packets_per_s: f64) -> Option<f64> {
+    let inside = (before.inside() + now.inside()) as f64 / 2.0;
+    (packets_per_s > 0.0).then(|| inside / packets_per_s * 1e3)
+}
+
+type Course<'a> = (&'a Counters, &'a Counters, u64);
+
+fn row(name: &str, (before, now, queue_bytes): Course<'_>, ns: u64) -> String {
+    let (mbit_in, mbit_out, packets) = rates(before, now, ns);
+    let stay =
+        stay_ms(before, now, packets).map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1} ms"));
+    let queued = match queue_bytes {
+        0..100_000 => format!("{queue_bytes} B"),
+        bytes => format!("{} kB", bytes / 1000),
+    };
+    let dropped = now.queue_drops + now.early_drops + now.mtu_drops;
+    format!(
+        "{name:7}  {mbit_in:9.2}  {mbit_out:9.2}  {packets:9.0}  {queued:>8}  {stay:>9}  {:7}  \
+         {dropped:7}",
+        now.lost() - dropped,
+    )
+}
+
+/// What the table has no column for.
+fn others(name: &str, now: &Counters) -> String {
+    let words: Vec<String> = words::happened(now)[6..]
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    match words.is_empty() {
+        true => String::new(),
+        false => format!("{name}: {}", words.join(", ")),
+    }
+}
+
+fn direction(name: &str, (before, now, queue_bytes): Course<'_>, ns: u64) -> String {
+    let (mbit_in, mbit_out, packets) = rates(before, now, ns);
+    let mut line = format!(
+        "{name} {mbit_in:.2} Mbit/s in, {mbit_out:.2} out, {packets:.0} packets/s, \
+         {queue_bytes} B queued"
     );
-    if came > 0 {
-        // Little's law: how many are inside is how many come a second times how long they stay.
-        let inside = (before.inside() + now.inside()) as f64 / 2.0;
-        line += &format!(", about {:.1} ms", inside / (came as f64 / seconds) * 1e3);
+    if let Some(ms) = stay_ms(before, now, packets) {
+        line += &format!(", about {ms:.1} ms inside");
     }
     for (count, what) in words::happened(now) {
         if count > 0 {
@@ -121,4 +200,59 @@ fn direction(name: &str, before: &Counters, now: &Counters, queue_bytes: u64, ns
         }
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use lftp_netem::{
+        link::{Direction, Link},
+        packet::Packet,
+        profile::NetworkProfile,
+    };
+
+    use super::*;
+
+    /// What a link says after ten packets of 1,000 bytes, the last still inside.
+    fn counters(network: &str) -> Counters {
+        let profile = NetworkProfile::from_toml_str(network).unwrap();
+        let mut link = Link::new(&profile.forward(), 1, Direction::Forward);
+        let address = "10.0.0.1:1".parse().unwrap();
+        for ms in 0..10 {
+            let now = lftp_netem::Time::from_nanos(ms * 1_000_000);
+            link.push(now, Packet::new(address, address, 0, vec![0; 972]));
+            while link.pop(now).is_some() {}
+        }
+        link.counters().clone()
+    }
+
+    #[test]
+    fn a_row_has_its_numbers_below_their_headings_within_eighty_columns() {
+        let now = counters("delay = '500us'");
+        let line = row(
+            "forward",
+            (&Counters::default(), &now, 1_234_567),
+            1_000_000_000,
+        );
+        let words: Vec<&str> = line.split_whitespace().collect();
+        assert_eq!(
+            words,
+            [
+                "forward", "0.08", "0.07", "9", "1234", "kB", "55.6", "ms", "0", "0"
+            ]
+        );
+        assert_eq!(line.len(), 79);
+        assert_eq!(others("forward", &now), "");
+    }
+
+    #[test]
+    fn what_has_no_column_is_told_in_words() {
+        let now = counters("duplicate = '100%'");
+        assert_eq!(others("reverse", &now), "reverse: 10 duplicated");
+    }
+
+    #[test]
+    fn times_are_told_in_the_unit_that_suits() {
+        let told = [17_300, 167_772_000, 12_000_000_000].map(time);
+        assert_eq!(told, ["17 us", "167.8 ms", "12.0 s"]);
+    }
 }

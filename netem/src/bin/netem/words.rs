@@ -16,7 +16,8 @@ pub(crate) fn write(out: &mut impl Write, report: &ProxyReport) -> io::Result<()
         proxy.received, proxy.sent, proxy.inside_at_stop
     )?;
     if proxy.flows > 0 {
-        write!(out, ", {} clients", proxy.flows)?;
+        let s = if proxy.flows == 1 { "" } else { "s" };
+        write!(out, ", {} client{s}", proxy.flows)?;
     }
     if let Some(ns) = report.processor_ns {
         write!(out, "; {:.1} s of a processor", ns as f64 / 1e9)?;
