@@ -147,13 +147,12 @@ impl Partial {
         if self.finish.durable {
             // The system tells of a failure only once: a flush may have been told instead.
             let mut flushed = lock(&self.flushed);
-            let synced = self
-                .file
-                .sync(true)
-                .and(std::mem::replace(&mut *flushed, Ok(())));
+            let synced = self.file.sync(true);
+            let earlier = std::mem::replace(&mut *flushed, Ok(()));
             drop(flushed);
-            self.is_doubtful = synced.is_err();
-            synced?;
+            let kept = synced.and(earlier);
+            self.is_doubtful = kept.is_err();
+            kept?;
         }
         if self.finish.overwrite {
             folder.rename(&temporary.part, target)?;

@@ -40,8 +40,11 @@ impl Rogue {
         (name, seed): (&str, u64),
         count: Count,
     ) -> Self {
-        let mut config = Config::default();
-        config.identity = Some(Identity::generate(|bytes| runtime.fill_random(bytes)));
+        let identity = Identity::generate(|bytes| runtime.fill_random(bytes));
+        let config = Config {
+            identity: Some(identity),
+            ..Config::default()
+        };
         Self {
             runtime,
             server,

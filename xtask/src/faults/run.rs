@@ -414,9 +414,9 @@ impl Shared {
                 .any(|file| file == now),
         };
         if !is_whole {
-            let what = now.map_or("nothing".to_owned(), |now| format!("{} bytes", now.len()));
+            let what = now.map_or(0, |now| now.len());
             self.end(Err(format!(
-                "after a crash the file's name stands for {what}, which is no file of the sender"
+                "after a crash the file's name stands for {what} bytes that are no file of the sender"
             )));
         }
     }
