@@ -24,6 +24,7 @@ mod run;
 mod source;
 #[cfg(test)]
 mod tests;
+mod tries;
 
 pub(crate) use self::count::Counts;
 pub(crate) use self::run::{RunError, run};

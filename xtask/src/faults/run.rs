@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use lftp_ftp::{
     Client, ClientConfig, DEFAULT_PORT, DataPorts, Name, Receipt, Server, ServerConfig, Store,
-    StoreError, Target, TransferError,
+    Target, TransferError,
 };
 use lftp_netem::link::Direction;
 use lftp_netem::world::{AddressError, Host, Side, World, WorldConfig, WorldError};
@@ -24,6 +24,7 @@ use super::on_path::{Attacker, OnPath};
 use super::plan::{CLEAR_AFTER, Crash, Plan};
 use super::rogue::Rogue;
 use super::source::{self, FILE};
+use super::tries;
 use crate::run::{VirtualRuntime, client_ip};
 use crate::scenario::Way;
 
@@ -280,8 +281,10 @@ fn ask(machine: &Machine, shared: &Arc<Shared>, store: Arc<dyn Store>) {
             let since = shared.version.load(Ordering::Relaxed);
             match shared.carry(&runtime, &store).await {
                 Ok(receipt) => break Ok(Arrival { receipt, since }),
-                Err(error) if is_to_be_expected(&error) => {
-                    shared.count.one(&format!("try ended: {}", word(&error)));
+                Err(error) if tries::is_to_be_expected(&error) => {
+                    shared
+                        .count
+                        .one(&format!("try ended: {}", tries::word(&error)));
                     tracing::debug!("{error}");
                 }
                 Err(error) => break Err(format!("a try ended with: {error}")),
@@ -290,49 +293,6 @@ fn ask(machine: &Machine, shared: &Arc<Shared>, store: Arc<dyn Store>) {
         };
         shared.end(end);
     });
-}
-
-/// An error that what goes wrong here can explain.
-fn is_to_be_expected(error: &TransferError) -> bool {
-    use lftp_ftp::Code;
-    match error {
-        TransferError::Integrity | TransferError::SourceChanged => false,
-        TransferError::Verdict(refusal) => {
-            matches!(refusal.code, Code::DiskFull | Code::Io)
-        }
-        TransferError::Store(error) => is_of_a_bad_disk(error),
-        error => error.is_temporary() || matches!(code(error), Some(Code::DiskFull | Code::Io)),
-    }
-}
-
-const fn is_of_a_bad_disk(error: &StoreError) -> bool {
-    matches!(error, StoreError::DiskFull { .. } | StoreError::Io { .. })
-}
-
-fn code(error: &TransferError) -> Option<lftp_ftp::Code> {
-    use lftp_ftp::{LinkError, RequestError};
-    match error {
-        TransferError::Request(RequestError::Refused(refusal))
-        | TransferError::Verdict(refusal) => Some(refusal.code),
-        TransferError::Lost(LinkError::GaveUp(code)) => Some(*code),
-        TransferError::Store(error) => Some(error.code()),
-        _ => None,
-    }
-}
-
-fn word(error: &TransferError) -> String {
-    let kind = match error {
-        TransferError::Request(_) => "request",
-        TransferError::Open(_) => "no data connection",
-        TransferError::Lost(_) => "broke off",
-        TransferError::Store(_) => "own disk",
-        TransferError::Verdict(_) => "verdict",
-        _ => "other",
-    };
-    match code(error) {
-        Some(code) => format!("{kind}, {code:?}"),
-        None => kind.to_owned(),
-    }
 }
 
 async fn roam(clock: Host, client: Host, shared: Arc<Shared>) {
