@@ -18,8 +18,6 @@
 //! decides ([`InflightHi::competes`]). A flow that is alone again notices: its look for the
 //! least round-trip time empties the queue.
 
-use std::time::Duration;
-
 use super::loss_floor::LossFloor;
 use super::queue_witness::QueueWitness;
 use crate::Time;
@@ -150,6 +148,8 @@ impl InflightHi {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::proto::congestion::bbr::loss_floor::Load;
     use crate::proto::rate::RateSample;
