@@ -33,6 +33,12 @@ const QUIET_ROUNDS: u32 = 8;
 /// and grows by this part each round: an eighth, as fast as probing finds bandwidth.
 const QUIET_GROWTH_DIVISOR: u64 = 8;
 
+/// So large a part of a round's losses comes of a queue that is run over, not of chance,
+const FLOOD: f64 = 0.05;
+
+/// of a round of at least so many packets.
+const FLOOD_PACKETS: f64 = 320.0;
+
 /// The bound, and what it listens for.
 #[derive(Clone, Debug)]
 pub(super) struct InflightHi {
@@ -93,10 +99,12 @@ impl InflightHi {
     /// What has been sent so far overshot on purpose: its losses are not heard.
     pub(super) const fn ignore_before(&mut self, next_packet_number: u64) {
         self.deaf_until = next_packet_number;
+        self.lost = 0.0;
     }
 
-    /// `floor`: what the path loses by itself. Whether it was congestion.
-    pub(super) fn on_loss(&mut self, loss: &LossInfo, floor: &LossFloor) -> bool {
+    /// `floor`: what the path loses by itself. `overshoots`: start-up fills the queue itself,
+    /// and only a flood of losses counts. Whether it was congestion.
+    pub(super) fn on_loss(&mut self, loss: &LossInfo, floor: &LossFloor, overshoots: bool) -> bool {
         if loss.largest_lost < self.deaf_until {
             return false;
         }
@@ -104,6 +112,9 @@ impl InflightHi {
         let in_flight = loss.bytes_in_flight + loss.lost_bytes;
         // The first packets of a round are no sample yet.
         let packets = (self.delivered + self.lost).max(self.packets(in_flight));
+        if overshoots && self.lost < FLOOD * packets.max(FLOOD_PACKETS) {
+            return false;
+        }
         if !self.queue.is_full() || !floor.is_exceeded(self.lost, packets) {
             return false;
         }
@@ -165,6 +176,7 @@ mod tests {
         now: Time,
         number: u64,
         in_flight: u64,
+        overshoots: bool,
     }
 
     impl Path {
@@ -178,6 +190,7 @@ mod tests {
                 now: Time::ZERO,
                 number: 1000,
                 in_flight: 100 * MSS,
+                overshoots: false,
             }
         }
 
@@ -230,7 +243,7 @@ mod tests {
                 bytes_in_flight: self.in_flight - packets * MSS,
                 next_packet_number: self.number,
             };
-            self.hi.on_loss(&loss, &self.floor)
+            self.hi.on_loss(&loss, &self.floor, self.overshoots)
         }
     }
 
@@ -254,6 +267,16 @@ mod tests {
         assert!(!path.lose(20));
         path.rounds(1, 0, QUEUE);
         assert!(path.rounds(1, 3, QUEUE));
+    }
+
+    #[test]
+    fn of_an_overshooting_start_up_only_a_flood_is_heard() {
+        let mut path = Path::new();
+        path.overshoots = true;
+        path.rounds(5, 0, Duration::ZERO);
+        path.rounds(1, 0, QUEUE);
+        assert!(!path.lose(12));
+        assert!(path.lose(12));
     }
 
     #[test]

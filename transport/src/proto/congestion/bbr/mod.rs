@@ -271,6 +271,8 @@ impl Bbr {
             State::Startup => {}
             State::Drain => {
                 if ack.bytes_in_flight <= self.inflight(1000) {
+                    // What the queue lost of the overshoot, draining has answered.
+                    self.hi.ignore_before(ack.next_packet_number);
                     self.state = self.probe_bandwidth(now);
                 }
             }
@@ -422,7 +424,7 @@ impl Bbr {
         if overshoots && !self.floor.is_clean() {
             self.hi.ignore_before(loss.next_packet_number);
         }
-        let congestion = self.hi.on_loss(loss, &self.floor);
+        let congestion = self.hi.on_loss(loss, &self.floor, overshoots);
         if congestion && matches!(self.state, State::Startup) {
             self.leave_startup();
         }
