@@ -98,6 +98,16 @@ pub(crate) fn in_words(record: &RunRecord, folder: &Path) -> String {
             millis(summary.queue_delay_p95_ns)
         ),
     );
+    if let Some(shares) = &summary.shared_percent {
+        let jain = summary.shared_jain_index.unwrap_or_default();
+        line(
+            "shares",
+            format!("{shares} % in the last half of the time together; Jain's index {jain:.3}"),
+        );
+    }
+    if let Some(recovery) = &summary.recovery_ms {
+        line("recovery", format!("{} ms", recovery.replace('+', ", ")));
+    }
     let valid = if summary.valid { "valid" } else { "INVALID" };
     line(
         "clock",

@@ -64,6 +64,18 @@ pub(crate) struct Summary {
     pub steady_ratio: Option<f64>,
     /// Jain's index over the flows' goodput.
     pub jain_index: Option<f64>,
+    /// Each flow's share of the goodput in the last half of the time in which all of them ran,
+    /// per cent, in the scenario's order, joined by `+`.
+    #[serde(default)]
+    pub shared_percent: Option<String>,
+    /// Jain's index over the flows' goodput in that time.
+    #[serde(default)]
+    pub shared_jain_index: Option<f64>,
+    /// For each change of the link's rate and each end of a blackout or pause: milliseconds
+    /// until 90 % of what the link lets through came for five round trips, or `never`; joined
+    /// by `+`.
+    #[serde(default)]
+    pub recovery_ms: Option<String>,
     /// Datagrams sent by the data senders.
     pub packets_sent: u64,
     /// Of those, with stream bytes sent before.

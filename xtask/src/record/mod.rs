@@ -1,8 +1,11 @@
 //! Listens to a run: what the senders do ([`sender`]), what becomes of the packets ([`link`]),
-//! and what follows from both ([`summary`]).
+//! and what follows from both ([`summary`]): among it, how flows share ([`sharing`])
+//! and how soon a changed network is filled again ([`recovery`]).
 
 mod link;
+mod recovery;
 mod sender;
+mod sharing;
 mod summary;
 mod throughput;
 
@@ -17,4 +20,10 @@ pub(crate) enum Detail {
     Summary,
     /// Every row of every CSV file as well.
     Full,
+}
+
+/// Bytes over a time, bits a second.
+fn rate_bps(bytes: u64, duration_ns: u64) -> u64 {
+    let bits = u128::from(bytes) * 8 * 1_000_000_000;
+    u64::try_from(bits / u128::from(duration_ns.max(1))).unwrap_or(u64::MAX)
 }

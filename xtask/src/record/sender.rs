@@ -18,6 +18,8 @@ pub(crate) struct SenderLog {
 /// What one connection did.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FlowLog {
+    /// Which transfer it belongs to, where that was said.
+    pub transfer: Option<usize>,
     /// The first thing heard of it.
     pub begun_ns: u64,
     /// Packets that carry data or ask for an answer.
@@ -49,11 +51,23 @@ impl SenderLog {
 
     /// What a transport's configuration is given to be heard here.
     pub(crate) fn tap(&self) -> Arc<Tap> {
-        Arc::new(Tap { log: self.clone() })
+        self.tap_for(None)
     }
 
-    /// The `count` connections that sent most, in the order in which they began: the ones with
-    /// the files.
+    /// The same for the connections of one transfer.
+    pub(crate) fn tap_of(&self, transfer: usize) -> Arc<Tap> {
+        self.tap_for(Some(transfer))
+    }
+
+    fn tap_for(&self, transfer: Option<usize>) -> Arc<Tap> {
+        Arc::new(Tap {
+            log: self.clone(),
+            transfer,
+        })
+    }
+
+    /// The `count` connections that sent most, in the order of the transfers, or where that
+    /// is not known of their beginning: the ones with the files.
     pub(crate) fn take_data_flows(&self, count: usize) -> Vec<FlowLog> {
         let mut flows: Vec<FlowLog> = std::mem::take(&mut *self.lock())
             .into_iter()
@@ -61,7 +75,7 @@ impl SenderLog {
             .collect();
         flows.sort_by_key(|log| std::cmp::Reverse(log.stream_bytes_sent));
         flows.truncate(count);
-        flows.sort_by_key(|log| log.begun_ns);
+        flows.sort_by_key(|log| (log.transfer, log.begun_ns));
         flows
     }
 
@@ -74,6 +88,7 @@ impl SenderLog {
 #[derive(Debug)]
 pub(crate) struct Tap {
     log: SenderLog,
+    transfer: Option<usize>,
 }
 
 impl Observer for Tap {
@@ -88,6 +103,7 @@ impl Observer for Tap {
                 flows.push((
                     flow,
                     FlowLog {
+                        transfer: self.transfer,
                         begun_ns,
                         ..FlowLog::default()
                     },

@@ -3,7 +3,8 @@
 use lftp_netem::profile::NetworkProfile;
 use sha2::{Digest, Sha256};
 
-use super::{Detail, FlowLog, LinkLog, throughput};
+use super::sharing::{self, Sharing};
+use super::{Detail, FlowLog, LinkLog, rate_bps, recovery, throughput};
 use crate::rows::{RunRecord, Summary};
 use crate::scenario::Scenario;
 
@@ -124,6 +125,8 @@ fn summary(scenario: &Scenario, outcome: &Outcome) -> Summary {
     let flows = &outcome.flows;
     let sum = |pick: fn(&FlowLog) -> u64| flows.iter().map(pick).sum::<u64>();
     let transport = scenario.transport_of(&scenario.flows()[0]);
+    let recoveries = recovery::recoveries(&scenario.network, ended_ns, flows);
+    let sharing = Sharing::of(timings, flows);
     let again = sum(|flow| flow.stream_bytes_sent).saturating_sub(bytes);
     Summary {
         scenario: scenario.name.clone(),
@@ -142,6 +145,9 @@ fn summary(scenario: &Scenario, outcome: &Outcome) -> Summary {
         efficiency_ratio: share(goodput_bps),
         steady_ratio: steady_bps(flows, bytes).filter(|_| intact).and_then(share),
         jain_index: jain(timings),
+        shared_percent: sharing.as_ref().map(Sharing::in_words),
+        shared_jain_index: sharing.as_ref().and_then(Sharing::jain),
+        recovery_ms: recovery::in_words(&recoveries),
         packets_sent: sum(|flow| flow.packets_sent),
         packets_retransmitted: sum(|flow| flow.packets_retransmitted),
         packets_lost_on_link: outcome.link.lost,
@@ -176,11 +182,6 @@ fn congestions(scenario: &Scenario) -> String {
     names.join("+")
 }
 
-fn rate_bps(bytes: u64, duration_ns: u64) -> u64 {
-    let bits = u128::from(bytes) * 8 * 1_000_000_000;
-    u64::try_from(bits / u128::from(duration_ns.max(1))).unwrap_or(u64::MAX)
-}
-
 /// To four places, so that a ratio is the same text everywhere.
 fn ratio(part: u64, whole: u64) -> f64 {
     let parts = u128::from(part) * 10_000 / u128::from(whole.max(1));
@@ -212,18 +213,10 @@ fn steady_bps(flows: &[FlowLog], bytes: u64) -> Option<u64> {
     (to_ns > from_ns).then(|| rate_bps(to - from, to_ns - from_ns))
 }
 
-/// Jain's fairness index: 1 when all have the same, 1/n when one has all.
+/// Jain's fairness index of the transfers' goodput.
 fn jain(timings: &[Timing]) -> Option<f64> {
-    if timings.len() < 2 {
-        return None;
-    }
-    let rates = timings
-        .iter()
-        .map(|timing| rate_bps(timing.bytes, timing.ended_ns - timing.begun_ns) as f64);
-    let (sum, squares) = rates.fold((0.0, 0.0), |(sum, squares), rate| {
-        (sum + rate, squares + rate * rate)
-    });
-    (squares > 0.0).then(|| sum * sum / (timings.len() as f64 * squares))
+    let rate = |timing: &Timing| rate_bps(timing.bytes, timing.ended_ns - timing.begun_ns);
+    sharing::jain(&timings.iter().map(rate).collect::<Vec<_>>())
 }
 
 /// The value that `percent` % are not above, of sorted values.
@@ -273,17 +266,5 @@ mod tests {
         };
         // 76 bytes in 2 µs.
         assert_eq!(steady_bps(&[flow], 100), Some(304_000_000));
-    }
-
-    #[test]
-    fn one_flow_that_has_it_all_is_as_unfair_as_can_be() {
-        let timing = |bytes| Timing {
-            ended_ns: 1_000_000_000,
-            bytes,
-            ..Timing::default()
-        };
-        assert_eq!(jain(&[timing(5), timing(5)]), Some(1.0));
-        assert_eq!(jain(&[timing(9), timing(0)]), Some(0.5));
-        assert_eq!(jain(&[timing(9)]), None);
     }
 }

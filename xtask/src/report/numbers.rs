@@ -106,6 +106,14 @@ fn result(summary: &Summary) -> Vec<Line> {
         ),
         known("Steady", "steady_ratio", summary.steady_ratio, percent),
     ];
+    if let Some(recovery) = &summary.recovery_ms {
+        lines.push(line(
+            "Recovery, ms",
+            "recovery_ms",
+            recovery.replace('+', ", "),
+            recovery,
+        ));
+    }
     if summary.flows > 1 {
         lines.insert(
             2,
@@ -121,6 +129,19 @@ fn result(summary: &Summary) -> Vec<Line> {
             "Fairness (Jain)",
             "jain_index",
             summary.jain_index,
+            index,
+        ));
+        let shares = summary.shared_percent.as_ref();
+        lines.push(line(
+            "Shares while all ran, %",
+            "shared_percent",
+            shares.cloned().unwrap_or_else(|| "unknown".to_owned()),
+            shares.map_or("null", String::as_str),
+        ));
+        lines.push(known(
+            "Fairness of those",
+            "shared_jain_index",
+            summary.shared_jain_index,
             index,
         ));
     }

@@ -66,7 +66,7 @@ async fn run_inside(plan: &Plan, steps: &Arc<Steps>) -> Result<RunRecord, RunErr
         config.transport = scenario.transport_of(flow);
         config.port_map.clone_from(&port_map);
         if way == Way::Put {
-            config.transport.observer = Some(senders.tap());
+            config.transport.observer = Some(senders.tap_of(index));
         }
         let contents = content.file(index);
         steps.expect(contents.len() as u64);

@@ -43,7 +43,7 @@ pub(super) fn run_counted(
         let mut config = ClientConfig::default();
         config.transport = scenario.transport_of(flow);
         if way == Way::Put {
-            config.transport.observer = Some(senders.tap());
+            config.transport.observer = Some(senders.tap_of(index));
         }
         let contents = content.file(index);
         steps.expect(contents.len() as u64);

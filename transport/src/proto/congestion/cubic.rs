@@ -82,11 +82,34 @@ impl Cubic {
         }
     }
 
+    /// One that has left slow start with this window.
+    pub(super) fn avoiding(mss: u64, window: u64) -> Self {
+        let mut cubic = Self::new(Params {
+            mss_bytes: mss,
+            initial_window_packets: window / mss,
+        });
+        cubic.state.ssthresh = Some(cubic.state.window);
+        cubic
+    }
+
+    /// As [`Self::on_loss`]; what was never in flight is no window to come back to.
+    pub(super) fn on_loss_within(&mut self, loss: &LossInfo, in_flight: u64) {
+        if !self.is_recovering_from(loss.largest_lost_sent_at) {
+            let least = MINIMUM_WINDOW_PACKETS * self.mss;
+            self.state.window = self.state.window.min(in_flight).max(least);
+            self.on_loss(loss);
+        }
+    }
+
+    /// There is room that the curve does not know of.
+    pub(super) fn raise(&mut self, bytes: u64) {
+        self.state.window += bytes;
+        self.state.epoch = None;
+        self.state.fraction = 0.0;
+    }
+
     pub(crate) fn on_ack(&mut self, ack: &AckInfo<'_>) {
-        if self
-            .recovery_start
-            .is_some_and(|start| ack.largest_acked_sent_at <= start)
-        {
+        if self.is_recovering_from(ack.largest_acked_sent_at) {
             return;
         }
         self.in_recovery = false;
@@ -199,7 +222,7 @@ impl Cubic {
     }
 
     fn on_congestion(&mut self, now: Time, sent_at: Time) {
-        if self.recovery_start.is_some_and(|start| sent_at <= start) {
+        if self.is_recovering_from(sent_at) {
             return;
         }
         self.before = Some(self.state);
@@ -219,6 +242,11 @@ impl Cubic {
         self.state.ssthresh = Some(self.state.window);
         self.state.epoch = None;
         self.state.fraction = 0.0;
+    }
+
+    /// What was sent then belongs to the last congestion event.
+    fn is_recovering_from(&self, sent_at: Time) -> bool {
+        self.recovery_start.is_some_and(|start| sent_at <= start)
     }
 
     fn segments(&self, bytes: u64) -> f64 {

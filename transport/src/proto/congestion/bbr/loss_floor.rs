@@ -18,6 +18,15 @@ const LEAST_PACKETS: f64 = 48.0;
 /// What is kept of a share when another round is added to it: some 16 rounds' memory.
 const KEEP: f64 = 15.0 / 16.0;
 
+/// And some 64.
+const KEEP_ALL: f64 = 63.0 / 64.0;
+
+/// A path that loses less than this by itself is as good as clean.
+const CLEAN: f64 = 0.001;
+
+/// Losses are beyond chance when they exceed the mean by so many standard deviations.
+const DEVIATIONS: f64 = 3.0;
+
 /// The drained share gets one sample a cycle and remembers some six.
 const KEEP_DRAINED: f64 = 5.0 / 6.0;
 
@@ -75,7 +84,17 @@ pub(super) struct LossFloor {
     at: Share,
     below: Share,
     recent: Share,
+    /// As `at`, with a longer memory.
+    quiet: Share,
+    /// Of every round, queue or not: what the path loses by itself is part of it.
+    all: Share,
     floor: f64,
+    /// What is asked whether a round has lost more than the path does: slower to change than
+    /// `floor`, and never below it for want of a drained queue.
+    heard_floor: f64,
+    /// The variance of a quiet round's losses over their mean: 1 where each packet has its own
+    /// chance, the length of a burst where they come in bursts.
+    dispersion: f64,
 }
 
 impl LossFloor {
@@ -86,13 +105,30 @@ impl LossFloor {
             at: Share::default(),
             below: Share::default(),
             recent: Share::default(),
+            quiet: Share::default(),
+            all: Share::default(),
             floor: 0.0,
+            heard_floor: MAX_FLOOR,
+            dispersion: 1.0,
         }
     }
 
     /// The share of packets the path loses by itself.
     pub(super) const fn get(&self) -> f64 {
         self.floor
+    }
+
+    /// Whether that many lost of so many packets are more than chance explains, where the path
+    /// loses by itself as much as it may, for all that is known.
+    pub(super) fn is_exceeded(&self, lost: f64, packets: f64) -> bool {
+        let expected = self.heard_floor * packets;
+        lost > expected + DEVIATIONS * (self.dispersion * expected).sqrt()
+    }
+
+    /// For all that is known, the path loses nothing by itself.
+    pub(super) fn is_clean(&self) -> bool {
+        self.all.lost <= CLEAN * self.all.total()
+            || self.quiet.ratio().is_some_and(|ratio| ratio <= CLEAN)
     }
 
     /// From now on, packets are sent so.
@@ -134,6 +170,17 @@ impl LossFloor {
                 self.recent.add(keep, share);
             }
         }
+        let mut whole = above;
+        whole.add(1.0, at);
+        whole.add(1.0, below);
+        self.all.add(KEEP_ALL, whole);
+        if quiet {
+            self.update_dispersion(whole);
+            self.quiet.add(KEEP_ALL, at);
+            if growing {
+                self.quiet.add(1.0, above);
+            }
+        }
         if quiet && growing {
             self.at.add(KEEP, above);
         }
@@ -145,6 +192,19 @@ impl LossFloor {
         }
         self.forget_loads(oldest_in_flight);
         self.floor = self.estimate();
+        let quiet = self.quiet.ratio().unwrap_or(MAX_FLOOR);
+        let all = self.all.at_most().unwrap_or(MAX_FLOOR);
+        self.heard_floor = quiet.min(all);
+    }
+
+    fn update_dispersion(&mut self, round: Share) {
+        let expected = self.all.ratio().unwrap_or(0.0) * round.total();
+        if expected < 0.5 {
+            return;
+        }
+        let deviation = round.lost - expected;
+        let dispersion = deviation * deviation / expected;
+        self.dispersion = (self.dispersion * KEEP + dispersion * (1.0 - KEEP)).max(1.0);
     }
 
     fn estimate(&self) -> f64 {
@@ -165,5 +225,68 @@ impl LossFloor {
         while self.loads.get(1).is_some_and(|(from, _)| *from <= oldest) {
             self.loads.pop_front();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    /// A path after so many rounds of a hundred packets, each with this many lost.
+    fn after(rounds: impl IntoIterator<Item = u32>, quiet: bool) -> LossFloor {
+        let mut floor = LossFloor::new();
+        floor.on_load(0, Load::At);
+        for lost in rounds {
+            floor.on_delivered(1, f64::from(100 - lost));
+            floor.on_lost(1, f64::from(lost));
+            floor.end_round(0, quiet, false);
+        }
+        floor
+    }
+
+    #[test]
+    fn on_a_clean_path_every_loss_is_more_than_it_loses_by_itself() {
+        let floor = after([0; 20], true);
+        assert!(floor.is_clean());
+        assert!(floor.is_exceeded(1.0, 100.0));
+    }
+
+    #[test]
+    fn random_loss_is_hardly_ever_more_than_the_path_loses() {
+        for seed in 0..10 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let mut round = || (0..100).filter(|_| rng.random::<f64>() < 0.05).count() as u32;
+            let floor = after((0..200).map(|_| round()), true);
+            assert!(!floor.is_clean());
+            let exceeding = (0..1000).filter(|_| floor.is_exceeded(f64::from(round()), 100.0));
+            let count = exceeding.count();
+            assert!(count <= 20, "seed {seed}: {count} of 1000 rounds");
+            assert!(floor.is_exceeded(30.0, 100.0), "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn bursts_need_more_to_be_more_than_chance() {
+        let bursts = |round: u32| if round.is_multiple_of(4) { 20 } else { 0 };
+        let bursty = after((0..200).map(bursts), true);
+        let even = after([5; 200], true);
+        assert!(even.is_exceeded(20.0, 100.0));
+        assert!(!bursty.is_exceeded(20.0, 100.0));
+    }
+
+    #[test]
+    fn what_is_lost_while_a_queue_stands_is_no_floor() {
+        let floor = after([0; 20].into_iter().chain([0; 20]), true);
+        let mut queued = floor.clone();
+        for _ in 0..20 {
+            queued.on_delivered(1, 95.0);
+            queued.on_lost(1, 5.0);
+            queued.end_round(0, false, false);
+        }
+        assert!(queued.get() < 0.001, "{}", queued.get());
+        assert!(queued.is_exceeded(1.0, 100.0));
     }
 }

@@ -19,11 +19,13 @@
 //! - Under a queue beyond what its own window makes, old bandwidth is forgotten sooner.
 //! - The look for the least round-trip time keeps half of what fits in flight.
 //! - A CE mark drains the queue at once, once a round.
+//! - Losses of congestion bound what is in flight as CUBIC would ([`inflight_hi`]).
 
 use std::time::Duration;
 
 use self::aggregation::{Aggregation, bytes_in};
 use self::filters::{MaxBandwidth, MinRtt, Rounds};
+use self::inflight_hi::InflightHi;
 use self::loss_floor::{Load, LossFloor};
 use self::probe::{Cycle, ProbeRtt, Progress};
 use self::startup::{AckTrain, FullPipe};
@@ -34,8 +36,10 @@ use crate::time::nanos;
 
 mod aggregation;
 mod filters;
+mod inflight_hi;
 mod loss_floor;
 mod probe;
+mod queue_witness;
 mod startup;
 
 /// 2 / ln 2: the least gain that lets the rate double each round, per mille.
@@ -47,6 +51,10 @@ const DRAIN_GAIN_PERMILLE: u64 = 1_000_000 / STARTUP_GAIN_PERMILLE;
 /// In flight at most, as parts of what fits, per mille: room for acknowledgements held back
 /// and losses not yet noticed, and no more queue than fits behind a usual bottleneck.
 const WINDOW_GAIN_PERMILLE: u64 = 2000;
+
+/// Beside others who keep a deep queue up the window decides, and the pace is what RFC 9002 §7.7
+/// gives a window, per mille.
+const COMPETING_GAIN_PERMILLE: u64 = 1250;
 
 /// In flight while looking for the least round-trip time.
 const PROBE_RTT_GAIN_PERMILLE: u64 = 500;
@@ -78,6 +86,7 @@ pub(crate) struct Bbr {
     min_rtt: MinRtt,
     rounds: Rounds,
     floor: LossFloor,
+    hi: InflightHi,
     train: AckTrain,
     full_pipe: FullPipe,
     aggregation: Aggregation,
@@ -115,6 +124,7 @@ impl Bbr {
             min_rtt: MinRtt::default(),
             rounds: Rounds::default(),
             floor: LossFloor::new(),
+            hi: InflightHi::new(mss),
             train: AckTrain::default(),
             full_pipe: FullPipe::default(),
             aggregation: Aggregation::default(),
@@ -150,6 +160,7 @@ impl Bbr {
         let Some(min_rtt) = self.min_rtt.get() else {
             return;
         };
+        self.hi.on_ack(ack);
         let bandwidth = self.bandwidth.get();
         self.aggregation.on_ack(
             ack.now,
@@ -214,19 +225,25 @@ impl Bbr {
         if matches!(self.state, State::Startup) && !app_limited {
             let full = self.full_pipe.end_round(self.bandwidth.get(), queue);
             if full {
-                self.filled = true;
-                self.state = State::Drain;
-                self.train = AckTrain::default();
+                self.leave_startup();
             }
         }
         let growing = matches!(self.state, State::Startup) && self.full_pipe.is_growing();
         let oldest = ack.largest_acked.saturating_sub(self.window / self.mss);
-        self.floor.end_round(oldest, !queue, growing);
+        let quiet = !queue && !self.hi.queue_was_full();
+        self.floor.end_round(oldest, quiet, growing);
+        self.hi.end_round();
         // Twice what fits makes at most one round trip of queue; beyond that the model is off.
         if rtt > min_rtt * 5 / 2 + QUEUE_LEAST {
             self.bandwidth.forget_stale();
         }
         self.climb(queue, app_limited);
+    }
+
+    fn leave_startup(&mut self) {
+        self.filled = true;
+        self.state = State::Drain;
+        self.train = AckTrain::default();
     }
 
     /// When a probe's whole quarter came through without a queue there is more where that
@@ -254,10 +271,13 @@ impl Bbr {
             State::Startup => {}
             State::Drain => {
                 if ack.bytes_in_flight <= self.inflight(1000) {
+                    // What the queue lost of the overshoot, draining has answered.
+                    self.hi.ignore_before(ack.next_packet_number);
                     self.state = self.probe_bandwidth(now);
                 }
             }
-            State::ProbeBw(_) => {
+            State::ProbeBw(cycle) => {
+                let gain = cycle.gain_permille();
                 let progress = Progress {
                     now,
                     min_rtt,
@@ -265,7 +285,7 @@ impl Bbr {
                     prior_in_flight: ack.prior_bytes_in_flight,
                     bytes_in_flight: ack.bytes_in_flight,
                     inflight_drained: bytes_in(self.model_bandwidth(), min_rtt + QUANTUM),
-                    inflight_above: self.inflight(1250),
+                    inflight_above: self.inflight(gain),
                 };
                 if let State::ProbeBw(cycle) = &mut self.state {
                     cycle.advance(&progress);
@@ -316,6 +336,11 @@ impl Bbr {
             State::Startup => self.inflight(WINDOW_GAIN_PERMILLE),
             _ => self.inflight(WINDOW_GAIN_PERMILLE) + self.aggregation.get(),
         };
+        let target = match self.hi.get() {
+            Some(hi) if self.hi.competes() => hi,
+            Some(hi) => hi.min(target),
+            None => target,
+        };
         if self.filled {
             let grown = if ack.app_limited {
                 self.window
@@ -342,10 +367,11 @@ impl Bbr {
         };
     }
 
-    const fn pacing_gain_permille(&self) -> u64 {
+    fn pacing_gain_permille(&self) -> u64 {
         match &self.state {
             State::Startup => STARTUP_GAIN_PERMILLE,
             State::Drain => DRAIN_GAIN_PERMILLE,
+            State::ProbeBw(cycle) if self.hi.competes() => COMPETING_GAIN_PERMILLE,
             State::ProbeBw(cycle) => cycle.gain_permille(),
             State::ProbeRtt(_) => 1000,
         }
@@ -383,7 +409,8 @@ impl Bbr {
             .max(MINIMUM_WINDOW_PACKETS * self.mss)
     }
 
-    /// Loss alone changes nothing but the estimate of how much of it is the path's.
+    /// Loss alone changes nothing but the estimate of how much of it is the path's; congestion
+    /// bounds what may be in flight.
     pub(crate) fn on_loss(&mut self, loss: &LossInfo) {
         self.declared_lost += loss.lost_bytes;
         self.floor
@@ -391,10 +418,22 @@ impl Bbr {
         if let State::ProbeBw(cycle) = &mut self.state {
             cycle.on_loss();
         }
+        // Start-up overshoots by itself. Where the path loses nothing else, that is heard all the
+        // same, for the sake of those who were there before.
+        let overshoots = matches!(self.state, State::Startup | State::Drain);
+        if overshoots && !self.floor.is_clean() {
+            self.hi.ignore_before(loss.next_packet_number);
+        }
+        let congestion = self.hi.on_loss(loss, &self.floor, overshoots);
+        if congestion && matches!(self.state, State::Startup) {
+            self.leave_startup();
+        }
     }
 
-    /// The model was never changed.
-    pub(crate) const fn on_spurious(&mut self, _now: Time) {}
+    /// The model was never changed; the bound was.
+    pub(crate) fn on_spurious(&mut self, now: Time) {
+        self.hi.on_spurious(now);
+    }
 
     /// Nothing came through for a long time: what is known may still hold, but it is tried
     /// out gently. The window doubles each round up to what the model allows.
@@ -408,11 +447,7 @@ impl Bbr {
             return;
         }
         match &mut self.state {
-            State::Startup => {
-                self.filled = true;
-                self.state = State::Drain;
-                self.train = AckTrain::default();
-            }
+            State::Startup => self.leave_startup(),
             State::ProbeBw(cycle) => cycle.drain(now),
             State::Drain | State::ProbeRtt(_) => {}
         }
@@ -452,6 +487,7 @@ impl Bbr {
     pub(crate) fn set_mss(&mut self, mss: u64) {
         self.initial_window = self.initial_window / self.mss * mss;
         self.mss = mss;
+        self.hi.set_mss(mss);
         self.window = self.window.max(MINIMUM_WINDOW_PACKETS * mss);
     }
 }

@@ -10,6 +10,12 @@ use crate::Time;
 /// Pacing gains, per mille: a quarter above, a quarter below, and six round trips even.
 const GAINS_PERMILLE: [u64; 8] = [1250, 750, 1000, 1000, 1000, 1000, 1000, 1000];
 
+/// A look for more after one that found nothing: half the queue for the same answer, later.
+const GENTLE_GAIN_PERMILLE: u64 = 1125;
+
+/// Bandwidth that grew so much since the last look was worth looking for, per mille.
+const FOUND_PERMILLE: u64 = 1050;
+
 /// The phase that gives back what the one before put into the queue.
 const DRAINING: usize = 1;
 
@@ -25,6 +31,8 @@ pub(super) struct Cycle {
     phase: usize,
     began_at: Time,
     lost: bool,
+    /// The last look for more has found nothing.
+    gentle: bool,
     /// The bandwidth before the last look for more, bytes a second.
     bandwidth_before: u64,
 }
@@ -54,12 +62,16 @@ impl Cycle {
             phase: phase % GAINS_PERMILLE.len(),
             began_at: now,
             lost: false,
+            gentle: false,
             bandwidth_before: bandwidth,
         }
     }
 
     pub(super) const fn gain_permille(&self) -> u64 {
-        GAINS_PERMILLE[self.phase]
+        match GAINS_PERMILLE[self.phase] {
+            1001.. if self.gentle => GENTLE_GAIN_PERMILLE,
+            gain => gain,
+        }
     }
 
     pub(super) const fn load(&self) -> Load {
@@ -111,6 +123,8 @@ impl Cycle {
             self.began_at = progress.now;
             self.lost = false;
             if self.load() == Load::Above {
+                let found = self.bandwidth_before.saturating_mul(FOUND_PERMILLE);
+                self.gentle = progress.bandwidth.saturating_mul(1000) < found;
                 self.bandwidth_before = progress.bandwidth;
             }
         }
@@ -217,10 +231,40 @@ mod tests {
             }
         }
         let above = gains.iter().position(|gain| *gain == 1250).unwrap();
-        assert_eq!(
-            gains[above..above + 9],
-            [&GAINS_PERMILLE[..], &[1250]].concat()
-        );
+        assert_eq!(gains[above..above + 8], GAINS_PERMILLE);
+        assert_eq!(gains[above + 8], GENTLE_GAIN_PERMILLE);
+    }
+
+    /// The gains of the looks for more of a path whose bandwidth is this in each cycle.
+    fn looks(bandwidths: &[u64]) -> Vec<u64> {
+        let mut cycle = Cycle::new(Time::ZERO, 0, bandwidths[0]);
+        let mut gains = Vec::new();
+        let mut last = cycle.phase;
+        for ms in 0..20_000 {
+            let next = bandwidths.get(gains.len()).copied();
+            let at_least = if cycle.load() == Load::Above {
+                51_000
+            } else {
+                0
+            };
+            let bandwidth = next.unwrap_or(0);
+            cycle.advance(&Progress {
+                bandwidth,
+                ..progress(ms, at_least)
+            });
+            if cycle.phase == 0 && last != 0 && next.is_some() {
+                gains.push(cycle.gain_permille());
+            }
+            last = cycle.phase;
+        }
+        gains
+    }
+
+    #[test]
+    fn who_found_nothing_looks_less_hard_until_there_is_something() {
+        let gains = looks(&[100, 100, 103, 109, 109]);
+        let (full, gentle) = (GAINS_PERMILLE[0], GENTLE_GAIN_PERMILLE);
+        assert_eq!(gains, [gentle, gentle, gentle, full, gentle]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! business.
 
 mod flow;
+mod sharing;
 mod sim;
 
 use std::time::Duration;
