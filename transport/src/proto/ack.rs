@@ -17,6 +17,9 @@ const MAX_PACKETS: u32 = 64;
 /// How many packets of a young connection are answered two by two.
 const YOUNG_PACKETS: u64 = 128;
 
+/// The most answers that are still to be given to PINGs.
+const MAX_COPIES: u8 = 8;
+
 /// The most ranges that are remembered; the oldest give way.
 const MAX_RANGES: usize = 512;
 
@@ -36,6 +39,8 @@ pub(crate) struct AckState {
     pending: u32,
     due: Option<Time>,
     last_sent: Time,
+    /// Answers that follow the next one at once.
+    copies: u8,
 }
 
 impl AckState {
@@ -53,6 +58,7 @@ impl AckState {
             pending: 0,
             due: None,
             last_sent: Time::ZERO,
+            copies: 0,
         }
     }
 
@@ -118,6 +124,13 @@ impl AckState {
         self.due = Some(now);
     }
 
+    /// Each of several PINGs in a packet is given an answer of its own, at once: their sender
+    /// thinks that some will be lost.
+    pub(crate) fn repeat(&mut self, now: Time, pings: u8) {
+        self.due = Some(now);
+        self.copies = self.copies.saturating_add(pings).min(MAX_COPIES) - 1;
+    }
+
     pub(crate) const fn due(&self) -> Option<Time> {
         self.due
     }
@@ -146,8 +159,9 @@ impl AckState {
 
     /// An acknowledgement went out; gives the packet number below which it told everything.
     pub(crate) fn on_ack_sent(&mut self, now: Time) -> u64 {
-        self.pending = 0;
-        self.due = None;
+        self.pending = u32::from(self.copies > 0);
+        self.due = (self.copies > 0).then_some(now);
+        self.copies = self.copies.saturating_sub(1);
         self.last_sent = now;
         self.received
             .max()

@@ -92,10 +92,12 @@ impl Connection {
         let out_of_order = self.acks.on_received(now, number);
         self.acks.on_ecn(ecn);
         let mut eliciting = false;
+        let mut pings: u8 = 0;
         for frame in Frames::new(frames) {
             match frame {
                 Ok(frame) => {
                     eliciting |= is_eliciting(&frame);
+                    pings = pings.saturating_add(u8::from(matches!(frame, Frame::Ping)));
                     self.handle_frame(now, from, frame);
                 }
                 Err(_) => self.fail(now, "a frame could not be read"),
@@ -109,6 +111,9 @@ impl Connection {
                 .on_eliciting(now, out_of_order, self.round(), self.config.max_ack_delay);
             if self.config.recovery == Recovery::GoBackN {
                 self.acks.hurry(now);
+            }
+            if pings > 1 {
+                self.acks.repeat(now, pings);
             }
         }
     }

@@ -48,6 +48,12 @@ impl Recoverer {
         self.pto_count
     }
 
+    /// How many answers a probe asks for, each with a PING. A burst of losses is often as many
+    /// packets long, whenever they are sent, and nothing else is under way that could end it.
+    pub(crate) const fn answers_wanted(&self) -> u8 {
+        if self.pto_count > 1 { 4 } else { 2 }
+    }
+
     pub(crate) const fn probe_from(&self) -> u64 {
         self.probe_from
     }

@@ -168,6 +168,9 @@ impl Connection {
         let header_bytes = self.put_header(out);
         let acked_below = self.put_acks(now, data, out, end);
         let mut packet = self.put_control(out, acked_below);
+        if probe {
+            (0..self.recover.answers_wanted()).for_each(|_| encode::ping(out));
+        }
         if data {
             self.put_data(now, probe, out, end, &mut packet);
         }

@@ -275,6 +275,22 @@ fn a_blackout_is_survived_and_soon_over() {
     }
 }
 
+/// Each lost acknowledgement cost a probe, and each probe up to half a second.
+#[test]
+fn a_burst_that_eats_a_dozen_acknowledgements_costs_a_few_probes() {
+    let mut pair = Pair::connected(1, &Network::clean());
+    let eaten = Cell::new(0);
+    pair.lose_if = Box::new(move |datagram| {
+        let eat = datagram.from == SERVER && eaten.get() < 12;
+        eaten.set(eaten.get() + u32::from(eat));
+        eat
+    });
+    pair.send(CLIENT, &noise(1, 100));
+    assert!(pair.run(2, |pair| pair.sides[CLIENT].was_finished));
+    let stats = pair.sides[CLIENT].stats();
+    assert!(stats.probe_timeouts <= 3, "{stats:?}");
+}
+
 #[test]
 fn every_probe_timeout_carries_the_oldest_data_again() {
     let mut pair = Pair::connected(1, &Network::clean());
