@@ -18,7 +18,7 @@ const MAX_PACKETS: u32 = 64;
 const YOUNG_PACKETS: u64 = 128;
 
 /// The most answers that are still to be given to PINGs.
-const MAX_COPIES: u8 = 8;
+const MAX_COPIES: u8 = 32;
 
 /// The most ranges that are remembered; the oldest give way.
 const MAX_RANGES: usize = 512;

@@ -48,10 +48,11 @@ impl Recoverer {
         self.pto_count
     }
 
-    /// How many answers a probe asks for, each with a PING. A burst of losses is often as many
-    /// packets long, whenever they are sent, and nothing else is under way that could end it.
-    pub(crate) const fn answers_wanted(&self) -> u8 {
-        if self.pto_count > 1 { 4 } else { 2 }
+    /// How many answers a probe asks for, each with a PING; more with every probe in vain. A
+    /// burst of losses may be so many packets long, whenever they are sent, and nothing else is
+    /// under way that could end it.
+    pub(crate) fn answers_wanted(&self) -> u8 {
+        1 << self.pto_count.clamp(1, 4)
     }
 
     pub(crate) const fn probe_from(&self) -> u64 {
