@@ -193,13 +193,6 @@ impl Journal {
         Ok(())
     }
 
-    /// What it knows does not hold: it is no journal any more.
-    pub(crate) fn void(&self) {
-        if let Err(error) = self.lock().set_len(0) {
-            tracing::warn!(%error, "a journal that does not hold could not be made void");
-        }
-    }
-
     fn lock(&self) -> std::sync::MutexGuard<'_, DiskFile> {
         self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -47,7 +47,7 @@ impl Parking {
 
     /// What is left there; `None` when that is nothing to go on with.
     pub(super) fn open(self, finish: Finish) -> Result<Option<Parked>, StoreError> {
-        let Some(left) = Left::find(&finish.folder, &self) else {
+        let Some(left) = Left::find(&finish, &self) else {
             return Ok(None);
         };
         let (known, count) = (left.known, left.verified);
@@ -92,7 +92,10 @@ impl Parking {
             }
             finish.folder.remove_file(&self.part).map_err(failed)?;
         }
-        let _ = finish.folder.remove_file(&self.journal);
+        match finish.folder.remove_file(&self.journal) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);
         let Ok(part) = finish.folder.create(&self.part, &options) else {
@@ -126,12 +129,13 @@ struct Left {
 }
 
 impl Left {
-    fn find(folder: &Folder, names: &Parking) -> Option<Self> {
+    fn find(finish: &Finish, names: &Parking) -> Option<Self> {
+        let folder = &finish.folder;
         let mut part = open(folder, &names.part).ok()?;
         part.try_lock().ok()?;
         let mut journal = open_to_append(folder, &names.journal).ok()?;
         let known = Journal::read(&mut journal).ok()?;
-        let verified = verify(&mut part, &known).ok()?;
+        let verified = verify(&mut part, &known, finish.durable).ok()?;
         (verified > 0).then_some(Self {
             part,
             journal,
@@ -142,8 +146,10 @@ impl Left {
 }
 
 /// How many blocks of the file are those of the journal. Those that were on the disk are
-/// believed, the few behind them are read.
-fn verify(part: &mut DiskFile, known: &Known) -> io::Result<usize> {
+/// believed, the few behind them are read. Where they are to be durable they are written again:
+/// a disk that failed to take them from an earlier process has said so to that one, and the
+/// system has counted them as written ever since.
+fn verify(part: &mut DiskFile, known: &Known, durable: bool) -> io::Result<usize> {
     let full = part.metadata()?.len() / BLOCK_BYTES;
     let most = known
         .hashes
@@ -159,6 +165,11 @@ fn verify(part: &mut DiskFile, known: &Known) -> io::Result<usize> {
             .read_to_end(&mut block)?;
         if BlockHash::of(verified as u64, &block) != known.hashes[verified] {
             break;
+        }
+        if durable {
+            part.seek(SeekFrom::Start(blocks::offset(verified as u64)))?;
+            // Holes stay holes.
+            Extent::new(known.header.size, Some(0)).write(part, &block)?;
         }
         verified += 1;
     }

@@ -41,8 +41,6 @@ pub(super) struct Partial {
     extent: Extent,
     unflushed: u64,
     flushed: Arc<Mutex<io::Result<()>>>,
-    /// The disk failed to keep what was written.
-    is_doubtful: bool,
 }
 
 /// What a [`Partial`] becomes, and how.
@@ -114,7 +112,6 @@ impl Partial {
             extent,
             unflushed: 0,
             flushed: Arc::new(Mutex::new(Ok(()))),
-            is_doubtful: false,
         };
         // Where there are no locks, nothing is ever taken for abandoned either.
         let _ = partial.file.try_lock();
@@ -129,13 +126,11 @@ impl Partial {
 
     /// Whether the flushes that have ended by now went well: soon, rather than at the end of a
     /// large file.
-    fn check_flushed(&mut self) -> io::Result<()> {
+    fn check_flushed(&self) -> io::Result<()> {
         let Ok(mut flushed) = self.flushed.try_lock() else {
             return Ok(());
         };
-        let ended = std::mem::replace(&mut *flushed, Ok(()));
-        self.is_doubtful |= ended.is_err();
-        ended
+        std::mem::replace(&mut *flushed, Ok(()))
     }
 
     fn put_in_place(&mut self) -> io::Result<()> {
@@ -150,9 +145,7 @@ impl Partial {
             let synced = self.file.sync(true);
             let earlier = std::mem::replace(&mut *flushed, Ok(()));
             drop(flushed);
-            let kept = synced.and(earlier);
-            self.is_doubtful = kept.is_err();
-            kept?;
+            synced.and(earlier)?;
         }
         if self.finish.overwrite {
             folder.rename(&temporary.part, target)?;
@@ -219,11 +212,6 @@ impl Sink for Partial {
                     .map_or(Ok(()), |journal| journal.mark(blocks))
             });
             if let Err(error) = marked {
-                // What reads well now may be lost with the power: nobody must go on with it,
-                // should this process be killed before it can say so.
-                if let Some(journal) = &journal {
-                    journal.void();
-                }
                 *flushed = Err(error);
             }
         }))
@@ -272,14 +260,8 @@ fn time(modified_ns: i64) -> Option<SystemTime> {
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        // A flush that is still running sees to the journal itself.
-        let has_failed = self
-            .flushed
-            .try_lock()
-            .is_ok_and(|flushed| flushed.is_err());
-        let is_doubtful = self.is_doubtful || has_failed;
         if let Some(temporary) = self.temporary.take()
-            && (temporary.journal.is_none() || temporary.blocks == 0 || is_doubtful)
+            && (temporary.journal.is_none() || temporary.blocks == 0)
         {
             temporary.remove(&self.finish.folder);
         }
