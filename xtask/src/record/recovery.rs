@@ -2,7 +2,7 @@
 //!
 //! The clock starts when the bottleneck's rate has changed, or when a blackout or a pause is
 //! over. It stops at the beginning of the first stretch of [`ROUND_TRIPS`] round trips in which
-//! acknowledgements bring [`RECOVERED`] of what the link can let through.
+//! acknowledgements bring [`RECOVERED_PERCENT`] of what the link can let through.
 
 use lftp_netem::profile::{DirectionProfile, NetworkProfile, Phase};
 
