@@ -206,6 +206,10 @@ impl Sink for Partial {
             .map(|(_, journal)| journal.clone());
         Some(Box::new(move || {
             let mut flushed = lock(&flushed);
+            // The system tells of a failure only once; what is synced from here on proves nothing.
+            if flushed.is_err() {
+                return;
+            }
             let marked = file.sync(false).and_then(|()| {
                 journal
                     .as_ref()

@@ -138,3 +138,52 @@ fn what_a_disk_failed_to_keep_is_written_again_before_it_is_gone_on_with() {
     assert!(faults.written.load(Ordering::Relaxed) >= 15 * contents().len() as u64 / 16);
     assert_eq!(std::fs::read(root.path().join("a")).unwrap(), contents());
 }
+
+/// A later sync that goes well says nothing of what an earlier one could not keep.
+#[test]
+fn no_mark_follows_a_sync_that_failed() {
+    #[derive(Debug, Default)]
+    struct FirstSyncFails(AtomicBool, AtomicU64);
+    impl Faults for FirstSyncFails {
+        fn before(&self, step: &Step<'_>) -> io::Result<()> {
+            match step {
+                Step::Sync(_) if !self.0.swap(true, Ordering::Relaxed) => {
+                    Err(io::ErrorKind::Other.into())
+                }
+                _ => Ok(()),
+            }
+        }
+
+        fn write(&self, _: &File, bytes: usize) -> io::Result<usize> {
+            self.1.fetch_add(bytes as u64, Ordering::Relaxed);
+            Ok(bytes)
+        }
+    }
+    let root = tempfile::tempdir().unwrap();
+    let faults = Arc::new(FirstSyncFails::default());
+    let store = DirStore::open(root.path()).unwrap();
+    let store = store.flush_every(BLOCK_BYTES);
+    let store = store.with_faults(Arc::clone(&faults) as Arc<dyn Faults>);
+    let (name, block) = (Name::parse("a").unwrap(), vec![1; 4 << 20]);
+    let origin = Origin {
+        key: "key",
+        source: "source",
+        allocated: None,
+    };
+    let created = store.create_parkable(&name, 2 * BLOCK_BYTES, true, origin);
+    let mut sink = created.unwrap();
+    for is_last in [false, true] {
+        sink.write(&block).unwrap();
+        if !is_last {
+            sink.verified(BlockHash::of(0, &block)).unwrap();
+        }
+        if let Some(flush) = sink.flush() {
+            flush();
+        }
+    }
+    sink.commit().unwrap_err();
+    faults.1.store(0, Ordering::Relaxed);
+    let parked = store.parked(&name, "key", true).unwrap().unwrap();
+    assert_eq!(parked.hashes.len(), 1);
+    assert!(faults.1.load(Ordering::Relaxed) >= BLOCK_BYTES);
+}
