@@ -127,10 +127,7 @@ impl Partial {
     /// Whether the flushes that have ended by now went well: soon, rather than at the end of a
     /// large file.
     fn check_flushed(&self) -> io::Result<()> {
-        let Ok(mut flushed) = self.flushed.try_lock() else {
-            return Ok(());
-        };
-        std::mem::replace(&mut *flushed, Ok(()))
+        self.flushed.try_lock().map_or(Ok(()), |ended| told(&ended))
     }
 
     fn put_in_place(&mut self) -> io::Result<()> {
@@ -142,10 +139,10 @@ impl Partial {
         if self.finish.durable {
             // The system tells of a failure only once: a flush may have been told instead.
             let mut flushed = lock(&self.flushed);
-            let synced = self.file.sync(true);
-            let earlier = std::mem::replace(&mut *flushed, Ok(()));
-            drop(flushed);
-            synced.and(earlier)?;
+            if flushed.is_ok() {
+                *flushed = self.file.sync(true);
+            }
+            told(&flushed)?;
         }
         if self.finish.overwrite {
             folder.rename(&temporary.part, target)?;
@@ -272,6 +269,17 @@ impl Drop for Partial {
         // A flush that is still running shares the lock.
         let _ = self.file.unlock();
     }
+}
+
+/// What became of a sync, for another who asks: a failure stays one, for flushes that come late.
+fn told(synced: &io::Result<()>) -> io::Result<()> {
+    synced
+        .as_ref()
+        .copied()
+        .map_err(|error| match error.raw_os_error() {
+            Some(code) => io::Error::from_raw_os_error(code),
+            None => error.kind().into(),
+        })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

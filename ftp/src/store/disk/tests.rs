@@ -159,31 +159,38 @@ fn no_mark_follows_a_sync_that_failed() {
             Ok(bytes)
         }
     }
-    let root = tempfile::tempdir().unwrap();
-    let faults = Arc::new(FirstSyncFails::default());
-    let store = DirStore::open(root.path()).unwrap();
-    let store = store.flush_every(BLOCK_BYTES);
-    let store = store.with_faults(Arc::clone(&faults) as Arc<dyn Faults>);
-    let (name, block) = (Name::parse("a").unwrap(), vec![1; 4 << 20]);
-    let origin = Origin {
-        key: "key",
-        source: "source",
-        allocated: None,
-    };
-    let created = store.create_parkable(&name, 2 * BLOCK_BYTES, true, origin);
-    let mut sink = created.unwrap();
-    for is_last in [false, true] {
-        sink.write(&block).unwrap();
-        if !is_last {
-            sink.verified(BlockHash::of(0, &block)).unwrap();
+    for comes_late in [false, true] {
+        let root = tempfile::tempdir().unwrap();
+        let faults = Arc::new(FirstSyncFails::default());
+        let store = DirStore::open(root.path()).unwrap();
+        let store = store.flush_every(BLOCK_BYTES);
+        let store = store.with_faults(Arc::clone(&faults) as Arc<dyn Faults>);
+        let (name, block) = (Name::parse("a").unwrap(), vec![1; 4 << 20]);
+        let origin = Origin {
+            key: "key",
+            source: "source",
+            allocated: None,
+        };
+        let created = store.create_parkable(&name, 2 * BLOCK_BYTES, true, origin);
+        let (mut sink, mut late) = (created.unwrap(), None);
+        for is_last in [false, true] {
+            sink.write(&block).unwrap();
+            if !is_last {
+                sink.verified(BlockHash::of(0, &block)).unwrap();
+            }
+            match sink.flush() {
+                Some(flush) if is_last && comes_late => late = Some(flush),
+                Some(flush) => flush(),
+                None => {}
+            }
         }
-        if let Some(flush) = sink.flush() {
+        sink.commit().unwrap_err();
+        if let Some(flush) = late {
             flush();
         }
+        faults.1.store(0, Ordering::Relaxed);
+        let parked = store.parked(&name, "key", true).unwrap().unwrap();
+        assert_eq!(parked.hashes.len(), 1);
+        assert!(faults.1.load(Ordering::Relaxed) >= BLOCK_BYTES);
     }
-    sink.commit().unwrap_err();
-    faults.1.store(0, Ordering::Relaxed);
-    let parked = store.parked(&name, "key", true).unwrap().unwrap();
-    assert_eq!(parked.hashes.len(), 1);
-    assert!(faults.1.load(Ordering::Relaxed) >= BLOCK_BYTES);
 }
