@@ -17,8 +17,10 @@ const QUANTUM_NS: u64 = 1_000_000;
 /// The most a quantum holds: one full GSO send.
 const MAX_QUANTUM_BYTES: u64 = 64 * 1024;
 
-/// How far a late timer may be caught up with.
+/// How far a late timer may be caught up with: so many quanta, and where those are shorter than
+/// timers can be trusted, so long at the present rate.
 const CAPACITY_QUANTA: u64 = 3;
+const CAPACITY_NS: u64 = 250_000;
 
 /// Decides when the next packet may go.
 #[derive(Clone, Debug)]
@@ -27,6 +29,8 @@ pub(crate) struct Pacer {
     /// Billionths of a byte.
     remainder: u128,
     refilled_at: Time,
+    /// It has run dry: a quantum is waited for, also when something else wakes the sender.
+    gathering: bool,
 }
 
 impl Pacer {
@@ -36,22 +40,23 @@ impl Pacer {
             tokens,
             remainder: 0,
             refilled_at: now,
+            gathering: false,
         }
     }
 
     /// How many bytes are sent in one go at `rate` bytes a second.
     pub(crate) fn quantum_bytes(rate: u64, mss: u64) -> u64 {
-        let worth = u128::from(rate) * u128::from(QUANTUM_NS) / NANOS_PER_SECOND;
-        (worth as u64).clamp(2 * mss, MAX_QUANTUM_BYTES.max(2 * mss))
+        worth(rate, QUANTUM_NS).clamp(2 * mss, MAX_QUANTUM_BYTES.max(2 * mss))
     }
 
     /// Bytes that may be sent now at `rate` bytes a second.
-    pub(crate) fn budget(&mut self, now: Time, rate: u64, mss: u64) -> u64 {
+    fn budget(&mut self, now: Time, rate: u64, mss: u64) -> u64 {
         let rate = rate.max(1);
         let elapsed = now.saturating_since(self.refilled_at);
         let earned = u128::from(rate) * elapsed.as_nanos() + self.remainder;
         let tokens = u128::from(self.tokens) + earned / NANOS_PER_SECOND;
-        let capacity = CAPACITY_QUANTA * Self::quantum_bytes(rate, mss);
+        let quanta = CAPACITY_QUANTA * Self::quantum_bytes(rate, mss);
+        let capacity = quanta.max(worth(rate, CAPACITY_NS));
         if tokens >= u128::from(capacity) {
             self.tokens = self.tokens.max(capacity);
             self.remainder = 0;
@@ -62,6 +67,18 @@ impl Pacer {
         // A clock that stands still or goes back earns nothing, now or later.
         self.refilled_at = self.refilled_at.max(now);
         self.tokens
+    }
+
+    /// Whether a packet of `mss` bytes may go now at `rate` bytes a second.
+    pub(crate) fn allows(&mut self, now: Time, rate: u64, mss: u64) -> bool {
+        let budget = self.budget(now, rate, mss);
+        let least = if self.gathering {
+            Self::quantum_bytes(rate, mss)
+        } else {
+            mss
+        };
+        self.gathering = budget < least;
+        !self.gathering
     }
 
     pub(crate) fn on_sent(&mut self, bytes: u64) {
@@ -75,6 +92,11 @@ impl Pacer {
         let wait = missing.div_ceil(u128::from(rate.max(1)));
         self.refilled_at + Duration::from_nanos(wait.try_into().unwrap_or(u64::MAX))
     }
+}
+
+/// The bytes that `rate` bytes a second earn in `ns`.
+fn worth(rate: u64, ns: u64) -> u64 {
+    (u128::from(rate) * u128::from(ns) / NANOS_PER_SECOND) as u64
 }
 
 #[cfg(test)]
@@ -112,6 +134,28 @@ mod tests {
             pacer.budget(Time::ZERO, rate, 1472);
             let at = pacer.next_release(rate, 1472);
             prop_assert!(pacer.budget(at, rate, 1472) >= Pacer::quantum_bytes(rate, 1472));
+            prop_assert!(pacer.allows(at, rate, 1472));
+        }
+
+        /// Acknowledgements wake a sender at any moment: what it sends are quanta all the same.
+        #[test]
+        fn however_often_it_is_asked_it_sends_quanta(
+            rate in 10_000u64..2_000_000_000,
+            steps in prop::collection::vec(1u64..300_000, 1..200),
+        ) {
+            let mss = 1472;
+            let mut pacer = Pacer::new(Time::ZERO, 0);
+            let mut now = Time::ZERO;
+            prop_assert!(!pacer.allows(now, rate, mss));
+            for step in steps {
+                now += Duration::from_nanos(step);
+                let mut burst = 0;
+                while pacer.allows(now, rate, mss) {
+                    pacer.on_sent(mss);
+                    burst += mss;
+                }
+                prop_assert!(burst == 0 || burst + mss > Pacer::quantum_bytes(rate, mss));
+            }
         }
     }
 }

@@ -407,7 +407,7 @@ impl Connection {
         }
         let mss = self.mtu.current();
         self.pacing_rate()
-            .is_none_or(|rate| self.pacer.budget(now, rate, mss) >= mss)
+            .is_none_or(|rate| self.pacer.allows(now, rate, mss))
     }
 
     /// Sets the timers that depend on why nothing more was sent.

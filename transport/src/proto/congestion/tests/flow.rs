@@ -84,7 +84,7 @@ impl Flow {
             return None;
         }
         let paced = self.pacing_rate();
-        if paced.is_some_and(|rate| self.pacer.budget(now, rate, MSS) < MSS) {
+        if paced.is_some_and(|rate| !self.pacer.allows(now, rate, MSS)) {
             return None;
         }
         Some(self.send(now))
