@@ -96,6 +96,16 @@ impl InflightHi {
         }
     }
 
+    /// A probe has found more, and start-up goes after it: the bound goes along while no queue
+    /// stands.
+    pub(super) fn climb(&mut self, acked_bytes: u64) {
+        if !self.queue.has_stood()
+            && let Some(window) = &mut self.window
+        {
+            window.raise(acked_bytes);
+        }
+    }
+
     /// What has been sent so far overshot on purpose: its losses are not heard.
     pub(super) const fn ignore_before(&mut self, next_packet_number: u64) {
         self.deaf_until = next_packet_number;
@@ -135,7 +145,8 @@ impl InflightHi {
         if self.quiet_rounds > QUIET_ROUNDS
             && let Some(window) = &mut self.window
         {
-            window.raise(window.window_bytes() / QUIET_GROWTH_DIVISOR);
+            let doublings = (self.quiet_rounds - QUIET_ROUNDS - 1).min(3);
+            window.raise((window.window_bytes() << doublings) / QUIET_GROWTH_DIVISOR);
         }
     }
 

@@ -74,9 +74,6 @@ const GUESSED_RTT: Duration = Duration::from_millis(100);
 const QUEUE_DIVISOR: u32 = 8;
 const QUEUE_LEAST: Duration = Duration::from_millis(2);
 
-/// Growth within one probe, of the quarter there can be, that is worth climbing after.
-const CLIMB_PERMILLE: u64 = 1150;
-
 #[derive(Clone, Debug)]
 pub(crate) struct Bbr {
     mss: u64,
@@ -161,6 +158,9 @@ impl Bbr {
             return;
         };
         self.hi.on_ack(ack);
+        if matches!(self.state, State::Startup) {
+            self.hi.climb(sample.newly_acked_bytes);
+        }
         let bandwidth = self.bandwidth.get();
         self.aggregation.on_ack(
             ack.now,
@@ -246,8 +246,8 @@ impl Bbr {
         self.train = AckTrain::default();
     }
 
-    /// When a probe's whole quarter came through without a queue there is more where that
-    /// came from.
+    /// When most of what a probe asked for came through without a queue there is more where
+    /// that came from.
     fn climb(&mut self, queue: bool, app_limited: bool) {
         let State::ProbeBw(cycle) = &self.state else {
             return;
@@ -256,7 +256,7 @@ impl Bbr {
             return;
         };
         let grown = self.bandwidth.get().saturating_mul(1000)
-            >= before.max(1).saturating_mul(CLIMB_PERMILLE);
+            >= before.max(1).saturating_mul(cycle.climb_permille());
         if grown && !queue && !app_limited {
             self.full_pipe = FullPipe::default();
             self.train = AckTrain::default();

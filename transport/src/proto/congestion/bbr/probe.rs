@@ -16,6 +16,9 @@ const GENTLE_GAIN_PERMILLE: u64 = 1125;
 /// Bandwidth that grew so much since the last look was worth looking for, per mille.
 const FOUND_PERMILLE: u64 = 1050;
 
+/// Of what a look for more asks for, the part that is worth climbing after, per mille.
+const CLIMB_PERMILLE: u64 = 600;
+
 /// The phase that gives back what the one before put into the queue.
 const DRAINING: usize = 1;
 
@@ -102,6 +105,16 @@ impl Cycle {
             0..=2 => Some(self.bandwidth_before),
             _ => None,
         }
+    }
+
+    /// Growth since the last look for more that is worth climbing after, per mille.
+    pub(super) const fn climb_permille(&self) -> u64 {
+        let gain = if self.gentle {
+            GENTLE_GAIN_PERMILLE
+        } else {
+            GAINS_PERMILLE[0]
+        };
+        1000 + (gain - 1000) * CLIMB_PERMILLE / 1000
     }
 
     /// Goes on to the next phase when this one is over.
