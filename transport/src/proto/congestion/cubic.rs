@@ -103,7 +103,7 @@ impl Cubic {
 
     /// There is room that the curve does not know of.
     pub(super) fn raise(&mut self, bytes: u64) {
-        self.state.window += bytes;
+        self.state.window = self.state.window.saturating_add(bytes);
         self.state.epoch = None;
         self.state.fraction = 0.0;
     }

@@ -30,8 +30,10 @@ const DEEP_ROUNDS: u32 = 20;
 /// A bound under which no queue has stood for so many rounds protects nobody,
 const QUIET_ROUNDS: u32 = 8;
 
-/// and grows by this part each round: an eighth, as fast as probing finds bandwidth.
+/// and grows: by an eighth, as fast as probing finds bandwidth, by twice as much in each round
+/// that follows, and at most twofold.
 const QUIET_GROWTH_DIVISOR: u64 = 8;
+const QUIET_DOUBLINGS: u32 = 3;
 
 /// So large a part of a round's losses comes of a queue that is run over, not of chance,
 const FLOOD: f64 = 0.05;
@@ -98,11 +100,18 @@ impl InflightHi {
 
     /// A probe has found more, and start-up goes after it: the bound goes along while no queue
     /// stands.
-    pub(super) fn climb(&mut self, acked_bytes: u64) {
-        if !self.queue.has_stood()
-            && let Some(window) = &mut self.window
+    pub(super) fn climb(&mut self, acked_bytes: u64, in_use: u64) {
+        if !self.queue.has_stood() {
+            self.raise(acked_bytes, in_use);
+        }
+    }
+
+    /// Raises the bound, unless it is twice the window in use and holds nobody back.
+    fn raise(&mut self, bytes: u64, in_use: u64) {
+        if let Some(window) = &mut self.window
+            && window.window_bytes() / 2 <= in_use
         {
-            window.raise(acked_bytes);
+            window.raise(bytes);
         }
     }
 
@@ -135,18 +144,18 @@ impl InflightHi {
         true
     }
 
-    /// A round is over.
-    pub(super) fn end_round(&mut self) {
+    /// A round is over; the window in use is told.
+    pub(super) fn end_round(&mut self, in_use: u64) {
         (self.delivered, self.lost) = (0.0, 0.0);
         let count = |rounds: u32, on: bool| if on { rounds + 1 } else { 0 };
         self.quiet_rounds = count(self.quiet_rounds, !self.queue.has_stood());
         self.deep_rounds = count(self.deep_rounds, self.queue.was_deep());
         self.queue.end_round();
         if self.quiet_rounds > QUIET_ROUNDS
-            && let Some(window) = &mut self.window
+            && let Some(hi) = self.get()
         {
-            let doublings = (self.quiet_rounds - QUIET_ROUNDS - 1).min(3);
-            window.raise((window.window_bytes() << doublings) / QUIET_GROWTH_DIVISOR);
+            let doublings = (self.quiet_rounds - QUIET_ROUNDS - 1).min(QUIET_DOUBLINGS);
+            self.raise((hi << doublings) / QUIET_GROWTH_DIVISOR, in_use);
         }
     }
 
@@ -188,6 +197,8 @@ mod tests {
         number: u64,
         in_flight: u64,
         overshoots: bool,
+        /// The window in use; without one the bound itself.
+        in_use: Option<u64>,
     }
 
     impl Path {
@@ -202,6 +213,7 @@ mod tests {
                 number: 1000,
                 in_flight: 100 * MSS,
                 overshoots: false,
+                in_use: None,
             }
         }
 
@@ -219,7 +231,8 @@ mod tests {
                 }
                 let quiet = queue.is_zero() && !self.hi.queue_was_full();
                 self.floor.end_round(self.number - 100, quiet, false);
-                self.hi.end_round();
+                self.hi
+                    .end_round(self.in_use.or(self.hi.get()).unwrap_or(0));
             }
             heard
         }
@@ -359,6 +372,18 @@ mod tests {
         let before = path.hi.get().unwrap();
         path.rounds(6, 0, Duration::ZERO);
         assert!(path.hi.get().unwrap() > before * 2);
+    }
+
+    #[test]
+    fn a_bound_that_holds_nobody_back_stays_however_long_it_is_quiet() {
+        let mut path = Path::new();
+        path.rounds(5, 0, Duration::ZERO);
+        path.rounds(1, 3, QUEUE);
+        (path.in_use, path.in_flight) = (Some(MSS), MSS);
+        path.rounds(u64::from(QUIET_ROUNDS), 0, Duration::ZERO);
+        let before = path.hi.get();
+        path.rounds(200, 0, Duration::ZERO);
+        assert_eq!(path.hi.get(), before);
     }
 
     #[test]

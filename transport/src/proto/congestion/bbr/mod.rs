@@ -149,7 +149,9 @@ impl Bbr {
         let round_ended = self
             .rounds
             .update(sample.prior_delivered, sample.delivered, sample.rtt);
-        if round_ended {
+        // A visit keeps less in flight than fits: it tells nothing of the bandwidth, and lasts
+        // longer than this is remembered where the round trip is short.
+        if round_ended && !matches!(self.state, State::ProbeRtt(_)) {
             self.bandwidth.advance();
         }
         self.update_bandwidth(sample);
@@ -159,7 +161,7 @@ impl Bbr {
         };
         self.hi.on_ack(ack);
         if matches!(self.state, State::Startup) {
-            self.hi.climb(sample.newly_acked_bytes);
+            self.hi.climb(sample.newly_acked_bytes, self.window);
         }
         let bandwidth = self.bandwidth.get();
         self.aggregation.on_ack(
@@ -232,7 +234,7 @@ impl Bbr {
         let oldest = ack.largest_acked.saturating_sub(self.window / self.mss);
         let quiet = !queue && !self.hi.queue_was_full();
         self.floor.end_round(oldest, quiet, growing);
-        self.hi.end_round();
+        self.hi.end_round(self.window);
         // Twice what fits makes at most one round trip of queue; beyond that the model is off.
         if rtt > min_rtt * 5 / 2 + QUEUE_LEAST {
             self.bandwidth.forget_stale();
