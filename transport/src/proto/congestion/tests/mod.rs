@@ -78,6 +78,21 @@ fn bbr_follows_a_link_that_slows_down_and_speeds_up() {
     assert!(fast > 0.7, "{fast} of the fast link");
 }
 
+/// The visit lasts 200 ms, which are more round trips of this path than the bandwidth is
+/// remembered for.
+#[test]
+fn bbr_comes_back_from_its_look_for_the_least_round_trip_with_the_bandwidth_it_knew() {
+    let run = Simulation::bulk(Path::new(50, 6, 0.0), Congestion::Bbr, secs(45));
+    let least = (50..440)
+        .map(|tenth| {
+            let from = Duration::from_millis(100 * tenth);
+            run.share(from, from + Duration::from_millis(100))
+        })
+        .fold(1.0, f64::min);
+    assert!(least < 0.95, "it has not looked");
+    assert!(least > 0.75, "{least} of the link in a tenth of a second");
+}
+
 #[test]
 fn bbr_takes_reordering_for_no_loss_of_bandwidth() {
     let path = Path {
