@@ -17,6 +17,9 @@ const PACKET_THRESHOLD: u64 = 3;
 /// For how many round trips a lateness is remembered (RFC 8985 §6.2 step 4 uses 16).
 const MEMORY_ROUNDS: u32 = 16;
 
+/// The window is so many quarters of the worst lateness seen.
+const WINDOW_QUARTERS: u32 = 5;
+
 /// The packet that was sent last among those acknowledged, and how late others may be.
 #[derive(Clone, Debug)]
 pub(crate) struct LossDetector {
@@ -57,7 +60,13 @@ impl LossDetector {
         let lateness = took.saturating_sub(self.newest_rtt.min(rtt.smoothed()));
         let packets = newest_before - number;
         match &mut self.reordering {
-            Some(seen) if lateness < seen.worst => seen.packets = seen.packets.max(packets),
+            Some(seen) if lateness < seen.worst => {
+                seen.packets = seen.packets.max(packets);
+                // Half the window would have called it lost.
+                if lateness > seen.worst / 2 * WINDOW_QUARTERS / 4 {
+                    seen.seen_at = now;
+                }
+            }
             seen => {
                 let packets = packets.max(seen.as_ref().map_or(0, |seen| seen.packets));
                 *seen = Some(Lateness {
@@ -89,7 +98,7 @@ impl LossDetector {
         let round = rtt.smoothed().max(rtt.latest());
         let least = (round / 8).max(GRANULARITY);
         self.reordering.as_ref().map_or(least, |seen| {
-            (seen.worst * 5 / 4).clamp(least, round.max(least))
+            (seen.worst * WINDOW_QUARTERS / 4).clamp(least, round.max(least))
         })
     }
 
@@ -112,5 +121,45 @@ impl LossDetector {
     /// The highest packet number acknowledged.
     pub(crate) fn newest_acked(&self) -> Option<u64> {
         self.newest.map(|(_, number)| number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROUND: Duration = Duration::from_millis(40);
+
+    /// Two packets a round trip, of which the first comes `late` behind the second, one round
+    /// trip after the other.
+    fn worst_after(lates: impl IntoIterator<Item = Duration>) -> Duration {
+        let mut rtt = RttEstimator::new();
+        rtt.update(ROUND, Duration::ZERO);
+        let mut loss = LossDetector::new();
+        let mut now = Time::ZERO;
+        for (round, late) in lates.into_iter().enumerate() {
+            let (sent_at, number) = (now, 10 * round as u64);
+            now += ROUND;
+            loss.on_acked(now, number + 5, sent_at, &rtt);
+            loss.on_acked(now + late, number, sent_at, &rtt);
+            loss.decay(now + late, &rtt);
+        }
+        loss.window(&rtt)
+    }
+
+    #[test]
+    fn what_is_seen_again_and_again_is_not_forgotten() {
+        let worst = Duration::from_millis(20);
+        let once = worst_after([worst]);
+        // Never as late again, but later than half the window would wait for.
+        let often = std::iter::once(worst).chain([worst * 7 / 10; 100]);
+        assert_eq!(worst_after(often), once);
+    }
+
+    #[test]
+    fn what_is_not_seen_again_is_forgotten() {
+        let once = std::iter::once(Duration::from_millis(20));
+        let window = worst_after(once.chain([Duration::from_millis(1); 100]));
+        assert!(window <= ROUND / 8, "{window:?}");
     }
 }
