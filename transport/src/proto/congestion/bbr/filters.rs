@@ -41,6 +41,13 @@ impl MaxBandwidth {
         self.rounds[0] = 0;
     }
 
+    /// Everything remembered was too much by this factor.
+    pub(super) fn scale(&mut self, factor: f64) {
+        for rate in &mut self.rounds {
+            *rate = (*rate as f64 * factor) as u64;
+        }
+    }
+
     /// Forgets all but the last few rounds, if they hold anything.
     pub(super) fn forget_stale(&mut self) {
         if self.rounds[..STALE_ROUNDS].iter().any(|rate| *rate > 0) {

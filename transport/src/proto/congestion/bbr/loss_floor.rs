@@ -27,6 +27,10 @@ const CLEAN: f64 = 0.001;
 /// Losses are beyond chance when they exceed the mean by so many standard deviations.
 const DEVIATIONS: f64 = 3.0;
 
+/// Less is lost below the model's rate when the difference is so many standard deviations: it
+/// is asked again and again, and to be wrong costs a few rounds.
+const RISE_DEVIATIONS: f64 = 3.0;
+
 /// The drained share gets one sample a cycle and remembers some six.
 const KEEP_DRAINED: f64 = 5.0 / 6.0;
 
@@ -118,6 +122,15 @@ impl LossFloor {
         self.floor
     }
 
+    /// The share of the packets whose fate was told since the last round ended that were lost.
+    pub(super) fn lost_in_round(&self) -> f64 {
+        let mut whole = Share::default();
+        for share in self.round {
+            whole.add(1.0, share);
+        }
+        whole.ratio().unwrap_or(0.0)
+    }
+
     /// Whether that many lost of so many packets are more than chance explains, where the path
     /// loses by itself as much as it may, for all that is known.
     pub(super) fn is_exceeded(&self, lost: f64, packets: f64) -> bool {
@@ -129,6 +142,33 @@ impl LossFloor {
     pub(super) fn is_clean(&self) -> bool {
         self.all.lost <= CLEAN * self.all.total()
             || self.quiet.ratio().is_some_and(|ratio| ratio <= CLEAN)
+    }
+
+    /// More is lost at the model's rate than below it.
+    pub(super) fn rises_with_rate(&self) -> bool {
+        let (Some(at), Some(below)) = (self.at.ratio(), self.below.ratio()) else {
+            return false;
+        };
+        let mut both = self.at;
+        both.add(1.0, self.below);
+        let ratio = both.lost / both.total();
+        let inverse = 1.0 / self.at.total() + 1.0 / self.below.total();
+        let variance = ratio * (1.0 - ratio) * inverse * self.dispersion;
+        at - below > RISE_DEVIATIONS * variance.sqrt()
+    }
+
+    /// What was sent so far tells nothing of the path as it will be met from now on.
+    pub(super) fn start_over(&mut self, next_packet_number: u64, load: Load) {
+        self.loads = VecDeque::from([(0, Load::Above), (next_packet_number, load)]);
+        for share in [
+            &mut self.at,
+            &mut self.below,
+            &mut self.recent,
+            &mut self.quiet,
+        ] {
+            *share = Share::default();
+        }
+        self.floor = 0.0;
     }
 
     /// From now on, packets are sent so.
@@ -175,7 +215,7 @@ impl LossFloor {
         whole.add(1.0, below);
         self.all.add(KEEP_ALL, whole);
         if quiet {
-            self.update_dispersion(whole);
+            self.update_dispersion(if growing { whole } else { at });
             self.quiet.add(KEEP_ALL, at);
             if growing {
                 self.quiet.add(1.0, above);
@@ -198,7 +238,8 @@ impl LossFloor {
     }
 
     fn update_dispersion(&mut self, round: Share) {
-        let expected = self.all.ratio().unwrap_or(0.0) * round.total();
+        let usual = self.at.ratio().or_else(|| self.all.ratio());
+        let expected = usual.unwrap_or(0.0) * round.total();
         if expected < 0.5 {
             return;
         }
@@ -288,5 +329,60 @@ mod tests {
         }
         assert!(queued.get() < 0.001, "{}", queued.get());
         assert!(queued.is_exceeded(1.0, 100.0));
+    }
+
+    /// Cycles of six rounds of a hundred packets at the model's rate and half a round below it,
+    /// each packet lost with its load's chance. In how many more is lost at the rate.
+    fn rises(seed: u64, at: f64, below: f64) -> usize {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut floor = LossFloor::new();
+        let mut next = 0;
+        let cycles = (0..50).filter(|_| {
+            for (rounds, packets, load, chance) in
+                [(6, 100, Load::At, at), (1, 50, Load::Below, below)]
+            {
+                floor.on_load(next, load);
+                for _ in 0..rounds {
+                    for _ in 0..packets {
+                        if rng.random::<f64>() < chance {
+                            floor.on_lost(next, 1.0);
+                        } else {
+                            floor.on_delivered(next, 1.0);
+                        }
+                        next += 1;
+                    }
+                    floor.end_round(next, true, false);
+                }
+            }
+            floor.rises_with_rate()
+        });
+        cycles.count()
+    }
+
+    #[test]
+    fn loss_by_chance_does_not_rise_with_the_rate() {
+        for chance in [0.01, 0.1, 0.2] {
+            let wrong: usize = (0..100).map(|seed| rises(seed, chance, chance)).sum();
+            assert!(wrong <= 50, "{wrong} of 5,000 cycles at {chance}");
+        }
+    }
+
+    #[test]
+    fn a_policer_is_told_by_what_it_lets_through_below_its_rate() {
+        for seed in 0..100 {
+            assert!(rises(seed, 0.3, 0.07) > 30, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn what_was_learned_at_another_rate_is_void() {
+        let mut floor = after([30; 20], true);
+        assert!(floor.get() > 0.25);
+        floor.start_over(1000, Load::At);
+        assert!(floor.get() < 0.001);
+        // What was sent before is still coming in.
+        floor.on_lost(999, 100.0);
+        floor.end_round(0, true, false);
+        assert!(floor.get() < 0.001);
     }
 }

@@ -225,7 +225,8 @@ impl Bbr {
         let queue = rtt > min_rtt + (min_rtt / QUEUE_DIVISOR).max(QUEUE_LEAST);
         let app_limited = ack.sample.is_app_limited;
         if matches!(self.state, State::Startup) && !app_limited {
-            let full = self.full_pipe.end_round(self.bandwidth.get(), queue);
+            let lost = self.floor.lost_in_round();
+            let full = self.full_pipe.end_round(self.bandwidth.get(), queue, lost);
             if full {
                 self.leave_startup();
             }
@@ -234,6 +235,11 @@ impl Bbr {
         let oldest = ack.largest_acked.saturating_sub(self.window / self.mss);
         let quiet = !queue && !self.hi.queue_was_full();
         self.floor.end_round(oldest, quiet, growing);
+        if self.floor.rises_with_rate() {
+            // The path has carried what came through, and no more.
+            self.bandwidth.scale(1.0 - self.floor.get());
+            self.floor.start_over(ack.next_packet_number, self.load());
+        }
         self.hi.end_round(self.window);
         // Twice what fits makes at most one round trip of queue; beyond that the model is off.
         if rtt > min_rtt * 5 / 2 + QUEUE_LEAST {
@@ -381,9 +387,9 @@ impl Bbr {
 
     const fn load(&self) -> Load {
         match &self.state {
-            State::Startup | State::Drain => Load::Above,
+            State::Startup => Load::Above,
             State::ProbeBw(cycle) => cycle.load(),
-            State::ProbeRtt(_) => Load::Below,
+            State::Drain | State::ProbeRtt(_) => Load::Below,
         }
     }
 

@@ -86,24 +86,31 @@ impl AckTrain {
     }
 }
 
+/// More loss than this, beyond what there was when bandwidth last grew, comes of sending more.
+const FLOOD: f64 = 0.4;
+
 /// Tells when more sending no longer brings more bandwidth.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FullPipe {
     bandwidth: u64,
     flat_rounds: u32,
+    /// The share lost in the last round in which bandwidth grew.
+    lost: f64,
 }
 
 impl FullPipe {
-    /// A round ended with this bandwidth known; `queue`: one stood all through it.
-    /// One flat round will do if there is a queue as well: two witnesses.
-    pub(super) fn end_round(&mut self, bandwidth: u64, queue: bool) -> bool {
+    /// A round ended with this bandwidth known; `queue`: one stood all through it; `lost`: this
+    /// share of its packets was. One flat round will do if there is a queue as well, or a flood
+    /// of losses: two witnesses.
+    pub(super) fn end_round(&mut self, bandwidth: u64, queue: bool, lost: f64) -> bool {
         if bandwidth.saturating_mul(1000) >= self.bandwidth.saturating_mul(GROWTH_PERMILLE) {
             self.bandwidth = bandwidth;
             self.flat_rounds = 0;
+            self.lost = lost;
             return false;
         }
         self.flat_rounds += 1;
-        queue || self.flat_rounds >= FLAT_ROUNDS
+        queue || lost > self.lost + FLOOD || self.flat_rounds >= FLAT_ROUNDS
     }
 
     /// Bandwidth grew in the last round.
@@ -152,15 +159,19 @@ mod tests {
     }
 
     #[test]
-    fn the_pipe_is_full_after_three_flat_rounds_or_one_with_a_queue() {
+    fn the_pipe_is_full_after_three_flat_rounds_or_one_with_a_queue_or_a_flood_of_losses() {
         let mut pipe = FullPipe::default();
-        assert!(!pipe.end_round(100, true));
-        assert!(!pipe.end_round(126, true));
-        assert!(!pipe.end_round(130, false));
-        assert!(!pipe.end_round(130, false));
-        assert!(pipe.end_round(130, false));
+        assert!(!pipe.end_round(100, true, 0.0));
+        assert!(!pipe.end_round(126, true, 0.0));
+        assert!(!pipe.end_round(130, false, 0.0));
+        assert!(!pipe.end_round(130, false, 0.0));
+        assert!(pipe.end_round(130, false, 0.0));
         let mut pipe = FullPipe::default();
-        assert!(!pipe.end_round(100, true));
-        assert!(pipe.end_round(110, true));
+        assert!(!pipe.end_round(100, true, 0.0));
+        assert!(pipe.end_round(110, true, 0.0));
+        let mut pipe = FullPipe::default();
+        assert!(!pipe.end_round(100, false, 0.3));
+        assert!(!pipe.end_round(110, false, 0.5));
+        assert!(pipe.end_round(110, false, 0.75));
     }
 }
