@@ -232,7 +232,7 @@ mod tests {
                 let quiet = queue.is_zero() && !self.hi.queue_was_full();
                 self.floor.end_round(self.number - 100, quiet, false);
                 self.hi
-                    .end_round(self.in_use.or(self.hi.get()).unwrap_or(0));
+                    .end_round(self.in_use.or_else(|| self.hi.get()).unwrap_or(0));
             }
             heard
         }
