@@ -63,7 +63,7 @@ impl FromStr for Recovery {
 /// |---|---|
 /// | handshake under way | 4 KiB; [`half_open_limit`](Self::half_open_limit) of them |
 /// | connection on which nothing is under way | 16 KiB; [`listen_limit`](Self::listen_limit) of them |
-/// | and what was received and not read | [`max_receive_window_bytes`](Self::max_receive_window_bytes), and three blocks of 64 KiB |
+/// | and what was received and not read | [`max_receive_window_bytes`](Self::max_receive_window_bytes), and six blocks of 64 KiB |
 /// | and what was written and not acknowledged | [`send_buffer_bytes`](Self::send_buffer_bytes), and the one write that went beyond it |
 /// | and packets sent in the last few round trips | 256 each, a sixth of the bytes in them |
 /// | and gaps in what arrived | 512 ranges of packet numbers, 16 KiB; older ones count as arrived |

@@ -6,7 +6,7 @@
 //!
 //! A block is there only when a byte of it has come. So a peer that sends one byte here and
 //! there makes this hold no more than the receive window allows, plus the two blocks that
-//! stick out at its ends, plus the one kept for reuse.
+//! stick out at its ends, plus [`MAX_SPARES`] kept for reuse.
 
 use std::collections::VecDeque;
 
@@ -18,6 +18,10 @@ use super::ranges::RangeSet;
 const BLOCK_BYTES: usize = 64 * 1024;
 
 const BLOCK: u64 = BLOCK_BYTES as u64;
+
+/// Blocks used up that are kept: with less, an allocator that gives memory back at once has it
+/// faulted in anew.
+const MAX_SPARES: usize = 4;
 
 /// No receive window is larger: an offset farther ahead was let through by mistake.
 const MAX_SPAN_BYTES: u64 = 1 << 40;
@@ -38,7 +42,7 @@ impl Assembler {
             blocks: Blocks {
                 ring: VecDeque::new(),
                 start: 0,
-                spare: None,
+                spares: VecDeque::new(),
             },
             contiguous_end: 0,
             beyond: RangeSet::new(),
@@ -121,8 +125,9 @@ struct Blocks {
     ring: VecDeque<Option<BytesMut>>,
     /// What is below has been taken, and cut off the first block.
     start: u64,
-    /// What remains of the last block used up: nothing, until all its pieces are let go.
-    spare: Option<BytesMut>,
+    /// What remains of the last blocks used up, the oldest first: nothing, until all pieces of
+    /// one are let go.
+    spares: VecDeque<BytesMut>,
 }
 
 impl Blocks {
@@ -152,8 +157,11 @@ impl Blocks {
             self.ring.resize_with(position + 1, || None);
         }
         self.ring[position].get_or_insert_with(|| {
-            self.spare
-                .take_if(|spare| spare.try_reclaim(BLOCK_BYTES))
+            // The last one used is the likeliest to be in the processor's cache.
+            let reclaimed = |spare: &mut BytesMut| spare.try_reclaim(BLOCK_BYTES);
+            let found = self.spares.iter_mut().rposition(reclaimed);
+            found
+                .and_then(|index| self.spares.remove(index))
                 .unwrap_or_else(|| BytesMut::with_capacity(BLOCK_BYTES))
         })
     }
@@ -165,7 +173,10 @@ impl Blocks {
         let piece = block.split_to(len).freeze();
         self.start += len as u64;
         if self.start.is_multiple_of(BLOCK) {
-            self.spare = self.ring.pop_front().flatten();
+            self.spares.extend(self.ring.pop_front().flatten());
+            if self.spares.len() > MAX_SPARES {
+                self.spares.pop_front();
+            }
         }
         Some(piece)
     }
