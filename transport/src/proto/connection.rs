@@ -112,8 +112,6 @@ pub(crate) struct News {
     pub(crate) writable: bool,
     pub(crate) finished: bool,
     pub(crate) closed: bool,
-    /// The peer may have moved: its address, and the bytes that came from there.
-    pub(crate) stranger: Option<(SocketAddr, u64)>,
 }
 
 /// One connection.
@@ -136,6 +134,8 @@ pub(crate) struct Connection {
     pub(crate) timers: Timers,
     pub(crate) wanted: Wanted,
     pub(crate) news: News,
+    /// The peer may have moved: its address, and the bytes that came from there.
+    pub(crate) stranger: Option<(SocketAddr, u64)>,
     pub(crate) stats: Stats,
     // Sending.
     pub(crate) send: SendBuffer,
@@ -220,6 +220,7 @@ impl Connection {
             timers,
             wanted: Wanted::default(),
             news: News::default(),
+            stranger: None,
             stats: Stats::default(),
             send: SendBuffer::new(config.send_buffer_bytes),
             highest_sent: 0,

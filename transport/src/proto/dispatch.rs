@@ -102,7 +102,7 @@ impl Endpoint {
         if !connection.handle_sealed(now, from, packet, datagram) {
             self.dropped_datagrams += 1;
         }
-        if let Some((addr, bytes)) = connection.news.stranger.take() {
+        if let Some((addr, bytes)) = connection.stranger.take() {
             let token = self.random_u64();
             if let Some(connection) = self.connections.get_mut(&id) {
                 connection.path.challenge(addr, bytes, token);

@@ -57,7 +57,7 @@ impl Connection {
         if from != self.path.remote() {
             let is_newest = self.acks.ranges().max().is_none_or(|max| number > max);
             if self.path.on_packet_from(from, bytes, is_newest) {
-                self.news.stranger = Some((from, bytes));
+                self.stranger = Some((from, bytes));
             }
         }
         self.handle_numbered(now, (from, ecn), number, Reader::new(text));
