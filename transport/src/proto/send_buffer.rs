@@ -147,7 +147,13 @@ impl SendBuffer {
         self.lost.iter().map(|range| range.end - range.start).sum()
     }
 
+    /// Whether anything waits to be sent for the first time.
+    pub(crate) const fn has_unsent(&self) -> bool {
+        self.sent < self.end
+    }
+
     /// How many bytes wait to be sent for the first time.
+    #[cfg(test)]
     pub(crate) fn unsent_bytes(&self) -> u64 {
         self.acked
             .missing_in(self.sent..self.end)
@@ -410,6 +416,7 @@ mod tests {
         assert_eq!(buffer.lost_bytes(), model.count(Fate::Lost));
         assert_eq!(buffer.has_lost(), model.count(Fate::Lost) > 0);
         assert_eq!(buffer.unsent_bytes(), model.count(Fate::Unsent));
+        assert_eq!(buffer.has_unsent(), buffer.unsent_bytes() > 0);
         let max = probe.end - probe.start;
         let outstanding = model
             .first(probe.start, max, |fate| !acked(fate))

@@ -120,14 +120,19 @@ impl SentPackets {
             return false;
         }
         let before = newly.len();
+        let mut is_new = false;
         for gap in self.acked.missing_in(range.clone()) {
+            is_new = true;
             newly.extend(gap.filter(|&number| {
                 let fate = self.get(number).map(|packet| packet.fate);
                 matches!(fate, Some(Fate::Outstanding | Fate::Lost))
             }));
         }
         newly[before..].reverse();
-        self.acked.insert(range);
+        // Most ranges of an acknowledgement have been told before.
+        if is_new {
+            self.acked.insert(range);
+        }
         true
     }
 

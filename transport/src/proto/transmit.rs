@@ -291,7 +291,7 @@ impl Connection {
         let end = self.send.end();
         let fin = self.own_fin.asked
             && !self.own_fin.acked
-            && self.send.unsent_bytes() == 0
+            && !self.send.has_unsent()
             && (probe || !self.own_fin.sent);
         if fin {
             return Some(end..end);
@@ -375,16 +375,16 @@ impl Connection {
 
     /// Whether stream bytes, or the FIN, wait to be sent.
     fn has_data(&self) -> bool {
-        let new = self.send.unsent_bytes() > 0 && self.send.sent() < self.send_window.limit();
+        let new = self.send.has_unsent() && self.send.sent() < self.send_window.limit();
         // A FIN given up as lost may turn out to have arrived before it goes again.
         let waits = self.own_fin.asked && !self.own_fin.sent && !self.own_fin.acked;
-        let fin = waits && self.send.unsent_bytes() == 0;
+        let fin = waits && !self.send.has_unsent();
         self.send.has_lost() || new || fin
     }
 
     /// Whether the peer's window is what new data waits for.
     fn is_blocked(&self) -> bool {
-        self.send.unsent_bytes() > 0 && self.send.sent() >= self.send_window.limit()
+        self.send.has_unsent() && self.send.sent() >= self.send_window.limit()
     }
 
     /// Stands still at the peer's window: asks for more, once.

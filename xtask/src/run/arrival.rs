@@ -78,9 +78,12 @@ impl Expectation {
 
 impl Witness for Expectation {
     fn has(&self, name: &Name, contents: &Bytes) -> bool {
-        self.files()
-            .get(name.as_str())
-            .is_some_and(|file| file.has_arrived && file.contents == contents)
+        let files = self.files();
+        let file = files.get(name.as_str()).filter(|file| file.has_arrived);
+        file.is_some_and(|file| {
+            // What arrived has been compared with it; it is mostly the very same memory.
+            std::ptr::eq(&file.contents[..], &contents[..]) || file.contents == contents
+        })
     }
 }
 
