@@ -24,7 +24,9 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 /// Other processes' leftovers that are stepped over before giving up.
 const MAX_TRIES: usize = 1000;
 
-/// Written between two flushes, in bytes: much for a disk, little to wait for at the end.
+/// Written between two flushes, in bytes: much for a disk, little to wait for at the end. A disk
+/// that is slower than the network is waited for once as much again is written, so what a resume
+/// has to read and verify is never more than twice this, however large the file.
 pub(super) const FLUSH_BYTES: u64 = 32 << 20;
 
 /// What is taken over of a mode: nobody becomes somebody else by a file from far away.
@@ -162,6 +164,9 @@ impl Partial {
 
 impl Sink for Partial {
     fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        if self.finish.durable && self.unflushed >= self.finish.flush_bytes {
+            drop(lock(&self.flushed));
+        }
         let written = self.extent.write(&mut self.file, bytes);
         written.map_err(|error| self.failed(error))?;
         self.unflushed += bytes.len() as u64;

@@ -191,6 +191,12 @@ fn a_file_that_was_changed_after_the_kill_is_sent_anew() {
 const HUGE: u64 = 100 * 1024 * MIB;
 
 #[cfg(target_os = "linux")]
+/// What a resume may read: what was written since the last mark, which is at most twice what is
+/// written between two; the journal, and the program itself.
+#[cfg(target_os = "linux")]
+const MOST_READ: u64 = 72 * MIB;
+
+#[cfg(target_os = "linux")]
 fn huge_file(folder: &Path) {
     let file = fs::File::create(folder.join("file")).unwrap();
     file.set_len(HUGE).unwrap();
@@ -216,15 +222,14 @@ fn a_huge_file_goes_on_at_once_and_is_not_read_again() {
     let written = part_bytes(here.path());
     server.rise();
     assert!(reaches(&mut getting, here.path(), written + 16 * MIB));
-    // What the client read: little more than the journal, the blocks beyond its last mark,
-    // and the program itself; never what is there already.
+    // Never what is there already.
     let read = read_by(getting.id());
     getting.kill().unwrap();
     getting.wait().unwrap();
     eprintln!("{written} bytes were there, {read} bytes were read");
     let listed = client(here.path(), &["ls", &server.server.host]);
     assert_eq!(listed.code, 0, "{listed:?}");
-    assert!(read < 64 * MIB, "{read} bytes were read");
+    assert!(read < MOST_READ, "{read} bytes were read");
 }
 
 #[cfg(target_os = "linux")]
@@ -247,7 +252,7 @@ fn a_hundred_gibibytes_survive_kills_of_the_client() {
         assert!(reaches(&mut getting, here.path(), written + BLOCK_BYTES));
         let (took, read) = (begun.elapsed(), read_by(getting.id()));
         eprintln!("{written} bytes were there: new ones after {took:?}, {read} bytes read");
-        assert!(read < 64 * MIB, "{read} bytes were read");
+        assert!(read < MOST_READ, "{read} bytes were read");
     }
     let done = Done::from(getting.wait_with_output().unwrap());
     assert!(resumed(&done) > HUGE / 2);

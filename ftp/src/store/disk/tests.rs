@@ -194,3 +194,72 @@ fn no_mark_follows_a_sync_that_failed() {
         assert!(faults.1.load(Ordering::Relaxed) >= BLOCK_BYTES);
     }
 }
+
+/// Whatever is not on the disk when the machine stops is read and verified, or sent, again.
+#[test]
+fn a_disk_that_is_slower_than_the_network_is_waited_for() {
+    /// A sync lasts until nothing has been written for a while.
+    #[derive(Debug, Default)]
+    struct SlowSync {
+        written: AtomicU64,
+        marked: AtomicU64,
+        most_unmarked: AtomicU64,
+    }
+    impl Faults for SlowSync {
+        fn before(&self, step: &Step<'_>) -> io::Result<()> {
+            if matches!(step, Step::Sync(_)) {
+                let covered = self.written.load(Ordering::Relaxed);
+                let mut before = covered;
+                loop {
+                    std::thread::sleep(std::time::Duration::from_millis(50));
+                    let now = self.written.load(Ordering::Relaxed);
+                    if std::mem::replace(&mut before, now) == now {
+                        break;
+                    }
+                }
+                let marked = self.marked.swap(covered, Ordering::Relaxed);
+                self.most_unmarked
+                    .fetch_max(before - marked, Ordering::Relaxed);
+            }
+            Ok(())
+        }
+
+        fn write(&self, _: &File, bytes: usize) -> io::Result<usize> {
+            self.written.fetch_add(bytes as u64, Ordering::Relaxed);
+            Ok(bytes)
+        }
+    }
+    const BLOCKS: u64 = 8;
+    let root = tempfile::tempdir().unwrap();
+    let faults = Arc::new(SlowSync::default());
+    let store = DirStore::open(root.path()).unwrap();
+    let store = store.flush_every(BLOCK_BYTES);
+    let store = store.with_faults(Arc::clone(&faults) as Arc<dyn Faults>);
+    let (name, block) = (Name::parse("a").unwrap(), vec![1; 4 << 20]);
+    let origin = Origin {
+        key: "key",
+        source: "source",
+        allocated: None,
+    };
+    let created = store.create_parkable(&name, BLOCKS * BLOCK_BYTES, true, origin);
+    let mut sink = created.unwrap();
+    std::thread::scope(|scope| {
+        for index in 0..BLOCKS {
+            sink.write(&block).unwrap();
+            sink.verified(BlockHash::of(index, &block)).unwrap();
+            if let Some(flush) = sink.flush() {
+                let (begun, begins) = std::sync::mpsc::channel();
+                scope.spawn(move || {
+                    begun.send(()).unwrap();
+                    flush();
+                });
+                begins.recv().unwrap();
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+        }
+    });
+    sink.commit().unwrap();
+    // The journal is synced by the same step, and is next to nothing.
+    let most = faults.most_unmarked.load(Ordering::Relaxed);
+    assert!(most < 4 * BLOCK_BYTES, "{most} bytes at once");
+}
