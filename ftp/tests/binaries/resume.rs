@@ -190,7 +190,6 @@ fn a_file_that_was_changed_after_the_kill_is_sent_anew() {
 #[cfg(target_os = "linux")]
 const HUGE: u64 = 100 * 1024 * MIB;
 
-#[cfg(target_os = "linux")]
 /// What a resume may read: what was written since the last mark, which is at most twice what is
 /// written between two; the journal, and the program itself.
 #[cfg(target_os = "linux")]
