@@ -270,7 +270,9 @@ async fn every_congestion_control_and_recovery_carries_files_both_ways() {
         congestion: congestion.parse().unwrap(),
         ..server_config("auto:1").transport
     };
-    let mut all: Vec<_> = ["bbr", "cubic", "newreno", "classic"].map(tuned).into();
+    let mut all: Vec<_> = ["bbr", "bbr3", "cubic", "newreno", "classic"]
+        .map(tuned)
+        .into();
     all.push(lftp_transport::Config::seed());
     for transport in all {
         let mut config = server_config("auto:1");

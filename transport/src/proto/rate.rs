@@ -80,6 +80,13 @@ pub(crate) struct RateSample {
     pub(crate) total_lost: u64,
 }
 
+impl PacketRate {
+    /// Bytes in flight right after it was sent.
+    pub(crate) const fn tx_in_flight(&self) -> u64 {
+        self.tx_in_flight
+    }
+}
+
 impl RateSampler {
     pub(crate) fn new() -> Self {
         Self::default()
@@ -142,6 +149,11 @@ impl RateSampler {
         self.lost_bytes += bytes;
     }
 
+    /// Bytes declared lost since the packet was sent.
+    pub(crate) const fn lost_since(&self, packet: &PacketRate) -> u64 {
+        self.lost_bytes.saturating_sub(packet.lost)
+    }
+
     /// The application has nothing more to send, or may not by the peer's window: what is in
     /// flight now does not fill the path.
     pub(crate) fn set_app_limited(&mut self, bytes_in_flight: u64) {
@@ -166,7 +178,7 @@ impl RateSampler {
         sample.is_app_limited = packet.is_app_limited;
         sample.rtt = Some(now.saturating_since(newest.sent_at));
         sample.tx_in_flight = packet.tx_in_flight;
-        sample.lost = self.lost_bytes.saturating_sub(packet.lost);
+        sample.lost = self.lost_since(&packet);
         let interval = newest.send_elapsed.max(ack_elapsed);
         if interval >= min_rtt && !interval.is_zero() {
             sample.interval = interval;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::congestion::{AckInfo, LossInfo};
 use super::connection::Connection;
 use super::observe::{LossTrigger, TraceEvent};
+use super::rate::PacketRate;
 use super::sent::Fate;
 use super::timer::Timer;
 use crate::Time;
@@ -248,9 +249,12 @@ impl Connection {
             lost_bytes: 0,
             largest_lost: 0,
             largest_lost_sent_at: Time::ZERO,
+            tx_in_flight: 0,
+            lost_since_sent: 0,
             bytes_in_flight: 0,
             next_packet_number: self.sent.next_number(),
         };
+        let mut largest = PacketRate::default();
         for &(number, trigger) in lost {
             self.sent.settle(number, Fate::Lost);
             let Some(packet) = self.sent.get(number) else {
@@ -260,6 +264,7 @@ impl Connection {
             info.lost_bytes += u64::from(bytes);
             info.largest_lost = number;
             info.largest_lost_sent_at = packet.sent_at;
+            largest = packet.rate;
             self.wanted.rwnd |= packet.rwnd;
             if packet.rwnd_check {
                 self.send_window.ask_again();
@@ -279,6 +284,8 @@ impl Connection {
             );
         }
         self.sampler.on_lost(info.lost_bytes);
+        info.tx_in_flight = largest.tx_in_flight();
+        info.lost_since_sent = self.sampler.lost_since(&largest);
         info.bytes_in_flight = self.sent.bytes_in_flight();
         if info.largest_lost >= self.recover.episode_end {
             self.recover.episode_lost = 0;

@@ -12,7 +12,7 @@ use tracing::level_filters::LevelFilter;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Tuning")]
 pub(crate) struct Tuning {
-    /// Congestion control of what this side sends: bbr, cubic, newreno or classic
+    /// Congestion control of what this side sends: bbr, bbr3, cubic, newreno or classic
     #[arg(long, value_name = "NAME", global = true)]
     congestion: Option<Congestion>,
 

@@ -10,6 +10,7 @@
 //! | [`newreno`] | RFC 9002 §7 |
 //! | [`cubic`], [`hystart`] | RFC 9438 with the slow-start exit of RFC 9406 |
 //! | [`bbr`] | a model of the path instead of a reaction to loss |
+//! | [`bbr::v3`] | BBRv3 as it is published |
 
 use std::fmt;
 use std::str::FromStr;
@@ -42,11 +43,19 @@ pub enum Congestion {
     /// BBR: paces at the bandwidth it measures and takes random loss for what it is.
     #[default]
     Bbr,
+    /// BBRv3 as the IETF's draft has it (draft-ietf-ccwg-bbr): a baseline.
+    Bbr3,
 }
 
 impl Congestion {
     /// All of them, the baseline first.
-    pub const ALL: [Self; 4] = [Self::Classic, Self::NewReno, Self::Cubic, Self::Bbr];
+    pub const ALL: [Self; 5] = [
+        Self::Classic,
+        Self::NewReno,
+        Self::Cubic,
+        Self::Bbr,
+        Self::Bbr3,
+    ];
 
     /// The name used in scenarios and on command lines.
     pub const fn as_str(self) -> &'static str {
@@ -55,6 +64,7 @@ impl Congestion {
             Self::NewReno => "newreno",
             Self::Cubic => "cubic",
             Self::Bbr => "bbr",
+            Self::Bbr3 => "bbr3",
         }
     }
 }
@@ -67,7 +77,7 @@ impl fmt::Display for Congestion {
 
 /// No congestion control has that name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no congestion control is called {0:?}; there are classic, newreno, cubic and bbr")]
+#[error("no congestion control is called {0:?}; there are classic, newreno, cubic, bbr and bbr3")]
 pub struct UnknownCongestion(String);
 
 impl FromStr for Congestion {
@@ -117,6 +127,10 @@ pub(crate) struct LossInfo {
     /// The highest packet number declared lost.
     pub(crate) largest_lost: u64,
     pub(crate) largest_lost_sent_at: Time,
+    /// Bytes in flight right after that packet was sent.
+    pub(crate) tx_in_flight: u64,
+    /// Bytes declared lost since then, these among them.
+    pub(crate) lost_since_sent: u64,
     /// In flight after it.
     pub(crate) bytes_in_flight: u64,
     /// The number the next packet will have.
@@ -134,6 +148,7 @@ pub(crate) enum Controller {
     NewReno(newreno::NewReno),
     Cubic(cubic::Cubic),
     Bbr(Box<bbr::Bbr>),
+    Bbr3(Box<bbr::v3::Bbr3>),
 }
 
 /// Calls the same method of whichever algorithm it is.
@@ -144,6 +159,7 @@ macro_rules! dispatch {
             Controller::NewReno($algorithm) => $call,
             Controller::Cubic($algorithm) => $call,
             Controller::Bbr($algorithm) => $call,
+            Controller::Bbr3($algorithm) => $call,
         }
     };
 }
@@ -155,6 +171,7 @@ impl Controller {
             Congestion::NewReno => Self::NewReno(newreno::NewReno::new(params)),
             Congestion::Cubic => Self::Cubic(cubic::Cubic::new(params)),
             Congestion::Bbr => Self::Bbr(Box::new(bbr::Bbr::new(params, now))),
+            Congestion::Bbr3 => Self::Bbr3(Box::new(bbr::v3::Bbr3::new(params, now))),
         }
     }
 
@@ -166,8 +183,10 @@ impl Controller {
         bytes: u64,
         bytes_in_flight_after: u64,
     ) {
-        if let Self::Bbr(bbr) = self {
-            bbr.on_sent(now, packet_number, bytes, bytes_in_flight_after);
+        match self {
+            Self::Bbr(bbr) => bbr.on_sent(now, packet_number, bytes, bytes_in_flight_after),
+            Self::Bbr3(bbr) => bbr.on_sent(now, packet_number, bytes, bytes_in_flight_after),
+            Self::Classic(_) | Self::NewReno(_) | Self::Cubic(_) => {}
         }
     }
 
@@ -212,7 +231,7 @@ impl Controller {
             Self::Classic(classic) => Some(classic.ssthresh_bytes()),
             Self::NewReno(newreno) => newreno.ssthresh_bytes(),
             Self::Cubic(cubic) => cubic.ssthresh_bytes(),
-            Self::Bbr(_) => None,
+            Self::Bbr(_) | Self::Bbr3(_) => None,
         }
     }
 
@@ -232,6 +251,7 @@ impl Controller {
                 window_pacing(cubic.window_bytes(), cubic.in_slow_start(), smoothed_rtt)
             }
             Self::Bbr(bbr) => Some(bbr.pacing_rate(smoothed_rtt)),
+            Self::Bbr3(bbr) => Some(bbr.pacing_rate(smoothed_rtt)),
         }
     }
 

@@ -150,6 +150,13 @@ fn a_stream_arrives_whole_with_cubic() {
 }
 
 #[test]
+fn a_stream_arrives_whole_with_bbr3() {
+    over_seeds("a_stream_arrives_whole_with_bbr3", 100, |seed| {
+        check(seed, Congestion::Bbr3, Recovery::Selective, 0.4);
+    });
+}
+
+#[test]
 fn a_stream_arrives_whole_with_newreno() {
     over_seeds("a_stream_arrives_whole_with_newreno", 100, |seed| {
         check(seed, Congestion::NewReno, Recovery::Selective, 0.4);

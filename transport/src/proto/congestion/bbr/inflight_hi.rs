@@ -264,6 +264,8 @@ mod tests {
                 lost_bytes: packets * MSS,
                 largest_lost: self.number - 100,
                 largest_lost_sent_at: Time::from_nanos(self.now.as_nanos() - 1),
+                tx_in_flight: self.in_flight,
+                lost_since_sent: packets * MSS,
                 bytes_in_flight: self.in_flight - packets * MSS,
                 next_packet_number: self.number,
             };

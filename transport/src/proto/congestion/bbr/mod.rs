@@ -41,6 +41,7 @@ mod loss_floor;
 mod probe;
 mod queue_witness;
 mod startup;
+pub(super) mod v3;
 
 /// 2 / ln 2: the least gain that lets the rate double each round, per mille.
 const STARTUP_GAIN_PERMILLE: u64 = 2885;

@@ -222,11 +222,14 @@ impl Flow {
         self.lost_packets += lost_packets;
         self.in_flight -= lost_packets * MSS;
         self.sampler.on_lost(lost_packets * MSS);
+        let largest = self.sent[(largest_lost - self.first) as usize].rate;
         self.controller.on_loss(&LossInfo {
             now,
             lost_bytes: lost_packets * MSS,
             largest_lost,
             largest_lost_sent_at,
+            tx_in_flight: largest.tx_in_flight(),
+            lost_since_sent: self.sampler.lost_since(&largest),
             bytes_in_flight: self.in_flight,
             next_packet_number: self.next_number(),
         });

@@ -47,6 +47,54 @@ fn every_paced_algorithm_fills_a_clean_link() {
 }
 
 #[test]
+fn bbr3_fills_a_clean_link_and_a_tenth_lost_is_too_much_for_it() {
+    let clean = share(Path::new(50, 40, 0.0), Congestion::Bbr3, 12);
+    assert!(clean > 0.9, "{clean}");
+    let lossy = share(Path::new(50, 40, 0.1), Congestion::Bbr3, 12);
+    assert!(lossy < 0.3, "{lossy}");
+}
+
+#[test]
+fn bbr3_goes_through_all_its_states_and_gives_back_the_queue() {
+    let run = Simulation::bulk(Path::new(50, 40, 0.0), Congestion::Bbr3, secs(20));
+    let phases: Vec<_> = run.flows[0]
+        .phases
+        .iter()
+        .map(|(_, phase)| *phase)
+        .collect();
+    // The queue that drain has left is below what ends `Down`.
+    let first = [
+        "startup",
+        "drain",
+        "probe-bw-cruise",
+        "probe-bw-refill",
+        "probe-bw-up",
+    ];
+    assert_eq!(phases[..5], first, "{phases:?}");
+    for phase in ["probe-bw-down", "probe-rtt"] {
+        assert!(phases.contains(&phase), "{phase} in {phases:?}");
+    }
+    let queue = run.queue(0, secs(3), secs(20));
+    assert!(queue < 0.5, "{queue} round trips of queue");
+}
+
+#[test]
+fn bbr3_cuts_its_bound_when_probing_loses_too_much() {
+    // Every probe runs over a queue so short.
+    let path = Path::new(50, 40, 0.0);
+    let shallow = Path {
+        queue_bytes: path.queue_bytes / 16,
+        ..path
+    };
+    let run = Simulation::bulk(shallow, Congestion::Bbr3, secs(20));
+    let lost = run.flows[0].lost_packets as f64 * 1200.0;
+    let share = run.share(secs(3), secs(20));
+    assert!(share > 0.6, "{share}");
+    let lost = lost / run.flows[0].sent_bytes as f64;
+    assert!(lost < 0.05, "{lost} of what was sent was lost");
+}
+
+#[test]
 fn what_takes_loss_for_congestion_stands_still_on_a_lossy_link() {
     for algorithm in [Congestion::Classic, Congestion::NewReno, Congestion::Cubic] {
         let share = share(Path::new(50, 40, 0.1), algorithm, 12);

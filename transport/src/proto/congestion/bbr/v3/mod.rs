@@ -1,0 +1,568 @@
+//! BBRv3 as it is published (draft-ietf-ccwg-bbr-02), a baseline: what the default
+//! [`bbr`](super) is measured against. Section numbers are the draft's.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`bounds`] | what losses teach: `inflight_hi`, `bw_lo`, `inflight_lo` |
+//! | [`full_pipe`] | when start-up has found the bandwidth |
+//! | [`probe`] | the phases of `ProbeBW`, and when they come |
+//! | [`round_trip`] | the least round-trip time |
+//!
+//! Departs from it in this: losses are told for each acknowledgement, not for each packet, so
+//! the threshold is looked for within all of an acknowledgement's; acknowledgements that come
+//! in lumps are measured as the default does.
+
+mod bounds;
+mod full_pipe;
+mod probe;
+mod round_trip;
+
+use std::time::Duration;
+
+use self::bounds::Bounds;
+use self::full_pipe::FullPipe;
+use self::probe::{Acks, Phase, Schedule, UpSlope};
+use self::round_trip::MinRtt;
+use super::aggregation::{Aggregation, bytes_in};
+use super::filters::Rounds;
+use super::{GUESSED_RTT, MINIMUM_WINDOW_PACKETS, QUANTA, scale};
+use crate::Time;
+use crate::proto::congestion::{AckInfo, LossInfo, Params};
+use crate::proto::pacing::Pacer;
+use crate::proto::rate::RateSample;
+use crate::time::nanos;
+
+/// `BBR.StartupPacingGain`, 4 ln 2, per mille (§5.3.1.1).
+const STARTUP_GAIN_PERMILLE: u64 = 2773;
+
+/// `BBR.DrainPacingGain`, per mille (§5.3.2).
+const DRAIN_GAIN_PERMILLE: u64 = 500;
+
+/// `BBR.DefaultCwndGain`, per mille.
+const WINDOW_GAIN_PERMILLE: u64 = 2000;
+
+/// `BBR.ProbeRTTCwndGain`, per mille (§5.3.4.2).
+const PROBE_RTT_GAIN_PERMILLE: u64 = 500;
+
+/// `BBR.ProbeRTTDuration`.
+const PROBE_RTT_DURATION: Duration = Duration::from_millis(200);
+
+/// Paced so much below the bandwidth, so that no queue builds of rounding
+/// (`BBR.PacingMarginPercent`), per mille.
+const PACING_PERMILLE: u64 = 990;
+
+/// Losses declared so often in a round, and too many, end start-up (`BBR.StartupFullLossCnt`).
+const STARTUP_LOSS_EVENTS: u32 = 6;
+
+/// The controller (§5.2).
+#[derive(Clone, Debug)]
+pub(crate) struct Bbr3 {
+    mss: u64,
+    initial_window: u64,
+    state: State,
+    rounds: Rounds,
+    /// `BBR.max_bw`: the most of this probe's cycle and of the one before, bytes a second.
+    max_bandwidth: [u64; 2],
+    min_rtt: MinRtt,
+    bounds: Bounds,
+    full_pipe: FullPipe,
+    /// `BBR.full_bw_reached`.
+    filled: bool,
+    aggregation: Aggregation,
+    acks: Acks,
+    /// `BBR.bw_probe_samples`: what comes in shows what a probe did.
+    probe_samples: bool,
+    schedule: Schedule,
+    slope: UpSlope,
+    window: u64,
+    /// `BBR.prior_cwnd`.
+    window_before: u64,
+    /// Bytes a second; 0 before the first acknowledgement.
+    pacing_rate: u64,
+    /// `BBR.idle_restart`.
+    restarted: bool,
+    next_packet_number: u64,
+    /// Bytes delivered since the connection began.
+    delivered: u64,
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    Startup,
+    Drain,
+    ProbeBw(Phase),
+    ProbeRtt {
+        /// When it ends, and in which round at the earliest, once so little is in flight.
+        ends: Option<(Time, u64)>,
+    },
+}
+
+impl Bbr3 {
+    pub(crate) fn new(params: Params, now: Time) -> Self {
+        let mss = params.mss_bytes;
+        let initial_window = params.initial_window_packets.max(MINIMUM_WINDOW_PACKETS) * mss;
+        Self {
+            mss,
+            initial_window,
+            state: State::Startup,
+            rounds: Rounds::default(),
+            max_bandwidth: [0; 2],
+            min_rtt: MinRtt::default(),
+            bounds: Bounds::new(),
+            full_pipe: FullPipe::default(),
+            filled: false,
+            aggregation: Aggregation::default(),
+            acks: Acks::Init,
+            probe_samples: false,
+            schedule: Schedule::new(now, 0),
+            slope: UpSlope::new(),
+            window: initial_window,
+            window_before: 0,
+            pacing_rate: 0,
+            restarted: false,
+            next_packet_number: 0,
+            delivered: 0,
+        }
+    }
+
+    /// `BBRHandleRestartFromIdle` (§5.4.2).
+    pub(crate) fn on_sent(&mut self, _now: Time, number: u64, bytes: u64, in_flight_after: u64) {
+        self.next_packet_number = number + 1;
+        if in_flight_after == bytes && self.filled {
+            self.restarted = true;
+            if matches!(self.state, State::ProbeBw(_)) {
+                self.pacing_rate = scale(self.bandwidth(), PACING_PERMILLE).max(1);
+            }
+        }
+    }
+
+    /// `BBRUpdateModelAndState` and `BBRUpdateControlParameters` (§5.2.3).
+    pub(crate) fn on_ack(&mut self, ack: &AckInfo<'_>) {
+        let sample = ack.sample;
+        let bandwidth = sample.delivery_rate_bps.unwrap_or(0) / 8;
+        let delivered = sample.delivered - sample.prior_delivered;
+        self.delivered = sample.delivered;
+        let round_start = self
+            .rounds
+            .update(sample.prior_delivered, sample.delivered, sample.rtt);
+        if round_start {
+            self.schedule.end_round();
+        }
+        let loss_round_ended = self.bounds.update_latest(
+            bandwidth,
+            delivered,
+            sample.prior_delivered,
+            sample.delivered,
+        );
+        self.update_max_bandwidth(sample, bandwidth);
+        let lost_too_much = loss_round_ended && self.startup_lost_too_much(sample);
+        if loss_round_ended {
+            let (probing, most) = (self.is_probing(), self.max_bandwidth());
+            self.bounds.adapt_lower(probing, most, self.window);
+        }
+        self.aggregation.on_ack(
+            ack.now,
+            self.rounds.count(),
+            sample.newly_acked_bytes,
+            self.bandwidth(),
+            self.window,
+        );
+        if bandwidth > 0 && !sample.is_app_limited {
+            self.full_pipe.on_sample(bandwidth, round_start);
+        }
+        self.check_startup(lost_too_much);
+        self.check_drain(ack);
+        if self.filled {
+            self.update_probe(ack, bandwidth, round_start);
+        }
+        self.min_rtt.update(ack.now, sample.rtt);
+        self.check_probe_rtt(ack);
+        if loss_round_ended {
+            self.bounds.advance_latest(bandwidth, delivered);
+        }
+        self.update_window(ack);
+        self.update_pacing(ack.smoothed_rtt);
+    }
+
+    // The model of the path (§5.5).
+
+    /// `BBRUpdateMaxBw` (§5.5.5).
+    fn update_max_bandwidth(&mut self, sample: &RateSample, bandwidth: u64) {
+        if bandwidth >= self.max_bandwidth() || !sample.is_app_limited {
+            self.max_bandwidth[0] = self.max_bandwidth[0].max(bandwidth);
+        }
+    }
+
+    /// `BBR.max_bw`, bytes a second.
+    fn max_bandwidth(&self) -> u64 {
+        self.max_bandwidth[0].max(self.max_bandwidth[1])
+    }
+
+    /// `BBR.bw`: `BBRBoundBWForModel` (§5.5.6).
+    fn bandwidth(&self) -> u64 {
+        self.max_bandwidth().min(self.bounds.bandwidth_lo)
+    }
+
+    /// `BBRInflight` (§5.6.4.2): what fits at that bandwidth, times a gain, and three quanta.
+    fn inflight(&self, bandwidth: u64, gain_permille: u64) -> u64 {
+        let Some(min_rtt) = self.min_rtt.get().filter(|_| bandwidth > 0) else {
+            return self.initial_window;
+        };
+        let quanta = QUANTA * Pacer::quantum_bytes(self.pacing_rate, self.mss);
+        scale(bytes_in(bandwidth, min_rtt), gain_permille)
+            .max(quanta)
+            .max(self.least_window())
+    }
+
+    /// `BBRTargetInflight` (§5.5.10.2).
+    fn target_inflight(&self) -> u64 {
+        self.inflight(self.bandwidth(), 1000).min(self.window)
+    }
+
+    const fn least_window(&self) -> u64 {
+        MINIMUM_WINDOW_PACKETS * self.mss
+    }
+
+    const fn is_probing(&self) -> bool {
+        matches!(
+            self.state,
+            State::Startup | State::ProbeBw(Phase::Refill | Phase::Up)
+        )
+    }
+
+    // Start-up and drain (§5.3.1, §5.3.2).
+
+    /// `BBRCheckStartupHighLoss` (§5.3.1.3).
+    fn startup_lost_too_much(&self, sample: &RateSample) -> bool {
+        matches!(self.state, State::Startup)
+            && self.bounds.loss_events() >= STARTUP_LOSS_EVENTS
+            && bounds::is_too_high(sample.lost, sample.tx_in_flight)
+    }
+
+    /// `BBRCheckStartupDone` (§5.3.1.1).
+    fn check_startup(&mut self, lost_too_much: bool) {
+        if !matches!(self.state, State::Startup) {
+            return;
+        }
+        if lost_too_much {
+            let fits = self.inflight(self.max_bandwidth(), 1000);
+            self.bounds.inflight_hi = fits.max(self.bounds.inflight_latest());
+        }
+        if lost_too_much || self.full_pipe.is_full() {
+            self.filled = true;
+            self.state = State::Drain;
+        }
+    }
+
+    /// `BBRCheckDrainDone` (§5.3.2).
+    fn check_drain(&mut self, ack: &AckInfo<'_>) {
+        if matches!(self.state, State::Drain)
+            && ack.bytes_in_flight <= self.inflight(self.max_bandwidth(), 1000)
+        {
+            self.begin_down(ack.now);
+        }
+    }
+
+    // Looking for bandwidth (§5.3.3).
+
+    /// `BBRUpdateProbeBWCyclePhase` (§5.3.3.6).
+    fn update_probe(&mut self, ack: &AckInfo<'_>, bandwidth: u64, round_start: bool) {
+        self.adapt_long_term(ack, round_start);
+        let State::ProbeBw(phase) = self.state else {
+            return;
+        };
+        match phase {
+            Phase::Down | Phase::Cruise => {
+                let packets = self.target_inflight() / self.mss;
+                if self.schedule.is_due(ack.now, packets) {
+                    self.begin_refill();
+                } else if phase == Phase::Down && self.is_time_to_cruise(ack.bytes_in_flight) {
+                    self.state = State::ProbeBw(Phase::Cruise);
+                }
+            }
+            Phase::Refill if round_start => {
+                self.probe_samples = true;
+                self.begin_up(bandwidth);
+            }
+            Phase::Up if self.is_time_to_go_down(ack, bandwidth) => self.begin_down(ack.now),
+            Phase::Refill | Phase::Up => {}
+        }
+    }
+
+    /// `BBRStartProbeBW_DOWN`.
+    fn begin_down(&mut self, now: Time) {
+        self.bounds.reset_signals();
+        self.slope = UpSlope::new();
+        self.schedule = Schedule::new(now, self.next_packet_number);
+        self.acks = Acks::ProbeStopping;
+        self.state = State::ProbeBw(Phase::Down);
+    }
+
+    /// `BBRStartProbeBW_REFILL`.
+    fn begin_refill(&mut self) {
+        self.bounds.reset_lower();
+        self.slope = UpSlope::new();
+        self.acks = Acks::Refilling;
+        self.state = State::ProbeBw(Phase::Refill);
+    }
+
+    /// `BBRStartProbeBW_UP`.
+    fn begin_up(&mut self, bandwidth: u64) {
+        self.acks = Acks::ProbeStarting;
+        self.full_pipe = FullPipe::since(bandwidth);
+        self.state = State::ProbeBw(Phase::Up);
+        self.slope.steepen(self.window);
+    }
+
+    /// `BBRIsTimeToCruise` (§5.3.3.5.1).
+    fn is_time_to_cruise(&self, in_flight: u64) -> bool {
+        in_flight <= self.bounds.with_headroom(self.mss, self.least_window())
+            && in_flight <= self.inflight(self.max_bandwidth(), 1000)
+    }
+
+    /// `BBRIsTimeToGoDown` (§5.3.3.5.3).
+    const fn is_time_to_go_down(&mut self, ack: &AckInfo<'_>, bandwidth: u64) -> bool {
+        if self.window_limits(ack) && self.window >= self.bounds.inflight_hi {
+            // The bound may be what holds the bandwidth down.
+            self.full_pipe = FullPipe::since(bandwidth);
+            return false;
+        }
+        self.full_pipe.is_full()
+    }
+
+    /// `C.is_cwnd_limited`.
+    const fn window_limits(&self, ack: &AckInfo<'_>) -> bool {
+        !ack.app_limited && ack.prior_bytes_in_flight + self.mss > self.window
+    }
+
+    /// `BBRAdaptLongTermModel` (§5.3.3.6).
+    fn adapt_long_term(&mut self, ack: &AckInfo<'_>, round_start: bool) {
+        let sample = ack.sample;
+        if round_start && self.acks == Acks::ProbeStarting {
+            self.acks = Acks::ProbeFeedback;
+        }
+        if round_start && self.acks == Acks::ProbeStopping {
+            self.probe_samples = false;
+            self.acks = Acks::Init;
+            if matches!(self.state, State::ProbeBw(_)) && !sample.is_app_limited {
+                // `BBRAdvanceMaxBwFilter` (§5.5.5).
+                self.max_bandwidth = [0, self.max_bandwidth[0]];
+            }
+        }
+        if self.check_inflight_too_high(ack.now, sample.lost, sample.tx_in_flight, sample) {
+            return;
+        }
+        if self.bounds.inflight_hi == u64::MAX {
+            return;
+        }
+        self.bounds.inflight_hi = self.bounds.inflight_hi.max(sample.tx_in_flight);
+        if matches!(self.state, State::ProbeBw(Phase::Up)) {
+            if self.window_limits(ack) && self.window >= self.bounds.inflight_hi {
+                let acked = sample.newly_acked_bytes;
+                self.bounds.inflight_hi += self.slope.climb(acked, self.mss);
+            }
+            if round_start {
+                self.slope.steepen(self.window);
+            }
+        }
+    }
+
+    /// `BBRCheckInflightTooHigh` (§5.5.10.2).
+    fn check_inflight_too_high(
+        &mut self,
+        now: Time,
+        lost: u64,
+        in_flight: u64,
+        sample: &RateSample,
+    ) -> bool {
+        let too_high = bounds::is_too_high(lost, in_flight);
+        if too_high && self.probe_samples {
+            self.handle_inflight_too_high(now, in_flight, sample.is_app_limited);
+        }
+        too_high
+    }
+
+    /// `BBRHandleInflightTooHigh` (§5.5.10.2).
+    fn handle_inflight_too_high(&mut self, now: Time, in_flight: u64, app_limited: bool) {
+        self.probe_samples = false;
+        if !app_limited {
+            let target = self.target_inflight();
+            self.bounds.cut_upper(in_flight, target);
+        }
+        if matches!(self.state, State::ProbeBw(Phase::Up)) {
+            self.begin_down(now);
+        }
+    }
+
+    // Looking for the least round-trip time (§5.3.4).
+
+    /// `BBRCheckProbeRTT` (§5.3.4.3).
+    fn check_probe_rtt(&mut self, ack: &AckInfo<'_>) {
+        let restarted = std::mem::take(&mut self.restarted);
+        if !matches!(self.state, State::ProbeRtt { .. }) && self.min_rtt.is_expired() && !restarted
+        {
+            self.save_window();
+            self.state = State::ProbeRtt { ends: None };
+            self.acks = Acks::ProbeStopping;
+        }
+        let (round, low) = (self.rounds.count(), self.probe_rtt_window());
+        let State::ProbeRtt { ends } = &mut self.state else {
+            return;
+        };
+        match *ends {
+            None if ack.bytes_in_flight <= low => {
+                *ends = Some((ack.now + PROBE_RTT_DURATION, round + 1));
+            }
+            Some((at, last)) if ack.now > at && round >= last => self.exit_probe_rtt(ack.now),
+            _ => {}
+        }
+    }
+
+    /// `BBRExitProbeRTT` (§5.3.4.4).
+    fn exit_probe_rtt(&mut self, now: Time) {
+        self.min_rtt.probed(now);
+        self.window = self.window.max(self.window_before);
+        self.bounds.reset_lower();
+        if self.filled {
+            self.begin_down(now);
+            self.state = State::ProbeBw(Phase::Cruise);
+        } else {
+            self.state = State::Startup;
+        }
+    }
+
+    /// `BBRProbeRTTCwnd` (§5.6.4.5).
+    fn probe_rtt_window(&self) -> u64 {
+        self.inflight(self.bandwidth(), PROBE_RTT_GAIN_PERMILLE)
+    }
+
+    // Window and pace (§5.6).
+
+    /// `BBRSaveCwnd` (§5.6.4.4).
+    fn save_window(&mut self) {
+        let probing_rtt = matches!(self.state, State::ProbeRtt { .. });
+        self.window_before = if probing_rtt {
+            self.window_before.max(self.window)
+        } else {
+            self.window
+        };
+    }
+
+    /// `BBRSetCwnd` (§5.6.4.6).
+    fn update_window(&mut self, ack: &AckInfo<'_>) {
+        let acked = ack.sample.newly_acked_bytes;
+        let gain = match self.state {
+            State::ProbeBw(phase) => phase.window_permille(),
+            State::ProbeRtt { .. } => PROBE_RTT_GAIN_PERMILLE,
+            State::Startup | State::Drain => WINDOW_GAIN_PERMILLE,
+        };
+        let most = self.inflight(self.bandwidth(), gain) + self.aggregation.get();
+        if self.filled {
+            self.window = (self.window + acked).min(most);
+        } else if self.window < most || ack.sample.delivered < self.initial_window {
+            self.window += acked;
+        }
+        self.window = self.window.max(self.least_window());
+        if matches!(self.state, State::ProbeRtt { .. }) {
+            self.window = self.window.min(self.probe_rtt_window());
+        }
+        self.bound_window();
+    }
+
+    /// `BBRBoundCwndForModel` (§5.6.4.7).
+    fn bound_window(&mut self) {
+        let least = self.least_window();
+        let headroom = self.bounds.with_headroom(self.mss, least);
+        let most = match self.state {
+            State::ProbeBw(Phase::Cruise) | State::ProbeRtt { .. } => headroom,
+            State::ProbeBw(_) => self.bounds.inflight_hi,
+            State::Startup | State::Drain => u64::MAX,
+        };
+        let most = most.min(self.bounds.inflight_lo).max(least);
+        self.window = self.window.min(most);
+    }
+
+    /// `BBRSetPacingRate` (§5.6.2).
+    fn update_pacing(&mut self, smoothed_rtt: Duration) {
+        let gain = match self.state {
+            State::Startup => STARTUP_GAIN_PERMILLE,
+            State::Drain => DRAIN_GAIN_PERMILLE,
+            State::ProbeBw(phase) => phase.pacing_permille(),
+            State::ProbeRtt { .. } => 1000,
+        };
+        let rate = scale(scale(self.bandwidth(), gain), PACING_PERMILLE).max(1);
+        self.pacing_rate = if self.filled {
+            rate
+        } else {
+            rate.max(self.pacing_rate(Some(smoothed_rtt)))
+        };
+    }
+
+    // What else is heard.
+
+    /// `BBRHandleLostPacket` (§5.5.10.2).
+    pub(crate) fn on_loss(&mut self, loss: &LossInfo) {
+        self.bounds.note_loss(self.delivered);
+        if !self.probe_samples {
+            return;
+        }
+        if bounds::is_too_high(loss.lost_since_sent, loss.tx_in_flight) {
+            let (in_flight, lost) = (loss.tx_in_flight, loss.lost_since_sent);
+            let at = bounds::inflight_at_threshold(in_flight, lost, loss.lost_bytes);
+            self.handle_inflight_too_high(loss.now, at, false);
+        }
+    }
+
+    /// `BBRHandleSpuriousLossDetection` (§5.5.10.4).
+    pub(crate) fn on_spurious(&mut self, _now: Time) {
+        self.bounds.undo();
+    }
+
+    /// `BBROnEnterRTO` (§5.6.4.4).
+    pub(crate) fn on_persistent_congestion(&mut self, _now: Time) {
+        self.save_window();
+        self.window = self.least_window();
+    }
+
+    /// The draft leaves ECN out: a mark is taken for a loss, as RFC 3168 has it.
+    pub(crate) fn on_ce(&mut self, _now: Time, _sent_at: Time) {
+        self.bounds.note_loss(self.delivered);
+    }
+
+    pub(crate) fn on_retransmission_timeout(&mut self, now: Time) {
+        self.on_persistent_congestion(now);
+    }
+
+    pub(crate) const fn window_bytes(&self) -> u64 {
+        self.window
+    }
+
+    /// Bytes a second; before the first acknowledgement `BBRInitPacingRate` (§5.6.2).
+    pub(crate) fn pacing_rate(&self, smoothed_rtt: Option<Duration>) -> u64 {
+        if self.pacing_rate > 0 {
+            return self.pacing_rate;
+        }
+        let rtt_ns = nanos(smoothed_rtt.unwrap_or(GUESSED_RTT)).max(1);
+        let rate = u128::from(self.initial_window) * 1_000_000_000 / u128::from(rtt_ns);
+        let rate = u64::try_from(rate).unwrap_or(u64::MAX);
+        scale(rate, STARTUP_GAIN_PERMILLE).max(1)
+    }
+
+    pub(crate) const fn phase(&self) -> &'static str {
+        match self.state {
+            State::Startup => "startup",
+            State::Drain => "drain",
+            State::ProbeBw(Phase::Down) => "probe-bw-down",
+            State::ProbeBw(Phase::Cruise) => "probe-bw-cruise",
+            State::ProbeBw(Phase::Refill) => "probe-bw-refill",
+            State::ProbeBw(Phase::Up) => "probe-bw-up",
+            State::ProbeRtt { .. } => "probe-rtt",
+        }
+    }
+
+    pub(crate) fn set_mss(&mut self, mss: u64) {
+        self.initial_window = self.initial_window / self.mss * mss;
+        self.mss = mss;
+        self.window = self.window.max(self.least_window());
+    }
+}
