@@ -266,6 +266,22 @@ impl Exec {
         spawn(&self.far, command)
     }
 
+    /// Does something on the near side: a socket made there stays there, whoever uses it.
+    ///
+    /// # Panics
+    /// If `job` does.
+    pub fn on_near<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
+        self.near.run(job)
+    }
+
+    /// Does something on the far side.
+    ///
+    /// # Panics
+    /// If `job` does.
+    pub fn on_far<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
+        self.far.run(job)
+    }
+
     /// Is anybody on the far side waiting for connections or datagrams?
     pub fn far_is_listening(&self) -> bool {
         self.far.run(namespace::is_listening)

@@ -25,16 +25,21 @@ const PEERS: &str = "Peers:
                  as quinn comes
   kcp            its fast mode without a congestion window, windows of four bandwidth-delay
                  products, nothing encrypted
-  all            all of these
+  tcp-NAME       the kernel's TCP: cubic, bbr or reno, between two network namespaces; buffers of
+                 eight bandwidth-delay products, nothing encrypted. Linux, and root
+  all            all that there are on the clock
 s2n-quic is missing: its I/O provider would have to be written against its unstable internals,
 and its TLS builds the whole of AWS-LC.
 
-All of them run in virtual time, through the same losses, and a seed gives the same run again.
+In virtual time all but TCP run through the same losses, and a seed gives the same run again. In
+real time there are LFTP and TCP, one run after another; a run that was late counts for nothing.
 What a scenario says of the transport is for LFTP alone. A transfer that does not end within the
 scenario's limit is no error: it counts as not finished.
 
 Example, a small fetch:
-  cargo xtask compare lossy-10pct --peers lftp,quinn-bbr --set transfer.size=1MiB --seeds 1..=200";
+  cargo xtask compare lossy-10pct --peers lftp,quinn-bbr --set transfer.size=1MiB --seeds 1..=200
+Beside the kernel's TCP:
+  cargo xtask compare lossy-1pct --clock real --peers lftp,tcp-cubic,tcp-bbr --seeds 1..=2";
 
 /// Run several transports through the same networks and the same losses.
 #[derive(Debug, clap::Args)]
@@ -54,6 +59,9 @@ pub(super) struct Compare {
     /// With which seeds.
     #[arg(long, value_name = "A..=B", value_parser = parse_seeds, default_value = "1..=8")]
     seeds: std::ops::RangeInclusive<u64>,
+    /// Whose time passes.
+    #[arg(long, value_enum, default_value_t = Clock::Virtual)]
+    clock: Clock,
     /// Change any key of the scenarios: network.loss=20%.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     changes: Vec<String>,
@@ -68,7 +76,11 @@ pub(super) struct Compare {
 impl Compare {
     pub(super) fn run(self) -> Result<Exit, CommandError> {
         let entries = self.entries()?;
-        let mut summaries = batch::run_each("compare", &entries, Entry::run)?;
+        let mut summaries = match self.clock {
+            Clock::Virtual => batch::run_each("compare", &entries, Entry::run)?,
+            // Two at once would be late.
+            Clock::Real => entries.iter().map(Entry::run).collect::<Result<_, _>>()?,
+        };
         for (summary, entry) in summaries.iter_mut().zip(entries) {
             summary.peer = Some(entry.name);
             if self.json {
@@ -81,6 +93,11 @@ impl Compare {
             .unwrap_or_else(|| scenario::workspace().join("reports/compare"));
         std::fs::create_dir_all(&folder).map_err(|error| CommandError::file(&folder, error))?;
         output::write_csv(&folder.join("compare.csv"), &summaries)?;
+        let exit = refuse_invalid(&summaries);
+        summaries.retain(|summary| summary.valid);
+        if summaries.is_empty() {
+            return Ok(exit);
+        }
         chart::write_compare(&folder, &summaries)
             .map_err(|error| CommandError::file(&folder, error))?;
         let table = table::table(&summaries);
@@ -88,7 +105,7 @@ impl Compare {
             .map_err(|error| CommandError::file(&folder, error))?;
         eprint!("{table}");
         eprintln!("report       {}", folder.join("report.html").display());
-        Ok(Exit::Ok)
+        Ok(exit)
     }
 
     /// The command that makes the comparison again.
@@ -98,11 +115,15 @@ impl Compare {
             .iter()
             .map(|change| format!(" --set '{change}'"));
         format!(
-            "cargo xtask compare {} --peers {} --seeds {}..={}{}",
+            "cargo xtask compare {} --peers {} --seeds {}..={}{}{}",
             self.names.join(" "),
             self.peers.join(","),
             self.seeds.start(),
             self.seeds.end(),
+            match self.clock {
+                Clock::Virtual => "",
+                Clock::Real => " --clock real",
+            },
             changes.collect::<String>()
         )
     }
@@ -110,14 +131,14 @@ impl Compare {
     /// Every run: scenario by scenario, peer by peer, seed by seed.
     fn entries(&self) -> Result<Vec<Entry>, CommandError> {
         let names = if self.peers.iter().any(|name| name == "all") {
-            Peer::all()
+            Peer::all(self.clock)
         } else {
             self.peers.clone()
         };
         let mut entries = Vec::new();
         for scenario in &self.names {
             for name in &names {
-                let peer = named(name)?;
+                let peer = named(name, self.clock)?;
                 let mut changes = self.changes.clone();
                 if let Peer::Lftp(own) = &peer {
                     changes.extend(own.iter().cloned());
@@ -129,7 +150,7 @@ impl Compare {
                     plan: Plan {
                         scenario: scenario.clone(),
                         seed,
-                        clock: Clock::Virtual,
+                        clock: self.clock,
                         detail: Detail::Summary,
                         file: None,
                         tap: Tap::default(),
@@ -163,13 +184,38 @@ impl Entry {
     }
 }
 
-fn named(name: &str) -> Result<Peer, CommandError> {
-    Peer::named(name).ok_or_else(|| {
-        CommandError::Usage(format!(
-            "there is no peer {name:?}; there are {}, and all",
-            Peer::all().join(", ")
-        ))
-    })
+/// A run that was late says nothing about anybody: it is in the table of runs, and nowhere else.
+fn refuse_invalid(summaries: &[Summary]) -> Exit {
+    let invalid: Vec<&Summary> = summaries.iter().filter(|run| !run.valid).collect();
+    for run in &invalid {
+        let peer = run.peer.as_deref().unwrap_or_default();
+        eprintln!(
+            "invalid: {peer} on {}, seed {}: {}",
+            run.scenario, run.seed, run.validity
+        );
+    }
+    if invalid.is_empty() {
+        Exit::Ok
+    } else {
+        Exit::Invalid
+    }
+}
+
+fn named(name: &str, clock: Clock) -> Result<Peer, CommandError> {
+    let Some(peer) = Peer::named(name) else {
+        return Err(CommandError::Usage(format!(
+            "there is no peer {name:?}; there are {}, and all; with --clock real {}",
+            Peer::all(Clock::Virtual).join(", "),
+            Peer::all(Clock::Real).join(", ")
+        )));
+    };
+    match &peer {
+        Peer::Foreign(foreign) if foreign.clock() != clock => Err(CommandError::Usage(format!(
+            "{name} runs in {} time only: say --clock {0}, or leave it out",
+            foreign.clock()
+        ))),
+        _ => Ok(peer),
+    }
 }
 
 #[cfg(test)]
@@ -191,7 +237,7 @@ mod tests {
     #[test]
     fn every_peer_runs_every_seed_of_every_scenario() {
         let all = entries("compare lossy-1pct satellite --peers all --seeds 1..=3").unwrap();
-        assert_eq!(all.len(), 2 * Peer::all().len() * 3);
+        assert_eq!(all.len(), 2 * Peer::all(Clock::Virtual).len() * 3);
         let usual = entries("compare lossy-1pct --seeds 7").unwrap();
         for name in ["lftp", "quinn-cubic", "quinn-newreno", "quinn-bbr"] {
             let found = usual.iter().filter(|entry| entry.name == name).count();
@@ -204,5 +250,24 @@ mod tests {
         let told = entries("compare lossy-1pct --peers quicn").err().unwrap();
         let told = told.to_string();
         assert!(told.contains("\"quicn\"") && told.contains("quinn-bbr-default, kcp, and all"));
+        assert!(told.contains("tcp-reno"));
+    }
+
+    #[test]
+    fn a_peer_that_the_clock_does_not_suit_is_told_which_does() {
+        let told = |line| entries(line).err().unwrap().to_string();
+        let tcp = told("compare lossy-1pct --peers lftp,tcp-bbr");
+        assert!(
+            tcp.contains("tcp-bbr runs in real time only: say --clock real"),
+            "{tcp}"
+        );
+        let quinn = told("compare lossy-1pct --peers quinn-bbr --clock real");
+        assert!(
+            quinn.contains("quinn-bbr runs in virtual time only"),
+            "{quinn}"
+        );
+        let all = entries("compare lossy-1pct --peers all --seeds 1 --clock real").unwrap();
+        assert!(all.iter().any(|entry| entry.name == "tcp-cubic"));
+        assert!(all.iter().all(|entry| entry.plan.clock == Clock::Real));
     }
 }

@@ -49,7 +49,7 @@ pub(super) fn serve(service: Service) -> Result<(), RunError> {
         let serving = Arc::clone(&service);
         service.host.spawn(async move {
             let mut session = session;
-            if let Err(error) = letter::server(&mut session, &serving).await {
+            if let Err(error) = letter::server(&mut session, &serving.files).await {
                 tracing::debug!(error, "a transfer ended");
             }
         });
@@ -62,10 +62,10 @@ pub(super) fn serve(service: Service) -> Result<(), RunError> {
 /// # Errors
 /// In words, why it did not arrive.
 pub(super) async fn carry(errand: &Errand) -> Result<bool, String> {
-    let server = SocketAddr::new(SERVER, port(errand.index));
+    let server = SocketAddr::new(SERVER, port(errand.order.index));
     let mut session = Session::start(&errand.host, PORT, server, &errand.scenario)
         .map_err(|error| error.to_string())?;
-    letter::client(&mut session, errand).await
+    letter::client(&mut session, &errand.order).await
 }
 
 /// A server has one session a port.

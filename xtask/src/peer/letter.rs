@@ -7,7 +7,8 @@
 
 use std::future::Future;
 
-use super::{Errand, Service};
+use bytes::Bytes;
+
 use crate::scenario::Way;
 
 /// What is read or written at once.
@@ -16,6 +17,14 @@ const CHUNK_BYTES: usize = 32 << 10;
 /// What the receiver says of a file that is as its sender said.
 const INTACT: u8 = b'1';
 const BROKEN: u8 = b'0';
+
+/// What one client has to do.
+#[derive(Clone, Debug)]
+pub(super) struct Order {
+    pub(super) way: Way,
+    pub(super) index: usize,
+    pub(super) contents: Bytes,
+}
 
 /// A byte stream both ways.
 pub(super) trait Pipe: Send {
@@ -27,14 +36,14 @@ pub(super) trait Pipe: Send {
 }
 
 /// The client's part. Whether the receiver's file is the sender's.
-pub(super) async fn client(pipe: &mut impl Pipe, errand: &Errand) -> Result<bool, String> {
+pub(super) async fn client(pipe: &mut impl Pipe, order: &Order) -> Result<bool, String> {
     let mut request = [0; 9];
-    request[1..].copy_from_slice(&(errand.index as u64).to_le_bytes());
-    match errand.way() {
+    request[1..].copy_from_slice(&(order.index as u64).to_le_bytes());
+    match order.way {
         Way::Put => {
             request[0] = b'p';
             pipe.write(&request).await?;
-            send(pipe, &errand.contents).await?;
+            send(pipe, &order.contents).await?;
             let mut answer = [0];
             read_exact(pipe, &mut answer).await?;
             Ok(answer == [INTACT])
@@ -47,14 +56,14 @@ pub(super) async fn client(pipe: &mut impl Pipe, errand: &Errand) -> Result<bool
     }
 }
 
-/// The server's part.
-pub(super) async fn server(pipe: &mut impl Pipe, service: &Service) -> Result<(), String> {
+/// The server's part; `files` is what each client asks for, if it asks.
+pub(super) async fn server(pipe: &mut impl Pipe, files: &[Bytes]) -> Result<(), String> {
     let mut request = [0; 9];
     read_exact(pipe, &mut request).await?;
     let [way, index @ ..] = request;
     if way == b'g' {
         let index = usize::try_from(u64::from_le_bytes(index)).unwrap_or(usize::MAX);
-        let contents = service.files.get(index);
+        let contents = files.get(index);
         let contents = contents.ok_or_else(|| format!("there is no transfer {index}"))?;
         return send(pipe, contents).await;
     }

@@ -1,5 +1,4 @@
-//! Other people's transports in LFTP's place: the same virtual world, the same losses, the same
-//! bytes.
+//! Other people's transports in LFTP's place: the same network, the same losses, the same bytes.
 //!
 //! | module | what |
 //! |---|---|
@@ -7,12 +6,13 @@
 //! | [`letter`] | a file on a byte stream: sent, checked by the receiver, confirmed |
 //! | [`quinn`] | quinn, its runtime on a virtual host |
 //! | [`kcp`] | KCP's state machine and the loop around it |
+//! | [`tcp`] | the kernel's TCP, in real time, between two network namespaces |
 //!
 //! A peer's client begins when LFTP's would, and its transfer is over when LFTP's is: at the
 //! receiver's confirmation, handshake included. What it cannot finish within the scenario's
 //! limit is a result, not an error.
 //!
-//! A seed gives the same packets again: endpoints draw from the virtual host's generator. What
+//! In virtual time a seed gives the same packets again: endpoints draw from the virtual host's generator. What
 //! they draw from the operating system all the same (TLS keys, connection ids, where BBR's gain
 //! cycle begins) decides neither a packet's size nor its time.
 //!
@@ -23,6 +23,8 @@ mod kcp;
 mod letter;
 mod name;
 pub(crate) mod quinn;
+#[cfg(target_os = "linux")]
+mod tcp;
 #[cfg(test)]
 mod tests;
 
@@ -34,11 +36,12 @@ use bytes::Bytes;
 use lftp_netem::world::Host;
 use lftp_transport::{BoxFuture, Runtime, sleep, timeout};
 
+use self::letter::Order;
 pub(crate) use self::name::{Foreign, Peer};
-use crate::record::{Outcome, Timing, assemble};
+use crate::record::{LinkLog, Outcome, Timing, Verdict, assemble};
 use crate::rows::RunRecord;
-use crate::run::{Plan, RunError, SERVER, VirtualRuntime, VirtualWorld, verdict};
-use crate::scenario::{Scenario, Way};
+use crate::run::{Clock, Content, Plan, RunError, SERVER, VirtualRuntime, VirtualWorld, verdict};
+use crate::scenario::Scenario;
 
 /// The port of every peer's server, and the first of several.
 const PORT: u16 = 4433;
@@ -56,21 +59,30 @@ struct Errand {
     host: Host,
     server: SocketAddr,
     scenario: Scenario,
-    index: usize,
-    contents: Bytes,
+    order: Order,
 }
 
-impl Errand {
-    fn way(&self) -> Way {
-        self.scenario.transfer.way
-    }
-}
-
-/// Runs a peer through a plan in virtual time.
+/// Runs a peer through a plan.
 ///
 /// # Errors
 /// [`RunError`] when it could not even begin.
 pub(crate) fn run(plan: &Plan, peer: Foreign) -> Result<RunRecord, RunError> {
+    let Foreign::Tcp(congestion) = peer else {
+        return run_virtual(plan, peer);
+    };
+    #[cfg(target_os = "linux")]
+    return tcp::run(plan, congestion);
+    #[cfg(not(target_os = "linux"))]
+    Err(RunError::System {
+        doing: "put TCP behind the network",
+        source: std::io::Error::other(format!(
+            "tcp-{} takes Linux, its namespaces and its TUN devices",
+            congestion.name()
+        )),
+    })
+}
+
+fn run_virtual(plan: &Plan, peer: Foreign) -> Result<RunRecord, RunError> {
     let scenario = &plan.scenario;
     let flows = scenario.flows();
     let content = plan.content();
@@ -91,43 +103,62 @@ pub(crate) fn run(plan: &Plan, peer: Foreign) -> Result<RunRecord, RunError> {
             host,
             server: SocketAddr::new(SERVER, PORT),
             scenario: scenario.clone(),
-            index,
-            contents: content.file(index),
+            order: order(plan, &content, index),
         };
-        let start = Duration::from_nanos(flow.start.0);
-        let job = timed(Arc::clone(&runtime), start, errand, peer);
+        let span = Span::of(scenario, flow.start.0, errand.order.contents.len());
+        let carried = async move { carry(peer, &errand).await };
+        let job = timed(Arc::clone(&runtime), span, carried);
         jobs.push((runtime, Box::pin(job) as BoxFuture<Timing>));
     }
     let timings = world.run(jobs)?;
     let (link, _) = world.end(plan);
+    Ok(record(plan, peer, timings, link, verdict()))
+}
+
+/// Of what was heard of a peer's run.
+fn record(
+    plan: &Plan,
+    peer: Foreign,
+    timings: Vec<Timing>,
+    link: LinkLog,
+    verdict: Verdict,
+) -> RunRecord {
     let packets_sent = link.forward_packets;
     let outcome = Outcome {
-        clock: "virtual",
+        clock: match plan.clock {
+            Clock::Real => "real",
+            Clock::Virtual => "virtual",
+        },
         seed: plan.seed,
         flows: Vec::new(),
         timings,
         link,
-        verdict: verdict(),
+        verdict,
         command: command(plan, peer),
     };
-    let mut record = assemble(scenario, plan.detail, outcome);
+    let mut record = assemble(&plan.scenario, plan.detail, outcome);
     // No transport but LFTP tells what its senders do: the clock and the link have to.
     record.summary.packets_sent = packets_sent;
     record.summary.congestion = peer.congestion().to_owned();
     record.summary.recovery = peer.family().to_owned();
-    Ok(record)
+    record
 }
 
 /// The command that makes a peer's run again.
 pub(crate) fn command(plan: &Plan, peer: Foreign) -> String {
     let (scenario, seed) = (plan.scenario.arguments(), plan.seed);
-    format!("cargo xtask compare {scenario} --peers {peer} --seeds {seed}")
+    let clock = match plan.clock {
+        Clock::Real => " --clock real",
+        Clock::Virtual => "",
+    };
+    format!("cargo xtask compare {scenario} --peers {peer} --seeds {seed}{clock}")
 }
 
 fn serve(peer: Foreign, service: Service) -> Result<(), RunError> {
     match peer {
         Foreign::Quinn(flavor) => quinn::serve(flavor, service),
         Foreign::Kcp => kcp::serve(service),
+        Foreign::Tcp(_) => unreachable!("it has no virtual clock"),
     }
 }
 
@@ -135,31 +166,56 @@ async fn carry(peer: Foreign, errand: &Errand) -> Result<bool, String> {
     match peer {
         Foreign::Quinn(flavor) => quinn::carry(flavor, errand).await,
         Foreign::Kcp => kcp::carry(errand).await,
+        Foreign::Tcp(_) => unreachable!("it has no virtual clock"),
+    }
+}
+
+/// What the client of one transfer has to do.
+fn order(plan: &Plan, content: &Content, index: usize) -> Order {
+    Order {
+        way: plan.scenario.transfer.way,
+        index,
+        contents: content.file(index),
+    }
+}
+
+/// When a transfer begins, how long it may take, and how much it is.
+struct Span {
+    start: Duration,
+    limit: Duration,
+    bytes: u64,
+}
+
+impl Span {
+    fn of(scenario: &Scenario, start_ns: u64, bytes: usize) -> Self {
+        Self {
+            start: Duration::from_nanos(start_ns),
+            limit: Duration::from_nanos(scenario.limits.time.0),
+            bytes: bytes as u64,
+        }
     }
 }
 
 /// Carries one file and notes when.
 async fn timed(
     runtime: Arc<dyn Runtime>,
-    start: Duration,
-    errand: Errand,
-    peer: Foreign,
+    span: Span,
+    carried: impl Future<Output = Result<bool, String>> + Send,
 ) -> Timing {
-    sleep(&*runtime, start).await;
+    sleep(&*runtime, span.start).await;
     let begun = runtime.now();
-    let limit = Duration::from_nanos(errand.scenario.limits.time.0);
-    let (intact, failure) = match timeout(&*runtime, limit, carry(peer, &errand)).await {
+    let (intact, failure) = match timeout(&*runtime, span.limit, carried).await {
         Ok(Ok(intact)) => (intact, None),
         Ok(Err(failure)) => (false, Some(failure)),
         Err(_) => {
-            let failure = format!("not finished within {} s", limit.as_secs_f64());
+            let failure = format!("not finished within {} s", span.limit.as_secs_f64());
             (false, Some(failure))
         }
     };
     Timing {
         begun_ns: begun.as_nanos(),
         ended_ns: runtime.now().as_nanos(),
-        bytes: errand.contents.len() as u64,
+        bytes: span.bytes,
         failure,
         intact,
     }

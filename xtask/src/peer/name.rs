@@ -4,6 +4,8 @@ use std::fmt;
 
 use lftp_transport::Congestion;
 
+use crate::run::Clock;
+
 /// One that is run in a comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Peer {
@@ -20,7 +22,23 @@ pub(crate) enum Foreign {
     Quinn(Flavor),
     /// KCP.
     Kcp,
+    /// The kernel's TCP.
+    Tcp(TcpCongestion),
 }
+
+/// What Linux has for TCP, where its modules are loaded.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum TcpCongestion {
+    Cubic,
+    Bbr,
+    Reno,
+}
+
+const TCP: [(&str, TcpCongestion); 3] = [
+    ("cubic", TcpCongestion::Cubic),
+    ("bbr", TcpCongestion::Bbr),
+    ("reno", TcpCongestion::Reno),
+];
 
 /// How quinn is set up.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -53,11 +71,15 @@ const SEED: [&str; 4] = [
 ];
 
 impl Peer {
-    /// Every name there is, LFTP's first.
-    pub(crate) fn all() -> Vec<String> {
+    /// Every name there is on that clock, LFTP's first.
+    pub(crate) fn all(clock: Clock) -> Vec<String> {
         let mut names = vec!["lftp".to_owned()];
         names.extend(Congestion::ALL.iter().map(|name| format!("lftp-{name}")));
         names.push("seed".to_owned());
+        if clock == Clock::Real {
+            names.extend(TCP.map(|(name, _)| format!("tcp-{name}")));
+            return names;
+        }
         for ending in ["", "-default"] {
             names.extend(QUINN.map(|(name, _)| format!("quinn-{name}{ending}")));
         }
@@ -76,6 +98,10 @@ impl Peer {
             "seed" => Some(Self::Lftp(SEED.map(str::to_owned).to_vec())),
             "kcp" => Some(Self::Foreign(Foreign::Kcp)),
             other => {
+                if let Some(name) = other.strip_prefix("tcp-") {
+                    let (_, congestion) = TCP.into_iter().find(|(known, _)| *known == name)?;
+                    return Some(Self::Foreign(Foreign::Tcp(congestion)));
+                }
                 let rest = other.strip_prefix("quinn-")?;
                 let (rest, tuned) = match rest.strip_suffix("-default") {
                     Some(rest) => (rest, false),
@@ -94,6 +120,7 @@ impl Foreign {
         match self {
             Self::Quinn(flavor) => flavor.congestion.name(),
             Self::Kcp => "none",
+            Self::Tcp(congestion) => congestion.name(),
         }
     }
 
@@ -102,7 +129,24 @@ impl Foreign {
         match self {
             Self::Quinn(_) => "quinn",
             Self::Kcp => "kcp",
+            Self::Tcp(_) => "tcp",
         }
+    }
+
+    /// The one clock it runs on.
+    pub(crate) const fn clock(self) -> Clock {
+        match self {
+            Self::Quinn(_) | Self::Kcp => Clock::Virtual,
+            Self::Tcp(_) => Clock::Real,
+        }
+    }
+}
+
+impl TcpCongestion {
+    /// As the kernel calls it.
+    pub(super) fn name(self) -> &'static str {
+        let found = TCP.into_iter().find(|(_, known)| *known == self);
+        found.map_or("", |(name, _)| name)
     }
 }
 
@@ -121,6 +165,7 @@ impl fmt::Display for Foreign {
                 write!(f, "quinn-{}{ending}", flavor.congestion.name())
             }
             Self::Kcp => f.write_str("kcp"),
+            Self::Tcp(congestion) => write!(f, "tcp-{}", congestion.name()),
         }
     }
 }
@@ -131,14 +176,26 @@ mod tests {
 
     #[test]
     fn every_name_names_a_peer_and_is_told_back() {
-        for name in Peer::all() {
+        for name in [Clock::Virtual, Clock::Real]
+            .into_iter()
+            .flat_map(Peer::all)
+        {
             match Peer::named(&name) {
                 Some(Peer::Foreign(foreign)) => assert_eq!(foreign.to_string(), name),
                 Some(Peer::Lftp(_)) => {}
                 None => panic!("{name}"),
             }
         }
-        for name in ["quinn", "quinn-", "quinn-vegas", "lftp-vegas", "all", ""] {
+        for name in [
+            "quinn",
+            "quinn-",
+            "quinn-vegas",
+            "lftp-vegas",
+            "tcp-",
+            "tcp-vegas",
+            "all",
+            "",
+        ] {
             assert_eq!(Peer::named(name), None, "{name:?}");
         }
     }

@@ -26,7 +26,7 @@ const SMALL: &str = "transfer.size=1MiB";
 
 #[test]
 fn every_peer_carries_its_file_whole_through_losses() {
-    for name in Peer::all() {
+    for name in Peer::all(Clock::Virtual) {
         if matches!(Peer::named(&name), Some(Peer::Foreign(_))) {
             for way in ["transfer.way=put", "transfer.way=get"] {
                 let run = summary(&name, "lossy-1pct", &[SMALL, way]);

@@ -21,6 +21,8 @@ use bytes::Bytes;
 use lftp_netem::world::WorldStats;
 
 pub(crate) use self::content::Content;
+#[cfg(target_os = "linux")]
+pub(crate) use self::real::judged;
 pub(crate) use self::tap::{Capture, GivenTape, Tap};
 pub(crate) use self::transfer::Steps;
 pub(crate) use self::virtual_runtime::VirtualRuntime;
@@ -90,6 +92,10 @@ pub(crate) enum RunError {
     /// The virtual world broke down.
     #[error("the virtual world: {0}")]
     World(#[from] lftp_netem::world::WorldError),
+    /// There is no link to put the kernel's TCP behind.
+    #[cfg(target_os = "linux")]
+    #[error("no way to put TCP behind the network: {0}")]
+    Exec(#[from] lftp_netem::exec::ExecError),
     /// The operating system refused something else.
     #[error("cannot {doing}: {source}")]
     System {

@@ -99,7 +99,7 @@ async fn run_inside(plan: &Plan, steps: &Arc<Steps>) -> Result<RunRecord, RunErr
     handle.stop();
     // What it could say of its ports, the transfers have said already.
     let _ = serving.await;
-    let verdict = verdict(&proxy.stop());
+    let verdict = judged(&proxy.stop());
     let link = std::mem::replace(
         &mut *link.lock().unwrap_or_else(PoisonError::into_inner),
         LinkLog::new(plan.detail),
@@ -182,7 +182,8 @@ fn start_proxy(
     Ok(Proxy::start(config)?)
 }
 
-fn verdict(report: &ProxyReport) -> Verdict {
+/// Whether a run in real time may be believed.
+pub(crate) fn judged(report: &ProxyReport) -> Verdict {
     let late = report.lateness;
     Verdict {
         valid: report.valid,

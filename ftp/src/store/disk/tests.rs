@@ -197,7 +197,10 @@ fn no_mark_follows_a_sync_that_failed() {
 
 /// Whatever is not on the disk when the machine stops is read and verified, or sent, again.
 #[test]
-#[expect(clippy::disallowed_methods, reason = "a disk takes its time, on a thread of its own")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a disk takes its time, on a thread of its own"
+)]
 fn a_disk_that_is_slower_than_the_network_is_waited_for() {
     /// A sync lasts until nothing has been written for a while.
     #[derive(Debug, Default)]

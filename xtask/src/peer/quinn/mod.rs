@@ -50,7 +50,7 @@ async fn serve_one(incoming: quinn::Incoming, service: &Service) -> Result<(), S
         send,
         recv,
     };
-    letter::server(&mut stream, service).await?;
+    letter::server(&mut stream, &service.files).await?;
     stream.send.finish().map_err(words)?;
     // Whoever drops the last handle closes the connection, with what is still under way.
     stream.connection.closed().await;
@@ -72,7 +72,7 @@ pub(super) async fn carry(flavor: Flavor, errand: &Errand) -> Result<bool, Strin
         send,
         recv,
     };
-    letter::client(&mut stream, errand).await
+    letter::client(&mut stream, &errand.order).await
 }
 
 fn endpoint(host: &Host, port: u16, server: Option<ServerConfig>) -> std::io::Result<Endpoint> {
