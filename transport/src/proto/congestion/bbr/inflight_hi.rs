@@ -137,10 +137,13 @@ impl InflightHi {
         if !self.queue.is_full() || !floor.is_exceeded(self.lost, packets) {
             return false;
         }
+        // What was in flight when it was sent was too much. What is left behind a burst of losses
+        // says nothing.
+        let held = loss.tx_in_flight.max(in_flight);
         let window = self
             .window
-            .get_or_insert_with(|| Cubic::avoiding(self.mss, in_flight));
-        window.on_loss_within(loss, in_flight);
+            .get_or_insert_with(|| Cubic::avoiding(self.mss, held));
+        window.on_loss_within(loss, held);
         true
     }
 
