@@ -8,7 +8,7 @@ use lftp_netem::profile::NetworkProfile;
 const PARAMETERS: &str = include_str!("../PARAMETERS.md");
 
 /// A table within the network's, with what it cannot be without, and a key that is none.
-const TABLES: [(&str, &str); 8] = [
+const TABLES: [(&str, &str); 15] = [
     ("schedule", "[[schedule]]\nat = '1s'\nnope = 1"),
     ("slots", "[slots]\nmin = '1ms'\nmax = '2ms'\nnope = 1"),
     ("reorder", "[reorder]\nprobability = '1%'\nnope = 1"),
@@ -20,6 +20,19 @@ const TABLES: [(&str, &str); 8] = [
     ("pie", "[discipline]\nname = 'pie'\nnope = 1"),
     ("fq-codel", "[discipline]\nname = 'fq-codel'\nnope = 1"),
     ("dualpi2", "[discipline]\nname = 'dualpi2'\nnope = 1"),
+    (
+        "gilbert-elliott",
+        "[loss]\nmodel = 'gilbert-elliott'\nnope = 1",
+    ),
+    ("4-state", "[loss]\nmodel = '4-state'\nnope = 1"),
+    ("correlated", "[loss]\nmodel = 'correlated'\nnope = 1"),
+    (
+        "netem-correlated",
+        "[loss]\nmodel = 'netem-correlated'\nnope = 1",
+    ),
+    ("list", "[loss]\nmodel = 'list'\nnope = 1"),
+    ("nth", "[loss]\nmodel = 'nth'\nnope = 1"),
+    ("pattern", "[loss]\nmodel = 'pattern'\nnope = 1"),
 ];
 
 /// The keys that are named when there is one that is none.
@@ -43,7 +56,7 @@ fn each_key_has_a_row_with_unit_range_default_and_source() {
     for (table, text) in TABLES {
         wanted.extend(keys(text).iter().map(|key| format!("{table}.{key}")));
     }
-    assert!(wanted.len() > 60, "{wanted:?}");
+    assert!(wanted.len() > 80, "{wanted:?}");
     let mut rows = BTreeSet::new();
     for row in PARAMETERS.lines().filter(|row| row.starts_with("| `")) {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
