@@ -14,10 +14,13 @@
 //!   before it, it is the rate that fills it. Neither needs luck to reach the maximum, so the
 //!   filter does not overshoot as a maximum of noisy samples does.
 //! - *Loss that comes with load stays a signal*: it is left out of the bandwidth.
+//! - *Loss that falls when the sender slows down* is its own: the bandwidth is what came
+//!   through, and the path is learned anew (a policer).
 //! - Start-up believes packet trains, and leaves after one flat round with a queue.
 //! - Bandwidth that follows a probe for a whole quarter is climbed after as in start-up.
 //! - Under a queue beyond what its own window makes, old bandwidth is forgotten sooner.
-//! - The look for the least round-trip time keeps half of what fits in flight.
+//! - The look for the least round-trip time keeps half of what fits in flight, and forgets no
+//!   bandwidth meanwhile.
 //! - A CE mark drains the queue at once, once a round.
 //! - Losses of congestion bound what is in flight as CUBIC would ([`inflight_hi`]).
 
