@@ -97,7 +97,12 @@ pub struct Hello {
 #[serde(tag = "connection", rename_all = "lowercase")]
 pub enum Purpose {
     /// Requests and replies.
-    Control,
+    Control {
+        /// The data port at which the client is while it still asks: if that is free it is the
+        /// one it is granted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        data_port: Option<u16>,
+    },
     /// One file.
     Data {
         /// From the reply that granted the transfer.

@@ -172,6 +172,17 @@ impl PortPool {
         })
     }
 
+    /// Takes this port; `None` when it is taken, or not one of them.
+    pub fn lease_at(&self, port: u16) -> Option<Lease> {
+        let mut free = self.shared.free();
+        let index = free.iter().position(|&free| free == port)?;
+        free.remove(index)?;
+        Some(Lease {
+            port,
+            shared: Arc::clone(&self.shared),
+        })
+    }
+
     /// How many ports are free.
     pub fn free(&self) -> usize {
         self.shared.free().len()
@@ -266,14 +277,22 @@ mod tests {
     proptest! {
         #[test]
         fn no_port_is_leased_twice_and_none_is_lost(
-            count in 1_u16..12, steps in prop::collection::vec(any::<Option<u8>>(), 0..100),
+            count in 1_u16..12,
+            steps in prop::collection::vec((any::<Option<u8>>(), prop::option::of(0_u16..14)), 0..100),
         ) {
             let pool = PortPool::new(1..=count);
             let mut held: Vec<Lease> = Vec::new();
-            for step in steps {
-                match step {
-                    Some(pick) if !held.is_empty() => {
+            for (step, at) in steps {
+                match (step, at) {
+                    (Some(pick), _) if !held.is_empty() => {
                         held.remove(usize::from(pick) % held.len());
+                    }
+                    (_, Some(at)) => {
+                        let is_free = (1..=count).contains(&at)
+                            && held.iter().all(|other| other.port() != at);
+                        let lease = pool.lease_at(at);
+                        prop_assert_eq!(lease.as_ref().map(Lease::port), is_free.then_some(at));
+                        held.extend(lease);
                     }
                     _ => match pool.lease() {
                         Some(lease) => {

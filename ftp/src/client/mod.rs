@@ -1,5 +1,6 @@
 //! The client: one control connection, and a data connection for each file.
 
+mod ahead;
 mod config;
 mod error;
 mod pinned;
@@ -18,6 +19,7 @@ use blake3::Hash;
 use lftp_transport::{ConnectError, FlowId, Identity, PublicKey, Runtime, Stats, Stream, timeout};
 use serde::de::DeserializeOwned;
 
+use self::ahead::Ahead;
 pub use self::config::ClientConfig;
 pub use self::error::{OpenError, RequestError, TransferError};
 pub use self::pinned::Pinned;
@@ -25,7 +27,7 @@ pub use self::tree::{Plan, Tree};
 use crate::code::Code;
 use crate::delivered::Delivered;
 use crate::link::{self, LinkError};
-use crate::message::{self, Entry, Hello, Listing, Purpose, Request, Whole};
+use crate::message::{self, Entry, Granted, Hello, Listing, Purpose, Request, Whole};
 use crate::names::Name;
 use crate::store::Store;
 
@@ -78,6 +80,9 @@ pub struct Client {
     key: PublicKey,
     /// `None` once it is of no more use.
     control: Option<Stream>,
+    /// The data port at which it comes ahead of the grant.
+    likely_port: Option<u16>,
+    ahead: Option<Ahead>,
 }
 
 impl fmt::Debug for Client {
@@ -106,6 +111,7 @@ impl Client {
         let drawn = || Identity::generate(|bytes| runtime.fill_random(bytes));
         let identity = config.transport.identity.get_or_insert_with(drawn);
         let key = identity.public_key();
+        let likely_port = ahead::choose(&*runtime, server, config.likely_ports.as_deref());
         let mut client = Self {
             runtime,
             server,
@@ -113,8 +119,12 @@ impl Client {
             delivered,
             key,
             control: None,
+            likely_port,
+            ahead: None,
         };
-        let hello = Hello::new(Purpose::Control);
+        let hello = Hello::new(Purpose::Control {
+            data_port: likely_port,
+        });
         let lost = |error| match error {
             LinkError::NotAdmitted => OpenError::NotAdmitted { key },
             error => OpenError::Lost {
@@ -155,7 +165,8 @@ impl Client {
         is_silent
     }
 
-    async fn open(&self, addr: SocketAddr) -> Result<Stream, OpenError> {
+    /// The transport of a connection, which knows what the control connection has found.
+    fn transport(&self) -> lftp_transport::Config {
         let mut transport = self.config.transport.clone();
         let round_trip = self
             .control
@@ -169,7 +180,11 @@ impl Client {
             let more = shorter.checked_ilog2().unwrap_or(0);
             transport.handshake_retries = transport.handshake_retries.saturating_add(more);
         }
-        let connect = Stream::connect(Arc::clone(&self.runtime), addr, transport);
+        transport
+    }
+
+    async fn open(&self, addr: SocketAddr) -> Result<Stream, OpenError> {
+        let connect = Stream::connect(Arc::clone(&self.runtime), addr, self.transport());
         match timeout(&*self.runtime, self.config.connect_timeout, connect).await {
             Ok(Ok(stream)) => Ok(stream),
             Ok(Err(ConnectError::Refused(lftp_transport::Refusal::UntrustedKey))) => {
@@ -194,6 +209,7 @@ impl Client {
         request: &Request,
     ) -> Result<T, RequestError> {
         let message = message::encode(request).map_err(LinkError::from)?;
+        let ahead = self.ahead.take();
         let mut control = self.control.take().ok_or(LinkError::WentAway)?;
         let exchange = async {
             link::write(&mut control, message).await?;
@@ -207,8 +223,18 @@ impl Client {
         self.control = Some(control);
         match reply {
             Err(refusal) if refusal.code == Code::NotAdmitted => Err(not_admitted),
-            reply => Ok(reply?),
+            Err(refusal) => Err(refusal.into()),
+            Ok(reply) => {
+                self.ahead = ahead;
+                Ok(reply)
+            }
         }
+    }
+
+    /// Asks for a transfer, on the way to its data port already.
+    async fn request_transfer(&mut self, request: &Request) -> Result<Granted, RequestError> {
+        self.come_ahead();
+        self.request(request).await
     }
 
     /// One page of a folder: entries behind the name `after`. An empty path is the root.

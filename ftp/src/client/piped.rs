@@ -8,7 +8,7 @@ use super::{Client, Receipt, TransferError};
 use crate::delivered::SendMeter;
 use crate::hearing::Hearing;
 use crate::link::LinkError;
-use crate::message::{Granted, Request, Whole};
+use crate::message::{Request, Whole};
 use crate::piped::{Pipe, send_piped};
 use crate::progress::Progress;
 
@@ -33,7 +33,7 @@ impl Client {
             name: name.to_owned(),
             overwrite,
         };
-        let granted: Granted = self.request(&request).await?;
+        let granted = self.request_transfer(&request).await?;
         progress.begin(0);
         let mut stream = self.open_data(&granted, false, None).await?;
         match self.drain(&mut stream, pipe, progress).await {

@@ -1,6 +1,5 @@
 //! `put` and `get`.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use blake3::Hash;
@@ -76,7 +75,7 @@ impl Client {
             source: source.fingerprint().filter(|_| size > BLOCK_BYTES),
             allocated: source.allocated(),
         };
-        let mut granted: Granted = self.request(&request).await?;
+        let mut granted = self.request_transfer(&request).await?;
         progress.begin(size);
         let (source, prefix) = match granted.held.take() {
             None => (source, Prefix::default()),
@@ -156,7 +155,7 @@ impl Client {
             source: parked.as_ref().map(|parked| parked.source.clone()),
             held,
         };
-        let granted: Granted = self.request(&request).await?;
+        let granted = self.request_transfer(&request).await?;
         let size = granted.size;
         progress.begin(size);
         let (sink, prefix) = match self.begin(name, target, &granted, parked).await {
@@ -275,13 +274,10 @@ impl Client {
         resume: bool,
         then: Option<Bytes>,
     ) -> Result<Stream, TransferError> {
-        let port = self
-            .config
-            .port_map
-            .get(&granted.port)
-            .copied()
-            .unwrap_or(granted.port);
-        let opened = self.open(SocketAddr::new(self.server.ip(), port)).await;
+        let opened = match self.come_already(granted.port).await {
+            Some(stream) => Ok(stream),
+            None => self.open(self.data_addr(granted.port)).await,
+        };
         let mut stream = match opened {
             Ok(stream) => stream,
             Err(error) => return Err(self.not_opened(granted.token, error).await),

@@ -9,7 +9,7 @@ use super::{Client, TransferError};
 use crate::delivered::SendMeter;
 use crate::hearing::Hearing;
 use crate::link::{self, LinkError};
-use crate::message::{self, Ack, Done, Granted, Overwrite, Ready, Request};
+use crate::message::{self, Ack, Done, Overwrite, Ready, Request};
 use crate::names::Name;
 use crate::progress::Progress;
 use crate::store::Store;
@@ -65,7 +65,7 @@ impl Client {
             dry_run: plan.dry_run,
             source: tree.source.to_owned(),
         };
-        let granted: Granted = self.request(&request).await?;
+        let granted = self.request_transfer(&request).await?;
         progress.begin(0);
         let walk = Walk::new(
             Arc::clone(tree.store),
@@ -131,7 +131,7 @@ impl Client {
             name: name.to_owned(),
             follow: plan.links == Links::Follow,
         };
-        let granted: Granted = self.request(&request).await?;
+        let granted = self.request_transfer(&request).await?;
         progress.begin(0);
         let ready = message::encode(&Ready { ack: Ack::Ack })?;
         let mut stream = self.open_data(&granted, false, Some(ready)).await?;

@@ -56,9 +56,10 @@ proptest! {
     #[test]
     fn a_hello_comes_out_as_it_went_in(
         token in token(), is_data in any::<bool>(), is_resumed in any::<bool>(),
+        data_port in any::<Option<u16>>(),
     ) {
         let data = Purpose::Data { token, resume: is_resumed };
-        let purpose = if is_data { data } else { Purpose::Control };
+        let purpose = if is_data { data } else { Purpose::Control { data_port } };
         let hello = Hello::new(purpose);
         let framed = encode(&hello).unwrap();
         prop_assert_eq!(Hello::decode(body(&framed)).unwrap(), hello);
@@ -128,7 +129,7 @@ fn the_words_on_the_wire_are_the_documented_ones() {
         body(&encode(&Ready { ack: Ack::Ack }).unwrap()),
         br#"{"ack":"ACK"}"#
     );
-    let hello = Hello::new(Purpose::Control);
+    let hello = Hello::new(Purpose::Control { data_port: None });
     assert_eq!(
         body(&encode(&hello).unwrap()),
         br#"{"lftp":2,"connection":"control"}"#

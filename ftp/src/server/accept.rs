@@ -50,7 +50,9 @@ async fn greet(context: Arc<Context>, mut stream: Stream, port: u16) {
         hello = link::within(&context.runtime, context.config.hello_timeout, hello) => hello,
     };
     let refused = match hello.map(|hello| hello.purpose) {
-        Ok(Purpose::Control) => return session::serve(context, stream).await,
+        Ok(Purpose::Control { data_port }) => {
+            return session::serve(context, stream, data_port).await;
+        }
         Ok(Purpose::Data { token, resume }) => {
             let arrival = Arrival { stream, resume };
             let Err(unclaimed) = context.claims.hand_over(token, port, arrival) else {

@@ -55,7 +55,7 @@ async fn turn_away(context: &Context, mut stream: Stream, refusal: Refusal) {
 }
 
 /// Serves a client until it leaves.
-pub(super) async fn serve(context: Arc<Context>, mut stream: Stream) {
+pub(super) async fn serve(context: Arc<Context>, mut stream: Stream, data_port: Option<u16>) {
     let who = Who::of(&stream);
     let (client, key) = (who.client, who.key.map(tracing::field::display));
     let Ok(place) = Arc::clone(&context.clients).try_acquire_owned() else {
@@ -79,6 +79,7 @@ pub(super) async fn serve(context: Arc<Context>, mut stream: Stream) {
         context: Arc::clone(&context),
         client: admitted,
         pulse: stream.pulse(),
+        data_port,
         granted: Vec::new(),
     };
     let left = loop {
@@ -120,6 +121,8 @@ struct Session {
     client: Client,
     /// Of the control connection.
     pulse: Pulse,
+    /// Where the client comes while it asks.
+    data_port: Option<u16>,
     /// Transfers whose data connection may still be on its way.
     granted: Vec<Token>,
 }
@@ -351,7 +354,8 @@ impl Session {
         })
     }
 
-    /// A data port: a free one, or that of a transfer of this client's that nobody is left of.
+    /// A data port: that which the client is at, another free one, or that of a transfer of this
+    /// client's that nobody is left of.
     async fn lease(&self) -> Reply<Lease> {
         let Context {
             pool,
@@ -359,7 +363,8 @@ impl Session {
             runtime,
             ..
         } = &*self.context;
-        if let Some(lease) = pool.lease() {
+        let at_it = self.data_port.and_then(|port| pool.lease_at(port));
+        if let Some(lease) = at_it.or_else(|| pool.lease()) {
             return Ok(lease);
         }
         let made = holders.make_room(&**runtime, pool, self.client.who.key);

@@ -44,7 +44,7 @@ pub(crate) async fn read_reply<T: DeserializeOwned>(stream: &mut Stream) -> Repl
 
 pub(crate) async fn control(world: &World) -> Stream {
     let mut stream = connect(world, world.addr.port()).await;
-    let hello = message::encode(&Hello::new(Purpose::Control)).unwrap();
+    let hello = message::encode(&Hello::new(Purpose::Control { data_port: None })).unwrap();
     stream.write_bytes(hello).await.unwrap();
     stream
 }

@@ -60,6 +60,21 @@ impl Stream {
         remote: SocketAddr,
         config: Config,
     ) -> Result<Self, ConnectError> {
+        let stream = Self::begin(runtime, remote, config)?;
+        stream.established().await?;
+        Ok(stream)
+    }
+
+    /// Begins to connect, and waits for nothing: the handshake goes on by itself.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`]: a socket that cannot be opened.
+    pub fn begin(
+        runtime: Arc<dyn Runtime>,
+        remote: SocketAddr,
+        config: Config,
+    ) -> Result<Self, ConnectError> {
         let any: SocketAddr = match remote {
             SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
             SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
@@ -68,20 +83,27 @@ impl Stream {
         let now = shared.runtime.now();
         let id = shared.act(|state| state.endpoint.connect(now, remote));
         // From here on dropping the stream cleans up, also when this future is dropped.
-        let stream = Self::new(shared, id);
+        Ok(Self::new(shared, id))
+    }
+
+    /// Waits until the handshake is done.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`]: no answer, or a refusal.
+    pub async fn established(&self) -> Result<(), ConnectError> {
         std::future::poll_fn(|cx| {
-            let mut state = stream.shared.lock();
-            if let Some(failure) = state.failure(id) {
+            let mut state = self.shared.lock();
+            if let Some(failure) = state.failure(self.id) {
                 return Poll::Ready(Err(failure.into()));
             }
-            if state.endpoint.is_established(id) {
+            if state.endpoint.is_established(self.id) {
                 return Poll::Ready(Ok(()));
             }
-            state.wait_write(id, cx);
+            state.wait_write(self.id, cx);
             Poll::Pending
         })
         .await
-        .map(|()| stream)
     }
 
     /// This side's address.

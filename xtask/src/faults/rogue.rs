@@ -177,7 +177,7 @@ impl Rogue {
 }
 
 async fn hello(control: &mut Stream) -> Result<(), Ended> {
-    let hello = message::encode(&Hello::new(Purpose::Control))?;
+    let hello = message::encode(&Hello::new(Purpose::Control { data_port: None }))?;
     Ok(control.write_bytes(hello).await?)
 }
 

@@ -65,6 +65,7 @@ async fn run_inside(plan: &Plan, steps: &Arc<Steps>) -> Result<RunRecord, RunErr
         let mut config = ClientConfig::default();
         config.transport = scenario.transport_of(flow);
         config.port_map.clone_from(&port_map);
+        config.likely_ports = Some(port_map.keys().copied().collect());
         if way == Way::Put {
             config.transport.observer = Some(senders.tap_of(index));
         }

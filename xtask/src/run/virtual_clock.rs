@@ -87,7 +87,9 @@ fn start_server(
     let count = plan.scenario.flows().len();
     let mut config = ServerConfig::default();
     config.transport = plan.scenario.transport.config();
-    config.data_ports = DataPorts::Auto(u16::try_from(count).unwrap_or(u16::MAX));
+    // As many as usual, or more where there are more transfers.
+    let more = u16::try_from(count).unwrap_or(u16::MAX).saturating_sub(10);
+    config.data_ports = DataPorts::List((9000..=9009u16.saturating_add(more)).collect());
     config.max_clients = count;
     if plan.scenario.transfer.way == Way::Get {
         config.transport.observer = Some(senders.tap());

@@ -109,7 +109,12 @@ pub(super) enum Way {
 }
 
 impl Way {
-    async fn go(self, client: &mut Client, files: &MemStore, contents: &Bytes) -> Receipt {
+    pub(super) async fn go(
+        self,
+        client: &mut Client,
+        files: &MemStore,
+        contents: &Bytes,
+    ) -> Receipt {
         let name = Name::parse(FILE).expect("a name");
         match self {
             Self::Put => {

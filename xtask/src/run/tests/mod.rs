@@ -1,5 +1,6 @@
 //! Whole transfers in virtual time.
 
+mod ahead;
 mod capture;
 mod flood;
 mod house;
