@@ -345,6 +345,9 @@ impl Bbr {
                 self.window = self.window.min(self.probe_rtt_window());
                 return;
             }
+            // Where nothing has been lost yet the window keeps up with the pace, which is what
+            // finds the bandwidth: less would leave a part of each round silent.
+            State::Startup if self.declared_lost == 0 => self.inflight(STARTUP_GAIN_PERMILLE),
             State::Startup => self.inflight(WINDOW_GAIN_PERMILLE),
             _ => self.inflight(WINDOW_GAIN_PERMILLE) + self.aggregation.get(),
         };
