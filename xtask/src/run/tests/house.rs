@@ -74,11 +74,13 @@ impl House {
         }
     }
 
-    /// A client on that host, with the key pair of that number.
+    /// A client on that host, with the key pair of that number, that knows the data port: what it
+    /// sends, somebody gets.
     pub(super) fn connect(&self, host: &Host, key: u8) -> impl Future<Output = Client> + use<> {
         let (runtime, addr) = (VirtualRuntime::shared(host.clone()), self.addr);
         let mut config = ClientConfig::default();
         config.transport.identity = Some(identity(key));
+        config.likely_ports = Some(vec![self.data_port]);
         async move {
             let client = Client::connect(runtime, addr, config).await;
             client.expect("a server that answers")
