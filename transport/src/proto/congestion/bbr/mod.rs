@@ -363,11 +363,16 @@ impl Bbr {
                 self.window + acked
             };
             self.window = grown.min(target).max(least);
-        } else if !ack.app_limited {
+        } else if ack.prior_bytes_in_flight >= self.window / 2 {
+            // The answers to the first window show less than there is: before them hardly
+            // anything was on its way.
+            let most = if ack.sample.delivered < self.initial_window {
+                2 * self.initial_window
+            } else {
+                target.max(self.initial_window)
+            };
             // A train has shown that the path can do it; pacing keeps it from being a burst.
-            self.window = (self.window + acked)
-                .min(target.max(self.initial_window))
-                .max(target);
+            self.window = (self.window + acked).min(most).max(target);
         }
     }
 
