@@ -125,6 +125,11 @@ impl SendBuffer {
             .map_or(0, |first| first.end)
     }
 
+    /// How many bytes were sent, once at least, and are not acknowledged.
+    pub(crate) const fn outstanding_bytes(&self) -> u64 {
+        self.unacked_bytes.saturating_sub(self.end - self.sent)
+    }
+
     /// How many bytes were written and are not acknowledged.
     #[cfg(test)]
     pub(crate) const fn unacked_bytes(&self) -> u64 {

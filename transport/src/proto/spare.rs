@@ -3,9 +3,11 @@
 //! When there is nothing new to send, because the stream is at its end or the peer's window is
 //! full, a lost packet holds everything up: for a round trip and more if its loss is still to
 //! be noticed, again and again if its repeats are lost too. On a path that loses packets the
-//! sender then repeats what is unacknowledged, the oldest first, each byte once a round trip.
-//! Window and pacing hold as for any packet, and a budget keeps all of it to about a hundredth of
-//! what is sent.
+//! sender then repeats what is unacknowledged, the oldest first: each byte once a round trip, and
+//! the oftener the less of it there is, since a few bytes cost little and every one of them can
+//! hold up the whole. Window and pacing hold as for any packet, and a budget keeps all of it to
+//! about a hundredth of what is sent. No pass takes more than half of what is left of it, so that
+//! the last few bytes find some.
 
 use std::ops::Range;
 
@@ -28,6 +30,10 @@ const BUDGET_DIVISOR: u64 = 100;
 /// really lost to wait in.
 const WINDOW_DIVISOR: u64 = 2;
 
+/// Where no more than this is unacknowledged a pass comes [`FEW_PASSES`] times a round trip.
+const FEW_BYTES: u64 = 32 * 1024;
+const FEW_PASSES: u32 = 4;
+
 /// A pass over what is unacknowledged.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SparePass {
@@ -45,8 +51,29 @@ impl Connection {
         self.config.recovery == Recovery::Selective
             && is_lossy(&self.stats)
             && self.sent.bytes_in_flight() < self.controller.window_bytes() / WINDOW_DIVISOR
-            && self.spare.spent < BUDGET_BYTES + self.stats.bytes_sent / BUDGET_DIVISOR
+            && self.spare_allows()
             && self.send.next_unacked(self.spare_from(now), 1).is_some()
+    }
+
+    /// Whether the budget has enough for a pass, or for the rest of this one.
+    fn spare_allows(&self) -> bool {
+        let budget = BUDGET_BYTES + self.stats.bytes_sent / BUDGET_DIVISOR;
+        let left = budget.saturating_sub(self.spare.spent);
+        if self.spare.next < self.spare.end {
+            left > 0
+        } else {
+            self.send.outstanding_bytes() <= left / 2
+        }
+    }
+
+    /// When another pass begins, if nothing else wakes the connection before.
+    pub(crate) fn spare_again_at(&self, now: Time) -> Option<Time> {
+        let waits = self.config.recovery == Recovery::Selective
+            && self.spare.again_at > now
+            && is_lossy(&self.stats)
+            && self.send.outstanding_bytes() > 0
+            && self.spare_allows();
+        waits.then_some(self.spare.again_at)
     }
 
     /// The next bytes to repeat early.
@@ -55,10 +82,11 @@ impl Connection {
             return None;
         }
         if self.spare.next >= self.spare.end {
+            let few = self.send.outstanding_bytes() <= FEW_BYTES;
             self.spare = SparePass {
                 next: 0,
                 end: self.send.sent(),
-                again_at: now + self.rtt.smoothed(),
+                again_at: now + self.rtt.smoothed() / if few { FEW_PASSES } else { 1 },
                 spent: self.spare.spent,
             };
         }

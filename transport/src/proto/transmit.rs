@@ -433,6 +433,8 @@ impl Connection {
             }
             if self.has_spare_work(now) {
                 self.arm_pacing(now);
+            } else if let Some(again_at) = self.spare_again_at(now) {
+                self.timers.set(Timer::Pacing, again_at);
             }
             return;
         }
