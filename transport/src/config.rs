@@ -102,10 +102,14 @@ pub struct Config {
     pub idle_timeout: Duration,
     /// Silence after which a sign of life is sent. Default none.
     pub keep_alive: Option<Duration>,
-    /// The wait for an answer to a handshake packet; from the fifth on it doubles,
-    /// up to 3 s. Default 200 ms: longer
-    /// than most paths, and on a lossy one the seed's whole second (and RFC 6298's) is what a
-    /// short transfer mostly waits for. Where the path is longer, a SYN is sent in vain.
+    /// What is known of the round trip before the first packet, from an earlier connection on
+    /// the same path (RFC 9002 §6.2.2). Default nothing.
+    pub initial_rtt: Option<Duration>,
+    /// The wait for an answer to a handshake packet; from the fifth on it doubles, up to 3 s. A
+    /// client waits a quarter and half of it the first two times, or one and a half times
+    /// [`initial_rtt`](Self::initial_rtt) where that is known. Default 200 ms: longer than most
+    /// paths, and on a lossy one the seed's whole second (and RFC 6298's) is what a short transfer
+    /// mostly waits for. Where the path is longer, a SYN is sent in vain.
     pub handshake_retry: Duration,
     /// How often a handshake packet is repeated. Default 20, together 43 s (the seed's 3 give
     /// up too soon at 40 % loss).
@@ -156,6 +160,7 @@ impl Default for Config {
             send_buffer_bytes: 64 << 20,
             idle_timeout: Duration::from_secs(30),
             keep_alive: None,
+            initial_rtt: None,
             handshake_retry: Duration::from_millis(200),
             handshake_retries: 20,
             listen_limit: 1024,

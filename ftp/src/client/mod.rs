@@ -31,9 +31,6 @@ use crate::message::{self, Entry, Granted, Hello, Listing, Purpose, Request, Who
 use crate::names::Name;
 use crate::store::Store;
 
-/// On a path that is known already, the first wait for an answer is at least this.
-const SHORTEST_RETRY: Duration = Duration::from_millis(20);
-
 /// The longest listing that [`Client::ls`] puts together.
 const MAX_LISTED: usize = 1_000_000;
 
@@ -168,18 +165,9 @@ impl Client {
     /// The transport of a connection, which knows what the control connection has found.
     fn transport(&self) -> lftp_transport::Config {
         let mut transport = self.config.transport.clone();
-        let round_trip = self
-            .control
-            .as_ref()
-            .map(|control| control.stats().smoothed_rtt);
-        if let Some(round_trip) = round_trip.filter(|round_trip| !round_trip.is_zero()) {
-            let usual = transport.handshake_retry;
-            transport.handshake_retry = (round_trip * 2).max(SHORTEST_RETRY);
-            // Waits double: shorter ones give up no sooner when there are more of them.
-            let shorter = usual.as_nanos() / transport.handshake_retry.as_nanos();
-            let more = shorter.checked_ilog2().unwrap_or(0);
-            transport.handshake_retries = transport.handshake_retries.saturating_add(more);
-        }
+        let known = self.control.as_ref().map(Stream::stats);
+        let known = known.filter(|stats| stats.rtt_samples > 0);
+        transport.initial_rtt = known.map(|stats| stats.smoothed_rtt);
         transport
     }
 

@@ -11,7 +11,7 @@ use super::assembler::Assembler;
 use super::congestion::{Controller, Params};
 use super::ecn::EcnState;
 use super::flow::{ReceiveWindow, SendWindow};
-use super::handshake::{ClientHandshake, HalfOpen, Retry, SynKey};
+use super::handshake::{ClientHandshake, HalfOpen, SynKey};
 use super::loss::LossDetector;
 use super::mtu::Mtu;
 use super::observe::{FlowId, TraceEvent};
@@ -19,7 +19,8 @@ use super::pacing::Pacer;
 use super::path::Path;
 use super::rate::RateSampler;
 use super::recover::Recoverer;
-use super::rtt::RttEstimator;
+use super::retry::Retry;
+use super::rtt::{FirstRtt, RttEstimator};
 use super::send_buffer::SendBuffer;
 use super::sent::SentPackets;
 use super::spare::SparePass;
@@ -172,7 +173,7 @@ impl Connection {
         let handshake = ClientHandshake {
             noise,
             cookie: None,
-            retry: Retry::new(now, &config),
+            retry: Retry::eager(now, &config),
         };
         let mut connection = Self::new(now, config, flow, 0);
         // The repeats have a limit of their own.
@@ -228,7 +229,7 @@ impl Connection {
             send_window: SendWindow::new(0),
             own_fin: OwnFin::default(),
             sent: SentPackets::new(),
-            rtt: RttEstimator::new(),
+            rtt: RttEstimator::new(config.initial_rtt),
             loss: LossDetector::new(),
             recover: Recoverer::default(),
             sampler: RateSampler::new(),
@@ -256,7 +257,7 @@ impl Connection {
         &mut self,
         now: Time,
         parameters: Parameters,
-        round_trip: Option<std::time::Duration>,
+        round_trip: Option<FirstRtt>,
     ) {
         self.state = State::Established;
         self.timers.stop(Timer::Handshake);
@@ -265,7 +266,7 @@ impl Connection {
         self.send_window.on_limit(parameters.initial_rwnd);
         self.peer_max_ack_delay_us = parameters.max_ack_delay_us;
         if let Some(round_trip) = round_trip {
-            self.rtt.update(round_trip, std::time::Duration::ZERO);
+            self.rtt.on_handshake(round_trip);
         }
         self.established = true;
         self.news.established = true;
@@ -452,6 +453,7 @@ impl Connection {
     pub(crate) fn stats(&self) -> Stats {
         Stats {
             key_updates: self.keys.as_ref().map_or(0, |keys| keys.sealer.updates()),
+            rtt_samples: self.rtt.samples(),
             latest_rtt: self.rtt.latest(),
             smoothed_rtt: self.rtt.smoothed(),
             min_rtt: self.rtt.min(),
@@ -471,8 +473,9 @@ impl Connection {
     /// The controller's pacing rate, bytes a second, and a packet a round trip at least: at
     /// less than that a sender would not learn within any useful time that the path has more.
     pub(crate) fn pacing_rate(&self) -> Option<u64> {
-        let smoothed = self.rtt.is_sampled().then(|| self.rtt.smoothed());
-        let rate = self.controller.pacing_rate_bytes_per_second(smoothed)?;
+        let rate = self
+            .controller
+            .pacing_rate_bytes_per_second(self.rtt.known())?;
         let round_ns = u128::from(nanos(self.rtt.smoothed()).max(1));
         let least = u128::from(self.mtu.current()) * 1_000_000_000 / round_ns;
         let rate = rate.max(u64::try_from(least).unwrap_or(u64::MAX));

@@ -1,92 +1,20 @@
 //! SYN, SYN/ACK, ACK.
 //!
-//! The client repeats its SYN, the server its SYN/ACK: at first evenly, as Linux does
-//! (`tcp_syn_linear_timeouts`), because on a lossy path waiting longer helps nobody, then
-//! twice as long each time, up to a few seconds.
-//! The third message stands in front of the client's first packets: it proves the client's
+//! The client repeats its SYN, the server its SYN/ACK. The third message stands in front of the client's first packets: it proves the client's
 //! key and its address, and only then does a connection exist. Up to there the server keeps a
 //! [`HalfOpen`] of less than 4 KiB.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use crate::Time;
+use super::retry::Retry;
 use crate::config::Config;
 use crate::crypto::Cipher;
 use crate::crypto::noise::{Initiator, Responder};
 use crate::wire::{COOKIE_BYTES, DecodeError, Header, Parameters, Reader};
 
-/// So many repeats come after the same wait.
-const LINEAR_RETRIES: u32 = 4;
-
-/// Waits grow no longer than this: a path that comes back is found again within seconds.
-const MAX_WAIT: Duration = Duration::from_secs(3);
-
 /// Before an address is proved, it is sent at most so many times what came from it (RFC 9000
 /// §8.1).
 pub(crate) const MAX_AMPLIFICATION: u64 = 3;
-
-/// A repeated message: when it was first sent and when it is due again.
-#[derive(Clone, Debug)]
-pub(crate) struct Retry {
-    first_sent: Option<Time>,
-    next: Time,
-    wait: Duration,
-    left: u32,
-    sent: u32,
-}
-
-impl Retry {
-    pub(crate) const fn new(now: Time, config: &Config) -> Self {
-        Self {
-            first_sent: None,
-            next: now,
-            wait: config.handshake_retry,
-            left: config.handshake_retries + 1,
-            sent: 0,
-        }
-    }
-
-    /// When the message is to be sent, or, after the last time, when to give up.
-    pub(crate) const fn next(&self) -> Time {
-        self.next
-    }
-
-    pub(crate) const fn is_exhausted(&self) -> bool {
-        self.left == 0
-    }
-
-    pub(crate) fn on_sent(&mut self, now: Time) {
-        self.first_sent.get_or_insert(now);
-        self.left -= 1;
-        self.next = now + self.wait;
-        self.sent += 1;
-        if self.sent > LINEAR_RETRIES {
-            self.wait = (self.wait * 2).min(self.wait.max(MAX_WAIT));
-        }
-    }
-
-    /// The message was sent out of turn: an answer no longer tells which one it answers.
-    pub(crate) const fn on_sent_besides(&mut self) {
-        self.first_sent = None;
-    }
-
-    /// Another message takes the place of this one, and is due at once.
-    pub(crate) const fn begin_anew(&mut self, now: Time) {
-        self.first_sent = None;
-        self.sent = 0;
-        self.next = now;
-    }
-
-    /// The round trip that an answer now proves; none when the message was repeated and it
-    /// is unknown which one was answered (Karn's rule).
-    pub(crate) fn round_trip(&self, now: Time) -> Option<Duration> {
-        let only_once = self.sent == 1;
-        self.first_sent
-            .filter(|_| only_once)
-            .map(|sent| now.saturating_since(sent))
-    }
-}
 
 /// The client's side, up to the server's answer.
 #[derive(Debug)]

@@ -18,8 +18,9 @@ use zeroize::Zeroizing;
 use super::connection::Connection;
 use super::endpoint::{ConnectionId, Endpoint};
 use super::event::{Event, Refusal};
-use super::handshake::{self, HalfOpen, Retry, SynKey, answer_payload};
+use super::handshake::{self, HalfOpen, SynKey, answer_payload};
 use super::observe::FlowId;
+use super::retry::Retry;
 use crate::Time;
 use crate::crypto::Peer;
 use crate::crypto::cookie::CookieJar;
@@ -124,7 +125,7 @@ impl Endpoint {
             syn.source,
             noise,
             (parameters, cipher),
-            Retry::new(now, &self.config),
+            Retry::even(now, &self.config),
         );
         half.received_bytes = syn.bytes as u64;
         Some((id, half))

@@ -133,7 +133,7 @@ mod tests {
     /// Two packets a round trip, of which the first comes `late` behind the second, one round
     /// trip after the other.
     fn worst_after(lates: impl IntoIterator<Item = Duration>) -> Duration {
-        let mut rtt = RttEstimator::new();
+        let mut rtt = RttEstimator::new(None);
         rtt.update(ROUND, Duration::ZERO);
         let mut loss = LossDetector::new();
         let mut now = Time::ZERO;

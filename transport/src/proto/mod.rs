@@ -10,7 +10,8 @@
 //! | [`listen`] | SYNs answered or refused, half-open handshakes |
 //! | [`event`] | what an endpoint tells its caller |
 //! | [`connection`] | one peer: the poll calls; delegates to what follows |
-//! | [`handshake`] | SYN, SYN/ACK, ACK and their repeats |
+//! | [`handshake`] | SYN, SYN/ACK, ACK |
+//! | [`retry`] | their repeats |
 //! | [`secure`], [`path`] | keys, the seal of every packet; where the peer is |
 //! | [`transmit`] | which packet goes next, and its bytes |
 //! | [`receive`] | what an arriving packet changes |
@@ -47,6 +48,7 @@ mod ranges;
 pub(crate) mod rate;
 mod receive;
 mod recover;
+mod retry;
 mod rtt;
 mod secure;
 mod send_buffer;

@@ -8,10 +8,19 @@ pub(crate) const GRANULARITY: Duration = Duration::from_millis(1);
 /// Before any sample (RFC 9002 §6.2.2).
 const INITIAL: Duration = Duration::from_millis(333);
 
+/// What the handshake shows.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum FirstRtt {
+    Measured(Duration),
+    AtMost(Duration),
+}
+
 /// The round-trip time, as far as it is known.
 #[derive(Clone, Debug)]
 pub(crate) struct RttEstimator {
-    sampled: bool,
+    samples: u64,
+    /// There is something better than [`INITIAL`], from elsewhere or from a repeated handshake.
+    guessed: bool,
     latest: Duration,
     min: Duration,
     smoothed: Duration,
@@ -19,22 +28,45 @@ pub(crate) struct RttEstimator {
 }
 
 impl RttEstimator {
-    pub(crate) const fn new() -> Self {
-        Self {
-            sampled: false,
+    /// `initial`: what is known from an earlier connection (RFC 9002 §6.2.2).
+    pub(crate) fn new(initial: Option<Duration>) -> Self {
+        let mut estimator = Self {
+            samples: 0,
+            guessed: false,
             latest: INITIAL,
             min: INITIAL,
             smoothed: INITIAL,
-            variance: Duration::from_nanos(INITIAL.as_nanos() as u64 / 2),
+            variance: INITIAL / 2,
+        };
+        if let Some(initial) = initial {
+            estimator.guess(initial);
         }
+        estimator
+    }
+
+    pub(crate) fn on_handshake(&mut self, rtt: FirstRtt) {
+        match rtt {
+            FirstRtt::Measured(rtt) => self.update(rtt, Duration::ZERO),
+            FirstRtt::AtMost(rtt) if rtt < self.smoothed => self.guess(rtt),
+            FirstRtt::AtMost(_) => {}
+        }
+    }
+
+    /// Stands until there is a sample.
+    fn guess(&mut self, rtt: Duration) {
+        self.guessed = true;
+        self.latest = rtt;
+        self.min = rtt;
+        self.smoothed = rtt;
+        self.variance = rtt / 2;
     }
 
     /// A sample: the time from sending a packet to its acknowledgement, and how long the
     /// peer says it held that back.
     pub(crate) fn update(&mut self, latest: Duration, ack_delay: Duration) {
         self.latest = latest;
-        if !self.sampled {
-            self.sampled = true;
+        self.samples += 1;
+        if self.samples == 1 {
             self.min = latest;
             self.smoothed = latest;
             self.variance = latest / 2;
@@ -53,7 +85,16 @@ impl RttEstimator {
     }
 
     pub(crate) const fn is_sampled(&self) -> bool {
-        self.sampled
+        self.samples > 0
+    }
+
+    pub(crate) const fn samples(&self) -> u64 {
+        self.samples
+    }
+
+    /// What pacing may begin with.
+    pub(crate) fn known(&self) -> Option<Duration> {
+        (self.is_sampled() || self.guessed).then_some(self.smoothed)
     }
 
     pub(crate) const fn latest(&self) -> Duration {
@@ -80,15 +121,29 @@ mod tests {
 
     #[test]
     fn the_first_sample_replaces_the_guess() {
-        let mut rtt = RttEstimator::new();
+        let mut rtt = RttEstimator::new(None);
         rtt.update(Duration::from_millis(40), Duration::from_millis(10));
         assert_eq!(rtt.smoothed(), Duration::from_millis(40));
         assert_eq!(rtt.pto_base(), Duration::from_millis(120));
     }
 
     #[test]
+    fn a_guess_stands_until_the_first_sample() {
+        let ms = Duration::from_millis;
+        let mut rtt = RttEstimator::new(None);
+        assert_eq!(rtt.known(), None);
+        rtt.on_handshake(FirstRtt::AtMost(ms(1000)));
+        assert_eq!(rtt.known(), None, "longer than what is assumed anyway");
+        rtt.on_handshake(FirstRtt::AtMost(ms(90)));
+        assert_eq!((rtt.known(), rtt.is_sampled()), (Some(ms(90)), false));
+        rtt.update(ms(40), Duration::ZERO);
+        assert_eq!((rtt.known(), rtt.is_sampled()), (Some(ms(40)), true));
+        assert_eq!(RttEstimator::new(Some(ms(600))).known(), Some(ms(600)));
+    }
+
+    #[test]
     fn an_acknowledgement_delay_never_takes_a_sample_below_the_minimum() {
-        let mut rtt = RttEstimator::new();
+        let mut rtt = RttEstimator::new(None);
         rtt.update(Duration::from_millis(40), Duration::ZERO);
         for _ in 0..100 {
             rtt.update(Duration::from_millis(41), Duration::from_secs(5));

@@ -149,7 +149,7 @@ impl Connection {
             let config = Arc::clone(&self.config);
             self.controller = Controller::new(config.congestion, self.params(mss), now);
             self.pacer = Pacer::new(now, 2 * mss);
-            self.rtt = RttEstimator::new();
+            self.rtt = RttEstimator::new(None);
         }
         // Something to acknowledge: it shows what was lost on the old path.
         self.wanted.ping = true;

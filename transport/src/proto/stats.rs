@@ -36,6 +36,8 @@ pub struct Stats {
     pub migrations: u64,
     /// Times this side's key was changed.
     pub key_updates: u64,
+    /// Samples of the round-trip time. Where there are none yet, the times below are guessed.
+    pub rtt_samples: u64,
     /// Latest round-trip sample.
     pub latest_rtt: Duration,
     /// Smoothed round-trip time.

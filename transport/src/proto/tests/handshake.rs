@@ -81,8 +81,9 @@ fn nobody_answers_and_the_client_gives_up_after_its_repeats() {
         21,
         "one and twenty repeats"
     );
-    // Five waits of 200 ms, three that double and thirteen of 3 s, each waited to its end.
-    let waits = 200 * (5 + 2 + 4 + 8) + 3_000 * 13;
+    // Two short waits, three of 200 ms, three that double and thirteen of 3 s, each waited to
+    // its end.
+    let waits = 50 + 100 + 200 * (3 + 2 + 4 + 8) + 3_000 * 13;
     assert_eq!(pair.now, Time::ZERO + Duration::from_millis(waits));
     let id = pair.sides[CLIENT].id.unwrap();
     assert!(!pair.sides[CLIENT].endpoint.is_established(id));

@@ -6,6 +6,7 @@ mod hostile;
 mod pair;
 mod recovery;
 mod secure;
+mod short;
 mod strangers;
 mod whole;
 mod windows;

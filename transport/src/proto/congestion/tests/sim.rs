@@ -140,7 +140,7 @@ impl Simulation {
             mss_bytes: MSS,
             initial_window_packets: INITIAL_WINDOW_PACKETS,
         };
-        let mut rtt = RttEstimator::new();
+        let mut rtt = RttEstimator::new(None);
         // The handshake has shown the round trip.
         rtt.update(self.path.round_trip, Duration::ZERO);
         self.flows.push(Flow {
