@@ -11,7 +11,8 @@
 //! ```
 //!
 //! `get` is the mirror image: the client says hello and `ACK` in one breath, and gives the
-//! verdict. The byte's way reads top to bottom: [`store`] → [`transfer`] → stream → network →
+//! verdict. Where the client can guess the data port, all of that is said at once
+//! (`client/ahead.rs`): the answer then takes one round trip, not three. The byte's way reads top to bottom: [`store`] → [`transfer`] → stream → network →
 //! stream → [`transfer`] → [`store`].
 //!
 //! | module | what |

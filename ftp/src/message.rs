@@ -8,7 +8,7 @@
 //!
 //! | connection | from client | from server |
 //! |---|---|---|
-//! | control | [`Hello`], then [`Request`]s | one [`Reply`] a request, in order |
+//! | control | [`Hello`], then [`Request`]s ([`Asked`]) | one [`Reply`] a request, in order |
 //! | data, put | [`Hello`]; the file | [`Ready`]; [`Verified`] a block; a reply: [`Whole`] |
 //! | data, put piped | [`Hello`]; blocks | [`Verified`] a block; a reply: [`Whole`] |
 //! | data, get | [`Hello`] and [`Ready`]; at the end a reply: [`Whole`] | the file |
@@ -23,12 +23,17 @@
 //!
 //! A tree of files has one data connection as well: see [`Page`].
 //!
+//! A client need not wait for the grant: its [`Hello`] on the control connection says at which
+//! data port it is, and each request which token it shows there. When the server grants that
+//! port it grants that token, and keeps a connection that was there before with it.
+//!
 //! A data connection that goes wrong before its end is reset, with
 //! [`Code::reset_reason`] as the reason.
 
 use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use lftp_transport::Runtime;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -110,6 +115,9 @@ pub enum Purpose {
         /// Put: the file goes on behind what the grant said the server holds.
         #[serde(default, skip_serializing_if = "is_no")]
         resume: bool,
+        /// The client has not heard of the grant, and it may not have been given yet.
+        #[serde(default, skip_serializing_if = "is_no")]
+        ahead: bool,
     },
 }
 
@@ -144,6 +152,14 @@ impl Hello {
 #[serde(try_from = "String", into = "String")]
 pub struct Token(pub [u8; 16]);
 
+impl Token {
+    pub(crate) fn draw(runtime: &dyn Runtime) -> Self {
+        let mut token = [0; 16];
+        runtime.fill_random(&mut token);
+        Self(token)
+    }
+}
+
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token(..)")
@@ -168,7 +184,28 @@ impl TryFrom<String> for Token {
     }
 }
 
-/// What a client asks for on the control connection.
+/// What a client says on the control connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// What it asks for.
+    #[serde(flatten)]
+    pub request: Request,
+    /// What it shows at the data port where it is already: the token of the grant, where that
+    /// is for this port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<Token>,
+}
+
+impl From<Request> for Asked {
+    fn from(request: Request) -> Self {
+        Self {
+            request,
+            shown: None,
+        }
+    }
+}
+
+/// What a client asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "lowercase")]
 pub enum Request {

@@ -2,15 +2,24 @@
 //!
 //! The first message on the control connection says at which port the client will be, and the
 //! server grants that one when it is free. So the handshake of the data connection and the
-//! request share a round trip. Where the guess was wrong, the connection is given up, and
-//! another one made as if nothing had been tried.
+//! request share a round trip, and where a transfer is what the client comes for, the data
+//! connection sets out with the control connection.
+//!
+//! What can be said before the grant is known is said at once: the request names the token that
+//! the client shows. The server keeps a connection that comes before its grant, for a while.
+//! Where the guess was wrong, the connection is given up, and another one made as if nothing
+//! had been tried.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::time::Duration;
 
-use lftp_transport::{Runtime, Stream, Time, timeout};
+use bytes::Bytes;
+use lftp_transport::{PublicKey, Runtime, Stream, Time, timeout};
 
-use super::Client;
+use super::{Client, RequestError};
+use crate::link::{self, LinkError};
+use crate::message::{self, Asked, Granted, Hello, Purpose, Request, Token};
 use crate::ports::DataPorts;
 use crate::server::DEFAULT_PORT;
 
@@ -23,6 +32,23 @@ pub(super) struct Ahead {
     port: u16,
     stream: Stream,
     begun: Time,
+}
+
+/// A transfer that was granted.
+#[derive(Debug)]
+pub(super) struct Begun {
+    pub(super) granted: Granted,
+    /// Its data connection, where all was said there that can be.
+    pub(super) stream: Option<Stream>,
+}
+
+impl From<Granted> for Begun {
+    fn from(granted: Granted) -> Self {
+        Self {
+            granted,
+            stream: None,
+        }
+    }
 }
 
 /// One of the ports that the server may have; each client has another.
@@ -45,24 +71,110 @@ pub(super) fn choose(
         .copied()
 }
 
+/// Waits for a connection to a data port to be made, with the right server.
+async fn arrive(
+    runtime: &dyn Runtime,
+    limit: Duration,
+    server: Option<PublicKey>,
+    stream: &Stream,
+) -> Result<(), LinkError> {
+    match timeout(runtime, limit, stream.established()).await {
+        Ok(Ok(())) if stream.peer_key() == server => Ok(()),
+        _ => Err(LinkError::WentAway),
+    }
+}
+
 impl Client {
     /// Sets out for a data port, if it is known where one may be.
     pub(super) fn come_ahead(&mut self) {
-        let Some(port) = self.likely_port.filter(|_| self.control.is_some()) else {
+        let Some(port) = self.likely_port else {
             return;
         };
+        let now = self.runtime.now();
+        if let Some(ahead) = &self.ahead
+            && now.saturating_since(ahead.begun) <= FRESH
+        {
+            return;
+        }
         let (runtime, addr) = (self.runtime.clone(), self.data_addr(port));
         self.ahead = match Stream::begin(runtime, addr, self.transport()) {
             Ok(stream) => Some(Ahead {
                 port,
                 stream,
-                begun: self.runtime.now(),
+                begun: now,
             }),
             Err(error) => {
                 tracing::debug!(%addr, %error, "not ahead of the grant");
                 None
             }
         };
+    }
+
+    /// Asks for a transfer, on the way to its data port already.
+    pub(super) async fn request_transfer(
+        &mut self,
+        request: Request,
+    ) -> Result<Granted, RequestError> {
+        self.come_ahead();
+        self.request(request).await
+    }
+
+    /// Asks for a transfer, and says at the data port meanwhile what is to be said there.
+    pub(super) async fn request_saying(
+        &mut self,
+        request: Request,
+        words: Vec<Bytes>,
+    ) -> Result<Begun, RequestError> {
+        self.come_ahead();
+        let Some(Ahead { mut stream, .. }) = self.ahead.take() else {
+            let granted: Granted = self.request(request).await?;
+            return Ok(granted.into());
+        };
+        let token = Token::draw(&*self.runtime);
+        let asked = Asked {
+            request,
+            shown: Some(token),
+        };
+        let purpose = Purpose::Data {
+            token,
+            resume: false,
+            ahead: true,
+        };
+        let hello = message::encode(&Hello::new(purpose)).map_err(LinkError::from)?;
+        let (runtime, limit) = (self.runtime.clone(), self.config.connect_timeout);
+        let server = self.server_key;
+        let saying = async {
+            arrive(&*runtime, limit, server, &stream).await?;
+            link::write(&mut stream, hello).await?;
+            for word in words {
+                link::write(&mut stream, word).await?;
+            }
+            Ok::<_, LinkError>(())
+        };
+        let mut said = None;
+        let granted = {
+            let mut saying = pin!(saying);
+            let mut reply = pin!(self.request::<Granted>(asked));
+            let granted = loop {
+                tokio::select! {
+                    biased;
+                    granted = &mut reply => break granted?,
+                    end = &mut saying, if said.is_none() => said = Some(end),
+                }
+            };
+            if said.is_none() && granted.token == token {
+                said = Some(saying.await);
+            }
+            granted
+        };
+        let stream = match said {
+            Some(Ok(())) if granted.token == token => Some(stream),
+            said => {
+                tracing::debug!(?said, "it was for nothing to come ahead");
+                None
+            }
+        };
+        Ok(Begun { granted, stream })
     }
 
     /// The connection to the data port that was granted, if the client has come there already.
@@ -76,10 +188,10 @@ impl Client {
             return None;
         }
         let limit = self.config.connect_timeout;
-        match timeout(&*self.runtime, limit, stream.established()).await {
-            Ok(Ok(())) => Some(stream),
-            failed => {
-                tracing::debug!(?failed, port, "it was for nothing to come ahead");
+        match arrive(&*self.runtime, limit, self.server_key, &stream).await {
+            Ok(()) => Some(stream),
+            Err(error) => {
+                tracing::debug!(%error, port, "it was for nothing to come ahead");
                 None
             }
         }

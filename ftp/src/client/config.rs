@@ -28,6 +28,9 @@ pub struct ClientConfig {
     /// one. `None`, the default, stands for 9000 to 9009 where the control port is 3154, and for
     /// nothing elsewhere.
     pub likely_ports: Option<Vec<u16>>,
+    /// A transfer is what the server will be asked for first: its data connection sets out
+    /// together with the control connection, and one more round trip is saved. Default false.
+    pub transfers_at_once: bool,
     /// Data ports as the server names them, and where they are found instead (behind a proxy).
     pub port_map: BTreeMap<u16, u16>,
 }
@@ -42,6 +45,7 @@ impl Default for ClientConfig {
             verdict_timeout: Duration::from_secs(5 * 60),
             close_timeout: Duration::from_secs(5),
             likely_ports: None,
+            transfers_at_once: false,
             port_map: BTreeMap::new(),
         }
     }

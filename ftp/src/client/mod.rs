@@ -5,6 +5,7 @@ mod config;
 mod error;
 mod pinned;
 mod piped;
+mod small;
 mod transfer;
 mod tree;
 
@@ -27,7 +28,7 @@ pub use self::tree::{Plan, Tree};
 use crate::code::Code;
 use crate::delivered::Delivered;
 use crate::link::{self, LinkError};
-use crate::message::{self, Entry, Granted, Hello, Listing, Purpose, Request, Whole};
+use crate::message::{self, Asked, Entry, Hello, Listing, Purpose, Request, Whole};
 use crate::names::Name;
 use crate::store::Store;
 
@@ -77,6 +78,8 @@ pub struct Client {
     key: PublicKey,
     /// `None` once it is of no more use.
     control: Option<Stream>,
+    /// Whom the control connection leads to.
+    server_key: Option<PublicKey>,
     /// The data port at which it comes ahead of the grant.
     likely_port: Option<u16>,
     ahead: Option<Ahead>,
@@ -116,9 +119,13 @@ impl Client {
             delivered,
             key,
             control: None,
+            server_key: None,
             likely_port,
             ahead: None,
         };
+        if client.config.transfers_at_once {
+            client.come_ahead();
+        }
         let hello = Hello::new(Purpose::Control {
             data_port: likely_port,
         });
@@ -132,7 +139,8 @@ impl Client {
         let hello = message::encode(&hello).map_err(|error| lost(error.into()))?;
         let mut control = client.open(server).await?;
         // Whoever answers on a data port is to be the same.
-        client.config.transport.verifier = control.peer_key().map(Pinned::verifier);
+        client.server_key = control.peer_key();
+        client.config.transport.verifier = client.server_key.map(Pinned::verifier);
         link::write(&mut control, hello).await.map_err(lost)?;
         client.control = Some(control);
         Ok(client)
@@ -186,17 +194,20 @@ impl Client {
     /// Asks for something on the control connection. Whatever goes wrong except a refusal, and
     /// also dropping this future, ends the connection: a late answer must not be taken for that
     /// to another request.
-    async fn request<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T, RequestError> {
+    async fn request<T: DeserializeOwned>(
+        &mut self,
+        asked: impl Into<Asked>,
+    ) -> Result<T, RequestError> {
         let limit = self.config.answer_timeout;
-        self.request_within(limit, request).await
+        self.request_within(limit, asked).await
     }
 
     async fn request_within<T: DeserializeOwned>(
         &mut self,
         limit: Duration,
-        request: &Request,
+        asked: impl Into<Asked>,
     ) -> Result<T, RequestError> {
-        let message = message::encode(request).map_err(LinkError::from)?;
+        let message = message::encode(&asked.into()).map_err(LinkError::from)?;
         let ahead = self.ahead.take();
         let mut control = self.control.take().ok_or(LinkError::WentAway)?;
         let exchange = async {
@@ -219,12 +230,6 @@ impl Client {
         }
     }
 
-    /// Asks for a transfer, on the way to its data port already.
-    async fn request_transfer(&mut self, request: &Request) -> Result<Granted, RequestError> {
-        self.come_ahead();
-        self.request(request).await
-    }
-
     /// One page of a folder: entries behind the name `after`. An empty path is the root.
     ///
     /// # Errors
@@ -239,7 +244,7 @@ impl Client {
             path: path.to_owned(),
             after: after.map(str::to_owned),
         };
-        let listing: Listing = self.request(&request).await?;
+        let listing: Listing = self.request(request).await?;
         let names = listing.entries.iter().map(|entry| entry.name.as_str());
         if !after.into_iter().chain(names).is_sorted_by(|a, b| a < b) {
             return Err(RequestError::Confused("a listing that is not in order"));
@@ -282,7 +287,7 @@ impl Client {
         let request = Request::Hash {
             name: name.to_owned(),
         };
-        let whole: Whole = self.request_within(LONGEST_HASH, &request).await?;
+        let whole: Whole = self.request_within(LONGEST_HASH, request).await?;
         let hash = Hash::from_hex(&whole.hash);
         let hash = hash.map_err(|_| RequestError::Confused("a hash that is none"))?;
         Ok((whole.bytes, hash))

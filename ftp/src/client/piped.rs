@@ -33,7 +33,7 @@ impl Client {
             name: name.to_owned(),
             overwrite,
         };
-        let granted = self.request_transfer(&request).await?;
+        let granted = self.request_transfer(request).await?;
         progress.begin(0);
         let mut stream = self.open_data(&granted, false, None).await?;
         match self.drain(&mut stream, pipe, progress).await {

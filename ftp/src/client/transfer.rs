@@ -6,6 +6,8 @@ use blake3::Hash;
 use bytes::{Bytes, BytesMut};
 use lftp_transport::{Stream, Time, unblock};
 
+use super::ahead::Begun;
+use super::small::Small;
 use super::{Client, OpenError, Receipt, RequestError, Target, TransferError};
 use crate::blocks::{BLOCK_BYTES, Prefix};
 use crate::delivered::SendMeter;
@@ -75,7 +77,11 @@ impl Client {
             source: source.fingerprint().filter(|_| size > BLOCK_BYTES),
             allocated: source.allocated(),
         };
-        let mut granted = self.request_transfer(&request).await?;
+        if size <= BLOCK_BYTES {
+            let small = Small::read(&*self.runtime, source).await?;
+            return self.put_small(request, small, progress, begun).await;
+        }
+        let mut granted = self.request_transfer(request).await?;
         progress.begin(size);
         let (source, prefix) = match granted.held.take() {
             None => (source, Prefix::default()),
@@ -101,7 +107,7 @@ impl Client {
         }
     }
 
-    async fn send(
+    pub(super) async fn send(
         &self,
         stream: &mut Stream,
         source: Box<dyn Source>,
@@ -119,6 +125,20 @@ impl Client {
             .follow(self.config.stall_limit, sent)
             .await
             .map_err(LinkError::from)??;
+        self.judged(stream, &mut heard, &mut meter, (size, hash))
+            .await?;
+        progress.verified(size);
+        Ok(hash)
+    }
+
+    /// Waits for the server's word that it has the same file.
+    pub(super) async fn judged(
+        &self,
+        stream: &mut Stream,
+        heard: &mut Hearing<'_>,
+        meter: &mut SendMeter<'_>,
+        (size, hash): (u64, Hash),
+    ) -> Result<(), TransferError> {
         let whole = meter
             .follow(self.config.verdict_timeout, heard.verdict::<Whole>(stream))
             .await
@@ -128,8 +148,7 @@ impl Client {
             return Err(TransferError::Integrity);
         }
         meter.done();
-        progress.verified(size);
-        Ok(hash)
+        Ok(())
     }
 
     /// Receives the file `name`; it is whole and in its place when this returns. Where an
@@ -155,13 +174,20 @@ impl Client {
             source: parked.as_ref().map(|parked| parked.source.clone()),
             held,
         };
-        let granted = self.request_transfer(&request).await?;
+        let ready = message::encode(&Ready { ack: Ack::Ack })?;
+        let Begun { granted, stream } = match &parked {
+            None => self.request_saying(request, vec![ready.clone()]).await?,
+            Some(_) => self.request_transfer(request).await?.into(),
+        };
         let size = granted.size;
         progress.begin(size);
         let (sink, prefix) = match self.begin(name, target, &granted, parked).await {
             Ok(begun) => begun,
             Err(error) => {
-                self.cancel(granted.token).await;
+                match stream {
+                    Some(mut stream) => stream.reset(error.code().reset_reason()),
+                    None => self.cancel(granted.token).await,
+                }
                 return Err(error);
             }
         };
@@ -169,8 +195,10 @@ impl Client {
         if from > 0 {
             progress.resumed(from);
         }
-        let ready = message::encode(&Ready { ack: Ack::Ack })?;
-        let mut stream = self.open_data(&granted, false, Some(ready)).await?;
+        let mut stream = match stream {
+            Some(stream) => stream,
+            None => self.open_data(&granted, false, Some(ready)).await?,
+        };
         let mut watchdog = Watchdog::new(&self.runtime, self.config.stall_limit);
         let plan = Receiving {
             size,
@@ -285,6 +313,7 @@ impl Client {
         let hello = Hello::new(Purpose::Data {
             token: granted.token,
             resume,
+            ahead: false,
         });
         let mut messages = BytesMut::from(&*message::encode(&hello)?);
         messages.extend_from_slice(&then.unwrap_or_default());
@@ -299,7 +328,7 @@ impl Client {
 
     /// Tells the server that nobody will come for a granted port.
     pub(super) async fn cancel(&mut self, token: Token) {
-        if let Err(error) = self.request::<Cancelled>(&Request::Cancel { token }).await {
+        if let Err(error) = self.request::<Cancelled>(Request::Cancel { token }).await {
             tracing::debug!(%error, "a granted transfer could not be cancelled");
         }
     }

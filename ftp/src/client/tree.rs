@@ -65,7 +65,7 @@ impl Client {
             dry_run: plan.dry_run,
             source: tree.source.to_owned(),
         };
-        let granted = self.request_transfer(&request).await?;
+        let granted = self.request_transfer(request).await?;
         progress.begin(0);
         let walk = Walk::new(
             Arc::clone(tree.store),
@@ -131,7 +131,7 @@ impl Client {
             name: name.to_owned(),
             follow: plan.links == Links::Follow,
         };
-        let granted = self.request_transfer(&request).await?;
+        let granted = self.request_transfer(request).await?;
         progress.begin(0);
         let ready = message::encode(&Ready { ack: Ack::Ack })?;
         let mut stream = self.open_data(&granted, false, Some(ready)).await?;

@@ -48,17 +48,23 @@ fn request() -> impl Strategy<Value = Request> {
 
 proptest! {
     #[test]
-    fn a_request_comes_out_as_it_went_in(request in request()) {
+    fn a_request_comes_out_as_it_went_in(
+        request in request(), shown in prop::option::of(token()),
+    ) {
         let framed = encode(&request).unwrap();
-        prop_assert_eq!(decode::<Request>(body(&framed)).unwrap(), request);
+        prop_assert_eq!(decode::<Request>(body(&framed)).unwrap(), request.clone());
+        let asked = Asked { request, shown };
+        let framed = encode(&asked).unwrap();
+        prop_assert_eq!(decode::<Asked>(body(&framed)).unwrap(), asked);
     }
 
     #[test]
     fn a_hello_comes_out_as_it_went_in(
         token in token(), is_data in any::<bool>(), is_resumed in any::<bool>(),
+        ahead in any::<bool>(),
         data_port in any::<Option<u16>>(),
     ) {
-        let data = Purpose::Data { token, resume: is_resumed };
+        let data = Purpose::Data { token, resume: is_resumed, ahead };
         let purpose = if is_data { data } else { Purpose::Control { data_port } };
         let hello = Hello::new(purpose);
         let framed = encode(&hello).unwrap();
@@ -81,7 +87,7 @@ proptest! {
     fn arbitrary_bytes_are_an_error_and_no_panic(
         bytes in prop::collection::vec(any::<u8>(), 0..200),
     ) {
-        let _ = decode::<Request>(&bytes);
+        let _ = decode::<Asked>(&bytes);
         let _ = Hello::decode(&bytes);
         let _ = decode_reply::<Listing>(&bytes);
     }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use lftp_transport::{Listener, Stream};
+use lftp_transport::{Listener, Stream, timeout};
 
 use super::claims::Arrival;
 use super::{Context, session};
@@ -53,7 +53,19 @@ async fn greet(context: Arc<Context>, mut stream: Stream, port: u16) {
         Ok(Purpose::Control { data_port }) => {
             return session::serve(context, stream, data_port).await;
         }
-        Ok(Purpose::Data { token, resume }) => {
+        Ok(Purpose::Data {
+            token,
+            resume,
+            ahead,
+        }) => {
+            if ahead {
+                let granted = context.claims.granted(token);
+                tokio::select! {
+                    biased;
+                    () = context.tasks.reached(Stage::Stopped) => return,
+                    _ = timeout(&*context.runtime, context.config.hello_timeout, granted) => {}
+                }
+            }
             let arrival = Arrival { stream, resume };
             let Err(unclaimed) = context.claims.hand_over(token, port, arrival) else {
                 return;

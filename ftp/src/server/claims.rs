@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lftp_transport::{PublicKey, Stream};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::message::Token;
 
@@ -12,6 +12,8 @@ use crate::message::Token;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Claims {
     waiting: Arc<Mutex<BTreeMap<Token, Waiting>>>,
+    /// There is another one.
+    granted: Arc<Notify>,
 }
 
 #[derive(Debug)]
@@ -54,6 +56,7 @@ impl Claims {
                 hand_over,
             },
         );
+        self.granted.notify_waiters();
         Claim {
             claims: self.clone(),
             token,
@@ -88,6 +91,17 @@ impl Claims {
     /// Ends the wait of a transfer; whether there was one.
     pub(super) fn cancel(&self, token: Token) -> bool {
         self.waiting().remove(&token).is_some()
+    }
+
+    /// Waits until a transfer waits for this token.
+    pub(super) async fn granted(&self, token: Token) {
+        loop {
+            let another = self.granted.notified();
+            if self.is_waiting(token) {
+                return;
+            }
+            another.await;
+        }
     }
 
     pub(super) fn is_waiting(&self, token: Token) -> bool {

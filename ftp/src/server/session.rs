@@ -15,7 +15,7 @@ use crate::blocks::{BLOCK_BYTES, Prefix};
 use crate::code::Code;
 use crate::link;
 use crate::message::{
-    self, Cancelled, Entry, Granted, Held, Listing, MessageError, Overwrite, Refusal, Reply,
+    self, Asked, Cancelled, Entry, Granted, Held, Listing, MessageError, Overwrite, Refusal, Reply,
     Request, Token, Whole, encode_reply,
 };
 use crate::names::{Name, NameError};
@@ -80,6 +80,7 @@ pub(super) async fn serve(context: Arc<Context>, mut stream: Stream, data_port: 
         client: admitted,
         pulse: stream.pulse(),
         data_port,
+        shown: None,
         granted: Vec::new(),
     };
     let left = loop {
@@ -123,6 +124,8 @@ struct Session {
     pulse: Pulse,
     /// Where the client comes while it asks.
     data_port: Option<u16>,
+    /// What it shows there, if it has said so with this request.
+    shown: Option<Token>,
     /// Transfers whose data connection may still be on its way.
     granted: Vec<Token>,
 }
@@ -138,7 +141,11 @@ impl Drop for Session {
 impl Session {
     async fn reply(&mut self, body: &[u8]) -> Result<Bytes, MessageError> {
         let begun = self.context.runtime.now();
-        match message::decode(body) {
+        let asked = message::decode(body).map(|asked: Asked| {
+            self.shown = asked.shown;
+            asked.request
+        });
+        match asked {
             Ok(Request::Put {
                 name,
                 size,
@@ -377,9 +384,11 @@ impl Session {
     }
 
     fn grant(&mut self, lease: Lease, name: String, size: u64, job: Job) -> Granted {
-        let mut token = Token([0; 16]);
-        self.context.runtime.fill_random(&mut token.0);
         let port = lease.port();
+        let shown = self.shown.take().filter(|&token| {
+            self.data_port == Some(port) && !self.context.claims.is_waiting(token)
+        });
+        let token = shown.unwrap_or_else(|| Token::draw(&*self.context.runtime));
         let claim = self.context.claims.expect(token, port, self.client.who.key);
         self.granted
             .retain(|&earlier| self.context.claims.is_waiting(earlier));

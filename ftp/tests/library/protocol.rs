@@ -21,7 +21,7 @@ pub(crate) async fn connect(world: &World, port: u16) -> Stream {
     connect_as(world, port, KEY).await
 }
 
-async fn connect_as(world: &World, port: u16, key: [u8; 32]) -> Stream {
+pub(crate) async fn connect_as(world: &World, port: u16, key: [u8; 32]) -> Stream {
     let addr = (world.addr.ip(), port).into();
     let mut config = client_config().transport;
     config.identity = Some(Identity::from_secret(key));
@@ -61,6 +61,7 @@ pub(crate) fn data_hello(token: Token) -> Bytes {
     message::encode(&Hello::new(Purpose::Data {
         token,
         resume: false,
+        ahead: false,
     }))
     .unwrap()
 }

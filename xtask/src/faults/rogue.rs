@@ -183,7 +183,11 @@ async fn hello(control: &mut Stream) -> Result<(), Ended> {
 
 fn data_hello(token: Token) -> Bytes {
     let resume = false;
-    let hello = Hello::new(Purpose::Data { token, resume });
+    let hello = Hello::new(Purpose::Data {
+        token,
+        resume,
+        ahead: false,
+    });
     message::encode(&hello).unwrap_or_default()
 }
 

@@ -64,6 +64,7 @@ async fn run_inside(plan: &Plan, steps: &Arc<Steps>) -> Result<RunRecord, RunErr
     let jobs = flows.iter().enumerate().map(|(index, flow)| {
         let mut config = ClientConfig::default();
         config.transport = scenario.transport_of(flow);
+        config.transfers_at_once = true;
         config.port_map.clone_from(&port_map);
         config.likely_ports = Some(port_map.keys().copied().collect());
         if way == Way::Put {

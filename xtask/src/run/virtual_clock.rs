@@ -42,6 +42,7 @@ pub(super) fn run_counted(
         let runtime = VirtualRuntime::shared(world.add_client(index)?);
         let mut config = ClientConfig::default();
         config.transport = scenario.transport_of(flow);
+        config.transfers_at_once = true;
         if way == Way::Put {
             config.transport.observer = Some(senders.tap_of(index));
         }

@@ -297,20 +297,24 @@ async fn execute(cli: Cli, runtime: Arc<dyn Runtime>) -> Result<(), Failure> {
     };
     let options = &cli.options;
     let give_up_after = Duration::from_secs(options.give_up_after);
-    let connect = async |host| {
-        let config = (options.config(&*runtime)?, options.trust()?);
+    let to = async |host, transfers| {
+        let mut config = options.config(&*runtime)?;
+        config.transfers_at_once = transfers;
+        let config = (config, options.trust()?);
         Session::connect(Arc::clone(&runtime), host, config, give_up_after, output).await
     };
+    let connect = async |host| to(host, false).await;
+    let carry = async |host| to(host, true).await;
     let (session, outcome) = match cli.command {
         Command::Put { put, host, name } => {
             let job = Job::put(put, name)?;
-            let mut session = connect(host).await?;
+            let mut session = carry(host).await?;
             let outcome = job.run(&mut session).await;
             (session, outcome)
         }
         Command::Get { get, host, out } => {
             let job = Job::get(get, out, output)?;
-            let mut session = connect(host).await?;
+            let mut session = carry(host).await?;
             let outcome = job.run(&mut session).await;
             (session, outcome)
         }

@@ -56,6 +56,7 @@ impl Trust {
         if known.is_empty() {
             let mut config = config.clone();
             config.transport.verifier = Some(Arc::new(Nobody));
+            config.transfers_at_once = false;
             match connect(runtime, host, &config).await {
                 Ok(_) => return Err(untrusted(format!("{host} shows no key"))),
                 Err(NoConnection::Untrusted(shown)) => {

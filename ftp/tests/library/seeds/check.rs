@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use lftp_ftp::message::{
-    self, Answer, Granted, Hello, LENGTH_BYTES, Listing, Ready, Request, Verified, Whole,
+    self, Answer, Asked, Granted, Hello, LENGTH_BYTES, Listing, Ready, Verified, Whole,
 };
 
 /// Reads any bytes as a message of each kind; whether they are one of any. What is understood is
@@ -19,7 +19,7 @@ pub(crate) fn understands(bytes: &[u8]) -> bool {
     if let Ok(hello) = &hello {
         again(hello, Hello::decode);
     }
-    let request = message::decode::<Request>(body);
+    let request = message::decode::<Asked>(body);
     if let Ok(request) = &request {
         again(request, message::decode);
     }

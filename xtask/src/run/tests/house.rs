@@ -20,6 +20,8 @@ pub(super) const FILE: &str = "harvest/wheat-of-1997.bin";
 /// A world with a server in it that runs, and a host for a client.
 pub(super) struct House {
     pub(super) world: World,
+    /// Where the server is.
+    pub(super) place: Host,
     pub(super) client: Host,
     pub(super) server: ServerHandle,
     /// Where the server's control port is.
@@ -49,7 +51,7 @@ impl House {
     pub(super) fn with_ports(ports: u16, network: &str, seed: u64) -> Self {
         let network = NetworkProfile::from_toml_str(network).expect("a sound network");
         let mut world = World::with_config(&WorldConfig::new(&network, seed));
-        let host = world.add_host(Side::Server, SERVER).expect("the first");
+        let place = world.add_host(Side::Server, SERVER).expect("the first");
         let client = world
             .add_host(Side::Client, client_ip(0))
             .expect("the second");
@@ -57,17 +59,12 @@ impl House {
         let mut config = ServerConfig::default();
         config.data_ports = DataPorts::Auto(ports);
         config.transport.identity = Some(identity(SERVER_KEY));
-        let runtime = VirtualRuntime::shared(host);
-        let store: Arc<dyn Store> = Arc::new(files.clone());
-        let server = Server::bind(Arc::clone(&runtime), config, store).expect("free ports");
-        let (handle, data_port) = (server.handle(), server.data_ports()[0]);
-        runtime.spawn(Box::pin(async move {
-            server.run().await.expect("a server that serves");
-        }));
+        let (server, data_port) = serve(&place, config, &files);
         Self {
             world,
+            place,
             client,
-            server: handle,
+            server,
             addr: SocketAddr::new(SERVER, DEFAULT_PORT),
             data_port,
             files,
@@ -101,6 +98,18 @@ impl House {
         };
         self.world.block_on(errand).expect("an end")
     }
+}
+
+/// Runs a server on that host; it ends with the world. Gives its first data port too.
+pub(super) fn serve(host: &Host, config: ServerConfig, files: &MemStore) -> (ServerHandle, u16) {
+    let runtime = VirtualRuntime::shared(host.clone());
+    let store: Arc<dyn Store> = Arc::new(files.clone());
+    let server = Server::bind(Arc::clone(&runtime), config, store).expect("free ports");
+    let (handle, data_port) = (server.handle(), server.data_ports()[0]);
+    runtime.spawn(Box::pin(async move {
+        server.run().await.expect("a server that serves");
+    }));
+    (handle, data_port)
 }
 
 /// Which way a file goes.
