@@ -92,6 +92,8 @@ pub(super) struct LossFloor {
     quiet: Share,
     /// Of every round, queue or not: what the path loses by itself is part of it.
     all: Share,
+    /// The same, without what was sent above the model's rate.
+    calm: Share,
     floor: f64,
     /// What is asked whether a round has lost more than the path does: slower to change than
     /// `floor`, and never below it for want of a drained queue.
@@ -111,6 +113,7 @@ impl LossFloor {
             recent: Share::default(),
             quiet: Share::default(),
             all: Share::default(),
+            calm: Share::default(),
             floor: 0.0,
             heard_floor: MAX_FLOOR,
             dispersion: 1.0,
@@ -214,6 +217,11 @@ impl LossFloor {
         whole.add(1.0, at);
         whole.add(1.0, below);
         self.all.add(KEEP_ALL, whole);
+        let mut calm = at;
+        calm.add(1.0, below);
+        if calm.total() > 0.0 {
+            self.calm.add(KEEP_ALL, calm);
+        }
         if quiet {
             self.update_dispersion(if growing { whole } else { at });
             self.quiet.add(KEEP_ALL, at);
@@ -234,7 +242,8 @@ impl LossFloor {
         self.floor = self.estimate();
         let quiet = self.quiet.ratio().unwrap_or(MAX_FLOOR);
         let all = self.all.at_most().unwrap_or(MAX_FLOOR);
-        self.heard_floor = quiet.min(all);
+        let calm = self.calm.at_most().unwrap_or(MAX_FLOOR);
+        self.heard_floor = quiet.min(all).min(calm);
     }
 
     fn update_dispersion(&mut self, round: Share) {
@@ -329,6 +338,23 @@ mod tests {
         }
         assert!(queued.get() < 0.001, "{}", queued.get());
         assert!(queued.is_exceeded(1.0, 100.0));
+    }
+
+    #[test]
+    fn what_start_up_lost_in_the_queue_of_others_excuses_nothing_later() {
+        let mut floor = LossFloor::new();
+        let mut rounds = |number, lost: f64| {
+            for _ in 0..5 {
+                floor.on_delivered(number, 100.0 - lost);
+                floor.on_lost(number, lost);
+                floor.end_round(0, false, false);
+            }
+            floor.on_load(1000, Load::At);
+        };
+        rounds(1, 30.0);
+        rounds(1000, 1.0);
+        assert!(floor.is_exceeded(12.0, 100.0));
+        assert!(!floor.is_exceeded(3.0, 100.0));
     }
 
     /// Cycles of six rounds of a hundred packets at the model's rate and half a round below it,
