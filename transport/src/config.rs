@@ -98,6 +98,10 @@ pub struct Config {
     /// The bytes the application may write ahead of acknowledgements. Default 64 MiB: an
     /// in-order window at 10 % loss holds 5 to 6 BDP.
     pub send_buffer_bytes: u64,
+    /// Bytes written and not sent yet, beyond which the application waits (Linux's
+    /// `TCP_NOTSENT_LOWAT`): what is sent soon after it was made is still in the processor's
+    /// cache. Default 1 MiB.
+    pub unsent_bytes: u64,
     /// Silence after which a connection is given up. Default 30 s.
     pub idle_timeout: Duration,
     /// Silence after which a sign of life is sent. Default none.
@@ -158,6 +162,7 @@ impl Default for Config {
             receive_window_bytes: 8 << 20,
             max_receive_window_bytes: 64 << 20,
             send_buffer_bytes: 64 << 20,
+            unsent_bytes: 1 << 20,
             idle_timeout: Duration::from_secs(30),
             keep_alive: None,
             initial_rtt: None,

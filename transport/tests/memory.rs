@@ -213,6 +213,7 @@ fn a_reader_that_stands_still_makes_its_side_hold_a_window_and_three_blocks() {
     let config = Config {
         receive_window_bytes: window,
         max_receive_window_bytes: window,
+        unsent_bytes: 2 * window,
         ..Config::default()
     };
     let mut net = Net::new(&config, 1);
@@ -231,6 +232,7 @@ fn a_peer_that_acknowledges_nothing_makes_the_sender_hold_its_buffer_and_a_tenth
     let buffer = 4 << 20;
     let config = Config {
         send_buffer_bytes: buffer,
+        unsent_bytes: buffer,
         idle_timeout: Duration::from_secs(60),
         ..Config::default()
     };

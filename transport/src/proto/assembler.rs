@@ -328,7 +328,7 @@ mod tests {
             packets in vec((1..1_500_u64, 0..5_u8), 0..400),
         ) {
             let mut byte = 0_u64;
-            let mut sender = SendBuffer::new(u64::MAX);
+            let mut sender = SendBuffer::new(u64::MAX, u64::MAX);
             let mut sent = Vec::new();
             for len in writes {
                 let bytes: Vec<u8> = std::iter::repeat_with(|| {

@@ -165,6 +165,8 @@ pub(crate) struct Connection {
     established: bool,
     /// Nobody will read or write any more.
     pub(crate) abandoned: bool,
+    /// The last write left no room for another.
+    is_full: bool,
 }
 
 impl Connection {
@@ -223,7 +225,7 @@ impl Connection {
             news: News::default(),
             stranger: None,
             stats: Stats::default(),
-            send: SendBuffer::new(config.send_buffer_bytes),
+            send: SendBuffer::new(config.send_buffer_bytes, config.unsent_bytes),
             highest_sent: 0,
             spare: SparePass::default(),
             send_window: SendWindow::new(0),
@@ -248,6 +250,7 @@ impl Connection {
             final_offset: None,
             established: false,
             abandoned: false,
+            is_full: false,
             config,
         }
     }
@@ -285,6 +288,14 @@ impl Connection {
     pub(crate) fn write(&mut self, bytes: Bytes) {
         debug_assert!(!self.own_fin.asked, "nothing is written behind the FIN");
         self.send.write(bytes);
+        self.is_full = self.send.room() == 0;
+    }
+
+    /// Whether there is room in a send buffer that was full; is so once.
+    pub(crate) fn finds_room(&mut self) -> bool {
+        let finds = self.is_full && self.send.room() > 0;
+        self.is_full &= !finds;
+        finds
     }
 
     /// No more will be written.

@@ -128,6 +128,9 @@ impl Endpoint {
         while let Some(&id) = self.dirty.front() {
             if let Some(connection) = self.connections.get_mut(&id) {
                 if let Some(burst) = connection.poll_transmit(now, max_segments, out) {
+                    if connection.finds_room() {
+                        self.events.push_back(Event::Writable(ConnectionId(id)));
+                    }
                     return Some(Outgoing {
                         destination: burst.destination,
                         segment_bytes: burst.segment_bytes,

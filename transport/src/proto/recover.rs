@@ -176,7 +176,7 @@ impl Connection {
     fn on_stream_acked(&mut self, stream: std::ops::Range<u64>, fin: bool) {
         if !stream.is_empty() {
             self.recover.delivered_bytes += self.send.on_acked(stream);
-            self.news.writable = true;
+            self.news.writable |= self.finds_room();
         }
         if fin {
             self.own_fin.acked = true;

@@ -47,6 +47,8 @@ impl Chunk {
 #[derive(Debug)]
 pub(crate) struct SendBuffer {
     capacity_bytes: u64,
+    /// Beyond so many bytes that are not sent yet, there is no room either.
+    most_unsent: u64,
     /// Without gaps, up to `end`; none lies wholly below the acknowledged prefix.
     chunks: VecDeque<Chunk>,
     end: u64,
@@ -59,9 +61,10 @@ pub(crate) struct SendBuffer {
 }
 
 impl SendBuffer {
-    pub(crate) const fn new(capacity_bytes: u64) -> Self {
+    pub(crate) const fn new(capacity_bytes: u64, unsent_bytes: u64) -> Self {
         Self {
             capacity_bytes,
+            most_unsent: unsent_bytes,
             chunks: VecDeque::new(),
             end: 0,
             sent: 0,
@@ -73,8 +76,10 @@ impl SendBuffer {
 
     /// How many bytes may be written now.
     pub(crate) fn room(&self) -> u64 {
-        self.capacity_bytes
-            .saturating_sub(self.end - self.acked_prefix())
+        let unacked = self
+            .capacity_bytes
+            .saturating_sub(self.end - self.acked_prefix());
+        unacked.min(self.most_unsent.saturating_sub(self.end - self.sent))
     }
 
     /// Takes bytes to send, all of them: whoever saw room may go beyond it once.
@@ -448,7 +453,7 @@ mod tests {
 
         #[test]
         fn keeps_the_account_of_every_byte(ops in vec(any_op(), 1..50), probe in any_range()) {
-            let mut buffer = SendBuffer::new(CAPACITY);
+            let mut buffer = SendBuffer::new(CAPACITY, u64::MAX);
             let mut model = Model::default();
             for op in ops {
                 apply(op, &mut buffer, &mut model);
@@ -459,7 +464,7 @@ mod tests {
 
     #[test]
     fn large_writes_are_not_copied_and_are_let_go_once_acknowledged() {
-        let mut buffer = SendBuffer::new(1 << 20);
+        let mut buffer = SendBuffer::new(1 << 20, u64::MAX);
         let file = Bytes::from(vec![1; 64 * 1024]);
         buffer.write(file.clone());
         assert!(!file.is_unique());
@@ -473,7 +478,7 @@ mod tests {
 
     #[test]
     fn single_bytes_are_gathered_into_few_chunks() {
-        let mut buffer = SendBuffer::new(1 << 20);
+        let mut buffer = SendBuffer::new(1 << 20, u64::MAX);
         for offset in 0..100_000 {
             buffer.write(stream(offset..offset + 1).into());
         }
@@ -485,7 +490,7 @@ mod tests {
 
     #[test]
     fn one_write_may_go_beyond_the_room_and_leaves_none() {
-        let mut buffer = SendBuffer::new(10);
+        let mut buffer = SendBuffer::new(10, u64::MAX);
         buffer.write(Bytes::from_static(&[0; 16]));
         assert_eq!(buffer.room(), 0);
         assert_eq!(buffer.next_new(100, 100), Some(0..16));
@@ -495,7 +500,7 @@ mod tests {
 
     #[test]
     fn what_was_acknowledged_is_skipped_after_going_back() {
-        let mut buffer = SendBuffer::new(100);
+        let mut buffer = SendBuffer::new(100, u64::MAX);
         buffer.write(Bytes::from_static(&[0; 60]));
         assert_eq!(buffer.next_new(50, 100), Some(0..50));
         buffer.on_acked(20..40);

@@ -137,3 +137,19 @@ fn a_small_send_buffer_is_never_overrun() {
     };
     assert!(pair.run(60, held));
 }
+
+#[test]
+fn what_is_not_sent_yet_has_a_bound_of_its_own() {
+    let config = Config {
+        unsent_bytes: 3_000,
+        ..Config::default()
+    };
+    let mut pair = Pair::connected_with(1, &config, &Network::lossy(0.1));
+    pair.send(CLIENT, &noise(1, 600_000));
+    let held = |pair: &Pair| {
+        let send = &pair.sides[CLIENT].connection().unwrap().send;
+        assert!(send.end() - send.sent() <= 3_000);
+        pair.sides[CLIENT].was_finished
+    };
+    assert!(pair.run(60, held));
+}
