@@ -59,7 +59,7 @@ async fn greet(context: Arc<Context>, mut stream: Stream, port: u16) {
             ahead,
         }) => {
             if ahead {
-                let granted = context.claims.granted(token);
+                let granted = context.claims.granted(token, stream.peer_key());
                 tokio::select! {
                     biased;
                     () = context.tasks.reached(Stage::Stopped) => return,

@@ -1,10 +1,11 @@
 //! Granted transfers whose data connection has not come yet.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lftp_transport::{PublicKey, Stream};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
 use crate::message::Token;
 
@@ -12,9 +13,12 @@ use crate::message::Token;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Claims {
     waiting: Arc<Mutex<BTreeMap<Token, Waiting>>>,
-    /// There is another one.
-    granted: Arc<Notify>,
+    /// Connections that came before their grant, by what they show and whose they are.
+    early: Arc<Mutex<BTreeMap<Shown, oneshot::Sender<()>>>>,
 }
+
+/// A token, and the key of the client that shows it.
+type Shown = (Token, Option<PublicKey>);
 
 #[derive(Debug)]
 struct Waiting {
@@ -56,7 +60,10 @@ impl Claims {
                 hand_over,
             },
         );
-        self.granted.notify_waiters();
+        if let Some(early) = self.early().remove(&(token, key)) {
+            // It may have been given up just now.
+            let _ = early.send(());
+        }
         Claim {
             claims: self.clone(),
             token,
@@ -93,19 +100,42 @@ impl Claims {
         self.waiting().remove(&token).is_some()
     }
 
-    /// Waits until a transfer waits for this token.
-    pub(super) async fn granted(&self, token: Token) {
-        loop {
-            let another = self.granted.notified();
-            if self.is_waiting(token) {
-                return;
-            }
-            another.await;
+    fn early(&self) -> MutexGuard<'_, BTreeMap<Shown, oneshot::Sender<()>>> {
+        self.early.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until a transfer waits for this token of the client with this `key`. One connection
+    /// waits for one grant; for another that shows the same it is over at once.
+    pub(super) async fn granted(&self, token: Token, key: Option<PublicKey>) {
+        let (tell, granted) = oneshot::channel();
+        let shown = (token, key);
+        match self.early().entry(shown) {
+            Entry::Occupied(_) => return,
+            Entry::Vacant(free) => free.insert(tell),
+        };
+        let _left = Left {
+            claims: self,
+            shown,
+        };
+        if !self.is_waiting(token) {
+            let _ = granted.await;
         }
     }
 
     pub(super) fn is_waiting(&self, token: Token) -> bool {
         self.waiting().contains_key(&token)
+    }
+}
+
+/// The end of a wait for a grant.
+struct Left<'a> {
+    claims: &'a Claims,
+    shown: Shown,
+}
+
+impl Drop for Left<'_> {
+    fn drop(&mut self) {
+        self.claims.early().remove(&self.shown);
     }
 }
 
