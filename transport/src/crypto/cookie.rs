@@ -38,7 +38,7 @@ impl CookieJar {
     }
 
     /// A cookie for the client that calls itself `source` at `remote`.
-    pub(crate) fn make(&self, now: Time, remote: SocketAddr, source: u64) -> [u8; COOKIE_BYTES] {
+    pub(crate) fn make(&self, now: Time, remote: SocketAddr, source: u32) -> [u8; COOKIE_BYTES] {
         let mut cookie = [0; COOKIE_BYTES];
         let (time, authenticator) = cookie.split_at_mut(TIME_BYTES);
         time.copy_from_slice(&now.as_nanos().to_be_bytes());
@@ -53,7 +53,7 @@ impl CookieJar {
         &self,
         now: Time,
         remote: SocketAddr,
-        source: u64,
+        source: u32,
         cookie: &[u8; COOKIE_BYTES],
     ) -> bool {
         let (time, authenticator) = cookie.split_at(TIME_BYTES);
@@ -69,19 +69,19 @@ impl CookieJar {
 }
 
 /// What the authenticator covers: time, port, id, address (4 or 16 bytes).
-fn text(made_ns: u64, remote: SocketAddr, source: u64) -> ([u8; 34], usize) {
-    let mut text = [0; 34];
+fn text(made_ns: u64, remote: SocketAddr, source: u32) -> ([u8; 30], usize) {
+    let mut text = [0; 30];
     text[..8].copy_from_slice(&made_ns.to_be_bytes());
     text[8..10].copy_from_slice(&remote.port().to_be_bytes());
-    text[10..18].copy_from_slice(&source.to_be_bytes());
+    text[10..14].copy_from_slice(&source.to_be_bytes());
     match remote {
         SocketAddr::V4(v4) => {
-            text[18..22].copy_from_slice(&v4.ip().octets());
-            (text, 22)
+            text[14..18].copy_from_slice(&v4.ip().octets());
+            (text, 18)
         }
         SocketAddr::V6(v6) => {
-            text[18..34].copy_from_slice(&v6.ip().octets());
-            (text, 34)
+            text[14..30].copy_from_slice(&v6.ip().octets());
+            (text, 30)
         }
     }
 }

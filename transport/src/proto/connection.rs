@@ -122,7 +122,7 @@ pub(crate) struct Connection {
     pub(crate) flow: FlowId,
     pub(crate) state: State,
     pub(crate) error: Option<ConnectionError>,
-    pub(crate) remote_id: u64,
+    pub(crate) remote_id: u32,
     pub(crate) path: Path,
     /// The third handshake message, until the server has shown that it arrived.
     pub(crate) third: Option<[u8; THIRD_BYTES]>,
@@ -203,7 +203,7 @@ impl Connection {
         connection
     }
 
-    fn new(now: Time, config: Arc<Config>, flow: FlowId, remote_id: u64) -> Self {
+    fn new(now: Time, config: Arc<Config>, flow: FlowId, remote_id: u32) -> Self {
         let overhead = if flow.remote.is_ipv6() { 20 } else { 0 };
         let mss = (config.max_datagram_bytes as u64).clamp(576, 65_507) - overhead;
         let params = params(&config, mss);

@@ -88,7 +88,7 @@ impl Endpoint {
         &mut self,
         now: Time,
         from: (SocketAddr, Option<Ecn>),
-        id: u64,
+        id: u32,
         packet: Sealed,
         datagram: &mut [u8],
     ) {
@@ -112,7 +112,7 @@ impl Endpoint {
     }
 
     /// Either side's refusal, before there are keys.
-    fn on_refuse(&mut self, now: Time, remote: SocketAddr, id: u64, (echo, reason): (u64, u64)) {
+    fn on_refuse(&mut self, now: Time, remote: SocketAddr, id: u32, (echo, reason): (u64, u64)) {
         if self.half_open.contains_key(&id) {
             self.on_refused_by_client(remote, id, echo);
         } else {
@@ -122,7 +122,7 @@ impl Endpoint {
         }
     }
 
-    fn on_syn_ack(&mut self, now: Time, remote: SocketAddr, id: u64, noise: &[u8], bytes: usize) {
+    fn on_syn_ack(&mut self, now: Time, remote: SocketAddr, id: u32, noise: &[u8], bytes: usize) {
         let connection = self.connections.get_mut(&id);
         let answer = connection
             .filter(|connection| connection.remote() == remote)
@@ -140,7 +140,7 @@ impl Endpoint {
     }
 
     /// Tells a client's connection of an answer that came before there were keys.
-    fn tell(&mut self, remote: SocketAddr, id: u64, act: impl FnOnce(&mut Connection) -> bool) {
+    fn tell(&mut self, remote: SocketAddr, id: u32, act: impl FnOnce(&mut Connection) -> bool) {
         let connection = self.connections.get_mut(&id);
         let taken = connection
             .filter(|connection| connection.remote() == remote)

@@ -21,7 +21,7 @@ use crate::{Ecn, Time};
 
 /// Names a connection within its endpoint: this side's random id.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnectionId(pub(crate) u64);
+pub struct ConnectionId(pub(crate) u32);
 
 /// Fills a slice with randomness.
 pub type Random = Box<dyn FnMut(&mut [u8]) + Send>;
@@ -34,14 +34,14 @@ pub struct Endpoint {
     /// Made when the first cookie is.
     pub(super) cookies: Option<CookieJar>,
     pub(super) listening: bool,
-    pub(super) connections: BTreeMap<u64, Connection>,
-    pub(super) half_open: BTreeMap<u64, HalfOpen>,
+    pub(super) connections: BTreeMap<u32, Connection>,
+    pub(super) half_open: BTreeMap<u32, HalfOpen>,
     /// Which handshake or accepted connection a repeated SYN belongs to.
-    pub(super) by_client: BTreeMap<SynKey, u64>,
-    deadlines: BTreeSet<(Time, u64)>,
-    armed: BTreeMap<u64, Time>,
+    pub(super) by_client: BTreeMap<SynKey, u32>,
+    deadlines: BTreeSet<(Time, u32)>,
+    armed: BTreeMap<u32, Time>,
     /// Connections that may have something to send.
-    dirty: VecDeque<u64>,
+    dirty: VecDeque<u32>,
     pub(super) replies: VecDeque<(SocketAddr, Vec<u8>)>,
     pub(super) events: VecDeque<Event>,
     pub(super) dropped_datagrams: u64,
@@ -99,7 +99,7 @@ impl Endpoint {
         ConnectionId(id)
     }
 
-    fn forget(&mut self, id: u64) {
+    fn forget(&mut self, id: u32) {
         self.arm(id, None);
         if let Some(connection) = self.connections.remove(&id)
             && let Some(key) = connection.syn_key
@@ -178,7 +178,7 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn arm(&mut self, id: u64, at: Option<Time>) {
+    pub(super) fn arm(&mut self, id: u32, at: Option<Time>) {
         let before = match at {
             Some(at) => self.armed.insert(id, at),
             None => self.armed.remove(&id),
@@ -195,7 +195,7 @@ impl Endpoint {
     }
 
     /// A connection has changed: it may have something to send and something to tell.
-    pub(super) fn after(&mut self, id: u64) {
+    pub(super) fn after(&mut self, id: u32) {
         self.touch(id);
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
@@ -216,7 +216,7 @@ impl Endpoint {
         }
     }
 
-    fn touch(&mut self, id: u64) {
+    fn touch(&mut self, id: u32) {
         if self.dirty.back() != Some(&id) {
             self.dirty.push_back(id);
         }
@@ -385,13 +385,13 @@ impl Endpoint {
     }
 
     #[cfg(any(test, feature = "fuzzing"))]
-    pub(crate) fn connection_mut(&mut self, id: u64) -> Option<&mut Connection> {
+    pub(crate) fn connection_mut(&mut self, id: u32) -> Option<&mut Connection> {
         self.connections.get_mut(&id)
     }
 
     /// The connection whose peer calls itself `remote_id`.
     #[cfg(test)]
-    pub(crate) fn connection_to(&mut self, remote_id: u64) -> Option<&mut Connection> {
+    pub(crate) fn connection_to(&mut self, remote_id: u32) -> Option<&mut Connection> {
         let mut all = self.connections.values_mut();
         all.find(|connection| connection.remote_id == remote_id)
     }
@@ -407,9 +407,11 @@ impl Endpoint {
     }
 
     /// An id that no connection and no handshake has, and not the 0 of a SYN.
-    pub(super) fn unused_id(&mut self) -> u64 {
+    pub(super) fn unused_id(&mut self) -> u32 {
         loop {
-            let id = self.random_u64();
+            let mut id = [0; 4];
+            self.fill_random(&mut id);
+            let id = u32::from_be_bytes(id);
             let taken = self.connections.contains_key(&id) || self.half_open.contains_key(&id);
             if id != 0 && !taken {
                 return id;

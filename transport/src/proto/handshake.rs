@@ -38,7 +38,7 @@ pub(crate) struct HalfOpen {
     pub(crate) cipher: Cipher,
     pub(crate) retry: Retry,
     /// The client's connection id.
-    pub(crate) client_id: u64,
+    pub(crate) client_id: u32,
     /// Bytes that came from the address, which is not proved yet, and that went there.
     pub(crate) received_bytes: u64,
     sent_bytes: u64,
@@ -48,7 +48,7 @@ impl HalfOpen {
     pub(crate) const fn new(
         remote: SocketAddr,
         key: SynKey,
-        client_id: u64,
+        client_id: u32,
         noise: Responder,
         (parameters, cipher): (Parameters, Cipher),
         retry: Retry,
@@ -101,7 +101,7 @@ pub(crate) fn syn_payload(config: &Config) -> Vec<u8> {
 }
 
 /// The payload of a SYN/ACK's Noise message: the connection that will be called `id`.
-pub(crate) fn answer_payload(config: &Config, id: u64, cipher: Cipher) -> Vec<u8> {
+pub(crate) fn answer_payload(config: &Config, id: u32, cipher: Cipher) -> Vec<u8> {
     let mut payload = Vec::with_capacity(40);
     payload.extend_from_slice(&id.to_be_bytes());
     parameters(config, cipher.chosen()).encode(&mut payload);
@@ -109,9 +109,9 @@ pub(crate) fn answer_payload(config: &Config, id: u64, cipher: Cipher) -> Vec<u8
 }
 
 /// Reads [`answer_payload`].
-pub(crate) fn read_answer(payload: &[u8]) -> Result<(u64, Parameters), DecodeError> {
+pub(crate) fn read_answer(payload: &[u8]) -> Result<(u32, Parameters), DecodeError> {
     let mut reader = Reader::new(payload);
-    Ok((reader.u64()?, Parameters::decode(&mut reader)?))
+    Ok((reader.u32()?, Parameters::decode(&mut reader)?))
 }
 
 /// The cipher this side would have.

@@ -32,7 +32,7 @@ const MAX_REPLIES: usize = 64;
 
 /// A SYN's fields.
 pub(super) struct Syn<'a> {
-    source: u64,
+    source: u32,
     cookie: Option<&'a [u8; COOKIE_BYTES]>,
     noise: &'a [u8],
     /// The datagram's length.
@@ -41,7 +41,7 @@ pub(super) struct Syn<'a> {
 
 impl<'a> Syn<'a> {
     pub(super) const fn new(
-        source: u64,
+        source: u32,
         cookie: Option<&'a [u8; COOKIE_BYTES]>,
         noise: &'a [u8],
         bytes: usize,
@@ -55,7 +55,7 @@ impl<'a> Syn<'a> {
     }
 
     fn key(&self, remote: SocketAddr) -> SynKey {
-        (remote, wire::digest(self.noise) ^ self.source)
+        (remote, wire::digest(self.noise) ^ u64::from(self.source))
     }
 
     fn parameters(&self) -> Option<Parameters> {
@@ -112,7 +112,7 @@ impl Endpoint {
         now: Time,
         remote: SocketAddr,
         syn: &Syn<'_>,
-    ) -> Option<(u64, HalfOpen)> {
+    ) -> Option<(u32, HalfOpen)> {
         let parameters = syn.parameters()?;
         let cipher = handshake::preferred_cipher(&self.config).choose(parameters.ciphers)?;
         let id = self.unused_id();
@@ -132,7 +132,7 @@ impl Endpoint {
     }
 
     /// Sends a half-open connection's SYN/ACK, and again when the time has come.
-    pub(super) fn answer_syn(&mut self, now: Time, id: u64) {
+    pub(super) fn answer_syn(&mut self, now: Time, id: u32) {
         let Some(half) = self.half_open.get_mut(&id) else {
             return;
         };
@@ -142,7 +142,7 @@ impl Endpoint {
         self.arm(id, Some(next));
     }
 
-    fn send_answer(&mut self, id: u64) {
+    fn send_answer(&mut self, id: u32) {
         let Some(half) = self.half_open.get_mut(&id) else {
             return;
         };
@@ -158,7 +158,7 @@ impl Endpoint {
         &mut self,
         now: Time,
         remote: SocketAddr,
-        id: u64,
+        id: u32,
         third: &[u8; THIRD_BYTES],
     ) -> bool {
         let Some(half) = self.half_open.get_mut(&id) else {
@@ -192,7 +192,7 @@ impl Endpoint {
     }
 
     /// A client wants nothing of a server with this key.
-    pub(super) fn on_refused_by_client(&mut self, remote: SocketAddr, id: u64, echo: u64) {
+    pub(super) fn on_refused_by_client(&mut self, remote: SocketAddr, id: u32, echo: u64) {
         let is_true = self
             .half_open
             .get(&id)
@@ -205,7 +205,7 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn forget_half_open(&mut self, id: u64) {
+    pub(super) fn forget_half_open(&mut self, id: u32) {
         if let Some(half) = self.half_open.remove(&id) {
             self.by_client.remove(&half.key);
         }
@@ -264,7 +264,7 @@ impl Endpoint {
     pub(super) fn send_refusal(
         &mut self,
         remote: SocketAddr,
-        destination: u64,
+        destination: u32,
         echo: u64,
         refusal: Refusal,
     ) {

@@ -19,7 +19,7 @@ pub struct FlowId {
     /// Whether this side began the connection.
     pub is_client: bool,
     /// This side's connection id.
-    pub id: u64,
+    pub id: u32,
     /// The peer.
     pub remote: SocketAddr,
 }

@@ -26,7 +26,7 @@ pub(crate) enum Answer {
     /// It was not, or somebody changed it.
     Dropped,
     /// The server's key will not do; it is told with this connection id and echo.
-    TurnedAway { server_id: u64, echo: u64 },
+    TurnedAway { server_id: u32, echo: u64 },
 }
 
 impl Connection {

@@ -19,7 +19,7 @@ use crate::wire::{Header, data_header_bytes, encode, varint_len};
 
 /// What surrounds the stream bytes of a usual data packet: kind, connection id, packet
 /// number, STREAM frame, tag.
-pub const DATA_OVERHEAD_BYTES: usize = 1 + 8 + 4 + 1 + 4 + TAG_BYTES;
+pub const DATA_OVERHEAD_BYTES: usize = 1 + 4 + 4 + 1 + 4 + TAG_BYTES;
 
 /// A CHALLENGE frame.
 const CHALLENGE_BYTES: usize = 1 + 8;

@@ -3,14 +3,14 @@
 use super::checksum::{seal_checksum, verify_checksum};
 use super::{DecodeError, Reader, put_varint, varint_len};
 
-const SYN: u8 = 0x21;
-const SYN_ACK: u8 = 0x22;
-const ACK: u8 = 0x23;
-const DATA: u8 = 0x24;
-const REFUSE: u8 = 0x25;
-const COOKIE: u8 = 0x26;
+const SYN: u8 = 0x31;
+const SYN_ACK: u8 = 0x32;
+const ACK: u8 = 0x33;
+const DATA: u8 = 0x34;
+const REFUSE: u8 = 0x35;
+const COOKIE: u8 = 0x36;
 /// A DATA packet sealed with every other key.
-const DATA_PHASE_1: u8 = 0x2c;
+const DATA_PHASE_1: u8 = 0x3c;
 
 /// Every SYN is padded to this size, so that an answer never exceeds what an unproved
 /// address sent by more than the usual factor (RFC 9000 §8.1, §14.1).
@@ -39,31 +39,31 @@ pub(crate) struct Parameters {
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Header<'a> {
     Syn {
-        source: u64,
+        source: u32,
         cookie: Option<&'a [u8; COOKIE_BYTES]>,
         noise: &'a [u8],
     },
     SynAck {
-        destination: u64,
+        destination: u32,
         noise: &'a [u8],
     },
     Ack {
-        destination: u64,
+        destination: u32,
         third: &'a [u8; THIRD_BYTES],
         packet_number: u64,
     },
     Data {
-        destination: u64,
+        destination: u32,
         phase: bool,
         packet_number: u64,
     },
     Refuse {
-        destination: u64,
+        destination: u32,
         echo: u64,
         reason: u64,
     },
     Cookie {
-        destination: u64,
+        destination: u32,
         echo: u64,
         cookie: &'a [u8; COOKIE_BYTES],
     },
@@ -136,7 +136,7 @@ impl<'a> Header<'a> {
     pub(crate) fn decode(datagram: &'a [u8]) -> Result<(Self, usize), DecodeError> {
         let mut reader = Reader::new(datagram);
         let kind = reader.u8()?;
-        let destination = reader.u64()?;
+        let destination = reader.u32()?;
         let header = match kind {
             DATA | DATA_PHASE_1 => {
                 let packet_number = reader.varint()?;
@@ -158,7 +158,7 @@ impl<'a> Header<'a> {
             },
             SYN | REFUSE | COOKIE => {
                 let mut body = Reader::new(verify_checksum(datagram)?);
-                body.bytes(1 + 8)?;
+                body.bytes(1 + 4)?;
                 reader = Reader::new(&[]);
                 match kind {
                     SYN => decode_syn(&mut body, datagram.len())?,
@@ -184,7 +184,7 @@ fn decode_syn<'a>(body: &mut Reader<'a>, bytes: usize) -> Result<Header<'a>, Dec
     if bytes < SYN_BYTES {
         return Err(DecodeError::Invalid("the length of a SYN"));
     }
-    let source = body.u64()?;
+    let source = body.u32()?;
     let cookie = match body.u8()? {
         0 => None,
         _ => Some(body.array()?),
@@ -198,7 +198,7 @@ fn decode_syn<'a>(body: &mut Reader<'a>, bytes: usize) -> Result<Header<'a>, Dec
     })
 }
 
-fn put_front(out: &mut Vec<u8>, kind: u8, destination: u64) {
+fn put_front(out: &mut Vec<u8>, kind: u8, destination: u32) {
     out.push(kind);
     out.extend_from_slice(&destination.to_be_bytes());
 }
@@ -233,5 +233,5 @@ impl Parameters {
 
 /// The length of a DATA packet's header.
 pub(crate) const fn data_header_bytes(packet_number: u64) -> usize {
-    1 + 8 + varint_len(packet_number)
+    1 + 4 + varint_len(packet_number)
 }

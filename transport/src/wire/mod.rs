@@ -3,23 +3,23 @@
 //! Every datagram is one packet:
 //!
 //! ```text
-//!  0         1                 9
+//!  0         1                 5
 //! +---------+-----------------+----------------- - - -+
 //! | kind    | destination id  | by kind               |
-//! | 1 byte  | 8 bytes         |                       |
+//! | 1 byte  | 4 bytes         |                       |
 //! +---------+-----------------+----------------- - - -+
 //!
-//! SYN      0x21   0            source id 8, cookie? 1 (and 40), length and bytes of Noise
+//! SYN      0x31   0            source id 4, cookie? 1 (and 40), length and bytes of Noise
 //!                              message 1 [parameters], zeros up to 1,192, checksum 8
-//! SYN/ACK  0x22   client's id  Noise message 2 [server's id 8, parameters]
-//! ACK      0x23   server's id  Noise message 3 (64), packet number, sealed frames, tag 16
-//! DATA     0x24   peer's id    packet number, sealed frames, tag 16   (0x2c: odd key phase)
-//! REFUSE   0x25   peer's id    echo 8, reason (varint), checksum 8
-//! COOKIE   0x26   client's id  echo 8, cookie 40, checksum 8
+//! SYN/ACK  0x32   client's id  Noise message 2 [server's id 4, parameters]
+//! ACK      0x33   server's id  Noise message 3 (64), packet number, sealed frames, tag 16
+//! DATA     0x34   peer's id    packet number, sealed frames, tag 16   (0x3c: odd key phase)
+//! REFUSE   0x35   peer's id    echo 8, reason (varint), checksum 8
+//! COOKIE   0x36   client's id  echo 8, cookie 40, checksum 8
 //! ```
 //!
 //! Integers are big-endian; those called varint follow RFC 9000 §16. The high half of the
-//! first byte is the version, 2. A client sends ACK packets until the server has proved that
+//! first byte is the version, 3. A client sends ACK packets until the server has proved that
 //! one arrived; they carry frames like DATA packets, so a lost third message delays nothing.
 //!
 //! The AEAD's tag at the end of ACK and DATA covers every byte before it: the header as

@@ -65,6 +65,10 @@ impl<'a> Reader<'a> {
         Ok(head)
     }
 
+    pub(crate) fn u32(&mut self) -> Result<u32, DecodeError> {
+        self.array().map(|bytes| u32::from_be_bytes(*bytes))
+    }
+
     pub(crate) fn u64(&mut self) -> Result<u64, DecodeError> {
         self.array().map(|bytes| u64::from_be_bytes(*bytes))
     }

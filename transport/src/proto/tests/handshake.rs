@@ -19,14 +19,14 @@ fn unconnected(server: Config) -> Pair {
 }
 
 /// A client that the test plays itself.
-fn stranger(source: u64) -> Initiator {
+fn stranger(source: u32) -> Initiator {
     let identity = Identity::from_secret([source as u8; 32]);
     let seed = Zeroizing::new([source as u8 + 1; 32]);
     Initiator::new(&identity, &seed, &syn_payload(&Config::default()))
 }
 
 /// Its SYN.
-fn syn(source: u64) -> Vec<u8> {
+fn syn(source: u32) -> Vec<u8> {
     let stranger = stranger(source);
     let mut bytes = Vec::new();
     Header::Syn {
@@ -234,7 +234,7 @@ fn only_the_true_third_message_opens_a_connection() {
         .encode(&mut bytes);
         bytes
     };
-    pair.inject(CLIENT, vec![0x24; 60]);
+    pair.inject(CLIENT, vec![0x34; 60]);
     // A wrong key, a wrong payload: Noise stops at another place each time.
     for at in [0, 31, 47, 48, 63] {
         let mut wrong = third;

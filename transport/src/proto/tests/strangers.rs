@@ -12,9 +12,9 @@ use crate::proto::{ConnectionError, Refusal};
 use crate::wire::{COOKIE_BYTES, Header};
 use crate::{Config, Identity, Time};
 
-fn syn(number: u64, cookie: Option<&[u8; COOKIE_BYTES]>) -> Vec<u8> {
+fn syn(number: u32, cookie: Option<&[u8; COOKIE_BYTES]>) -> Vec<u8> {
     let mut secret = [0; 32];
-    secret[..8].copy_from_slice(&number.to_be_bytes());
+    secret[..4].copy_from_slice(&number.to_be_bytes());
     let seed = Zeroizing::new(secret);
     let client = Initiator::new(
         &Identity::from_secret(secret),
@@ -32,7 +32,7 @@ fn syn(number: u64, cookie: Option<&[u8; COOKIE_BYTES]>) -> Vec<u8> {
 }
 
 /// An address in 10.64.0.0/10.
-fn address(number: u64) -> SocketAddr {
+fn address(number: u32) -> SocketAddr {
     SocketAddr::from((
         [
             10,
@@ -57,7 +57,7 @@ fn inject_from(pair: &mut Pair, addr: SocketAddr, bytes: Vec<u8>) {
 }
 
 /// Forges SYNs, one each `every`, while the pair runs, and sees that the server stays small.
-fn flood(pair: &mut Pair, forged: &[Vec<u8>], numbers: std::ops::Range<u64>, every: Duration) {
+fn flood(pair: &mut Pair, forged: &[Vec<u8>], numbers: std::ops::Range<u32>, every: Duration) {
     for number in numbers {
         let bytes = forged[number as usize % forged.len()].clone();
         pair.sides[SERVER].endpoint.handle_datagram(
