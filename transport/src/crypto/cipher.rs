@@ -1,17 +1,18 @@
 //! Which AEAD seals the packets, and one key of it.
 //!
 //! AES-128-GCM where both processors have instructions for it, ChaCha20-Poly1305 otherwise
-//! (RFC 9001 §5.3 has the same two). The library is `ring`: it builds with a C compiler alone,
-//! in seconds. Measured on packets of 1,452 bytes in place, sealed and opened: AES-128-GCM
-//! 0.25 CPU-s/GB against 0.21 of `aws-lc-rs` 1.19, ChaCha20-Poly1305 0.94 against 0.96.
+//! (RFC 9001 §5.3 has the same two). The library is `aws-lc-rs`, which builds with a C compiler
+//! alone. Measured on packets of 1,452 bytes in place, sealed and opened: AES-128-GCM 0.21
+//! CPU-s/GB against 0.25 of `ring` 0.17, ChaCha20-Poly1305 0.96 against 0.94; a bulk flow over
+//! loopback takes 7 % less with it.
 
 use std::fmt;
 use std::str::FromStr;
 
-use ring::aead::{
+use aws_lc_rs::aead::{
     AES_128_GCM, Aad, Algorithm, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey,
 };
-use ring::hkdf;
+use aws_lc_rs::hkdf;
 use zeroize::Zeroizing;
 
 /// The bytes by which sealing makes a packet longer.

@@ -8,7 +8,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ring::hmac;
+use aws_lc_rs::hmac;
 
 use crate::Time;
 use crate::wire::COOKIE_BYTES;

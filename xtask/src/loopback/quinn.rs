@@ -4,7 +4,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, mpsc};
 
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use quinn::rustls::crypto::ring::{cipher_suite, default_provider};
+use quinn::rustls::crypto::aws_lc_rs::{cipher_suite, default_provider};
 use quinn::rustls::version::TLS13;
 use quinn::rustls::{self, RootCertStore};
 use quinn::{
