@@ -10,7 +10,7 @@
 use std::collections::VecDeque;
 
 /// No floor is believed beyond this: the rest is taken for congestion.
-const MAX_FLOOR: f64 = 0.5;
+pub(super) const MAX_FLOOR: f64 = 0.5;
 
 /// Fewer packets than this say nothing.
 const LEAST_PACKETS: f64 = 48.0;

@@ -29,7 +29,7 @@ use std::time::Duration;
 use self::aggregation::{Aggregation, bytes_in};
 use self::filters::{MaxBandwidth, MinRtt, Rounds};
 use self::inflight_hi::InflightHi;
-use self::loss_floor::{Load, LossFloor};
+use self::loss_floor::{Load, LossFloor, MAX_FLOOR};
 use self::probe::{Cycle, ProbeRtt, Progress};
 use self::startup::{AckTrain, FullPipe};
 use super::{AckInfo, LossInfo, Params};
@@ -233,6 +233,9 @@ impl Bbr {
             let full = self.full_pipe.end_round(self.bandwidth.get(), queue, lost);
             if full {
                 self.leave_startup();
+                if lost > MAX_FLOOR {
+                    self.believe_what_came(ack.next_packet_number);
+                }
             }
         }
         let growing = matches!(self.state, State::Startup) && self.full_pipe.is_growing();
@@ -240,9 +243,7 @@ impl Bbr {
         let quiet = !queue && !self.hi.queue_was_full();
         self.floor.end_round(oldest, quiet, growing);
         if self.floor.rises_with_rate() {
-            // The path has carried what came through, and no more.
-            self.bandwidth.scale(1.0 - self.floor.get());
-            self.floor.start_over(ack.next_packet_number, self.load());
+            self.believe_what_came(ack.next_packet_number);
         }
         self.hi.end_round(self.window);
         // Twice what fits makes at most one round trip of queue; beyond that the model is off.
@@ -250,6 +251,12 @@ impl Bbr {
             self.bandwidth.forget_stale();
         }
         self.climb(queue, app_limited);
+    }
+
+    /// The path has carried what came through, and no more: the losses are not its own.
+    fn believe_what_came(&mut self, next_packet_number: u64) {
+        self.bandwidth.scale(1.0 - self.floor.get());
+        self.floor.start_over(next_packet_number, self.load());
     }
 
     fn leave_startup(&mut self) {

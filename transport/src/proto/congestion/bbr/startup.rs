@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::loss_floor::MAX_FLOOR;
 use crate::Time;
 use crate::time::nanos;
 
@@ -86,7 +87,8 @@ impl AckTrain {
     }
 }
 
-/// More loss than this, beyond what there was when bandwidth last grew, comes of sending more.
+/// More loss than this, beyond what there was when bandwidth last grew, comes of sending more; and
+/// what is more than any path loses by itself.
 const FLOOD: f64 = 0.4;
 
 /// Tells when more sending no longer brings more bandwidth.
@@ -110,7 +112,7 @@ impl FullPipe {
             return false;
         }
         self.flat_rounds += 1;
-        queue || lost > self.lost + FLOOD || self.flat_rounds >= FLAT_ROUNDS
+        queue || lost > (self.lost + FLOOD).min(MAX_FLOOR) || self.flat_rounds >= FLAT_ROUNDS
     }
 
     /// Bandwidth grew in the last round.
@@ -173,5 +175,9 @@ mod tests {
         assert!(!pipe.end_round(100, false, 0.3));
         assert!(!pipe.end_round(110, false, 0.5));
         assert!(pipe.end_round(110, false, 0.75));
+        // No path loses most of what is sent by itself.
+        let mut pipe = FullPipe::default();
+        assert!(!pipe.end_round(100, false, 0.9));
+        assert!(pipe.end_round(110, false, 0.6));
     }
 }
