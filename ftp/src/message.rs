@@ -30,19 +30,18 @@
 //! A data connection that goes wrong before its end is reset, with
 //! [`Code::reset_reason`] as the reason.
 
-use std::fmt;
-
 use bytes::{BufMut, Bytes, BytesMut};
-use lftp_transport::Runtime;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::code::Code;
 
 mod resume;
+mod token;
 mod tree;
 
 pub use self::resume::{Held, Sample};
+pub use self::token::Token;
 pub use self::tree::{
     Answer, Attributes, Done, Failed, Head, MAX_NAMED_FAILURES, MAX_PAGE_FILES, Overwrite, Page,
     TreeEntry, Want,
@@ -144,43 +143,6 @@ impl Hello {
             VERSION => decode(body),
             version => Err(MessageError::Version { version }),
         }
-    }
-}
-
-/// What ties a data connection to the transfer that was granted. Not to be guessed.
-#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Token(pub [u8; 16]);
-
-impl Token {
-    pub(crate) fn draw(runtime: &dyn Runtime) -> Self {
-        let mut token = [0; 16];
-        runtime.fill_random(&mut token);
-        Self(token)
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(..)")
-    }
-}
-
-impl From<Token> for String {
-    fn from(token: Token) -> Self {
-        format!("{:032x}", u128::from_be_bytes(token.0))
-    }
-}
-
-impl TryFrom<String> for Token {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let is_hex = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
-        let number = u128::from_str_radix(&text, 16).ok().filter(|_| is_hex);
-        number
-            .map(|n| Self(n.to_be_bytes()))
-            .ok_or("a token is 32 hexadecimal digits")
     }
 }
 
