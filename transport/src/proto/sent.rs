@@ -178,7 +178,7 @@ impl SentPackets {
     }
 
     /// Checks that the running totals equal the sum over the ring.
-    #[cfg(debug_assertions)]
+    #[cfg(any(debug_assertions, test))]
     pub(crate) fn assert_conserved(&self) {
         let outstanding = self
             .packets
