@@ -11,16 +11,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::error::Failure;
-use super::runtime::{RecvBatch, Runtime, Socket, Timer, Transmit};
+use super::runtime::{Runtime, Socket, Timer, Transmit};
+use super::scratch;
 use crate::config::Config;
 use crate::proto::{ConnectionId, Endpoint, Event, Outgoing};
 use crate::{Ecn, Time};
 
 /// Turns of the loop before other tasks get their chance.
 const MAX_TURNS: usize = 32;
-
-/// Reserved for one burst.
-const BURST_BYTES: usize = 64 * 1024;
 
 /// What the driver and the application's handles share.
 #[derive(Debug)]
@@ -174,10 +172,8 @@ struct Driver {
     socket: Arc<dyn Socket>,
     timer: Pin<Box<dyn Timer>>,
     timer_at: Option<Time>,
-    batch: RecvBatch,
-    burst: Vec<u8>,
     /// A burst that the socket had no room for.
-    held: Option<Outgoing>,
+    held: Option<(Outgoing, Vec<u8>)>,
     wakers: Vec<Waker>,
 }
 
@@ -196,16 +192,13 @@ impl Driver {
             socket,
             timer,
             timer_at: None,
-            batch: RecvBatch::new(),
-            burst: Vec::with_capacity(BURST_BYTES),
             held: None,
             wakers: Vec::new(),
         }
     }
 
     fn receive(&mut self, cx: &mut Context<'_>) -> std::io::Result<Step> {
-        self.batch.metas.clear();
-        match self.socket.poll_recv(cx, &mut self.batch) {
+        scratch::with_batch(|batch| match self.socket.poll_recv(cx, batch) {
             Poll::Pending => Ok(Step::Idle),
             // An earlier datagram met a closed port (ICMP): its connection will time out.
             Poll::Ready(Err(error)) if is_transient(&error) => Ok(Step::Progress),
@@ -213,46 +206,49 @@ impl Driver {
             Poll::Ready(Ok(())) => {
                 let now = self.shared.runtime.now();
                 let mut state = self.shared.lock();
-                for (meta, datagram) in self.batch.datagrams_mut() {
+                for (meta, datagram) in batch.datagrams_mut() {
                     state
                         .endpoint
                         .handle_datagram(now, meta.source, meta.ecn, datagram);
                 }
                 Ok(Step::Progress)
             }
-        }
+        })
     }
 
     /// Sends until there is nothing more to send or the socket is full.
     fn transmit(&mut self, cx: &mut Context<'_>) -> std::io::Result<()> {
         let max_segments = self.socket.max_segments();
         loop {
-            let outgoing = match self.held.take() {
+            let (outgoing, burst) = match self.held.take() {
                 Some(held) => held,
                 None => {
-                    self.burst.clear();
+                    let mut burst = scratch::take_burst();
                     let now = self.shared.runtime.now();
                     let mut state = self.shared.lock();
-                    match state
-                        .endpoint
-                        .poll_transmit(now, max_segments, &mut self.burst)
-                    {
-                        Some(outgoing) => outgoing,
-                        None => return Ok(()),
+                    match state.endpoint.poll_transmit(now, max_segments, &mut burst) {
+                        Some(outgoing) => (outgoing, burst),
+                        None => {
+                            scratch::give_burst(burst);
+                            return Ok(());
+                        }
                     }
                 }
             };
-            match self.socket.try_send(&describe(&outgoing, &self.burst)) {
-                Ok(()) => {}
+            match self.socket.try_send(&describe(&outgoing, &burst)) {
+                Ok(()) => scratch::give_burst(burst),
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                    self.held = Some(outgoing);
+                    self.held = Some((outgoing, burst));
                     match self.socket.poll_writable(cx) {
                         Poll::Pending => return Ok(()),
                         Poll::Ready(ready) => ready?,
                     }
                 }
                 // Lost like any other packet: the network may be back before the timeout.
-                Err(error) => tracing::debug!(%error, to = %outgoing.destination, "not sent"),
+                Err(error) => {
+                    tracing::debug!(%error, to = %outgoing.destination, "not sent");
+                    scratch::give_burst(burst);
+                }
             }
         }
     }

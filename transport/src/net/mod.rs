@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`runtime`] | what the driver asks of its surroundings |
 //! | [`tokio_runtime`], [`precise_timer`] | the operating system's answer |
-//! | [`driver`] | the loop: receive, time, transmit, wake |
+//! | [`driver`], [`scratch`] | the loop: receive, time, transmit, wake; the buffers for it |
 //! | [`listener`], [`stream`], [`error`] | what the application holds |
 
 mod driver;
@@ -12,6 +12,7 @@ mod error;
 mod listener;
 mod precise_timer;
 mod runtime;
+mod scratch;
 mod stream;
 mod tokio_runtime;
 
