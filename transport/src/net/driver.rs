@@ -216,39 +216,37 @@ impl Driver {
         })
     }
 
-    /// Sends until there is nothing more to send or the socket is full.
-    fn transmit(&mut self, cx: &mut Context<'_>) -> std::io::Result<()> {
+    /// Sends until there is nothing more to send or the socket is full. Each burst is made in
+    /// `burst`.
+    fn transmit(&mut self, cx: &mut Context<'_>, burst: &mut Vec<u8>) -> std::io::Result<()> {
         let max_segments = self.socket.max_segments();
         loop {
-            let (outgoing, burst) = match self.held.take() {
-                Some(held) => held,
+            let outgoing = match self.held.take() {
+                Some((outgoing, contents)) => {
+                    *burst = contents;
+                    outgoing
+                }
                 None => {
-                    let mut burst = scratch::take_burst();
+                    burst.clear();
                     let now = self.shared.runtime.now();
                     let mut state = self.shared.lock();
-                    match state.endpoint.poll_transmit(now, max_segments, &mut burst) {
-                        Some(outgoing) => (outgoing, burst),
-                        None => {
-                            scratch::give_burst(burst);
-                            return Ok(());
-                        }
+                    match state.endpoint.poll_transmit(now, max_segments, burst) {
+                        Some(outgoing) => outgoing,
+                        None => return Ok(()),
                     }
                 }
             };
-            match self.socket.try_send(&describe(&outgoing, &burst)) {
-                Ok(()) => scratch::give_burst(burst),
+            match self.socket.try_send(&describe(&outgoing, burst)) {
+                Ok(()) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                    self.held = Some((outgoing, burst));
+                    self.held = Some((outgoing, std::mem::take(burst)));
                     match self.socket.poll_writable(cx) {
                         Poll::Pending => return Ok(()),
                         Poll::Ready(ready) => ready?,
                     }
                 }
                 // Lost like any other packet: the network may be back before the timeout.
-                Err(error) => {
-                    tracing::debug!(%error, to = %outgoing.destination, "not sent");
-                    scratch::give_burst(burst);
-                }
+                Err(error) => tracing::debug!(%error, to = %outgoing.destination, "not sent"),
             }
         }
     }
@@ -296,7 +294,7 @@ impl Future for Driver {
         let this = &mut *self;
         for _ in 0..MAX_TURNS {
             let stepped = this.receive(cx).and_then(|received| {
-                this.transmit(cx)?;
+                scratch::with_burst(|burst| this.transmit(cx, burst))?;
                 Ok(received)
             });
             let received = match stepped {

@@ -12,7 +12,7 @@ const BURST_BYTES: usize = 64 * 1024;
 
 thread_local! {
     static BATCH: Cell<Option<RecvBatch>> = const { Cell::new(None) };
-    static BURST: Cell<Option<Vec<u8>>> = const { Cell::new(None) };
+    static BURST: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// Lends an empty batch. Whoever asks while it is lent gets one of their own.
@@ -24,16 +24,12 @@ pub(super) fn with_batch<R>(act: impl FnOnce(&mut RecvBatch) -> R) -> R {
     result
 }
 
-/// An empty buffer for a burst.
-pub(super) fn take_burst() -> Vec<u8> {
-    let mut burst = BURST
-        .take()
-        .unwrap_or_else(|| Vec::with_capacity(BURST_BYTES));
+/// Lends an empty buffer for bursts, on the same terms. Its contents may be taken away.
+pub(super) fn with_burst<R>(act: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+    let mut burst = BURST.take();
     burst.clear();
-    burst
-}
-
-/// Gives it back.
-pub(super) fn give_burst(burst: Vec<u8>) {
-    BURST.set(Some(burst));
+    burst.reserve(BURST_BYTES);
+    let result = act(&mut burst);
+    BURST.set(burst);
+    result
 }
