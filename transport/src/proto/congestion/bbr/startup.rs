@@ -87,8 +87,7 @@ impl AckTrain {
     }
 }
 
-/// More loss than this, beyond what there was when bandwidth last grew, comes of sending more; and
-/// what is more than any path loses by itself.
+/// More loss than this, beyond what there was when bandwidth last grew, comes of sending more.
 const FLOOD: f64 = 0.4;
 
 /// Tells when more sending no longer brings more bandwidth.
@@ -103,7 +102,7 @@ pub(super) struct FullPipe {
 impl FullPipe {
     /// A round ended with this bandwidth known; `queue`: one stood all through it; `lost`: this
     /// share of its packets was. One flat round will do if there is a queue as well, or a flood
-    /// of losses: two witnesses.
+    /// of losses, or more loss than a path has by itself: two witnesses.
     pub(super) fn end_round(&mut self, bandwidth: u64, queue: bool, lost: f64) -> bool {
         if bandwidth.saturating_mul(1000) >= self.bandwidth.saturating_mul(GROWTH_PERMILLE) {
             self.bandwidth = bandwidth;
