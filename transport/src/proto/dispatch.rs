@@ -103,7 +103,7 @@ impl Endpoint {
             self.dropped_datagrams += 1;
         }
         if let Some((addr, bytes)) = connection.stranger.take() {
-            let token = self.random_u64();
+            let token = u64::from_be_bytes(self.random());
             if let Some(connection) = self.connections.get_mut(&id) {
                 connection.path.challenge(addr, bytes, token);
             }

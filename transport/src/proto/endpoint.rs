@@ -396,10 +396,10 @@ impl Endpoint {
         all.find(|connection| connection.remote_id == remote_id)
     }
 
-    pub(super) fn random_u64(&mut self) -> u64 {
-        let mut bytes = [0; 8];
+    pub(super) fn random<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
         self.fill_random(&mut bytes);
-        u64::from_be_bytes(bytes)
+        bytes
     }
 
     pub(super) fn fill_random(&mut self, bytes: &mut [u8]) {
@@ -409,9 +409,7 @@ impl Endpoint {
     /// An id that no connection and no handshake has, and not the 0 of a SYN.
     pub(super) fn unused_id(&mut self) -> u32 {
         loop {
-            let mut id = [0; 4];
-            self.fill_random(&mut id);
-            let id = u32::from_be_bytes(id);
+            let id = u32::from_be_bytes(self.random());
             let taken = self.connections.contains_key(&id) || self.half_open.contains_key(&id);
             if id != 0 && !taken {
                 return id;
