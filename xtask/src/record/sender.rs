@@ -1,5 +1,6 @@
 //! What the senders do, as the transport's [`Observer`] tells it.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lftp_transport::{FlowId, LossTrigger, Metrics, Observer, Time, TraceEvent};
@@ -12,7 +13,30 @@ use crate::rows::TraceRow;
 #[derive(Clone, Debug)]
 pub(crate) struct SenderLog {
     detail: Detail,
-    flows: Arc<Mutex<Vec<(FlowId, FlowLog)>>>,
+    flows: Arc<Mutex<Flows>>,
+}
+
+/// The logs in the order in which their connections were first heard, and where each is.
+#[derive(Debug, Default)]
+struct Flows {
+    logs: Vec<FlowLog>,
+    places: HashMap<FlowId, usize>,
+    /// The one heard last is mostly the next one as well.
+    last: Option<(FlowId, usize)>,
+}
+
+impl Flows {
+    fn log_of(&mut self, flow: FlowId, make: impl FnOnce() -> FlowLog) -> &mut FlowLog {
+        let place = match self.last {
+            Some((last, place)) if last == flow => place,
+            _ => *self.places.entry(flow).or_insert_with(|| {
+                self.logs.push(make());
+                self.logs.len() - 1
+            }),
+        };
+        self.last = Some((flow, place));
+        &mut self.logs[place]
+    }
 }
 
 /// What one connection did.
@@ -69,17 +93,14 @@ impl SenderLog {
     /// The `count` connections that sent most, in the order of the transfers, or where that
     /// is not known of their beginning: the ones with the files.
     pub(crate) fn take_data_flows(&self, count: usize) -> Vec<FlowLog> {
-        let mut flows: Vec<FlowLog> = std::mem::take(&mut *self.lock())
-            .into_iter()
-            .map(|(_, log)| log)
-            .collect();
+        let mut flows = std::mem::take(&mut *self.lock()).logs;
         flows.sort_by_key(|log| std::cmp::Reverse(log.stream_bytes_sent));
         flows.truncate(count);
         flows.sort_by_key(|log| (log.transfer, log.begun_ns));
         flows
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<(FlowId, FlowLog)>> {
+    fn lock(&self) -> MutexGuard<'_, Flows> {
         self.flows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -93,26 +114,16 @@ pub(crate) struct Tap {
 
 impl Observer for Tap {
     fn observe(&self, now: Time, flow: FlowId, event: &TraceEvent) {
-        let mut flows = self.log.lock();
-        // The connection that speaks is mostly the one that was made last.
-        let index = flows
-            .iter()
-            .rposition(|(id, _)| *id == flow)
-            .unwrap_or_else(|| {
-                let begun_ns = now.as_nanos();
-                flows.push((
-                    flow,
-                    FlowLog {
-                        transfer: self.transfer,
-                        begun_ns,
-                        ..FlowLog::default()
-                    },
-                ));
-                flows.len() - 1
-            });
-        flows[index]
-            .1
-            .on_event(now.as_nanos(), event, self.log.detail);
+        let t_ns = now.as_nanos();
+        let make = || FlowLog {
+            transfer: self.transfer,
+            begun_ns: t_ns,
+            ..FlowLog::default()
+        };
+        self.log
+            .lock()
+            .log_of(flow, make)
+            .on_event(t_ns, event, self.log.detail);
     }
 }
 
