@@ -27,7 +27,10 @@ pub(crate) struct Tasks {
 struct Shared {
     stage: AtomicU8,
     running: AtomicUsize,
-    changed: Notify,
+    advanced: Notify,
+    /// None is running any more. That one of many has ended is nobody's business: each waits for
+    /// a stage, and would be woken by the end of every other.
+    idle: Notify,
 }
 
 impl Tasks {
@@ -35,7 +38,8 @@ impl Tasks {
         let shared = Shared {
             stage: AtomicU8::new(Stage::Serving as u8),
             running: AtomicUsize::new(0),
-            changed: Notify::new(),
+            advanced: Notify::new(),
+            idle: Notify::new(),
         };
         Self {
             shared: Arc::new(shared),
@@ -44,18 +48,22 @@ impl Tasks {
 
     /// Runs a task that is waited for.
     pub(crate) fn spawn(&self, runtime: &dyn Runtime, task: BoxFuture<()>) {
-        self.shared.running.fetch_add(1, Ordering::SeqCst);
-        let running = Running(Arc::clone(&self.shared));
+        let running = self.begin();
         runtime.spawn(Box::pin(async move {
             let _running = running;
             task.await;
         }));
     }
 
+    fn begin(&self) -> Running {
+        self.shared.running.fetch_add(1, Ordering::SeqCst);
+        Running(Arc::clone(&self.shared))
+    }
+
     /// Goes on to a later stage.
     pub(crate) fn advance(&self, stage: Stage) {
         self.shared.stage.fetch_max(stage as u8, Ordering::SeqCst);
-        self.shared.changed.notify_waiters();
+        self.shared.advanced.notify_waiters();
     }
 
     pub(crate) fn is_at(&self, stage: Stage) -> bool {
@@ -64,24 +72,24 @@ impl Tasks {
 
     /// Waits for a stage.
     pub(crate) async fn reached(&self, stage: Stage) {
-        self.until(|| self.is_at(stage)).await;
+        until(&self.shared.advanced, || self.is_at(stage)).await;
     }
 
     /// Waits for the end of every task.
     pub(crate) async fn ended(&self) {
-        self.until(|| self.shared.running.load(Ordering::SeqCst) == 0)
-            .await;
+        let none = || self.shared.running.load(Ordering::SeqCst) == 0;
+        until(&self.shared.idle, none).await;
     }
+}
 
-    async fn until(&self, is_so: impl Fn() -> bool) {
-        loop {
-            let mut changed = std::pin::pin!(self.shared.changed.notified());
-            changed.as_mut().enable();
-            if is_so() {
-                return;
-            }
-            changed.await;
+async fn until(changed: &Notify, is_so: impl Fn() -> bool) {
+    loop {
+        let mut changed = std::pin::pin!(changed.notified());
+        changed.as_mut().enable();
+        if is_so() {
+            return;
         }
+        changed.await;
     }
 }
 
@@ -89,7 +97,56 @@ struct Running(Arc<Shared>);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::SeqCst);
-        self.0.changed.notify_waiters();
+        if self.0.running.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.0.idle.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::task::{Context, Wake};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    impl Wakes {
+        fn count(&self) -> usize {
+            self.0.load(Ordering::SeqCst)
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_task_wakes_none_but_who_waits_for_the_last() {
+        let tasks = Tasks::new();
+        let (first, last) = (tasks.begin(), tasks.begin());
+        let (at_stage, at_end) = (Arc::new(Wakes::default()), Arc::new(Wakes::default()));
+        let mut stopped = std::pin::pin!(tasks.reached(Stage::Stopped));
+        let mut ended = std::pin::pin!(tasks.ended());
+        let (stage_waker, end_waker) = (Arc::clone(&at_stage).into(), Arc::clone(&at_end).into());
+        let mut poll_stopped = || stopped.as_mut().poll(&mut Context::from_waker(&stage_waker));
+        let mut poll_ended = || ended.as_mut().poll(&mut Context::from_waker(&end_waker));
+        assert!(poll_stopped().is_pending() && poll_ended().is_pending());
+
+        drop(first);
+        assert_eq!((at_stage.count(), at_end.count()), (0, 0));
+        drop(last);
+        assert_eq!((at_stage.count(), at_end.count()), (0, 1));
+        assert!(poll_ended().is_ready());
+
+        tasks.advance(Stage::Draining);
+        assert_eq!(at_stage.count(), 1);
+        assert!(poll_stopped().is_pending());
+        tasks.advance(Stage::Stopped);
+        assert!(poll_stopped().is_ready());
     }
 }
