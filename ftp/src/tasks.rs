@@ -133,7 +133,11 @@ mod tests {
         let mut stopped = std::pin::pin!(tasks.reached(Stage::Stopped));
         let mut ended = std::pin::pin!(tasks.ended());
         let (stage_waker, end_waker) = (Arc::clone(&at_stage).into(), Arc::clone(&at_end).into());
-        let mut poll_stopped = || stopped.as_mut().poll(&mut Context::from_waker(&stage_waker));
+        let mut poll_stopped = || {
+            stopped
+                .as_mut()
+                .poll(&mut Context::from_waker(&stage_waker))
+        };
         let mut poll_ended = || ended.as_mut().poll(&mut Context::from_waker(&end_waker));
         assert!(poll_stopped().is_pending() && poll_ended().is_pending());
 

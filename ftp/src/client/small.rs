@@ -1,7 +1,7 @@
 //! A file that fits one block: it is sent while it is asked for, and arrives with the request.
 
 use blake3::Hash;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use lftp_transport::{Runtime, Stream, Time, unblock};
 
 use super::ahead::Begun;
@@ -28,7 +28,7 @@ impl Small {
     ) -> Result<Self, TransferError> {
         let read = move || {
             let mut tree = TreeHasher::new(source.size(), Prefix::default());
-            let mut contents = BytesMut::new();
+            let mut pieces = Vec::new();
             while let Some(left) = usize::try_from(tree.left_in_block())
                 .ok()
                 .filter(|&left| left > 0)
@@ -38,14 +38,22 @@ impl Small {
                     return Err(SendError::Changed);
                 }
                 tree.update(&piece);
-                contents.extend_from_slice(&piece);
+                pieces.push(piece);
             }
             Ok(Self {
-                contents: contents.freeze(),
+                contents: joined(pieces),
                 hash: tree.root().ok_or(SendError::Changed)?,
             })
         };
         Ok(unblock(runtime, read).await?)
+    }
+}
+
+/// Mostly there is but one piece, and then nothing is copied.
+fn joined(pieces: Vec<Bytes>) -> Bytes {
+    match <[Bytes; 1]>::try_from(pieces) {
+        Ok([whole]) => whole,
+        Err(pieces) => pieces.concat().into(),
     }
 }
 

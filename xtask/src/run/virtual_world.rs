@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lftp_netem::link::Direction;
+use lftp_netem::record::PacketRecord;
 use lftp_netem::world::{AddressError, Host, Links, Side, World, WorldConfig, WorldStats};
 use lftp_transport::{BoxFuture, Runtime};
 
@@ -14,8 +15,9 @@ use crate::scenario::Way;
 /// Where the server is.
 pub(crate) const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 1, 1));
 
-/// How often the link's records are taken away, so that they do not pile up.
-const SWEEP_NS: u64 = 1_000_000_000;
+/// How often the link's records are taken away: before they have grown out of the processor's
+/// cache.
+const SWEEP_NS: u64 = 20_000_000;
 
 /// A client's part of a run: its surroundings, and what it does there.
 pub(crate) type Job = (Arc<dyn Runtime>, BoxFuture<Timing>);
@@ -82,7 +84,7 @@ impl VirtualWorld {
 
     /// Ends the world: what became of the packets, and what it had to do for it.
     pub(crate) fn end(self, plan: &Plan) -> (LinkLog, WorldStats) {
-        drain(&self.world.links(), &self.link, &self.tap);
+        drain(&self.world.links(), &self.link, &self.tap, &mut Vec::new());
         self.tap.detach(&self.world.links());
         let stats = self.world.stats();
         drop(self.world);
@@ -143,18 +145,20 @@ async fn run_all(jobs: Vec<Job>) -> Vec<Timing> {
 }
 
 async fn sweep(host: Host, links: Links, link: Arc<Mutex<LinkLog>>, tap: Tap) {
+    let mut records = Vec::new();
     loop {
         host.sleep_ns(SWEEP_NS).await;
-        drain(&links, &link, &tap);
+        drain(&links, &link, &tap, &mut records);
     }
 }
 
-fn drain(links: &Links, link: &Mutex<LinkLog>, tap: &Tap) {
-    let mut records = Vec::new();
-    links.take_records(Direction::Forward, &mut records);
-    links.take_records(Direction::Reverse, &mut records);
-    tap.records(&records);
+/// `records` is room to work in.
+fn drain(links: &Links, link: &Mutex<LinkLog>, tap: &Tap, records: &mut Vec<PacketRecord>) {
+    records.clear();
+    links.take_records(Direction::Forward, records);
+    links.take_records(Direction::Reverse, records);
+    tap.records(records);
     link.lock()
         .unwrap_or_else(PoisonError::into_inner)
-        .extend(&records);
+        .extend(records);
 }
