@@ -20,8 +20,8 @@ use quinn::{ClientConfig, Endpoint, ServerConfig, TransportConfig, VarInt};
 
 /// For whom the certificate is.
 const SERVER_NAME: &str = "peer";
-const CERTIFICATE: &[u8] = include_bytes!("../src/peer/quinn/certificate.der");
-const KEY: &[u8] = include_bytes!("../src/peer/quinn/key.der");
+const CERTIFICATE: &[u8] = include_bytes!("../src/peer/certificate.der");
+const KEY: &[u8] = include_bytes!("../src/peer/key.der");
 
 /// What is written at once.
 const CHUNK_BYTES: usize = 64 << 10;

@@ -13,7 +13,8 @@ use quinn::{
 };
 
 use super::{CHUNK_BYTES, any_port, single, words};
-use crate::peer::quinn::{SERVER_NAME, identity, roots};
+use crate::peer::certificate::SERVER_NAME;
+use crate::peer::quinn::{identity, roots};
 
 /// More than a round trip of the loopback interface ever needs.
 const WINDOW_BYTES: u32 = 16 << 20;

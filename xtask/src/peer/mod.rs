@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`name`] | what the peers are called on the command line |
 //! | [`letter`] | a file on a byte stream: sent, checked by the receiver, confirmed |
+//! | [`certificate`] | who the server is, where a peer speaks TLS |
 //! | [`quinn`] | quinn, its runtime on a virtual host |
 //! | [`kcp`] | KCP's state machine and the loop around it |
 //! | [`tcp`] | the kernel's TCP, in real time, between two network namespaces |
@@ -19,6 +20,7 @@
 //! s2n-quic is not among them: its I/O provider would have to be written against its unstable
 //! internals, and both of its TLS providers build the whole of AWS-LC.
 
+pub(crate) mod certificate;
 mod kcp;
 mod letter;
 mod name;

@@ -11,17 +11,10 @@ use quinn::{
     ClientConfig, EndpointConfig, MtuDiscoveryConfig, ServerConfig, TransportConfig, VarInt,
 };
 
+use crate::peer::certificate::{CERTIFICATE, KEY};
 use crate::peer::name::{Flavor, QuinnCongestion};
 use crate::peer::window_bytes;
 use crate::scenario::Scenario;
-
-/// For whom the certificate is.
-pub(crate) const SERVER_NAME: &str = "peer";
-
-/// Self-signed, valid for a hundred years, for nothing but these runs. Ed25519: its signatures
-/// are of one size, so handshakes are.
-const CERTIFICATE: &[u8] = include_bytes!("certificate.der");
-const KEY: &[u8] = include_bytes!("key.der");
 
 /// Twice the four bandwidth-delay products that a tuned window wants: at 10 % loss a stream that
 /// waits for the last repeats has six under way.

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use lftp_netem::world::Host;
 use quinn::{Connection, Endpoint, RecvStream, SendStream, ServerConfig};
 
-pub(crate) use self::config::{SERVER_NAME, identity, roots};
+pub(crate) use self::config::{identity, roots};
 use self::runtime::{QuinnRuntime, QuinnSocket};
+use super::certificate::SERVER_NAME;
 use super::letter::{self, Pipe};
 use super::name::Flavor;
 use super::{Errand, PORT, Service};
