@@ -23,13 +23,12 @@ const PEERS: &str = "Peers:
                  as it takes
   quinn-NAME-default
                  as quinn comes
+  s2n-NAME       s2n-quic: cubic or bbr; windows that the path cannot fill
   kcp            its fast mode without a congestion window, windows of four bandwidth-delay
                  products, nothing encrypted
   tcp-NAME       the kernel's TCP: cubic, bbr or reno, between two network namespaces; buffers of
                  eight bandwidth-delay products, nothing encrypted. Linux, and root
   all            all that there are on the clock
-s2n-quic is missing: its I/O provider would have to be written against its unstable internals,
-and its TLS builds the whole of AWS-LC.
 
 In virtual time all but TCP run through the same losses, and a seed gives the same run again. In
 real time there are LFTP and TCP, one run after another; a run that was late counts for nothing.
@@ -53,7 +52,7 @@ pub(super) struct Compare {
         long,
         value_delimiter = ',',
         default_value = "lftp,lftp-cubic,lftp-newreno,lftp-classic,quinn-cubic,quinn-newreno,\
-                         quinn-bbr"
+                         quinn-bbr,s2n-cubic,s2n-bbr"
     )]
     peers: Vec<String>,
     /// With which seeds.
@@ -239,7 +238,13 @@ mod tests {
         let all = entries("compare lossy-1pct satellite --peers all --seeds 1..=3").unwrap();
         assert_eq!(all.len(), 2 * Peer::all(Clock::Virtual).len() * 3);
         let usual = entries("compare lossy-1pct --seeds 7").unwrap();
-        for name in ["lftp", "quinn-cubic", "quinn-newreno", "quinn-bbr"] {
+        for name in [
+            "lftp",
+            "quinn-cubic",
+            "quinn-newreno",
+            "quinn-bbr",
+            "s2n-bbr",
+        ] {
             let found = usual.iter().filter(|entry| entry.name == name).count();
             assert_eq!(found, 1, "{name}");
         }
@@ -249,7 +254,7 @@ mod tests {
     fn a_peer_that_is_not_there_is_told_with_those_that_are() {
         let told = entries("compare lossy-1pct --peers quicn").err().unwrap();
         let told = told.to_string();
-        assert!(told.contains("\"quicn\"") && told.contains("quinn-bbr-default, kcp, and all"));
+        assert!(told.contains("\"quicn\"") && told.contains("s2n-bbr, kcp, and all"));
         assert!(told.contains("tcp-reno"));
     }
 

@@ -20,6 +20,8 @@ pub(crate) enum Peer {
 pub(crate) enum Foreign {
     /// quinn, a QUIC.
     Quinn(Flavor),
+    /// s2n-quic, another.
+    S2n(S2nCongestion),
     /// KCP.
     Kcp,
     /// The kernel's TCP.
@@ -62,6 +64,16 @@ const QUINN: [(&str, QuinnCongestion); 3] = [
     ("bbr", QuinnCongestion::Bbr),
 ];
 
+/// What s2n-quic has.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum S2nCongestion {
+    Cubic,
+    Bbr,
+}
+
+const S2N: [(&str, S2nCongestion); 2] =
+    [("cubic", S2nCongestion::Cubic), ("bbr", S2nCongestion::Bbr)];
+
 /// The transport of the seed, in LFTP's words.
 const SEED: [&str; 4] = [
     "transport.congestion=classic",
@@ -83,6 +95,7 @@ impl Peer {
         for ending in ["", "-default"] {
             names.extend(QUINN.map(|(name, _)| format!("quinn-{name}{ending}")));
         }
+        names.extend(S2N.map(|(name, _)| format!("s2n-{name}")));
         names.push("kcp".to_owned());
         names
     }
@@ -102,6 +115,10 @@ impl Peer {
                     let (_, congestion) = TCP.into_iter().find(|(known, _)| *known == name)?;
                     return Some(Self::Foreign(Foreign::Tcp(congestion)));
                 }
+                if let Some(name) = other.strip_prefix("s2n-") {
+                    let (_, congestion) = S2N.into_iter().find(|(known, _)| *known == name)?;
+                    return Some(Self::Foreign(Foreign::S2n(congestion)));
+                }
                 let rest = other.strip_prefix("quinn-")?;
                 let (rest, tuned) = match rest.strip_suffix("-default") {
                     Some(rest) => (rest, false),
@@ -119,6 +136,7 @@ impl Foreign {
     pub(super) fn congestion(self) -> &'static str {
         match self {
             Self::Quinn(flavor) => flavor.congestion.name(),
+            Self::S2n(congestion) => congestion.name(),
             Self::Kcp => "none",
             Self::Tcp(congestion) => congestion.name(),
         }
@@ -128,6 +146,7 @@ impl Foreign {
     pub(super) const fn family(self) -> &'static str {
         match self {
             Self::Quinn(_) => "quinn",
+            Self::S2n(_) => "s2n",
             Self::Kcp => "kcp",
             Self::Tcp(_) => "tcp",
         }
@@ -136,7 +155,7 @@ impl Foreign {
     /// The one clock it runs on.
     pub(crate) const fn clock(self) -> Clock {
         match self {
-            Self::Quinn(_) | Self::Kcp => Clock::Virtual,
+            Self::Quinn(_) | Self::S2n(_) | Self::Kcp => Clock::Virtual,
             Self::Tcp(_) => Clock::Real,
         }
     }
@@ -157,6 +176,13 @@ impl QuinnCongestion {
     }
 }
 
+impl S2nCongestion {
+    fn name(self) -> &'static str {
+        let found = S2N.into_iter().find(|(_, known)| *known == self);
+        found.map_or("", |(name, _)| name)
+    }
+}
+
 impl fmt::Display for Foreign {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -164,6 +190,7 @@ impl fmt::Display for Foreign {
                 let ending = if flavor.tuned { "" } else { "-default" };
                 write!(f, "quinn-{}{ending}", flavor.congestion.name())
             }
+            Self::S2n(congestion) => write!(f, "s2n-{}", congestion.name()),
             Self::Kcp => f.write_str("kcp"),
             Self::Tcp(congestion) => write!(f, "tcp-{}", congestion.name()),
         }
@@ -190,6 +217,7 @@ mod tests {
             "quinn",
             "quinn-",
             "quinn-vegas",
+            "s2n-newreno",
             "lftp-vegas",
             "tcp-",
             "tcp-vegas",

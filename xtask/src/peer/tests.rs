@@ -46,6 +46,8 @@ fn a_seed_gives_the_same_packets_again() {
         "quinn-newreno",
         "quinn-bbr",
         "quinn-bbr-default",
+        "s2n-cubic",
+        "s2n-bbr",
         "kcp",
     ] {
         let once = summary(name, "lossy-10pct", &[SMALL]);
@@ -55,7 +57,7 @@ fn a_seed_gives_the_same_packets_again() {
 
 #[test]
 fn a_hopeless_network_ends_as_not_finished() {
-    for name in ["quinn-cubic", "quinn-bbr", "kcp"] {
+    for name in ["quinn-cubic", "quinn-bbr", "s2n-bbr", "kcp"] {
         let run = summary(
             name,
             "lossy-1pct",
@@ -69,7 +71,7 @@ fn a_hopeless_network_ends_as_not_finished() {
 
 #[test]
 fn several_flows_share_the_link() {
-    for name in ["quinn-cubic", "kcp"] {
+    for name in ["quinn-cubic", "s2n-cubic", "kcp"] {
         let run = summary(name, "shared-link", &[SMALL]);
         assert!(run.intact, "{name}: {:?}", run.failure);
         assert!(run.flows > 1);

@@ -13,13 +13,8 @@ use quinn::{
 
 use crate::peer::certificate::{CERTIFICATE, KEY};
 use crate::peer::name::{Flavor, QuinnCongestion};
-use crate::peer::window_bytes;
+use crate::peer::quic_window_bytes;
 use crate::scenario::Scenario;
-
-/// Twice the four bandwidth-delay products that a tuned window wants: at 10 % loss a stream that
-/// waits for the last repeats has six under way.
-const WINDOW_PRODUCTS: u64 = 8;
-const WINDOW_BYTES_LEAST: u64 = 8 << 20;
 
 /// What a 1,500-byte packet has room for behind IPv4 and UDP.
 const PAYLOAD_BYTES: u16 = 1472;
@@ -76,7 +71,7 @@ fn transport(flavor: Flavor, scenario: &Scenario) -> TransportConfig {
     let mut config = TransportConfig::default();
     config.congestion_controller_factory(congestion(flavor.congestion));
     if flavor.tuned {
-        let window = window_bytes(scenario, WINDOW_PRODUCTS, WINDOW_BYTES_LEAST);
+        let window = quic_window_bytes(scenario);
         config.send_window(window);
         let window = VarInt::from_u64(window).unwrap_or(VarInt::MAX);
         config.stream_receive_window(window);

@@ -3,7 +3,6 @@
 mod config;
 mod runtime;
 
-use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -15,7 +14,7 @@ use self::runtime::{QuinnRuntime, QuinnSocket};
 use super::certificate::SERVER_NAME;
 use super::letter::{self, Pipe};
 use super::name::Flavor;
-use super::{Errand, PORT, Service};
+use super::{Errand, PORT, Service, words};
 use crate::run::RunError;
 
 /// Starts a server for every client to come.
@@ -84,17 +83,6 @@ fn endpoint(host: &Host, port: u16, server: Option<ServerConfig>) -> std::io::Re
         Arc::new(QuinnSocket(socket)),
         Arc::new(QuinnRuntime::new(host.clone())),
     )
-}
-
-/// An error and what led to it: "connection lost: timed out".
-fn words(error: impl Error) -> String {
-    let mut words = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        words = format!("{words}: {cause}");
-        source = cause.source();
-    }
-    words
 }
 
 /// A stream both ways, and the connection that it is one of.

@@ -1,0 +1,129 @@
+//! How s2n-quic is set up: as it comes, but for windows that the path cannot fill.
+
+use std::convert::Infallible;
+
+use lftp_netem::world::Host;
+use s2n_quic::provider::congestion_controller::{self, Bbr, Cubic};
+use s2n_quic::provider::limits::Limits;
+use s2n_quic::provider::random;
+use s2n_quic::provider::tls::rustls;
+use s2n_quic::{Client, Server};
+
+use super::io::VirtualIo;
+use crate::peer::certificate::{CERTIFICATE, KEY};
+use crate::peer::name::S2nCongestion;
+use crate::peer::{PORT, quic_window_bytes};
+use crate::scenario::Scenario;
+
+/// A server on the peers' port.
+///
+/// # Errors
+/// In words, why there is none.
+pub(super) fn server(
+    congestion: S2nCongestion,
+    host: &Host,
+    scenario: &Scenario,
+) -> Result<Server, String> {
+    match congestion {
+        S2nCongestion::Cubic => server_with(Cubic::default(), host, scenario),
+        S2nCongestion::Bbr => server_with(Bbr::default(), host, scenario),
+    }
+}
+
+/// A client on a port of its own.
+///
+/// # Errors
+/// In words, why there is none.
+pub(super) fn client(
+    congestion: S2nCongestion,
+    host: &Host,
+    scenario: &Scenario,
+) -> Result<Client, String> {
+    match congestion {
+        S2nCongestion::Cubic => client_with(Cubic::default(), host, scenario),
+        S2nCongestion::Bbr => client_with(Bbr::default(), host, scenario),
+    }
+}
+
+fn server_with(
+    controller: impl congestion_controller::Provider,
+    host: &Host,
+    scenario: &Scenario,
+) -> Result<Server, String> {
+    let tls = rustls::Server::builder()
+        .with_certificate(CERTIFICATE, KEY)
+        .and_then(rustls::server::Builder::build)
+        .map_err(words)?;
+    Server::builder()
+        .with_tls(tls)
+        .map_err(words)?
+        .with_congestion_controller(controller)
+        .map_err(words)?
+        .with_limits(limits(scenario).map_err(words)?)
+        .map_err(words)?
+        .with_random(HostRandom(host.clone()))
+        .map_err(words)?
+        .with_io(VirtualIo::new(host.clone(), PORT))
+        .map_err(words)?
+        .start()
+        .map_err(words)
+}
+
+fn client_with(
+    controller: impl congestion_controller::Provider,
+    host: &Host,
+    scenario: &Scenario,
+) -> Result<Client, String> {
+    let tls = rustls::Client::builder()
+        .with_certificate(CERTIFICATE)
+        .and_then(rustls::client::Builder::build)
+        .map_err(words)?;
+    Client::builder()
+        .with_tls(tls)
+        .map_err(words)?
+        .with_congestion_controller(controller)
+        .map_err(words)?
+        .with_limits(limits(scenario).map_err(words)?)
+        .map_err(words)?
+        .with_random(HostRandom(host.clone()))
+        .map_err(words)?
+        .with_io(VirtualIo::new(host.clone(), 0))
+        .map_err(words)?
+        .start()
+        .map_err(words)
+}
+
+fn limits(scenario: &Scenario) -> Result<Limits, impl std::fmt::Display> {
+    let window = u32::try_from(quic_window_bytes(scenario)).unwrap_or(u32::MAX);
+    Limits::new()
+        .with_data_window(window.into())?
+        .with_bidirectional_local_data_window(window.into())?
+        .with_bidirectional_remote_data_window(window.into())?
+        .with_max_send_buffer_size(window)
+}
+
+fn words(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+/// The virtual host's randomness, so that a seed gives the same packets again.
+struct HostRandom(Host);
+
+impl random::Provider for HostRandom {
+    type Generator = Self;
+    type Error = Infallible;
+
+    fn start(self) -> Result<Self, Infallible> {
+        Ok(self)
+    }
+}
+
+impl random::Generator for HostRandom {
+    fn public_random_fill(&mut self, bytes: &mut [u8]) {
+        self.0.fill_random(bytes);
+    }
+
+    fn private_random_fill(&mut self, bytes: &mut [u8]) {
+        self.0.fill_random(bytes);
+    }
+}

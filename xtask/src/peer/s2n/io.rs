@@ -1,0 +1,245 @@
+//! s2n-quic's surroundings on a virtual host: its clock, timer, and queues of datagrams.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use lftp_netem::Time;
+use lftp_netem::world::{self, DatagramMeta, Host, Socket};
+use s2n_quic::provider::io::Provider;
+use s2n_quic_core::endpoint::Endpoint;
+use s2n_quic_core::event::EndpointPublisher;
+use s2n_quic_core::inet::{ExplicitCongestionNotification, SocketAddress, datagram};
+use s2n_quic_core::io::event_loop::{EventLoop, Stats};
+use s2n_quic_core::io::rx::{self, Rx};
+use s2n_quic_core::io::tx::{self, Message, PayloadBuffer, Tx};
+use s2n_quic_core::path::{Tuple, mtu};
+use s2n_quic_core::task::cooldown::Cooldown;
+use s2n_quic_core::time::Timestamp;
+use s2n_quic_core::time::clock::{Clock, ClockWithTimer, NoopClock, Timer};
+
+/// Datagrams received at once.
+const BATCH: usize = 32;
+
+/// A port of a virtual host, as s2n-quic wants one.
+pub(super) struct VirtualIo {
+    host: Host,
+    port: u16,
+}
+
+impl VirtualIo {
+    pub(super) const fn new(host: Host, port: u16) -> Self {
+        Self { host, port }
+    }
+}
+
+impl Provider for VirtualIo {
+    type PathHandle = Tuple;
+    type Error = io::Error;
+
+    fn start<E: Endpoint<PathHandle = Tuple>>(self, mut endpoint: E) -> io::Result<SocketAddress> {
+        let socket = Arc::new(self.host.bind(super::any(self.port))?);
+        let local: SocketAddress = socket.local_addr()?.into();
+        let mtu = mtu::Config::default();
+        endpoint.set_mtu_config(mtu);
+        let event_loop = EventLoop {
+            endpoint,
+            clock: VirtualClock(self.host.clone()),
+            rx: Receiver(Received::new(Arc::clone(&socket), local)),
+            tx: Sender(Sending {
+                socket,
+                datagram: vec![0; mtu.max_mtu().into()],
+            }),
+            cooldown: Cooldown::default(),
+            stats: Uncounted,
+        };
+        self.host.spawn(event_loop.start(local));
+        Ok(local)
+    }
+}
+
+/// The host's clock. A [`Timestamp`] counts microseconds and cannot be zero, so the world begins
+/// at one of them.
+struct VirtualClock(Host);
+
+fn origin() -> Timestamp {
+    NoopClock.get_time()
+}
+
+impl Clock for VirtualClock {
+    fn get_time(&self) -> Timestamp {
+        origin() + std::time::Duration::from_nanos(self.0.now().as_nanos())
+    }
+}
+
+impl ClockWithTimer for VirtualClock {
+    type Timer = VirtualTimer;
+
+    fn timer(&self) -> VirtualTimer {
+        VirtualTimer {
+            timer: self.0.timer(Time::MAX),
+            is_set: false,
+        }
+    }
+}
+
+/// Fires once for each time it is set.
+struct VirtualTimer {
+    timer: world::Timer,
+    is_set: bool,
+}
+
+impl Timer for VirtualTimer {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.is_set {
+            return Poll::Pending;
+        }
+        let fired = self.timer.poll_fire(cx);
+        self.is_set = fired.is_pending();
+        fired
+    }
+
+    fn update(&mut self, at: Timestamp) {
+        let since = at.saturating_duration_since(origin()).as_nanos();
+        let nanos = u64::try_from(since).unwrap_or(u64::MAX);
+        self.timer.reset(Time::from_nanos(nanos));
+        self.is_set = true;
+    }
+}
+
+/// The way in.
+struct Receiver(Received);
+
+/// What has come and has not been taken.
+struct Received {
+    socket: Arc<Socket>,
+    local: SocketAddress,
+    metas: Vec<DatagramMeta>,
+    payloads: Vec<Vec<u8>>,
+}
+
+impl Received {
+    fn new(socket: Arc<Socket>, local: SocketAddress) -> Self {
+        Self {
+            socket,
+            local,
+            metas: Vec::with_capacity(BATCH),
+            payloads: vec![Vec::new(); BATCH],
+        }
+    }
+}
+
+impl Rx for Receiver {
+    type PathHandle = Tuple;
+    type Queue = Received;
+    type Error = io::Error;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Received {
+            socket,
+            metas,
+            payloads,
+            ..
+        } = &mut self.0;
+        for payload in &mut payloads[metas.len()..] {
+            match socket.poll_recv(cx, payload) {
+                Poll::Ready(meta) => metas.push(meta?),
+                Poll::Pending => break,
+            }
+        }
+        if metas.is_empty() {
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn queue<F: FnOnce(&mut Received)>(&mut self, take: F) {
+        take(&mut self.0);
+    }
+
+    fn handle_error<E: EndpointPublisher>(self, error: io::Error, _: &mut E) {
+        tracing::debug!(%error, "s2n-quic receives no more");
+    }
+}
+
+impl rx::Queue for Received {
+    type Handle = Tuple;
+
+    fn for_each<F: FnMut(datagram::Header<Tuple>, &mut [u8])>(&mut self, mut take: F) {
+        for (meta, payload) in self.metas.drain(..).zip(&mut self.payloads) {
+            let header = datagram::Header {
+                path: Tuple {
+                    remote_address: SocketAddress::from(meta.source).into(),
+                    local_address: self.local.into(),
+                },
+                ecn: ExplicitCongestionNotification::new(meta.ecn),
+            };
+            take(header, payload);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.metas.is_empty()
+    }
+}
+
+/// The way out.
+struct Sender(Sending);
+
+/// A virtual socket never says "later": what is pushed is sent.
+struct Sending {
+    socket: Arc<Socket>,
+    /// Room for one, as large as any may be.
+    datagram: Vec<u8>,
+}
+
+impl Tx for Sender {
+    type PathHandle = Tuple;
+    type Queue = Sending;
+    type Error = Infallible;
+
+    /// There is room at all times, so never news of it.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Pending
+    }
+
+    fn queue<F: FnOnce(&mut Sending)>(&mut self, push: F) {
+        push(&mut self.0);
+    }
+
+    fn handle_error<E: EndpointPublisher>(self, error: Infallible, _: &mut E) {
+        match error {}
+    }
+}
+
+impl tx::Queue for Sending {
+    type Handle = Tuple;
+
+    const SUPPORTS_ECN: bool = true;
+
+    fn push<M: Message<Handle = Tuple>>(
+        &mut self,
+        mut message: M,
+    ) -> Result<tx::Outcome, tx::Error> {
+        let len = message.write_payload(PayloadBuffer::new(&mut self.datagram), 0)?;
+        let to = (*message.path_handle().remote_address).into();
+        let ecn = message.ecn() as u8;
+        let sent = self.socket.try_send(to, ecn, &self.datagram[..len], None);
+        if let Err(error) = sent {
+            tracing::debug!(%error, "not sent");
+        }
+        Ok(tx::Outcome { len, index: 0 })
+    }
+
+    fn capacity(&self) -> usize {
+        usize::MAX
+    }
+}
+
+/// The link counts.
+struct Uncounted;
+
+impl Stats for Uncounted {
+    fn publish<P: EndpointPublisher>(&mut self, _: &mut P) {}
+}
