@@ -17,7 +17,7 @@ pub(super) struct Loopback {
         value_enum,
         value_delimiter = ',',
         value_name = "NAMES",
-        default_value = "lftp,quinn,quinn-default,limit"
+        default_value = "lftp,quinn,quinn-default,s2n,limit"
     )]
     carriers: Vec<Carrier>,
     /// MiB in each flow.

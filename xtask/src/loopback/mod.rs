@@ -7,6 +7,7 @@
 mod lftp;
 mod limit;
 mod quinn;
+mod s2n;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::mpsc;
@@ -15,6 +16,13 @@ use std::time::Duration;
 
 /// Handed to a stream at once.
 const CHUNK_BYTES: usize = 1 << 20;
+
+/// How a QUIC is tuned: more window than a round trip of the loopback interface ever needs,
+const WINDOW_BYTES: u32 = 16 << 20;
+/// as much of the system's memory as a burst may take,
+const SOCKET_BUFFER_BYTES: usize = 4 << 20;
+/// and packets that fill a frame of 1,500 bytes.
+const PACKET_BYTES: u16 = 1472;
 
 /// Who carries the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -26,6 +34,9 @@ pub(crate) enum Carrier {
     Quinn,
     /// quinn as it comes.
     QuinnDefault,
+    /// s2n-quic with large windows, full-sized packets from the first on and large socket buffers.
+    #[value(name = "s2n")]
+    S2n,
     /// No transport: batches sealed, sent, received, opened, with a count sent back.
     Limit,
 }
@@ -37,6 +48,7 @@ impl Carrier {
             Self::Lftp => "lftp",
             Self::Quinn => "quinn",
             Self::QuinnDefault => "quinn-default",
+            Self::S2n => "s2n",
             Self::Limit => "limit",
         }
     }
@@ -50,6 +62,7 @@ impl Carrier {
             Self::Lftp => lap(bytes, flows, lftp::receive, lftp::send),
             Self::Quinn => lap(bytes, flows, quinn::receive::<true>, quinn::send::<true>),
             Self::QuinnDefault => lap(bytes, flows, quinn::receive::<false>, quinn::send::<false>),
+            Self::S2n => lap(bytes, flows, s2n::receive, s2n::send),
             Self::Limit => lap(bytes, flows, limit::receive, limit::send),
         }
     }
@@ -157,6 +170,7 @@ mod tests {
             Carrier::Lftp,
             Carrier::Quinn,
             Carrier::QuinnDefault,
+            Carrier::S2n,
             Carrier::Limit,
         ];
         for carrier in all {

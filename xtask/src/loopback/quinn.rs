@@ -12,14 +12,12 @@ use quinn::{
     TokioRuntime, TransportConfig, VarInt,
 };
 
-use super::{CHUNK_BYTES, any_port, single, words};
+use super::{
+    CHUNK_BYTES, PACKET_BYTES, SOCKET_BUFFER_BYTES, WINDOW_BYTES, any_port, single, words,
+};
 use crate::peer::certificate::SERVER_NAME;
 use crate::peer::quinn::{identity, roots};
 
-/// More than a round trip of the loopback interface ever needs.
-const WINDOW_BYTES: u32 = 16 << 20;
-const SOCKET_BUFFER_BYTES: usize = 4 << 20;
-const PACKET_BYTES: u16 = 1472;
 const PACKETS_PER_ACK: u32 = 10;
 
 pub(super) fn receive<const TUNED: bool>(told: mpsc::Sender<SocketAddr>) -> Result<u64, String> {

@@ -23,7 +23,7 @@ mod kcp;
 mod letter;
 mod name;
 pub(crate) mod quinn;
-mod s2n;
+pub(crate) mod s2n;
 #[cfg(target_os = "linux")]
 mod tcp;
 #[cfg(test)]

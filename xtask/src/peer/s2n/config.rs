@@ -45,17 +45,35 @@ pub(super) fn client(
     }
 }
 
+/// Who the server is.
+///
+/// # Errors
+/// When rustls refuses the certificate.
+pub(crate) fn server_tls() -> Result<rustls::Server, String> {
+    rustls::Server::builder()
+        .with_certificate(CERTIFICATE, KEY)
+        .and_then(rustls::server::Builder::build)
+        .map_err(words)
+}
+
+/// Whom the client trusts.
+///
+/// # Errors
+/// When rustls refuses the certificate.
+pub(crate) fn client_tls() -> Result<rustls::Client, String> {
+    rustls::Client::builder()
+        .with_certificate(CERTIFICATE)
+        .and_then(rustls::client::Builder::build)
+        .map_err(words)
+}
+
 fn server_with(
     controller: impl congestion_controller::Provider,
     host: &Host,
     scenario: &Scenario,
 ) -> Result<Server, String> {
-    let tls = rustls::Server::builder()
-        .with_certificate(CERTIFICATE, KEY)
-        .and_then(rustls::server::Builder::build)
-        .map_err(words)?;
     Server::builder()
-        .with_tls(tls)
+        .with_tls(server_tls()?)
         .map_err(words)?
         .with_congestion_controller(controller)
         .map_err(words)?
@@ -74,12 +92,8 @@ fn client_with(
     host: &Host,
     scenario: &Scenario,
 ) -> Result<Client, String> {
-    let tls = rustls::Client::builder()
-        .with_certificate(CERTIFICATE)
-        .and_then(rustls::client::Builder::build)
-        .map_err(words)?;
     Client::builder()
-        .with_tls(tls)
+        .with_tls(client_tls()?)
         .map_err(words)?
         .with_congestion_controller(controller)
         .map_err(words)?
