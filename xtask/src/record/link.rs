@@ -25,7 +25,10 @@ pub(crate) struct LinkLog {
     pub forward_delay_ns: Vec<u64>,
     /// Every packet, where rows are kept.
     pub rows: Vec<PacketRow>,
-    hash: Sha256,
+    /// Of each direction by itself: records come in batches, and the hash is not to depend on
+    /// where one ends.
+    forward_hash: Sha256,
+    reverse_hash: Sha256,
 }
 
 impl LinkLog {
@@ -40,7 +43,8 @@ impl LinkLog {
             wire_bytes: 0,
             forward_delay_ns: Vec::new(),
             rows: Vec::new(),
-            hash: Sha256::new(),
+            forward_hash: Sha256::new(),
+            reverse_hash: Sha256::new(),
         }
     }
 
@@ -70,8 +74,12 @@ impl LinkLog {
         }
         let flags = u64::from(record.duplicate)
             | u64::from(record.corrupted) << 1
-            | u64::from(record.ce_marked) << 2
-            | u64::from(forward) << 3;
+            | u64::from(record.ce_marked) << 2;
+        let hash = if forward {
+            &mut self.forward_hash
+        } else {
+            &mut self.reverse_hash
+        };
         for number in [
             record.entered.as_nanos(),
             record.left.as_nanos(),
@@ -80,7 +88,7 @@ impl LinkLog {
             record.fate as u64,
             flags,
         ] {
-            self.hash.update(number.to_le_bytes());
+            hash.update(number.to_le_bytes());
         }
         if self.detail == Detail::Full {
             self.rows.push(row(record));
@@ -89,7 +97,9 @@ impl LinkLog {
 
     /// The hash of every record.
     pub(crate) fn digest(&self) -> [u8; 32] {
-        self.hash.clone().finalize().into()
+        let both = self.forward_hash.clone().finalize();
+        let both = Sha256::new_with_prefix(both).chain_update(self.reverse_hash.clone().finalize());
+        both.finalize().into()
     }
 }
 
@@ -113,5 +123,63 @@ fn row(record: &PacketRecord) -> PacketRow {
         delivered_ns: delivered.then(|| record.left.as_nanos()),
         one_way_delay_ns: record.delay_ns(),
         queue_bytes: Some(record.queue_bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+    use lftp_netem::world::{Side, World, WorldConfig};
+
+    use super::*;
+    use crate::scenario;
+
+    /// What became of packets that crossed a bad network both ways.
+    fn records() -> Vec<PacketRecord> {
+        let network = scenario::load("lossy-10pct", &[])
+            .expect("a scenario")
+            .network;
+        let mut config = WorldConfig::new(&network, 5);
+        config.recording = true;
+        let mut world = World::with_config(&config);
+        let [here, there] = [1, 2].map(|last| IpAddr::V4(Ipv4Addr::new(10, 0, 0, last)));
+        let client = world.add_host(Side::Client, here).expect("an address");
+        let server = world.add_host(Side::Server, there).expect("an address");
+        let ends = [(client, there), (server, here)].map(|(host, to)| {
+            let socket = host.bind(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 7));
+            (socket.expect("a port"), SocketAddr::new(to, 7))
+        });
+        for _ in 0..200 {
+            for (socket, to) in &ends {
+                socket.try_send(*to, 0, b"something", None).expect("room");
+            }
+            let later = world.now().plus_nanos(1_000_000);
+            world.run_until(later).expect("no deadlock");
+        }
+        let mut records = Vec::new();
+        for direction in [Direction::Forward, Direction::Reverse] {
+            world.links().take_records(direction, &mut records);
+        }
+        records
+    }
+
+    #[test]
+    fn the_hash_is_of_the_packets_and_not_of_the_batches_they_came_in() {
+        let records = records();
+        let digest = |records: &[PacketRecord]| {
+            let mut log = LinkLog::new(Detail::Summary);
+            log.extend(records);
+            log.digest()
+        };
+        let whole = digest(&records);
+        let mut as_they_left = records.clone();
+        as_they_left.sort_by_key(|record| record.left);
+        assert_ne!(as_they_left, records);
+        assert_eq!(digest(&as_they_left), whole);
+
+        let mut other = records;
+        other.pop();
+        assert_ne!(digest(&other), whole);
     }
 }

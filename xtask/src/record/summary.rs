@@ -79,7 +79,7 @@ pub(crate) fn assemble(scenario: &Scenario, detail: Detail, mut outcome: Outcome
     }
     trace.sort_by_key(|row| row.t_ns);
     let mut packets = outcome.link.rows;
-    packets.sort_by_key(|packet| packet.t_ns);
+    packets.sort_by_key(|packet| (packet.t_ns, packet.direction, packet.index));
     RunRecord {
         summary,
         trace,
