@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -39,7 +40,8 @@ impl Provider for VirtualIo {
     type Error = io::Error;
 
     fn start<E: Endpoint<PathHandle = Tuple>>(self, mut endpoint: E) -> io::Result<SocketAddress> {
-        let socket = Arc::new(self.host.bind(super::any(self.port))?);
+        let addr = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), self.port);
+        let socket = Arc::new(self.host.bind(addr)?);
         let local: SocketAddress = socket.local_addr()?.into();
         let mtu = mtu::Config::default();
         endpoint.set_mtu_config(mtu);

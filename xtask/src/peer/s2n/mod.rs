@@ -3,7 +3,6 @@
 mod config;
 mod io;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -98,9 +97,4 @@ impl Pipe for Stream {
         buffer[..taken.len()].copy_from_slice(&taken);
         Ok(taken.len())
     }
-}
-
-/// Any address of this host, at `port`.
-fn any(port: u16) -> SocketAddr {
-    (std::net::Ipv4Addr::UNSPECIFIED, port).into()
 }
