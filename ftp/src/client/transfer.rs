@@ -94,9 +94,7 @@ impl Client {
             },
         };
         let from = prefix.bytes();
-        if from > 0 {
-            progress.resumed(from);
-        }
+        tell_resumed(progress, from);
         let mut stream = self.open_data(&granted, from > 0, None).await?;
         match self.send(&mut stream, source, prefix, progress).await {
             Ok(hash) => Ok(self.receipt(stream, size, from, hash, begun).await),
@@ -192,9 +190,7 @@ impl Client {
             }
         };
         let from = prefix.bytes();
-        if from > 0 {
-            progress.resumed(from);
-        }
+        tell_resumed(progress, from);
         let mut stream = match stream {
             Some(stream) => stream,
             None => self.open_data(&granted, false, Some(ready)).await?,
@@ -353,5 +349,13 @@ impl Client {
         };
         link::close(&self.runtime, stream, self.config.close_timeout).await;
         receipt
+    }
+}
+
+/// Where a transfer goes on, if an earlier one left something.
+fn tell_resumed(progress: &dyn Progress, from: u64) {
+    if from > 0 {
+        tracing::info!(from, "the transfer goes on where it broke off");
+        progress.resumed(from);
     }
 }

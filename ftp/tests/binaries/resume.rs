@@ -93,6 +93,7 @@ fn begin(way: Way, here: &Path, host: &str) -> Child {
         Way::Get => vec!["get", "file", host, "--out", "."],
     };
     args.extend(["--json", "--idle-timeout", "1", "--give-up-after", "30"]);
+    args.extend(["--log", "info"]);
     client_command(here, &args).spawn().unwrap()
 }
 
@@ -103,7 +104,15 @@ fn resumed(done: &Done) -> u64 {
     object["resumed_bytes"].as_u64().unwrap()
 }
 
+/// From where a client went on, each time that it did.
+fn places(done: &Done) -> Vec<u64> {
+    let lines = done.stderr.lines();
+    let told = lines.filter_map(|line| line.split_once("goes on where it broke off from="));
+    told.map(|(_, from)| from.trim().parse().unwrap()).collect()
+}
+
 /// Kills one side at `kills` random places of a file; the other side is told nothing.
+#[expect(clippy::disallowed_methods, reason = "prints how long it takes")]
 fn killed(way: Way, is_server: bool, len: u64, kills: u64) {
     let mut server = Phoenix::new();
     let there = server.root().to_owned();
@@ -115,25 +124,45 @@ fn killed(way: Way, is_server: bool, len: u64, kills: u64) {
     fs::write(from.join("file"), contents(usize::try_from(len).unwrap())).unwrap();
     let mut client = begin(way, here.path(), &server.server.host);
     let step = len / (kills + 1);
-    let mut written = 0;
+    let (mut written, mut places_after, mut slowest) = (Vec::new(), Vec::new(), Duration::ZERO);
     for kill in 0..kills {
         let at = kill * step + random(kill + 7 * len, step) + 1;
         assert!(reaches(&mut client, to, at), "it is at its end too soon");
         if is_server {
             server.kill();
-            written = part_bytes(to);
+            written.push(part_bytes(to));
             server.rise();
         } else {
             client.kill().unwrap();
-            client.wait().unwrap();
-            written = part_bytes(to);
+            let done = Done::from(client.wait_with_output().unwrap());
+            places_after.extend(places(&done));
+            written.push(part_bytes(to));
             client = begin(way, here.path(), &server.server.host);
         }
+        let begun = std::time::Instant::now();
+        // Without news there would be no telling where it went on.
+        assert!(
+            reaches(&mut client, to, written[kill as usize] + 1),
+            "it does not go on"
+        );
+        slowest = slowest.max(begun.elapsed());
     }
     let done = Done::from(client.wait_with_output().unwrap());
-    let again = written.saturating_sub(resumed(&done));
-    eprintln!("{way:?}, server killed: {is_server}: the last kill cost {again} bytes");
-    assert!(again <= BLOCK_BYTES, "{again} bytes were sent twice");
+    places_after.extend(places(&done));
+    let last = resumed(&done);
+    assert_eq!(places_after.len(), written.len(), "{done:?}");
+    assert_eq!(places_after.last(), Some(&last));
+    let costs: Vec<u64> = written
+        .iter()
+        .zip(&places_after)
+        .map(|(w, p)| w.saturating_sub(*p))
+        .collect();
+    let (most, sum) = (costs.iter().max().unwrap(), costs.iter().sum::<u64>());
+    eprintln!(
+        "{way:?}, server killed: {is_server}: {kills} kills cost {sum} bytes, {most} at most; \
+         new bytes after {slowest:?} at most"
+    );
+    assert!(*most <= BLOCK_BYTES, "{most} bytes were sent twice");
     let (sent, arrived) = (from.join("file"), to.join("file"));
     assert!(fs::read(sent).unwrap() == fs::read(arrived).unwrap());
     assert_eq!(files(to), ["file"]);

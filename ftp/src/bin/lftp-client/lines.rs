@@ -73,7 +73,15 @@ impl Progress for Shown {
                 // What was there before is no speed.
                 bar.reset_eta();
             }
-            Self::Lines(lines) => lines.state().earlier = bytes,
+            Self::Lines(lines) => {
+                let total_bytes = {
+                    let mut state = lines.state();
+                    state.earlier = bytes;
+                    state.total_bytes
+                };
+                let (at, of) = (size(bytes), size(total_bytes));
+                eprintln!("{} goes on at {at} of {of}", lines.what);
+            }
         }
     }
 
