@@ -69,7 +69,7 @@ impl From<ReadError> for LinkError {
             ReadError::Reset { reason } => reset(reason),
             ReadError::Refused(Refusal::UntrustedKey) => Self::NotAdmitted,
             ReadError::TimedOut => Self::Silent,
-            ReadError::UnexpectedEnd => Self::WentAway,
+            ReadError::UnexpectedEnd | ReadError::Lost => Self::WentAway,
             error => Self::Transport(error.to_string()),
         }
     }
@@ -81,6 +81,7 @@ impl From<WriteError> for LinkError {
             WriteError::Reset { reason } => reset(reason),
             WriteError::Refused(Refusal::UntrustedKey) => Self::NotAdmitted,
             WriteError::TimedOut => Self::Silent,
+            WriteError::Lost => Self::WentAway,
             error => Self::Transport(error.to_string()),
         }
     }

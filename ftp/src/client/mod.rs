@@ -35,6 +35,9 @@ use crate::store::Store;
 /// The longest listing that [`Client::ls`] puts together.
 const MAX_LISTED: usize = 1_000_000;
 
+/// Silence on a data connection after which the server is asked whether it is there.
+const DATA_KEEP_ALIVE: Duration = Duration::from_millis(300);
+
 /// How long a server may read one file.
 const LONGEST_HASH: Duration = Duration::from_secs(24 * 3600);
 
@@ -137,7 +140,7 @@ impl Client {
             },
         };
         let hello = message::encode(&hello).map_err(|error| lost(error.into()))?;
-        let mut control = client.open(server).await?;
+        let mut control = client.open(server, client.transport()).await?;
         // Whoever answers on a data port is to be the same.
         client.server_key = control.peer_key();
         client.config.transport.verifier = client.server_key.map(Pinned::verifier);
@@ -179,8 +182,22 @@ impl Client {
         transport
     }
 
-    async fn open(&self, addr: SocketAddr) -> Result<Stream, OpenError> {
-        let connect = Stream::connect(Arc::clone(&self.runtime), addr, self.transport());
+    /// The transport of a data connection. Whoever only receives sends nothing that a server which
+    /// has lost the connection could answer, so silence is soon asked about.
+    fn data_transport(&self) -> lftp_transport::Config {
+        let mut transport = self.transport();
+        let usual = transport.keep_alive;
+        transport.keep_alive =
+            Some(usual.map_or(DATA_KEEP_ALIVE, |usual| usual.min(DATA_KEEP_ALIVE)));
+        transport
+    }
+
+    async fn open(
+        &self,
+        addr: SocketAddr,
+        transport: lftp_transport::Config,
+    ) -> Result<Stream, OpenError> {
+        let connect = Stream::connect(Arc::clone(&self.runtime), addr, transport);
         match timeout(&*self.runtime, self.config.connect_timeout, connect).await {
             Ok(Ok(stream)) => Ok(stream),
             Ok(Err(ConnectError::Refused(lftp_transport::Refusal::UntrustedKey))) => {

@@ -300,7 +300,10 @@ impl Client {
     ) -> Result<Stream, TransferError> {
         let opened = match self.come_already(granted.port).await {
             Some(stream) => Ok(stream),
-            None => self.open(self.data_addr(granted.port)).await,
+            None => {
+                let addr = self.data_addr(granted.port);
+                self.open(addr, self.data_transport()).await
+            }
         };
         let mut stream = match opened {
             Ok(stream) => stream,

@@ -7,6 +7,7 @@
 //! | [`cipher`] | which AEAD, and one key of it |
 //! | [`keys`] | a connection's keys, and their update |
 //! | [`cookie`] | proof of an address without keeping anything |
+//! | [`stateless_reset`] | proof that a connection is lost without keeping anything |
 //!
 //! Everything secret starts from bytes that the endpoint's caller hands in; nothing in here
 //! asks the operating system. Replays are told by the packet number: what has arrived is
@@ -18,6 +19,7 @@ pub(crate) mod cookie;
 mod identity;
 pub(crate) mod keys;
 pub(crate) mod noise;
+pub(crate) mod stateless_reset;
 
 pub use cipher::{Cipher, UnknownCipher};
 pub use identity::{Identity, InvalidKey, Peer, PeerVerifier, PublicKey};

@@ -58,10 +58,12 @@ impl Shared {
         let local_addr = socket.local_addr()?;
         let source = Arc::clone(&runtime);
         let random = Box::new(move |bytes: &mut [u8]| source.fill_random(bytes));
+        let mut endpoint = Endpoint::new(Arc::new(config), random);
+        endpoint.set_local_port(local_addr.port());
         let shared = Arc::new(Self {
             local_addr,
             state: Mutex::new(State {
-                endpoint: Endpoint::new(Arc::new(config), random),
+                endpoint,
                 accepted: VecDeque::new(),
                 accept_waker: None,
                 wakers: BTreeMap::new(),

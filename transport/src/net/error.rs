@@ -56,6 +56,9 @@ pub enum ReadError {
         /// What the peer gave as its reason.
         reason: u32,
     },
+    /// The server was started anew, and does not know the connection.
+    #[error("the server no longer knows the connection")]
+    Lost,
     /// The peer refused the connection after all.
     #[error("the peer refused the connection: {0}")]
     Refused(Refusal),
@@ -86,6 +89,9 @@ pub enum WriteError {
         /// What the peer gave as its reason.
         reason: u32,
     },
+    /// The server was started anew, and does not know the connection.
+    #[error("the server no longer knows the connection")]
+    Lost,
     /// The peer refused the connection after all.
     #[error("the peer refused the connection: {0}")]
     Refused(Refusal),
@@ -129,6 +135,7 @@ impl From<Failure> for ReadError {
             Failure::Connection(ConnectionError::Reset { reason }) => Self::Reset { reason },
             Failure::Connection(ConnectionError::Refused(refusal)) => Self::Refused(refusal),
             Failure::Connection(ConnectionError::TimedOut) => Self::TimedOut,
+            Failure::Connection(ConnectionError::Lost) => Self::Lost,
             Failure::Connection(ConnectionError::Protocol(what)) => Self::Protocol(what),
             Failure::Connection(_) => Self::Closed,
             Failure::Socket(kind) => Self::Io(kind.into()),
@@ -142,6 +149,7 @@ impl From<Failure> for WriteError {
             Failure::Connection(ConnectionError::Reset { reason }) => Self::Reset { reason },
             Failure::Connection(ConnectionError::Refused(refusal)) => Self::Refused(refusal),
             Failure::Connection(ConnectionError::TimedOut) => Self::TimedOut,
+            Failure::Connection(ConnectionError::Lost) => Self::Lost,
             Failure::Connection(ConnectionError::Protocol(what)) => Self::Protocol(what),
             Failure::Connection(_) => Self::Closed,
             Failure::Socket(kind) => Self::Io(kind.into()),
@@ -152,7 +160,7 @@ impl From<Failure> for WriteError {
 impl From<ReadError> for io::Error {
     fn from(error: ReadError) -> Self {
         let kind = match &error {
-            ReadError::Reset { .. } => io::ErrorKind::ConnectionReset,
+            ReadError::Reset { .. } | ReadError::Lost => io::ErrorKind::ConnectionReset,
             ReadError::Refused(_) => io::ErrorKind::ConnectionRefused,
             ReadError::TimedOut => io::ErrorKind::TimedOut,
             ReadError::Protocol(_) => io::ErrorKind::InvalidData,
@@ -167,7 +175,7 @@ impl From<ReadError> for io::Error {
 impl From<WriteError> for io::Error {
     fn from(error: WriteError) -> Self {
         let kind = match &error {
-            WriteError::Reset { .. } => io::ErrorKind::ConnectionReset,
+            WriteError::Reset { .. } | WriteError::Lost => io::ErrorKind::ConnectionReset,
             WriteError::Refused(_) => io::ErrorKind::ConnectionRefused,
             WriteError::TimedOut => io::ErrorKind::TimedOut,
             WriteError::Protocol(_) => io::ErrorKind::InvalidData,

@@ -31,6 +31,7 @@ use crate::config::Config;
 use crate::crypto::PublicKey;
 use crate::crypto::keys::{Keys, Secrets};
 use crate::crypto::noise::Initiator;
+use crate::crypto::stateless_reset::ResetToken;
 use crate::time::nanos;
 use crate::wire::{Parameters, THIRD_BYTES};
 
@@ -41,6 +42,9 @@ pub enum ConnectionError {
     /// Nothing was heard from the peer for too long.
     #[error("nothing was heard from the peer for too long")]
     TimedOut,
+    /// The server has lost the connection: it was started anew (RFC 9000 §10.3).
+    #[error("the server no longer knows the connection")]
+    Lost,
     /// The peer ended the connection.
     #[error("the peer reset the connection (reason {reason})")]
     Reset {
@@ -123,6 +127,8 @@ pub(crate) struct Connection {
     pub(crate) state: State,
     pub(crate) error: Option<ConnectionError>,
     pub(crate) remote_id: u32,
+    /// What only the server can show, when it has lost the connection.
+    pub(crate) reset_token: Option<ResetToken>,
     pub(crate) path: Path,
     /// The third handshake message, until the server has shown that it arrived.
     pub(crate) third: Option<[u8; THIRD_BYTES]>,
@@ -214,6 +220,7 @@ impl Connection {
             state: State::Established,
             error: None,
             remote_id,
+            reset_token: None,
             path: Path::new(flow.remote),
             third: None,
             keys: None,
@@ -429,7 +436,8 @@ impl Connection {
         if self.timers.expired(Timer::Path, now) && self.path.on_timer() {
             self.timers.set(Timer::Path, now + self.rtt.pto_base());
         }
-        if self.timers.expired(Timer::KeepAlive, now) {
+        // What is under way asks for a sign of life by itself.
+        if self.timers.expired(Timer::KeepAlive, now) && self.sent.packets_in_flight() == 0 {
             self.wanted.ping = true;
         }
         if self.timers.expired(Timer::Window, now) {

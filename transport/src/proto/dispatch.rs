@@ -8,6 +8,7 @@ use super::event::Refusal;
 use super::listen::Syn;
 use super::receive::Sealed;
 use super::secure::Answer;
+use crate::crypto::stateless_reset::ResetToken;
 use crate::wire::Header;
 use crate::{Ecn, Time};
 
@@ -80,6 +81,7 @@ impl Endpoint {
             } => self.tell(remote, destination, |connection| {
                 connection.on_cookie(now, echo, cookie)
             }),
+            Header::Lost { source, token } => self.on_lost(now, remote, source, token),
         }
     }
 
@@ -93,6 +95,10 @@ impl Endpoint {
         datagram: &mut [u8],
     ) {
         let connection = self.connections.get_mut(&id);
+        if connection.is_none() && !self.half_open.contains_key(&id) {
+            self.dropped_datagrams += 1;
+            return self.tell_lost(from.0, id, datagram.len());
+        }
         // A server stays where it is; a client's packets may come from anywhere.
         let Some(connection) = connection.filter(|it| !it.flow.is_client || it.remote() == from.0)
         else {
@@ -108,6 +114,18 @@ impl Endpoint {
                 connection.path.challenge(addr, bytes, token);
             }
         }
+        self.after(id);
+    }
+
+    /// The server's word that it has lost the connection which it called `server_id`.
+    fn on_lost(&mut self, now: Time, remote: SocketAddr, server_id: u32, token: &ResetToken) {
+        let mut connections = self.connections.iter_mut();
+        let lost = connections.find(|(_, it)| it.is_lost_by(remote, server_id, token));
+        let Some((&id, connection)) = lost else {
+            self.dropped_datagrams += 1;
+            return;
+        };
+        connection.on_lost(now);
         self.after(id);
     }
 

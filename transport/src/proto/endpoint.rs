@@ -16,6 +16,7 @@ use super::stats::Stats;
 use crate::config::Config;
 use crate::crypto::cookie::CookieJar;
 use crate::crypto::noise::Initiator;
+use crate::crypto::stateless_reset::ResetKey;
 use crate::crypto::{Identity, PublicKey};
 use crate::{Ecn, Time};
 
@@ -33,6 +34,9 @@ pub struct Endpoint {
     pub(super) identity: Identity,
     /// Made when the first cookie is.
     pub(super) cookies: Option<CookieJar>,
+    /// Made when the first SYN is answered, or the first packet of a lost connection.
+    pub(super) resets: Option<ResetKey>,
+    pub(super) local_port: u16,
     pub(super) listening: bool,
     pub(super) connections: BTreeMap<u32, Connection>,
     pub(super) half_open: BTreeMap<u32, HalfOpen>,
@@ -63,6 +67,8 @@ impl Endpoint {
         Self {
             identity: identity.unwrap_or_else(|| Identity::generate(&mut random)),
             cookies: None,
+            resets: None,
+            local_port: 0,
             config,
             random,
             listening: false,
@@ -81,6 +87,13 @@ impl Endpoint {
     /// Accepts new connections, or refuses them.
     pub const fn set_listening(&mut self, listening: bool) {
         self.listening = listening;
+    }
+
+    /// Says which port this endpoint has. One that listens there later, with the same key, can
+    /// tell the clients of this one that their connections are lost.
+    pub fn set_local_port(&mut self, port: u16) {
+        self.local_port = port;
+        self.resets = None;
     }
 
     /// Begins a handshake with `remote`.

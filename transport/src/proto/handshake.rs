@@ -10,6 +10,7 @@ use super::retry::Retry;
 use crate::config::Config;
 use crate::crypto::Cipher;
 use crate::crypto::noise::{Initiator, Responder};
+use crate::crypto::stateless_reset::ResetToken;
 use crate::wire::{COOKIE_BYTES, DecodeError, Header, Parameters, Reader};
 
 /// Before an address is proved, it is sent at most so many times what came from it (RFC 9000
@@ -100,18 +101,26 @@ pub(crate) fn syn_payload(config: &Config) -> Vec<u8> {
     payload
 }
 
-/// The payload of a SYN/ACK's Noise message: the connection that will be called `id`.
-pub(crate) fn answer_payload(config: &Config, id: u32, cipher: Cipher) -> Vec<u8> {
-    let mut payload = Vec::with_capacity(40);
+/// The payload of a SYN/ACK's Noise message: the connection that will be called `id`, and what
+/// its client will know its loss by.
+pub(crate) fn answer_payload(
+    config: &Config,
+    id: u32,
+    token: &ResetToken,
+    cipher: Cipher,
+) -> Vec<u8> {
+    let mut payload = Vec::with_capacity(64);
     payload.extend_from_slice(&id.to_be_bytes());
+    payload.extend_from_slice(token);
     parameters(config, cipher.chosen()).encode(&mut payload);
     payload
 }
 
 /// Reads [`answer_payload`].
-pub(crate) fn read_answer(payload: &[u8]) -> Result<(u32, Parameters), DecodeError> {
+pub(crate) fn read_answer(payload: &[u8]) -> Result<(u32, ResetToken, Parameters), DecodeError> {
     let mut reader = Reader::new(payload);
-    Ok((reader.u32()?, Parameters::decode(&mut reader)?))
+    let (id, token) = (reader.u32()?, *reader.array()?);
+    Ok((id, token, Parameters::decode(&mut reader)?))
 }
 
 /// The cipher this side would have.

@@ -25,7 +25,8 @@ use crate::Time;
 use crate::crypto::Peer;
 use crate::crypto::cookie::CookieJar;
 use crate::crypto::noise::{self, Responder, echo_of};
-use crate::wire::{self, COOKIE_BYTES, Header, Parameters, Reader, THIRD_BYTES};
+use crate::crypto::stateless_reset::ResetKey;
+use crate::wire::{self, COOKIE_BYTES, Header, LOST_BYTES, Parameters, Reader, THIRD_BYTES};
 
 /// Replies that belong to no connection and wait to be sent; beyond that they are dropped.
 const MAX_REPLIES: usize = 64;
@@ -116,7 +117,8 @@ impl Endpoint {
         let parameters = syn.parameters()?;
         let cipher = handshake::preferred_cipher(&self.config).choose(parameters.ciphers)?;
         let id = self.unused_id();
-        let payload = answer_payload(&self.config, id, cipher);
+        let token = self.reset_key().token(id, remote);
+        let payload = answer_payload(&self.config, id, &token, cipher);
         let seed = self.random_seed();
         let noise = Responder::new(&self.identity, seed, syn.noise, payload).ok()?;
         let mut half = HalfOpen::new(
@@ -254,6 +256,31 @@ impl Endpoint {
         }
         .encode(&mut datagram);
         self.reply(remote, datagram);
+    }
+
+    // Lost connections.
+
+    /// A packet of `bytes` has come for a connection that is not known. If there was one, before
+    /// a crash, its client is told. The answer is smaller than the packet, and itself answered by
+    /// nobody: there are no loops, and nothing to be amplified (RFC 9000 §10.3.3).
+    pub(super) fn tell_lost(&mut self, remote: SocketAddr, id: u32, bytes: usize) {
+        if !self.listening || bytes <= LOST_BYTES {
+            return;
+        }
+        let token = self.reset_key().token(id, remote);
+        let mut datagram = Vec::with_capacity(LOST_BYTES);
+        Header::Lost {
+            source: id,
+            token: &token,
+        }
+        .encode(&mut datagram);
+        self.reply(remote, datagram);
+    }
+
+    fn reset_key(&mut self) -> &ResetKey {
+        let (identity, port) = (&self.identity, self.local_port);
+        self.resets
+            .get_or_insert_with(|| ResetKey::new(identity, port))
     }
 
     fn refuse(&mut self, remote: SocketAddr, syn: &Syn<'_>, refusal: Refusal) {

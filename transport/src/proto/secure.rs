@@ -12,6 +12,7 @@ use super::rtt::RttEstimator;
 use super::timer::Timer;
 use crate::Time;
 use crate::crypto::keys::Keys;
+use crate::crypto::stateless_reset::{self, ResetToken};
 use crate::crypto::{Cipher, Peer};
 use crate::wire::{COOKIE_BYTES, Header};
 
@@ -44,7 +45,7 @@ impl Connection {
         let round_trip = handshake.retry.round_trip(now);
         let peer = Peer::new(key, self.path.remote(), false);
         self.peer_key = Some(key);
-        let Ok((server_id, parameters)) = read_answer(&payload) else {
+        let Ok((server_id, reset_token, parameters)) = read_answer(&payload) else {
             self.drain(now, ConnectionError::Protocol("the answer to a SYN"));
             return Answer::Taken;
         };
@@ -64,6 +65,7 @@ impl Connection {
             return Answer::Taken;
         };
         self.remote_id = server_id;
+        self.reset_token = Some(reset_token);
         self.third = Some(completed.third);
         let update_after = self.config.key_update_packets;
         let keys = Keys::new(cipher, &completed.secrets, true, update_after);
@@ -99,6 +101,19 @@ impl Connection {
             self.timers.set(Timer::Handshake, now);
         }
         true
+    }
+
+    /// Whether this is the server's word that it has lost this connection.
+    pub(crate) fn is_lost_by(&self, remote: SocketAddr, server_id: u32, told: &ResetToken) -> bool {
+        let token = self.reset_token.as_ref();
+        self.remote_id == server_id
+            && self.remote() == remote
+            && token.is_some_and(|token| stateless_reset::is_same(token, told))
+    }
+
+    /// The server has lost the connection: nobody is there to be told anything.
+    pub(crate) fn on_lost(&mut self, now: Time) {
+        self.drain(now, ConnectionError::Lost);
     }
 
     /// Ends a connection with a client whose key the server does not accept, and tells it.

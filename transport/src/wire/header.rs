@@ -9,6 +9,7 @@ const ACK: u8 = 0x33;
 const DATA: u8 = 0x34;
 const REFUSE: u8 = 0x35;
 const COOKIE: u8 = 0x36;
+const LOST: u8 = 0x37;
 /// A DATA packet sealed with every other key.
 const DATA_PHASE_1: u8 = 0x3c;
 
@@ -21,6 +22,12 @@ pub(crate) const THIRD_BYTES: usize = 64;
 
 /// The length of a cookie: a time and its authenticator.
 pub(crate) const COOKIE_BYTES: usize = 40;
+
+/// The length of a stateless reset's token (RFC 9000 §10.3).
+pub(crate) const RESET_TOKEN_BYTES: usize = 16;
+
+/// The length of a LOST packet.
+pub(crate) const LOST_BYTES: usize = 1 + 4 + RESET_TOKEN_BYTES;
 
 /// What a side tells the other at the start.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -66,6 +73,11 @@ pub(crate) enum Header<'a> {
         destination: u32,
         echo: u64,
         cookie: &'a [u8; COOKIE_BYTES],
+    },
+    Lost {
+        /// The server's id of the connection.
+        source: u32,
+        token: &'a [u8; RESET_TOKEN_BYTES],
     },
 }
 
@@ -129,6 +141,10 @@ impl<'a> Header<'a> {
                 out.extend_from_slice(cookie);
                 seal_checksum(out, start);
             }
+            Self::Lost { source, token } => {
+                put_front(out, LOST, source);
+                out.extend_from_slice(token);
+            }
         }
     }
 
@@ -155,6 +171,10 @@ impl<'a> Header<'a> {
             SYN_ACK => Self::SynAck {
                 destination,
                 noise: reader.bytes(reader.rest().len())?,
+            },
+            LOST => Self::Lost {
+                source: destination,
+                token: reader.array()?,
             },
             SYN | REFUSE | COOKIE => {
                 let mut body = Reader::new(verify_checksum(datagram)?);

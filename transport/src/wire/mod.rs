@@ -11,11 +11,12 @@
 //!
 //! SYN      0x31   0            source id 4, cookie? 1 (and 40), length and bytes of Noise
 //!                              message 1 [parameters], zeros up to 1,192, checksum 8
-//! SYN/ACK  0x32   client's id  Noise message 2 [server's id 4, parameters]
+//! SYN/ACK  0x32   client's id  Noise message 2 [server's id 4, token 16, parameters]
 //! ACK      0x33   server's id  Noise message 3 (64), packet number, sealed frames, tag 16
 //! DATA     0x34   peer's id    packet number, sealed frames, tag 16   (0x3c: odd key phase)
 //! REFUSE   0x35   peer's id    echo 8, reason (varint), checksum 8
 //! COOKIE   0x36   client's id  echo 8, cookie 40, checksum 8
+//! LOST     0x37   server's id  token 16
 //! ```
 //!
 //! Integers are big-endian; those called varint follow RFC 9000 §16. The high half of the
@@ -24,7 +25,9 @@
 //!
 //! The AEAD's tag at the end of ACK and DATA covers every byte before it: the header as
 //! associated data, the frames as text. Noise's own tags cover SYN/ACK. What is sent before
-//! there is any key ends in a checksum.
+//! there is any key ends in a checksum. LOST is what a server answers to ACK and DATA of a
+//! connection that it does not know: a stateless reset (RFC 9000 §10.3). It is the one packet
+//! with the sender's id in front: the receiver's is not known any more.
 //!
 //! Decoding takes any bytes and answers with a value or a [`DecodeError`].
 
@@ -35,7 +38,9 @@ mod varint;
 
 pub(crate) use checksum::{CHECKSUM_BYTES, digest};
 pub(crate) use frame::{AckFrame, EcnCounts, Frame, Frames, encode};
-pub(crate) use header::{COOKIE_BYTES, Header, Parameters, THIRD_BYTES, data_header_bytes};
+pub(crate) use header::{
+    COOKIE_BYTES, Header, LOST_BYTES, Parameters, RESET_TOKEN_BYTES, THIRD_BYTES, data_header_bytes,
+};
 pub(crate) use varint::{Reader, put_varint, varint_len};
 
 /// Why a datagram could not be read.

@@ -222,7 +222,7 @@ fn only_the_true_third_message_opens_a_connection() {
     pair.inject(CLIENT, syn(100));
     let mut stranger = stranger(100);
     let (payload, _) = stranger.read_second(&answer.take()).unwrap();
-    let (destination, _) = read_answer(&payload).unwrap();
+    let (destination, _, _) = read_answer(&payload).unwrap();
     let third = stranger.complete().unwrap().third;
     let ack = |third: &[u8; 64]| {
         let mut bytes = Vec::new();
@@ -266,7 +266,7 @@ fn answers_that_do_not_belong_to_the_clients_syn_change_nothing() {
     // Another client's answer, and one of noise.
     let identity = Identity::from_secret([1; 32]);
     let seed = || Zeroizing::new([2; 32]);
-    let payload = answer_payload(&Config::default(), 9, Cipher::ChaCha20Poly1305);
+    let payload = answer_payload(&Config::default(), 9, &[0; 16], Cipher::ChaCha20Poly1305);
     let other = Responder::new(&identity, seed(), stranger(1).first(), payload).unwrap();
     for noise in [other.second(), &[3; 140], &[]] {
         pair.forge(SERVER, &Header::SynAck { destination, noise }, &[]);

@@ -7,6 +7,7 @@ mod pair;
 mod recovery;
 mod secure;
 mod short;
+mod stateless_reset;
 mod strangers;
 mod whole;
 mod windows;
