@@ -92,8 +92,7 @@ fn begin(way: Way, here: &Path, host: &str) -> Child {
         Way::Put => vec!["put", "file", host],
         Way::Get => vec!["get", "file", host, "--out", "."],
     };
-    args.extend(["--json", "--idle-timeout", "1", "--give-up-after", "30"]);
-    args.extend(["--log", "info"]);
+    args.extend(["--json", "--give-up-after", "30", "--log", "info"]);
     client_command(here, &args).spawn().unwrap()
 }
 
