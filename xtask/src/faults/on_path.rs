@@ -17,6 +17,11 @@ use super::count::Count;
 /// Datagrams that the attacker remembers.
 const REMEMBERED: usize = 64;
 
+/// A server's word that it has lost a connection: the kind, the connection's id, a token.
+const LOST: u8 = 0x37;
+const ID_END: usize = 5;
+const TOKEN_BYTES: usize = 16;
+
 /// The host's way to the network, with the attacker on it.
 #[derive(Debug)]
 pub(super) struct OnPath {
@@ -102,7 +107,7 @@ impl Attacker {
 
 impl State {
     fn answer(&mut self, way: Way, datagram: &[u8]) -> Option<(&'static str, Vec<u8>)> {
-        let kind = self.rng.random_range(0..5);
+        let kind = self.rng.random_range(0..6);
         if kind < 2 {
             let same = kind == 0;
             let fits: Vec<&Seen> = self
@@ -128,6 +133,15 @@ impl State {
                 let bit = self.rng.random_range(0..8 * bytes.len());
                 bytes[bit / 8] ^= 1 << (bit % 8);
                 ("datagram: a bit flipped", bytes)
+            }
+            4 => {
+                // A connection's loss, told by somebody who knows all but the token.
+                let back = self.seen.iter().rfind(|seen| seen.way != way)?;
+                bytes = back.bytes.get(..ID_END)?.to_vec();
+                bytes[0] = LOST;
+                bytes.resize(ID_END + TOKEN_BYTES, 0);
+                self.rng.fill_bytes(&mut bytes[ID_END..]);
+                ("datagram: a loss feigned", bytes)
             }
             _ => {
                 let genuine = self.rng.random_range(0..bytes.len().min(64));
