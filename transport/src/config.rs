@@ -104,7 +104,8 @@ pub struct Config {
     pub unsent_bytes: u64,
     /// Silence after which a connection is given up. Default 30 s.
     pub idle_timeout: Duration,
-    /// Silence after which a sign of life is sent. Default none.
+    /// Silence after which a sign of life is asked for, unless something is under way that has to
+    /// be acknowledged anyway. Default none.
     pub keep_alive: Option<Duration>,
     /// What is known of the round trip before the first packet, from an earlier connection on
     /// the same path (RFC 9002 §6.2.2). Default nothing.

@@ -7,7 +7,7 @@
 //! | file | what |
 //! |---|---|
 //! | [`endpoint`], [`dispatch`] | one UDP address: deadlines, demultiplexing |
-//! | [`listen`] | SYNs answered or refused, half-open handshakes |
+//! | [`listen`] | SYNs answered or refused, half-open handshakes, lost connections told |
 //! | [`event`] | what an endpoint tells its caller |
 //! | [`connection`] | one peer: the poll calls; delegates to what follows |
 //! | [`handshake`] | SYN, SYN/ACK, ACK |
