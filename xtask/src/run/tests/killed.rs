@@ -1,11 +1,11 @@
-//! Clients that are killed and come again: their places are theirs.
+//! Who is killed and comes again: clients, whose places are theirs, and servers, which say so.
 
 use std::sync::{Arc, Mutex};
 
-use lftp_ftp::{Exit, MemStore, Name, TransferError};
+use lftp_ftp::{DataPorts, Exit, LinkError, MemStore, Name, ServerConfig, TransferError};
 use lftp_netem::world::{Host, Side};
 
-use super::house::{CLIENT_KEY, FILE, House, get, noise};
+use super::house::{CLIENT_KEY, FILE, House, SERVER_KEY, get, identity, noise, serve};
 use crate::run::client_ip;
 
 const PORTS: u16 = 10;
@@ -99,4 +99,43 @@ fn gets_that_are_alive_are_not_robbed_by_their_own_key() {
         assert!(end.is_ok(), "{end:?}");
     }
     assert_eq!(house.server.pool().free(), usize::from(PORTS));
+}
+
+#[test]
+fn a_server_that_is_started_again_is_heard_of_by_its_clients_at_once() {
+    for seed in 0..20 {
+        for is_put in [false, true] {
+            let mut house = House::new(NETWORK, seed);
+            let (connect, ends) = (house.connect(&house.client, CLIENT_KEY), Ends::default());
+            let (told, contents) = (Arc::clone(&ends), noise(seed, 2 * FILE_BYTES));
+            house
+                .files
+                .insert(&Name::parse(FILE).expect("a name"), contents.clone());
+            house.client.spawn(async move {
+                let mut client = connect.await;
+                let end = if is_put {
+                    client
+                        .put(MemStore::source(contents), "new", true, &())
+                        .await
+                } else {
+                    get(&mut client, &MemStore::new()).await
+                };
+                told.lock().expect("no panic").push(end.map(|_| ()));
+            });
+            pass(&mut house, SECOND_NS);
+            house.place.kill();
+            house.place.restart();
+            let mut config = ServerConfig::default();
+            config.data_ports = DataPorts::List(vec![house.data_port]);
+            config.transport.identity = Some(identity(SERVER_KEY));
+            (house.server, _) = serve(&house.place, config, &house.files);
+            // 300 ms of silence, a round trip, and what was under way already.
+            pass(&mut house, SECOND_NS / 2);
+            let ends = ends.lock().expect("no panic");
+            assert!(
+                matches!(&ends[..], [Err(TransferError::Lost(LinkError::WentAway))]),
+                "seed {seed}, put: {is_put}: {ends:?}"
+            );
+        }
+    }
 }
