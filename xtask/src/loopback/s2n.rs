@@ -7,14 +7,13 @@ use std::sync::mpsc;
 use bytes::Bytes;
 use s2n_quic::client::Connect;
 use s2n_quic::provider::io::tokio::Provider;
-use s2n_quic::provider::limits::Limits;
 use s2n_quic::{Client, Server};
 
 use super::{
     CHUNK_BYTES, PACKET_BYTES, SOCKET_BUFFER_BYTES, WINDOW_BYTES, any_port, single, words,
 };
 use crate::peer::certificate::SERVER_NAME;
-use crate::peer::s2n::{client_tls, server_tls};
+use crate::peer::s2n::{client_tls, limits, server_tls};
 
 /// IPv4 and UDP around a packet.
 const HEADER_BYTES: u16 = 28;
@@ -24,7 +23,7 @@ pub(super) fn receive(told: mpsc::Sender<SocketAddr>) -> Result<u64, String> {
         let mut server = Server::builder()
             .with_tls(server_tls()?)
             .map_err(words)?
-            .with_limits(limits()?)
+            .with_limits(limits(WINDOW_BYTES)?)
             .map_err(words)?
             .with_io(io()?)
             .map_err(words)?
@@ -51,7 +50,7 @@ pub(super) fn send(to: SocketAddr, bytes: u64) -> Result<(), String> {
         let mut client = Client::builder()
             .with_tls(client_tls()?)
             .map_err(words)?
-            .with_limits(limits()?)
+            .with_limits(limits(WINDOW_BYTES)?)
             .map_err(words)?
             .with_io(io()?)
             .map_err(words)?
@@ -75,15 +74,6 @@ pub(super) fn send(to: SocketAddr, bytes: u64) -> Result<(), String> {
         drop((stream, connection));
         client.wait_idle().await.map_err(words)
     })
-}
-
-fn limits() -> Result<Limits, String> {
-    Limits::new()
-        .with_data_window(WINDOW_BYTES.into())
-        .and_then(|limits| limits.with_bidirectional_local_data_window(WINDOW_BYTES.into()))
-        .and_then(|limits| limits.with_bidirectional_remote_data_window(WINDOW_BYTES.into()))
-        .and_then(|limits| limits.with_max_send_buffer_size(WINDOW_BYTES))
-        .map_err(words)
 }
 
 fn io() -> Result<Provider, String> {

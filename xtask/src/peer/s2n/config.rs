@@ -77,7 +77,7 @@ fn server_with(
         .map_err(words)?
         .with_congestion_controller(controller)
         .map_err(words)?
-        .with_limits(limits(scenario).map_err(words)?)
+        .with_limits(limits(window(scenario))?)
         .map_err(words)?
         .with_random(HostRandom(host.clone()))
         .map_err(words)?
@@ -97,7 +97,7 @@ fn client_with(
         .map_err(words)?
         .with_congestion_controller(controller)
         .map_err(words)?
-        .with_limits(limits(scenario).map_err(words)?)
+        .with_limits(limits(window(scenario))?)
         .map_err(words)?
         .with_random(HostRandom(host.clone()))
         .map_err(words)?
@@ -107,13 +107,22 @@ fn client_with(
         .map_err(words)
 }
 
-fn limits(scenario: &Scenario) -> Result<Limits, impl std::fmt::Display> {
-    let window = u32::try_from(quic_window_bytes(scenario)).unwrap_or(u32::MAX);
+/// As s2n-quic has windows: none is larger than 4 GiB.
+fn window(scenario: &Scenario) -> u32 {
+    u32::try_from(quic_window_bytes(scenario)).unwrap_or(u32::MAX)
+}
+
+/// Every window and the send buffer of one size, bytes.
+///
+/// # Errors
+/// When s2n-quic refuses it.
+pub(crate) fn limits(window_bytes: u32) -> Result<Limits, String> {
     Limits::new()
-        .with_data_window(window.into())?
-        .with_bidirectional_local_data_window(window.into())?
-        .with_bidirectional_remote_data_window(window.into())?
-        .with_max_send_buffer_size(window)
+        .with_data_window(window_bytes.into())
+        .and_then(|limits| limits.with_bidirectional_local_data_window(window_bytes.into()))
+        .and_then(|limits| limits.with_bidirectional_remote_data_window(window_bytes.into()))
+        .and_then(|limits| limits.with_max_send_buffer_size(window_bytes))
+        .map_err(words)
 }
 
 fn words(error: impl std::fmt::Display) -> String {

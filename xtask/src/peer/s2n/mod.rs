@@ -10,7 +10,7 @@ use s2n_quic::client::Connect;
 use s2n_quic::connection::Connection;
 use s2n_quic::stream::BidirectionalStream;
 
-pub(crate) use self::config::{client_tls, server_tls};
+pub(crate) use self::config::{client_tls, limits, server_tls};
 use super::certificate::SERVER_NAME;
 use super::letter::{self, Pipe};
 use super::name::S2nCongestion;
