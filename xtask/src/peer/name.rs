@@ -74,6 +74,20 @@ pub(crate) enum S2nCongestion {
 const S2N: [(&str, S2nCongestion); 2] =
     [("cubic", S2nCongestion::Cubic), ("bbr", S2nCongestion::Bbr)];
 
+/// What a table calls so.
+fn known_as<T: Copy>(table: &[(&str, T)], name: &str) -> Option<T> {
+    let mut rows = table.iter();
+    rows.find(|(known, _)| *known == name)
+        .map(|&(_, what)| what)
+}
+
+/// What a table calls it.
+fn name_of<T: PartialEq>(table: &[(&'static str, T)], what: T) -> &'static str {
+    let mut rows = table.iter();
+    rows.find(|(_, known)| *known == what)
+        .map_or("", |(name, _)| *name)
+}
+
 /// The transport of the seed, in LFTP's words.
 const SEED: [&str; 4] = [
     "transport.congestion=classic",
@@ -112,11 +126,11 @@ impl Peer {
             "kcp" => Some(Self::Foreign(Foreign::Kcp)),
             other => {
                 if let Some(name) = other.strip_prefix("tcp-") {
-                    let (_, congestion) = TCP.into_iter().find(|(known, _)| *known == name)?;
+                    let congestion = known_as(&TCP, name)?;
                     return Some(Self::Foreign(Foreign::Tcp(congestion)));
                 }
                 if let Some(name) = other.strip_prefix("s2n-") {
-                    let (_, congestion) = S2N.into_iter().find(|(known, _)| *known == name)?;
+                    let congestion = known_as(&S2N, name)?;
                     return Some(Self::Foreign(Foreign::S2n(congestion)));
                 }
                 let rest = other.strip_prefix("quinn-")?;
@@ -124,7 +138,7 @@ impl Peer {
                     Some(rest) => (rest, false),
                     None => (rest, true),
                 };
-                let (_, congestion) = QUINN.into_iter().find(|(name, _)| *name == rest)?;
+                let congestion = known_as(&QUINN, rest)?;
                 Some(Self::Foreign(Foreign::Quinn(Flavor { congestion, tuned })))
             }
         }
@@ -164,22 +178,19 @@ impl Foreign {
 impl TcpCongestion {
     /// As the kernel calls it.
     pub(super) fn name(self) -> &'static str {
-        let found = TCP.into_iter().find(|(_, known)| *known == self);
-        found.map_or("", |(name, _)| name)
+        name_of(&TCP, self)
     }
 }
 
 impl QuinnCongestion {
     fn name(self) -> &'static str {
-        let found = QUINN.into_iter().find(|(_, known)| *known == self);
-        found.map_or("", |(name, _)| name)
+        name_of(&QUINN, self)
     }
 }
 
 impl S2nCongestion {
     fn name(self) -> &'static str {
-        let found = S2N.into_iter().find(|(_, known)| *known == self);
-        found.map_or("", |(name, _)| name)
+        name_of(&S2N, self)
     }
 }
 
