@@ -186,9 +186,8 @@ impl Client {
     /// has lost the connection could answer, so silence is soon asked about.
     fn data_transport(&self) -> lftp_transport::Config {
         let mut transport = self.transport();
-        let usual = transport.keep_alive;
-        transport.keep_alive =
-            Some(usual.map_or(DATA_KEEP_ALIVE, |usual| usual.min(DATA_KEEP_ALIVE)));
+        let usual = transport.keep_alive.unwrap_or(DATA_KEEP_ALIVE);
+        transport.keep_alive = Some(usual.min(DATA_KEEP_ALIVE));
         transport
     }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::connection::Connection;
+use super::connection::{Connection, ConnectionError};
 use super::endpoint::Endpoint;
 use super::event::Refusal;
 use super::listen::Syn;
@@ -125,7 +125,8 @@ impl Endpoint {
             self.dropped_datagrams += 1;
             return;
         };
-        connection.on_lost(now);
+        // Nobody is there to be told anything.
+        connection.drain(now, ConnectionError::Lost);
         self.after(id);
     }
 

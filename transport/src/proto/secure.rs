@@ -111,11 +111,6 @@ impl Connection {
             && token.is_some_and(|token| stateless_reset::is_same(token, told))
     }
 
-    /// The server has lost the connection: nobody is there to be told anything.
-    pub(crate) fn on_lost(&mut self, now: Time) {
-        self.drain(now, ConnectionError::Lost);
-    }
-
     /// Ends a connection with a client whose key the server does not accept, and tells it.
     pub(crate) fn turn_away(&mut self, now: Time, key: crate::PublicKey) {
         self.reset(now, KEY_RESET);

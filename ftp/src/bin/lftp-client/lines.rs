@@ -73,15 +73,7 @@ impl Progress for Shown {
                 // What was there before is no speed.
                 bar.reset_eta();
             }
-            Self::Lines(lines) => {
-                let total_bytes = {
-                    let mut state = lines.state();
-                    state.earlier = bytes;
-                    state.total_bytes
-                };
-                let (at, of) = (size(bytes), size(total_bytes));
-                eprintln!("{} goes on at {at} of {of}", lines.what);
-            }
+            Self::Lines(lines) => eprintln!("{}", lines.resumed(bytes)),
         }
     }
 
@@ -152,6 +144,14 @@ impl Lines {
             last: now,
             last_tenth: 0,
         };
+    }
+
+    /// The line that says where the transfer goes on.
+    fn resumed(&self, bytes: u64) -> String {
+        let mut state = self.state();
+        state.earlier = bytes;
+        let (at, of) = (size(bytes), size(state.total_bytes));
+        format!("{} goes on at {at} of {of}", self.what)
     }
 
     /// The line that is due, if one is.
