@@ -17,7 +17,8 @@
 //! - *Loss that falls when the sender slows down* is its own: the bandwidth is what came
 //!   through, and the path is learned anew (a policer).
 //! - Start-up believes packet trains, and leaves after one flat round with a queue.
-//! - Bandwidth that follows a probe for a whole quarter is climbed after as in start-up.
+//! - Round trips that become shorter by themselves ([`relief`]) are looked into at once.
+//! - Bandwidth that follows a probe for most of what it asked for is climbed after as in start-up.
 //! - Under a queue beyond what its own window makes, old bandwidth is forgotten sooner.
 //! - The look for the least round-trip time keeps half of what fits in flight, and forgets no
 //!   bandwidth meanwhile.
@@ -31,6 +32,7 @@ use self::filters::{MaxBandwidth, MinRtt, Rounds};
 use self::inflight_hi::InflightHi;
 use self::loss_floor::{Load, LossFloor, MAX_FLOOR};
 use self::probe::{Cycle, ProbeRtt, Progress};
+use self::relief::Relief;
 use self::startup::{AckTrain, FullPipe};
 use super::{AckInfo, LossInfo, Params};
 use crate::Time;
@@ -43,6 +45,7 @@ mod inflight_hi;
 mod loss_floor;
 mod probe;
 mod queue_witness;
+mod relief;
 mod startup;
 pub(super) mod v3;
 
@@ -90,6 +93,7 @@ pub(crate) struct Bbr {
     hi: InflightHi,
     train: AckTrain,
     full_pipe: FullPipe,
+    relief: Relief,
     aggregation: Aggregation,
     /// The pipe has been full once.
     filled: bool,
@@ -128,6 +132,7 @@ impl Bbr {
             hi: InflightHi::new(mss),
             train: AckTrain::default(),
             full_pipe: FullPipe::default(),
+            relief: Relief::default(),
             aggregation: Aggregation::default(),
             filled: false,
             window: initial_window,
@@ -183,6 +188,7 @@ impl Bbr {
         if round_ended {
             self.end_round(ack, min_rtt);
         }
+        self.follow(ack, min_rtt);
         self.advance(ack, min_rtt);
         self.update_window(ack);
         self.update_pacing(ack.smoothed_rtt);
@@ -226,9 +232,8 @@ impl Bbr {
 
     fn end_round(&mut self, ack: &AckInfo<'_>, min_rtt: Duration) {
         let rtt = self.rounds.last_rtt_min().unwrap_or(min_rtt);
-        let queue = rtt > min_rtt + (min_rtt / QUEUE_DIVISOR).max(QUEUE_LEAST);
-        let app_limited = ack.sample.is_app_limited;
-        if matches!(self.state, State::Startup) && !app_limited {
+        let queue = is_queue(rtt, min_rtt);
+        if matches!(self.state, State::Startup) && !ack.sample.is_app_limited {
             let lost = self.floor.lost_in_round();
             let full = self.full_pipe.end_round(self.bandwidth.get(), queue, lost);
             if full {
@@ -250,7 +255,9 @@ impl Bbr {
         if rtt > min_rtt * 5 / 2 + QUEUE_LEAST {
             self.bandwidth.forget_stale();
         }
-        self.climb(queue, app_limited);
+        if matches!(&self.state, State::ProbeBw(cycle) if cycle.is_steady()) {
+            self.relief.end_round(rtt);
+        }
     }
 
     /// The path has carried what came through, and no more: the losses are not its own.
@@ -265,9 +272,29 @@ impl Bbr {
         self.train = AckTrain::default();
     }
 
+    /// Looks for more at once where the path has changed for the better, and goes after what a
+    /// look has found.
+    fn follow(&mut self, ack: &AckInfo<'_>, min_rtt: Duration) {
+        let rtt = ack.sample.rtt.unwrap_or(min_rtt);
+        if is_queue(rtt, min_rtt) {
+            return;
+        }
+        let bandwidth = self.bandwidth.get();
+        if let State::ProbeBw(cycle) = &mut self.state
+            && cycle.is_steady()
+            && self.relief.is_shown_by(rtt)
+        {
+            cycle.look(ack.now, bandwidth);
+            self.relief.forget();
+        }
+        if !ack.sample.is_app_limited {
+            self.climb();
+        }
+    }
+
     /// When most of what a probe asked for came through without a queue there is more where
     /// that came from.
-    fn climb(&mut self, queue: bool, app_limited: bool) {
+    fn climb(&mut self) {
         let State::ProbeBw(cycle) = &self.state else {
             return;
         };
@@ -276,7 +303,7 @@ impl Bbr {
         };
         let grown = self.bandwidth.get().saturating_mul(1000)
             >= before.max(1).saturating_mul(cycle.climb_permille());
-        if grown && !queue && !app_limited {
+        if grown {
             self.full_pipe = FullPipe::default();
             self.train = AckTrain::default();
             self.state = State::Startup;
@@ -452,8 +479,12 @@ impl Bbr {
             self.hi.ignore_before(loss.next_packet_number);
         }
         let congestion = self.hi.on_loss(loss, &self.floor, overshoots);
-        if congestion && matches!(self.state, State::Startup) {
-            self.leave_startup();
+        if congestion {
+            // The answer takes the queue away, of this flow and of whoever else has heard.
+            self.relief.forget();
+            if matches!(self.state, State::Startup) {
+                self.leave_startup();
+            }
         }
     }
 
@@ -517,6 +548,11 @@ impl Bbr {
         self.hi.set_mss(mss);
         self.window = self.window.max(MINIMUM_WINDOW_PACKETS * mss);
     }
+}
+
+/// Whether a queue stands where the round trip takes so long.
+fn is_queue(rtt: Duration, min_rtt: Duration) -> bool {
+    rtt > min_rtt + (min_rtt / QUEUE_DIVISOR).max(QUEUE_LEAST)
 }
 
 fn scale(value: u64, permille: u64) -> u64 {

@@ -102,7 +102,7 @@ impl Cycle {
     /// coming in.
     pub(super) const fn probed_from(&self) -> Option<u64> {
         match self.phase {
-            0..=2 => Some(self.bandwidth_before),
+            0..=3 => Some(self.bandwidth_before),
             _ => None,
         }
     }
@@ -132,14 +132,29 @@ impl Cycle {
             }
         };
         if over {
-            self.phase = (self.phase + 1) % GAINS_PERMILLE.len();
-            self.began_at = progress.now;
-            self.lost = false;
-            if self.load() == Load::Above {
-                let found = self.bandwidth_before.saturating_mul(FOUND_PERMILLE);
-                self.gentle = progress.bandwidth.saturating_mul(1000) < found;
-                self.bandwidth_before = progress.bandwidth;
-            }
+            self.begin(self.phase + 1, progress.now, progress.bandwidth);
+        }
+    }
+
+    /// The last look for more is over, and what it put into the queue is given back.
+    pub(super) const fn is_steady(&self) -> bool {
+        self.phase > DRAINING + 1
+    }
+
+    /// Looks for more out of turn.
+    pub(super) fn look(&mut self, now: Time, bandwidth: u64) {
+        self.begin(0, now, bandwidth);
+        self.gentle = false;
+    }
+
+    fn begin(&mut self, phase: usize, now: Time, bandwidth: u64) {
+        self.phase = phase % GAINS_PERMILLE.len();
+        self.began_at = now;
+        self.lost = false;
+        if self.load() == Load::Above {
+            let found = self.bandwidth_before.saturating_mul(FOUND_PERMILLE);
+            self.gentle = bandwidth.saturating_mul(1000) < found;
+            self.bandwidth_before = bandwidth;
         }
     }
 }

@@ -126,6 +126,24 @@ fn bbr_follows_a_link_that_slows_down_and_speeds_up() {
     assert!(fast > 0.7, "{fast} of the fast link");
 }
 
+/// Wherever in its cycle that happens, it need not wait for the next look for more.
+#[test]
+fn bbr_notices_at_once_that_a_link_has_become_faster() {
+    for tenth in 0..10 {
+        let at = secs(4) + Duration::from_millis(36 * tenth);
+        let path = Path {
+            changes: vec![(at, 100_000_000)],
+            ..Path::new(10, 40, 0.0)
+        };
+        let achievable = 10.0 * path.achievable();
+        let run = Simulation::bulk(path, Congestion::Bbr, secs(6));
+        let from = at + Duration::from_millis(300);
+        let to = from + Duration::from_millis(200);
+        let share = run.delivered(0, from, to) as f64 / (0.2 * achievable);
+        assert!(share > 0.7, "{at:?}: {share}");
+    }
+}
+
 /// The visit lasts 200 ms, which are more round trips of this path than the bandwidth is
 /// remembered for.
 #[test]
