@@ -4,6 +4,7 @@
 //! | file | what |
 //! |---|---|
 //! | [`bounds`] | what losses teach: `inflight_hi`, `bw_lo`, `inflight_lo` |
+//! | [`control`] | window and pace |
 //! | [`full_pipe`] | when start-up has found the bandwidth |
 //! | [`probe`] | the phases of `ProbeBW`, and when they come |
 //! | [`round_trip`] | the least round-trip time |
@@ -13,6 +14,7 @@
 //! in lumps are measured as the default does.
 
 mod bounds;
+mod control;
 mod full_pipe;
 mod probe;
 mod round_trip;
@@ -20,36 +22,19 @@ mod round_trip;
 use std::time::Duration;
 
 use self::bounds::Bounds;
+use self::control::PACING_PERMILLE;
 use self::full_pipe::FullPipe;
 use self::probe::{Acks, Phase, Schedule, UpSlope};
 use self::round_trip::MinRtt;
-use super::aggregation::{Aggregation, bytes_in};
+use super::aggregation::Aggregation;
 use super::filters::Rounds;
-use super::{GUESSED_RTT, MINIMUM_WINDOW_PACKETS, QUANTA, scale};
+use super::{MINIMUM_WINDOW_PACKETS, scale};
 use crate::Time;
 use crate::proto::congestion::{AckInfo, LossInfo, Params};
-use crate::proto::pacing::Pacer;
 use crate::proto::rate::RateSample;
-use crate::time::nanos;
-
-/// `BBR.StartupPacingGain`, 4 ln 2, per mille (§5.3.1.1).
-const STARTUP_GAIN_PERMILLE: u64 = 2773;
-
-/// `BBR.DrainPacingGain`, per mille (§5.3.2).
-const DRAIN_GAIN_PERMILLE: u64 = 500;
-
-/// `BBR.DefaultCwndGain`, per mille.
-const WINDOW_GAIN_PERMILLE: u64 = 2000;
-
-/// `BBR.ProbeRTTCwndGain`, per mille (§5.3.4.2).
-const PROBE_RTT_GAIN_PERMILLE: u64 = 500;
 
 /// `BBR.ProbeRTTDuration`.
 const PROBE_RTT_DURATION: Duration = Duration::from_millis(200);
-
-/// Paced so much below the bandwidth, so that no queue builds of rounding
-/// (`BBR.PacingMarginPercent`), per mille.
-const PACING_PERMILLE: u64 = 990;
 
 /// Losses declared so often in a round, and too many, end start-up (`BBR.StartupFullLossCnt`).
 const STARTUP_LOSS_EVENTS: u32 = 6;
@@ -198,29 +183,9 @@ impl Bbr3 {
         self.max_bandwidth[0].max(self.max_bandwidth[1])
     }
 
-    /// `BBR.bw`: `BBRBoundBWForModel` (§5.5.6).
-    fn bandwidth(&self) -> u64 {
-        self.max_bandwidth().min(self.bounds.bandwidth_lo)
-    }
-
-    /// `BBRInflight` (§5.6.4.2): what fits at that bandwidth, times a gain, and three quanta.
-    fn inflight(&self, bandwidth: u64, gain_permille: u64) -> u64 {
-        let Some(min_rtt) = self.min_rtt.get().filter(|_| bandwidth > 0) else {
-            return self.initial_window;
-        };
-        let quanta = QUANTA * Pacer::quantum_bytes(self.pacing_rate, self.mss);
-        scale(bytes_in(bandwidth, min_rtt), gain_permille)
-            .max(quanta)
-            .max(self.least_window())
-    }
-
     /// `BBRTargetInflight` (§5.5.10.2).
     fn target_inflight(&self) -> u64 {
         self.inflight(self.bandwidth(), 1000).min(self.window)
-    }
-
-    const fn least_window(&self) -> u64 {
-        MINIMUM_WINDOW_PACKETS * self.mss
     }
 
     const fn is_probing(&self) -> bool {
@@ -431,73 +396,6 @@ impl Bbr3 {
         }
     }
 
-    /// `BBRProbeRTTCwnd` (§5.6.4.5).
-    fn probe_rtt_window(&self) -> u64 {
-        self.inflight(self.bandwidth(), PROBE_RTT_GAIN_PERMILLE)
-    }
-
-    // Window and pace (§5.6).
-
-    /// `BBRSaveCwnd` (§5.6.4.4).
-    fn save_window(&mut self) {
-        let probing_rtt = matches!(self.state, State::ProbeRtt { .. });
-        self.window_before = if probing_rtt {
-            self.window_before.max(self.window)
-        } else {
-            self.window
-        };
-    }
-
-    /// `BBRSetCwnd` (§5.6.4.6).
-    fn update_window(&mut self, ack: &AckInfo<'_>) {
-        let acked = ack.sample.newly_acked_bytes;
-        let gain = match self.state {
-            State::ProbeBw(phase) => phase.window_permille(),
-            State::ProbeRtt { .. } => PROBE_RTT_GAIN_PERMILLE,
-            State::Startup | State::Drain => WINDOW_GAIN_PERMILLE,
-        };
-        let most = self.inflight(self.bandwidth(), gain) + self.aggregation.get();
-        if self.filled {
-            self.window = (self.window + acked).min(most);
-        } else if self.window < most || ack.sample.delivered < self.initial_window {
-            self.window += acked;
-        }
-        self.window = self.window.max(self.least_window());
-        if matches!(self.state, State::ProbeRtt { .. }) {
-            self.window = self.window.min(self.probe_rtt_window());
-        }
-        self.bound_window();
-    }
-
-    /// `BBRBoundCwndForModel` (§5.6.4.7).
-    fn bound_window(&mut self) {
-        let least = self.least_window();
-        let headroom = self.bounds.with_headroom(self.mss, least);
-        let most = match self.state {
-            State::ProbeBw(Phase::Cruise) | State::ProbeRtt { .. } => headroom,
-            State::ProbeBw(_) => self.bounds.inflight_hi,
-            State::Startup | State::Drain => u64::MAX,
-        };
-        let most = most.min(self.bounds.inflight_lo).max(least);
-        self.window = self.window.min(most);
-    }
-
-    /// `BBRSetPacingRate` (§5.6.2).
-    fn update_pacing(&mut self, smoothed_rtt: Duration) {
-        let gain = match self.state {
-            State::Startup => STARTUP_GAIN_PERMILLE,
-            State::Drain => DRAIN_GAIN_PERMILLE,
-            State::ProbeBw(phase) => phase.pacing_permille(),
-            State::ProbeRtt { .. } => 1000,
-        };
-        let rate = scale(scale(self.bandwidth(), gain), PACING_PERMILLE).max(1);
-        self.pacing_rate = if self.filled {
-            rate
-        } else {
-            rate.max(self.pacing_rate(Some(smoothed_rtt)))
-        };
-    }
-
     // What else is heard.
 
     /// `BBRHandleLostPacket` (§5.5.10.2).
@@ -535,17 +433,6 @@ impl Bbr3 {
 
     pub(crate) const fn window_bytes(&self) -> u64 {
         self.window
-    }
-
-    /// Bytes a second; before the first acknowledgement `BBRInitPacingRate` (§5.6.2).
-    pub(crate) fn pacing_rate(&self, smoothed_rtt: Option<Duration>) -> u64 {
-        if self.pacing_rate > 0 {
-            return self.pacing_rate;
-        }
-        let rtt_ns = nanos(smoothed_rtt.unwrap_or(GUESSED_RTT)).max(1);
-        let rate = u128::from(self.initial_window) * 1_000_000_000 / u128::from(rtt_ns);
-        let rate = u64::try_from(rate).unwrap_or(u64::MAX);
-        scale(rate, STARTUP_GAIN_PERMILLE).max(1)
     }
 
     pub(crate) const fn phase(&self) -> &'static str {
