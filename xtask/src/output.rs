@@ -60,22 +60,7 @@ pub(crate) fn in_words(record: &RunRecord, folder: &Path) -> String {
         let _ = writeln!(text, "  {what:<12} {value}");
     };
     line("result", verdict);
-    line(
-        "goodput",
-        format!(
-            "{} ({} in {:.3} s){}",
-            mbit(summary.goodput_bps),
-            bytes(summary.bytes),
-            seconds(summary.duration_ns),
-            summary.achievable_bps.map_or_else(String::new, |most| {
-                format!(
-                    ", {} of the {} that can survive",
-                    percent(summary.efficiency_ratio),
-                    mbit(most)
-                )
-            })
-        ),
-    );
+    line("goodput", goodput_in_words(summary));
     line("steady", percent(summary.steady_ratio));
     line(
         "packets",
@@ -119,6 +104,22 @@ pub(crate) fn in_words(record: &RunRecord, folder: &Path) -> String {
     format!(
         "{} (seed {}, {})\n{text}",
         summary.scenario, summary.seed, summary.congestion
+    )
+}
+
+fn goodput_in_words(summary: &Summary) -> String {
+    let of_what = summary.achievable_bps.map_or_else(String::new, |most| {
+        format!(
+            ", {} of the {} that can survive",
+            percent(summary.efficiency_ratio),
+            mbit(most)
+        )
+    });
+    format!(
+        "{} ({} in {:.3} s){of_what}",
+        mbit(summary.goodput_bps),
+        bytes(summary.bytes),
+        seconds(summary.duration_ns)
     )
 }
 

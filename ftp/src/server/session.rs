@@ -205,10 +205,7 @@ impl Session {
                 self.context.claims.cancel(token);
                 encode_reply(&Ok(Cancelled {}))
             }
-            Err(error) => encode_reply(&Err::<Cancelled, _>(Refusal::new(
-                Code::BadRequest,
-                format!("{error}; this server knows put, get, ls and cancel"),
-            ))),
+            Err(error) => encode_reply(&Err::<Cancelled, _>(unreadable(&error))),
         }
     }
 
@@ -423,6 +420,11 @@ impl Session {
         let entries = unblock(&*self.context.runtime, list).await?;
         Ok(page(entries))
     }
+}
+
+fn unreadable(error: &MessageError) -> Refusal {
+    let words = format!("{error}; this server knows put, get, ls and cancel");
+    Refusal::new(Code::BadRequest, words)
 }
 
 /// A folder for the log.

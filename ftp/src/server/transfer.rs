@@ -163,25 +163,12 @@ pub(super) async fn run(context: Arc<Context>, transfer: Transfer) {
     };
     holder.carried_by(stream.pulse());
     let (begun, operation) = (runtime.now(), job.action());
-    let carried = async {
-        match job {
-            Job::Put(begun, _) => put(&context, &mut stream, begun, resume, lease).await,
-            Job::PutPiped(sink) => put_piped(&context, &mut stream, sink, lease).await,
-            Job::Get(source, from) => get(&context, &mut stream, source, from, lease).await,
-            Job::PutTree(target, held) => {
-                let done = tree::put(&context, &mut stream, *target, lease).await;
-                drop(held);
-                done
-            }
-            Job::GetTree(walk) => tree::get(&context, &mut stream, *walk, lease).await,
-        }
-    };
     let carried = tokio::select! {
         biased;
         () = context.tasks.reached(Stage::Stopped) => Err(Failure::Stopped),
         () = superseded.wait() => Err(Failure::Superseded),
         () = holder.evicted() => Err(Failure::Evicted),
-        carried = carried => carried,
+        carried = carry(&context, &mut stream, job, resume, lease) => carried,
     };
     let mut record = Record {
         who: &who,
@@ -204,6 +191,27 @@ pub(super) async fn run(context: Arc<Context>, transfer: Transfer) {
             record.failed(failure.code(), &failure);
             stream.reset(failure.code().reset_reason());
         }
+    }
+}
+
+/// `resume`: the client goes on with what it had sent before.
+async fn carry(
+    context: &Context,
+    stream: &mut Stream,
+    job: Job,
+    resume: bool,
+    lease: Lease,
+) -> Result<Carried, Failure> {
+    match job {
+        Job::Put(begun, _) => put(context, stream, begun, resume, lease).await,
+        Job::PutPiped(sink) => put_piped(context, stream, sink, lease).await,
+        Job::Get(source, from) => get(context, stream, source, from, lease).await,
+        Job::PutTree(target, held) => {
+            let done = tree::put(context, stream, *target, lease).await;
+            drop(held);
+            done
+        }
+        Job::GetTree(walk) => tree::get(context, stream, *walk, lease).await,
     }
 }
 

@@ -52,12 +52,15 @@ impl Speed {
             growth::measure(&self, name, &out)?;
             return Ok(Exit::Ok);
         }
+        let load = |name| Ok((name, scenario::load(name, &self.changes)?));
+        let scenarios: Vec<(&String, Scenario)> = (self.scenarios.iter())
+            .map(load)
+            .collect::<Result<_, CommandError>>()?;
         println!(
             "{:<16}  {:>13}  {:>15}  {:>18}",
             "scenario", "packet events", "events a second", "virtual : real"
         );
-        for name in &self.scenarios {
-            let scenario = scenario::load(name, &self.changes)?;
+        for (name, scenario) in scenarios {
             let laps: Vec<Lap> = (1..=self.runs)
                 .map(|seed| Lap::run(&scenario, seed))
                 .collect::<Result<_, _>>()?;

@@ -95,16 +95,10 @@ pub(crate) fn assemble(scenario: &Scenario, detail: Detail, mut outcome: Outcome
 
 fn summary(scenario: &Scenario, outcome: &Outcome) -> Summary {
     let timings = &outcome.timings;
-    let begun_ns = timings
-        .iter()
-        .map(|timing| timing.begun_ns)
-        .min()
-        .unwrap_or(0);
-    let ended_ns = timings
-        .iter()
-        .map(|timing| timing.ended_ns)
-        .max()
-        .unwrap_or(0);
+    let begun_ns = timings.iter().map(|timing| timing.begun_ns).min();
+    let begun_ns = begun_ns.unwrap_or(0);
+    let ended_ns = timings.iter().map(|timing| timing.ended_ns).max();
+    let ended_ns = ended_ns.unwrap_or(0);
     let bytes = timings.iter().map(|timing| timing.bytes).sum();
     let duration_ns = ended_ns - begun_ns;
     let intact = timings.iter().all(|timing| timing.intact);

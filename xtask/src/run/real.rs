@@ -2,15 +2,15 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use lftp_ftp::{ClientConfig, DataPorts, DirStore, Server, ServerConfig, Store};
+use lftp_ftp::{DataPorts, DirStore, Server, ServerConfig, Store};
 use lftp_netem::link::Direction;
 use lftp_netem::proxy::{Proxy, ProxyConfig, ProxyReport};
 use lftp_transport::{Runtime, TokioRuntime};
 
 use super::arrival::ReadBack;
-use super::transfer::{Job, Steps, file_name};
+use super::transfer::{Job, Place, Steps, file_name};
 use super::{Clock, Content, Plan, RunError};
 use crate::record::{LinkLog, Outcome, SenderLog, Timing, Verdict, assemble};
 use crate::rows::RunRecord;
@@ -40,7 +40,7 @@ async fn run_inside(plan: &Plan, steps: &Arc<Steps>) -> Result<RunRecord, RunErr
     let senders = SenderLog::new(plan.detail);
     let link = Arc::new(Mutex::new(LinkLog::new(plan.detail)));
     let content = plan.content();
-    let places = Places::new(plan, &content)?;
+    let folders = Folders::new(plan, &content)?;
 
     let mut config = ServerConfig::default();
     config.listen = (Ipv4Addr::LOCALHOST, 0).into();
@@ -50,7 +50,7 @@ async fn run_inside(plan: &Plan, steps: &Arc<Steps>) -> Result<RunRecord, RunErr
     if way == Way::Get {
         config.transport.observer = Some(senders.tap());
     }
-    let server = Server::bind(Arc::clone(&runtime), config, Arc::clone(&places.server))?;
+    let server = Server::bind(Arc::clone(&runtime), config, Arc::clone(&folders.server))?;
     let proxy = start_proxy(plan, &server, origin, &link)?;
     let addrs = proxy.listen_addrs();
     let port_map = server
@@ -61,33 +61,20 @@ async fn run_inside(plan: &Plan, steps: &Arc<Steps>) -> Result<RunRecord, RunErr
     let handle = server.handle();
     let serving = tokio::spawn(server.run());
 
-    let jobs = flows.iter().enumerate().map(|(index, flow)| {
-        let mut config = ClientConfig::default();
-        config.transport = scenario.transport_of(flow);
-        config.transfers_at_once = true;
-        config.port_map.clone_from(&port_map);
-        config.likely_ports = Some(port_map.keys().copied().collect());
-        if way == Way::Put {
-            config.transport.observer = Some(senders.tap_of(index));
-        }
-        let contents = content.file(index);
-        steps.expect(contents.len() as u64);
-        let job = Job {
+    let jobs = (0..flows.len()).map(|index| {
+        let place = Place {
             runtime: Arc::clone(&runtime),
             server: addrs[0],
-            config,
-            way,
-            index,
-            start: Duration::from_nanos(flow.start.0),
-            limit: Duration::from_nanos(scenario.limits.time.0),
-            contents,
-            client_store: Arc::clone(&places.client),
+            client_store: Arc::clone(&folders.client),
             witness: Arc::new(ReadBack(Arc::clone(match way {
-                Way::Put => &places.server,
-                Way::Get => &places.client,
+                Way::Put => &folders.server,
+                Way::Get => &folders.client,
             }))),
-            steps: Arc::clone(steps),
         };
+        let file = (index, content.file(index));
+        let mut job = Job::new(plan, file, &senders, steps, place);
+        job.config.port_map.clone_from(&port_map);
+        job.config.likely_ports = Some(port_map.keys().copied().collect());
         tokio::spawn(job.run())
     });
     let jobs: Vec<_> = jobs.collect();
@@ -120,13 +107,13 @@ async fn run_inside(plan: &Plan, steps: &Arc<Steps>) -> Result<RunRecord, RunErr
 }
 
 /// The two ends' folders, gone when the run is over.
-struct Places {
+struct Folders {
     server: Arc<dyn Store>,
     client: Arc<dyn Store>,
     _folder: tempfile::TempDir,
 }
 
-impl Places {
+impl Folders {
     fn new(plan: &Plan, content: &Content) -> Result<Self, RunError> {
         let system = |doing| move |source| RunError::System { doing, source };
         let folder = tempfile::tempdir().map_err(system("make a folder for the files"))?;

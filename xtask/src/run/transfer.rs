@@ -9,8 +9,9 @@ use bytes::Bytes;
 use lftp_ftp::{Client, ClientConfig, MemStore, Name, Progress, Store, Target};
 use lftp_transport::{Runtime, Time, sleep, timeout};
 
+use super::Plan;
 use super::arrival::Witness;
-use crate::record::Timing;
+use crate::record::{SenderLog, Timing};
 use crate::scenario::Way;
 
 /// How far a run is, for whoever wants to show it.
@@ -51,21 +52,26 @@ impl Progress for Share {
     }
 }
 
-/// One transfer: a client of its own, and a file.
-pub(super) struct Job {
+/// Where a transfer takes place, as its clock has it.
+pub(super) struct Place {
     pub(super) runtime: Arc<dyn Runtime>,
     pub(super) server: SocketAddr,
-    pub(super) config: ClientConfig,
-    pub(super) way: Way,
-    pub(super) index: usize,
-    pub(super) start: Duration,
-    pub(super) limit: Duration,
-    pub(super) contents: Bytes,
     /// Where the client puts what it gets.
     pub(super) client_store: Arc<dyn Store>,
     /// Who says whether the file arrived.
     pub(super) witness: Arc<dyn Witness>,
-    pub(super) steps: Arc<Steps>,
+}
+
+/// One transfer: a client of its own, and a file.
+pub(super) struct Job {
+    place: Place,
+    pub(super) config: ClientConfig,
+    way: Way,
+    index: usize,
+    start: Duration,
+    limit: Duration,
+    contents: Bytes,
+    steps: Arc<Steps>,
 }
 
 /// What the file of a transfer is called.
@@ -74,35 +80,69 @@ pub(super) fn file_name(index: usize) -> Name {
 }
 
 impl Job {
+    /// The plan's flow of that index, with its file.
+    pub(super) fn new(
+        plan: &Plan,
+        (index, contents): (usize, Bytes),
+        senders: &SenderLog,
+        steps: &Arc<Steps>,
+        place: Place,
+    ) -> Self {
+        let scenario = &plan.scenario;
+        let flow = &scenario.flows()[index];
+        let way = scenario.transfer.way;
+        let mut config = ClientConfig::default();
+        config.transport = scenario.transport_of(flow);
+        config.transfers_at_once = true;
+        if way == Way::Put {
+            config.transport.observer = Some(senders.tap_of(index));
+        }
+        steps.expect(contents.len() as u64);
+        Self {
+            place,
+            config,
+            way,
+            index,
+            start: Duration::from_nanos(flow.start.0),
+            limit: Duration::from_nanos(scenario.limits.time.0),
+            contents,
+            steps: Arc::clone(steps),
+        }
+    }
+
     /// Carries the file and compares what arrived with what was sent.
     pub(super) async fn run(self) -> Timing {
-        sleep(&*self.runtime, self.start).await;
-        let begun = self.runtime.now();
-        let carried = timeout(&*self.runtime, self.limit, self.carry()).await;
+        let runtime = &*self.place.runtime;
+        sleep(runtime, self.start).await;
+        let begun = runtime.now();
+        let carried = timeout(runtime, self.limit, self.carry()).await;
         let (failure, ended) = match carried {
             Ok(Ok(ended)) => (None, ended),
-            Ok(Err(failure)) => (Some(failure), self.runtime.now()),
+            Ok(Err(failure)) => (Some(failure), runtime.now()),
             Err(_) => {
                 let limit = self.limit.as_secs_f64();
-                (
-                    Some(format!("not finished within {limit} s")),
-                    self.runtime.now(),
-                )
+                let failure = format!("not finished within {limit} s");
+                (Some(failure), runtime.now())
             }
         };
         Timing {
             begun_ns: begun.as_nanos(),
             ended_ns: ended.as_nanos(),
             bytes: self.contents.len() as u64,
-            intact: failure.is_none() && self.witness.has(&file_name(self.index), &self.contents),
+            intact: failure.is_none()
+                && self
+                    .place
+                    .witness
+                    .has(&file_name(self.index), &self.contents),
             failure,
         }
     }
 
     async fn carry(&self) -> Result<Time, String> {
         let words = |error: &dyn std::error::Error| error.to_string();
-        let runtime = Arc::clone(&self.runtime);
-        let mut client = Client::connect(runtime, self.server, self.config.clone())
+        let place = &self.place;
+        let runtime = Arc::clone(&place.runtime);
+        let mut client = Client::connect(runtime, place.server, self.config.clone())
             .await
             .map_err(|error| words(&error))?;
         let name = file_name(self.index);
@@ -110,7 +150,7 @@ impl Job {
             steps: Arc::clone(&self.steps),
             at: AtomicU64::new(0),
         };
-        let asked = self.runtime.now();
+        let asked = place.runtime.now();
         let receipt = match self.way {
             Way::Put => {
                 let source = MemStore::source(self.contents.clone());
@@ -118,7 +158,7 @@ impl Job {
             }
             Way::Get => {
                 let target = Target {
-                    store: &self.client_store,
+                    store: &place.client_store,
                     name: &name,
                     overwrite: true,
                 };

@@ -2,13 +2,12 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use lftp_ftp::{ClientConfig, DEFAULT_PORT, DataPorts, Server, ServerConfig, Store};
+use lftp_ftp::{DEFAULT_PORT, DataPorts, Server, ServerConfig, Store};
 use lftp_netem::world::WorldStats;
 
 use super::arrival::Expectation;
-use super::transfer::{Job, Steps, file_name};
+use super::transfer::{Job, Place, Steps, file_name};
 use super::virtual_world::{self, SERVER, VirtualWorld};
 use super::{Plan, RunError, VirtualRuntime};
 use crate::record::{Outcome, SenderLog, assemble};
@@ -26,7 +25,6 @@ pub(super) fn run_counted(
     steps: &Arc<Steps>,
 ) -> Result<(RunRecord, WorldStats), RunError> {
     let scenario = &plan.scenario;
-    let way = scenario.transfer.way;
     let mut world = VirtualWorld::new(plan);
     let senders = SenderLog::new(plan.detail);
     let content = plan.content();
@@ -38,29 +36,16 @@ pub(super) fn run_counted(
     let server = start_server(&mut world, plan, &files, &senders)?;
 
     let mut jobs: Vec<virtual_world::Job> = Vec::new();
-    for (index, flow) in flows.iter().enumerate() {
+    for index in 0..flows.len() {
         let runtime = VirtualRuntime::shared(world.add_client(index)?);
-        let mut config = ClientConfig::default();
-        config.transport = scenario.transport_of(flow);
-        config.transfers_at_once = true;
-        if way == Way::Put {
-            config.transport.observer = Some(senders.tap_of(index));
-        }
-        let contents = content.file(index);
-        steps.expect(contents.len() as u64);
-        let job = Job {
+        let place = Place {
             runtime: Arc::clone(&runtime),
             server: SocketAddr::new(SERVER, DEFAULT_PORT),
-            config,
-            way,
-            index,
-            start: Duration::from_nanos(flow.start.0),
-            limit: Duration::from_nanos(scenario.limits.time.0),
-            contents,
             client_store: Arc::new(files.clone()),
             witness: Arc::new(files.clone()),
-            steps: Arc::clone(steps),
         };
+        let file = (index, content.file(index));
+        let job = Job::new(plan, file, &senders, steps, place);
         jobs.push((runtime, Box::pin(job.run())));
     }
     let timings = world.run(jobs)?;
