@@ -16,6 +16,7 @@
 //! | [`transmit`] | which packet goes next, and its bytes |
 //! | [`receive`] | what an arriving packet changes |
 //! | [`recover`] | acknowledged, lost, timed out: what follows for the sender |
+//! | [`closing`] | how a connection ends |
 //! | [`go_back_n`] | the seed's recovery, beside the selective one |
 //! | [`sent`], [`loss`], [`rtt`], [`rate`] | packets under way and what they teach |
 //! | [`congestion`], [`pacing`], [`ecn`], [`mtu`] | how much, how fast, how large |
@@ -25,6 +26,7 @@
 
 mod ack;
 mod assembler;
+mod closing;
 pub(crate) mod congestion;
 mod connection;
 mod dispatch;
