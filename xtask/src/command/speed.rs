@@ -52,10 +52,11 @@ impl Speed {
             growth::measure(&self, name, &out)?;
             return Ok(Exit::Ok);
         }
-        let load = |name| Ok((name, scenario::load(name, &self.changes)?));
-        let scenarios: Vec<(&String, Scenario)> = (self.scenarios.iter())
-            .map(load)
-            .collect::<Result<_, CommandError>>()?;
+        let scenarios = self
+            .scenarios
+            .iter()
+            .map(|name| Ok((name, scenario::load(name, &self.changes)?)))
+            .collect::<Result<Vec<_>, CommandError>>()?;
         println!(
             "{:<16}  {:>13}  {:>15}  {:>18}",
             "scenario", "packet events", "events a second", "virtual : real"
