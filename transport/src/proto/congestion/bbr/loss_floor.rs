@@ -127,11 +127,23 @@ impl LossFloor {
 
     /// The share of the packets whose fate was told since the last round ended that were lost.
     pub(super) fn lost_in_round(&self) -> f64 {
+        self.whole_round().ratio().unwrap_or(0.0)
+    }
+
+    /// Whether that share is more than any path loses by itself, by more than chance explains.
+    pub(super) fn is_flooded(&self) -> bool {
+        let round = self.whole_round();
+        let packets = round.total();
+        let chance = DEVIATIONS * (MAX_FLOOR * (1.0 - MAX_FLOOR) * packets).sqrt();
+        packets >= LEAST_PACKETS && round.lost > MAX_FLOOR * packets + chance
+    }
+
+    fn whole_round(&self) -> Share {
         let mut whole = Share::default();
         for share in self.round {
             whole.add(1.0, share);
         }
-        whole.ratio().unwrap_or(0.0)
+        whole
     }
 
     /// Whether that many lost of so many packets are more than chance explains, where the path
@@ -202,20 +214,13 @@ impl LossFloor {
     /// A round is over. `quiet`: no queue stood in it; `growing`: bandwidth still followed the
     /// sending rate, so that what was lost at any load was not lost to congestion.
     pub(super) fn end_round(&mut self, oldest_in_flight: u64, quiet: bool, growing: bool) {
+        let whole = self.whole_round();
         let [above, at, below] = std::mem::take(&mut self.round);
         for share in [above, at, below] {
             if share.total() > 0.0 {
-                let keep = if share.total() == 0.0 {
-                    1.0
-                } else {
-                    KEEP_RECENT
-                };
-                self.recent.add(keep, share);
+                self.recent.add(KEEP_RECENT, share);
             }
         }
-        let mut whole = above;
-        whole.add(1.0, at);
-        whole.add(1.0, below);
         self.all.add(KEEP_ALL, whole);
         let mut calm = at;
         calm.add(1.0, below);
@@ -295,6 +300,20 @@ mod tests {
             floor.end_round(0, quiet, false);
         }
         floor
+    }
+
+    #[test]
+    fn a_round_is_flooded_when_more_is_lost_than_any_path_loses_by_itself() {
+        let flooded = |delivered, lost| {
+            let mut floor = LossFloor::new();
+            floor.on_delivered(1, delivered);
+            floor.on_lost(1, lost);
+            floor.is_flooded()
+        };
+        assert!(flooded(40.0, 160.0));
+        assert!(!flooded(90.0, 110.0), "that may be chance");
+        assert!(!flooded(4.0, 40.0), "so few say nothing");
+        assert!(!flooded(1600.0, 400.0));
     }
 
     #[test]

@@ -138,6 +138,11 @@ impl Bbr {
     pub(crate) fn on_ack(&mut self, ack: &AckInfo<'_>) {
         let sample = ack.sample;
         self.count_fates(ack);
+        if matches!(self.state, State::Startup) && self.floor.is_flooded() {
+            // Until the round has ended, much more would be sent in vain.
+            self.leave_startup();
+            self.believe_what_came(ack.next_packet_number);
+        }
         let round_ended = self
             .rounds
             .update(sample.prior_delivered, sample.delivered, sample.rtt);

@@ -126,6 +126,19 @@ fn bbr_follows_a_link_that_slows_down_and_speeds_up() {
     assert!(fast > 0.7, "{fast} of the fast link");
 }
 
+/// No queue tells that the link is full, and what exceeds it is lost at once.
+#[test]
+fn bbr_does_not_flood_a_policer() {
+    let path = Path {
+        queue_bytes: 3 * MSS,
+        burst: Duration::from_millis(50),
+        ..Path::new(20, 40, 0.0)
+    };
+    let run = Simulation::bulk(path, Congestion::Bbr, secs(1));
+    // A second's worth is some 1,700.
+    assert!(run.queue_drops < 1_300, "{}", run.queue_drops);
+}
+
 /// Wherever in its cycle that happens, it need not wait for the next look for more.
 #[test]
 fn bbr_notices_at_once_that_a_link_has_become_faster() {

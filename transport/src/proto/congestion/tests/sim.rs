@@ -30,6 +30,8 @@ pub(super) struct Path {
     pub(super) rate_bps: u64,
     pub(super) round_trip: Duration,
     pub(super) queue_bytes: u64,
+    /// What may pass at once after a pause: a token bucket's size.
+    pub(super) burst: Duration,
     /// The share of packets lost behind the bottleneck, and of acknowledgements.
     pub(super) loss: f64,
     /// The share of packets lost before the bottleneck.
@@ -49,6 +51,7 @@ impl Path {
             rate_bps,
             round_trip: Duration::from_millis(round_trip_ms),
             queue_bytes: rate_bps / 8 * round_trip_ms / 1000,
+            burst: Duration::ZERO,
             loss,
             loss_before: 0.0,
             jitter: Duration::ZERO,
@@ -245,12 +248,14 @@ impl Simulation {
             return;
         }
         let takes = Duration::from_nanos(size * 8_000_000_000 / rate);
-        self.busy_until = self.busy_until.max(self.now) + takes;
+        let earliest = self.now.saturating_since(Time::ZERO + self.path.burst);
+        self.busy_until = self.busy_until.max(Time::ZERO + earliest) + takes;
         if self.data_rng.random::<f64>() < self.path.loss {
             return;
         }
         let jitter = self.path.jitter.mul_f64(self.jitter_rng.random::<f64>());
-        let at = self.busy_until + self.path.round_trip / 2 + jitter;
+        let leaves = self.busy_until.max(self.now);
+        let at = leaves + self.path.round_trip / 2 + jitter;
         let flow_state = &mut self.flows[flow];
         let slot = slot_of(at);
         if flow_state.slots.len() <= slot {
