@@ -7,6 +7,8 @@
 //!         pop ◀─ reordering ◂ jitter ◂ delay ◀─ [loss ▸ duplicate ▸ damage]
 //! ```
 //!
+//! Cross traffic comes straight to the queue, and is gone behind the bottleneck.
+//!
 //! Damage is a flipped bit, or a lost end. The three in brackets happen at one of the two places.
 //! By default they are on the wire, so a lost packet has used up its share of the rate;
 //! `loss_position = "before-queue"` puts them where `tc netem` has them. A lost packet is not
@@ -32,7 +34,10 @@ use crate::{
     packet::Packet,
     profile::{DirectionProfile, LossPosition},
     record::{Fate, PacketRecord},
-    stage::{InFlight, delay::Delay, queue::Queue, schedule::Schedule, shaper::Shaper},
+    stage::{
+        InFlight, cross_traffic::CrossTraffic, delay::Delay, queue::Queue, schedule::Schedule,
+        shaper::Shaper,
+    },
     tape::{Tape, TapeEntry},
 };
 
@@ -63,6 +68,7 @@ pub struct Link {
     mtu_bytes: u64,
     loss_position: LossPosition,
     schedule: Schedule,
+    cross_traffic: Option<CrossTraffic>,
     queue: Queue,
     shaper: Shaper,
     chance: Chance,
@@ -79,6 +85,7 @@ impl Link {
             seed,
             mtu_bytes: profile.mtu_bytes,
             loss_position: profile.loss_position,
+            cross_traffic: CrossTraffic::new(profile, Time::ZERO, seed, direction),
             queue: Queue::new(profile, seed, direction),
             shaper: Shaper::new(profile, schedule.current().rate),
             chance: Chance::new(profile, schedule.current(), seed, direction),
@@ -114,6 +121,10 @@ impl Link {
     /// comes out a little later, and the link then has a new answer. `None` if it is empty.
     #[must_use]
     pub fn next_wakeup(&self) -> Option<Time> {
+        if self.inside_packets() == 0 {
+            // What there is of cross traffic nobody waits for.
+            return None;
+        }
         let due = self.delay.next_due();
         let Some(sent) = self.shaper.done() else {
             return due;
@@ -178,19 +189,32 @@ impl Link {
         self.queue.bytes()
     }
 
-    /// Does what was to happen inside by `now`, in order: phases begin, packets have been sent.
-    /// What begins or ends in the very moment a phase does belongs to that phase.
+    /// Does what was to happen inside by `now`, in order: phases begin, packets have been sent,
+    /// cross traffic comes. What begins or ends in the very moment a phase does belongs to that
+    /// phase.
     fn advance(&mut self, now: Time) {
         loop {
             let sent = self.shaper.done().filter(|sent| *sent <= now);
-            match self.schedule.next_change() {
-                Some(change) if change <= sent.unwrap_or(now) => self.change_phase(change),
-                _ => match sent {
-                    Some(sent) => self.leave_queue(sent),
-                    None => return,
-                },
+            let comes = self.cross_traffic.as_ref().and_then(CrossTraffic::next);
+            let comes = comes.filter(|comes| *comes < sent.unwrap_or(Time::MAX) && *comes <= now);
+            let next = comes.or(sent);
+            match (self.schedule.next_change(), comes, sent) {
+                (Some(change), ..) if change <= next.unwrap_or(now) => self.change_phase(change),
+                (_, Some(comes), _) => self.cross(comes),
+                (_, None, Some(sent)) => self.leave_queue(sent),
+                (_, None, None) => return,
             }
         }
+    }
+
+    /// A packet of cross traffic comes.
+    fn cross(&mut self, now: Time) {
+        let Some(cross_traffic) = &mut self.cross_traffic else {
+            return;
+        };
+        let link_bytes = cross_traffic.take();
+        let in_flight = self.ledger.enter_cross(now, link_bytes);
+        self.enqueue(now, in_flight);
     }
 
     fn change_phase(&mut self, at: Time) {
@@ -243,6 +267,10 @@ impl Link {
     }
 
     fn enter_wire(&mut self, now: Time, in_flight: Box<InFlight>) {
+        if in_flight.cross {
+            self.ledger.leave_cross(in_flight);
+            return;
+        }
         if self.schedule.current().blackout {
             self.ledger.lose(now, in_flight, Fate::Blackout);
             return;

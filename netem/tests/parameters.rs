@@ -8,9 +8,10 @@ use lftp_netem::profile::NetworkProfile;
 const PARAMETERS: &str = include_str!("../PARAMETERS.md");
 
 /// A table within the network's, with what it cannot be without, and a key that is none.
-const TABLES: [(&str, &str); 15] = [
+const TABLES: [(&str, &str); 16] = [
     ("schedule", "[[schedule]]\nat = '1s'\nnope = 1"),
     ("slots", "[slots]\nmin = '1ms'\nmax = '2ms'\nnope = 1"),
+    ("cross_traffic", "[cross_traffic]\nrate = '1mbit'\nnope = 1"),
     ("reorder", "[reorder]\nprobability = '1%'\nnope = 1"),
     (
         "red",

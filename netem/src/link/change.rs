@@ -4,7 +4,7 @@ use super::Link;
 use crate::{
     Time,
     profile::{DirectionProfile, Phase},
-    stage::schedule::Schedule,
+    stage::{cross_traffic::CrossTraffic, schedule::Schedule},
 };
 
 impl Link {
@@ -34,6 +34,7 @@ impl Link {
         self.chance.set_profile(profile, phase, self.seed);
         self.delay
             .set_profile(profile, self.seed, self.chance.direction());
+        self.cross_traffic = CrossTraffic::new(profile, now, self.seed, self.chance.direction());
         if let Some(ns) = self.chance.taped_shortest_ns() {
             self.delay.allow(ns);
         }

@@ -1,7 +1,7 @@
 //! One direction, with every default filled in.
 
 use super::{
-    DirectionSettings, Discipline, Framing, Jitter, JitterDistribution, LossPosition,
+    CrossTraffic, DirectionSettings, Discipline, Framing, Jitter, JitterDistribution, LossPosition,
     MahimahiTrace, Percent, QueueLimit, QueueSize, Rate, Reorder, Size, Slots, schedule,
     schedule::Phase,
 };
@@ -50,6 +50,8 @@ pub struct DirectionProfile {
     pub truncate: Percent,
     /// The largest packet, headers included.
     pub mtu_bytes: u64,
+    /// What others send through the same bottleneck.
+    pub cross_traffic: Option<CrossTraffic>,
     /// What varies over time: at least one, in order of time, the first from 0 on.
     phases: Vec<Phase>,
 }
@@ -116,6 +118,7 @@ impl DirectionProfile {
             corrupt_correlation: settings.corrupt_correlation.unwrap_or_default(),
             truncate: settings.truncate.unwrap_or_default(),
             mtu_bytes,
+            cross_traffic: settings.cross_traffic,
             phases: schedule::phases(first, steps),
         }
     }
@@ -168,7 +171,7 @@ impl DirectionProfile {
 
     /// The UDP payload, in bits per second, that can get through in a run of `duration_ns`,
     /// whoever sends it: rate × (MTU − 28) / MTU × (1 − loss after the queue), averaged over the
-    /// phases of the run. `None` when the rate is without end at any time of it.
+    /// phases of the run, without what cross traffic sends on average. `None` when the rate is without end at any time of it.
     #[must_use]
     pub fn achievable_bps(&self, duration_ns: u64) -> Option<u64> {
         let duration_ns = duration_ns.max(1);
@@ -178,7 +181,12 @@ impl DirectionProfile {
         for (phase, end_ns) in self.phases.iter().zip(ends) {
             let phase_ns = end_ns.saturating_sub(phase.from_ns);
             if phase_ns > 0 && !phase.paused {
-                bits += u128::from(phase.rate?.bps()) * u128::from(phase_ns) / 1000
+                let others = self.cross_traffic.map_or(0, |others| {
+                    // In the same unit as the rate times nanoseconds.
+                    others.mean_bits(phase.from_ns, end_ns) * 1_000_000_000
+                });
+                let own = u128::from(phase.rate?.bps()) * u128::from(phase_ns);
+                bits += own.saturating_sub(others) / 1000
                     * u128::from(self.surviving(phase).parts() / 1000);
             }
         }

@@ -28,6 +28,7 @@
 //! 100 % in steps of 10⁻¹⁰ %, a time from 0 to ten years in nanoseconds, a rate from 1 bit/s to
 //! 1 Pbit/s, and a size from 0 to 1 EiB; what is outside is refused, with its line.
 
+mod cross_traffic;
 mod direction;
 mod discipline;
 mod files;
@@ -46,6 +47,7 @@ mod units;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    cross_traffic::{CrossTraffic, Spacing},
     direction::DirectionProfile,
     discipline::{
         CoDelSettings, Discipline, DualPi2Settings, FqCoDelSettings, PieSettings, QueueDiscipline,
@@ -266,6 +268,8 @@ settings! {
     truncate: Percent,
     /// The largest packet, headers included; what is larger is dropped. Default `"1500B"`.
     mtu: Size,
+    /// What others send through the same bottleneck. Default: nothing.
+    cross_traffic: CrossTraffic,
     /// What changes, and when.
     schedule: Vec<ScheduleStep>,
 }
@@ -440,6 +444,12 @@ impl DirectionSettings {
         }
         if self.cell_overhead.is_some() && self.cell.is_none() {
             return fail("cell_overhead wants a cell, such as \"48B\"");
+        }
+        if let Some(cross_traffic) = &self.cross_traffic {
+            if self.first_rate().is_none() {
+                return fail("cross_traffic wants a rate, such as \"100mbit\"");
+            }
+            cross_traffic.check(self.mtu.map_or(direction::MTU_BYTES, |mtu| mtu.0))?;
         }
         self.slots.as_ref().map_or(Ok(()), Slots::check)?;
         self.discipline

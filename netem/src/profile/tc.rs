@@ -302,6 +302,7 @@ impl DirectionSettings {
             ),
             ("ecn_threshold", self.ecn_threshold.is_none()),
             ("a mahimahi trace", self.mahimahi.is_none()),
+            ("cross_traffic", self.cross_traffic.is_none()),
             ("schedule", self.schedule.is_none()),
             ("jitter_table (a file there)", self.jitter_table.is_none()),
             ("jitter_reorder = false", self.jitter_reorder != Some(false)),

@@ -7,6 +7,7 @@
 pub(crate) mod bucket;
 pub(crate) mod chance;
 pub(crate) mod corrupt;
+pub(crate) mod cross_traffic;
 pub(crate) mod delay;
 pub(crate) mod duplicate;
 pub(crate) mod jitter;
@@ -37,6 +38,8 @@ pub(crate) struct InFlight {
     /// What it found in the queue.
     pub(crate) queue_bytes: u64,
     pub(crate) duplicate: bool,
+    /// Nobody's: it only takes place in the queue.
+    pub(crate) cross: bool,
     pub(crate) corrupted: bool,
     pub(crate) ce_marked: bool,
 }

@@ -5,6 +5,7 @@
 mod books;
 mod change;
 mod course;
+mod cross_traffic;
 mod disciplines;
 mod jitter;
 mod loss;

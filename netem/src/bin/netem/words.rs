@@ -55,7 +55,7 @@ fn direction(out: &mut impl Write, name: &str, counters: &Counters) -> io::Resul
 }
 
 /// What else can happen to packets, and to how many it has.
-pub(crate) const fn happened(counters: &Counters) -> [(u64, &'static str); 11] {
+pub(crate) const fn happened(counters: &Counters) -> [(u64, &'static str); 13] {
     [
         (counters.lost_wire, "lost"),
         (counters.lost_burst, "lost in bursts"),
@@ -68,6 +68,8 @@ pub(crate) const fn happened(counters: &Counters) -> [(u64, &'static str); 11] {
         (counters.truncated, "cut short"),
         (counters.reordered, "out of order"),
         (counters.ce_marked, "marked"),
+        (counters.cross_sent, "of cross traffic beside them"),
+        (counters.cross_drops, "of cross traffic dropped"),
     ]
 }
 
