@@ -111,6 +111,8 @@ fn a_running_link_is_asked_and_changed() {
         metrics.contains("netem_lost_wire_total{direction=\"forward\"} 1"),
         "{metrics}"
     );
+    let (code, said) = ask(&proxy, "POST /rebind", "", "");
+    assert_eq!((code, said.trim()), (200, "{\"rebound\":1}"));
 }
 
 #[test]
@@ -132,6 +134,7 @@ fn what_cannot_be_is_refused_in_words_and_changes_nothing() {
         ("GET /nothing", "", "", 404, "/status"),
         ("DELETE /profile", "", "", 405, "PUT"),
         ("POST /status", "", "", 405, "PUT"),
+        ("GET /rebind", "", "", 405, "POST"),
         (
             "PATCH /profile",
             "Origin: http://example.org\r\n",

@@ -61,6 +61,52 @@ fn a_packet_goes_there_and_back_and_takes_its_time() {
     assert_eq!(report.proxy.sent, 2);
 }
 
+#[test]
+fn a_nat_that_forgets_gives_each_client_another_port() {
+    let (client, server) = (socket(), socket());
+    let network = NetworkProfile::from_toml_str("delay = '1ms'").unwrap();
+    let mut config = ProxyConfig::new(&network, 1);
+    config.listen = vec![("127.0.0.1:0".parse().unwrap(), server.local_addr().unwrap())];
+    let proxy = Proxy::start(config).unwrap();
+    let (handle, through) = (proxy.handle(), proxy.listen_addrs()[0]);
+    let sends = |what: &[u8]| {
+        client.send_to(what, through).unwrap();
+        receive(&server).1
+    };
+
+    assert_eq!(handle.rebind().unwrap(), 0, "there is no client yet");
+    let before = sends(b"one");
+    assert_eq!(sends(b"two"), before);
+    assert_eq!(handle.rebind().unwrap(), 1);
+    // Gone, without a word to whoever sends there.
+    server.send_to(b"to the old port", before).unwrap();
+    let after = sends(b"three");
+    assert_ne!(after, before);
+    server.send_to(b"to the new port", after).unwrap();
+    assert_eq!(receive(&client).0, b"to the new port");
+
+    let report = proxy.stop();
+    assert_eq!((report.proxy.flows, report.proxy.rebound), (1, 1));
+    assert_eq!(report.reverse.delivered, 1);
+}
+
+#[test]
+fn a_nat_may_forget_every_so_often() {
+    let (client, server) = (socket(), socket());
+    let network = NetworkProfile::from_toml_str("delay = '1ms'").unwrap();
+    let mut config = ProxyConfig::new(&network, 1);
+    config.listen = vec![("127.0.0.1:0".parse().unwrap(), server.local_addr().unwrap())];
+    config.rebind_every = Some(Duration::from_millis(50));
+    let proxy = Proxy::start(config).unwrap();
+    let mut ports = std::collections::BTreeSet::new();
+    while ports.len() < 4 {
+        client.send_to(b"again", proxy.listen_addrs()[0]).unwrap();
+        ports.insert(receive(&server).1);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(proxy.stop().proxy.rebound >= 3);
+}
+
 fn netem(args: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_netem"));
     command.args(args.split_whitespace()).output().unwrap()

@@ -11,6 +11,8 @@ pub(crate) enum Message {
     Report(Sender<Snapshot>),
     /// Other links, forward and reverse, from now on.
     Network(Box<[DirectionProfile; 2]>, Sender<()>),
+    /// Another port for each client.
+    Rebind(Sender<u64>),
 }
 
 /// The side that answers: whoever forwards packets.
@@ -21,6 +23,11 @@ pub(crate) trait Answers {
     fn snapshot(&self) -> Snapshot;
     /// Other links, forward and reverse, from now on.
     fn set_network(&mut self, links: &[DirectionProfile; 2]);
+    /// Gives each client another port towards its server, and says how many there were. Where no
+    /// address is translated there is nothing to do.
+    fn rebind(&mut self) -> u64 {
+        0
+    }
 
     /// Does what other threads ask for. One that no longer waits for the answer loses nothing.
     fn answer(&mut self) {
@@ -32,6 +39,9 @@ pub(crate) trait Answers {
                 Message::Network(links, reply) => {
                     self.set_network(&links);
                     let _ = reply.send(());
+                }
+                Message::Rebind(reply) => {
+                    let _ = reply.send(self.rebind());
                 }
             }
         }
@@ -73,6 +83,15 @@ impl ProxyHandle {
     pub fn set_network(&self, network: &NetworkProfile) -> Result<(), Stopped> {
         let links = Box::new([network.forward(), network.reverse()]);
         self.ask(|reply| Message::Network(links, reply))
+    }
+
+    /// Gives each client another port towards its server, as a NAT does that has forgotten it, and
+    /// says how many there were; see [`ProxyConfig::rebind_every`](super::ProxyConfig).
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub fn rebind(&self) -> Result<u64, Stopped> {
+        self.ask(Message::Rebind)
     }
 
     /// Ends the proxy's sleep.

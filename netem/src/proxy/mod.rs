@@ -99,6 +99,10 @@ pub struct ProxyConfig {
     /// A client silent, and not spoken to, for so long is forgotten. Default two minutes
     /// (RFC 4787 §4.3).
     pub flow_idle: Duration,
+    /// How often each client gets another port towards its server, as behind a NAT that forgets
+    /// (RFC 4787 §4.1): what the server still sends to the old one is gone. For a while each client
+    /// then has two descriptors. Default never.
+    pub rebind_every: Option<Duration>,
     /// Socket buffers to ask for. Default 8 MiB, which at 1 Gbit/s is some 30 ms off the
     /// processor.
     pub socket_buffer_bytes: usize,
@@ -120,6 +124,7 @@ impl ProxyConfig {
             origin: None,
             flows_max: 512,
             flow_idle: Duration::from_secs(120),
+            rebind_every: None,
             socket_buffer_bytes: 8 << 20,
         }
     }
@@ -210,7 +215,8 @@ impl Proxy {
             ports,
             buffer_bytes: config.socket_buffer_bytes,
             flows_max: config.flows_max,
-            idle_ns: u64::try_from(config.flow_idle.as_nanos()).unwrap_or(u64::MAX),
+            idle_ns: nanos(config.flow_idle),
+            rebind_ns: config.rebind_every.map(|every| nanos(every).max(1)),
         });
         let thread = thread::Builder::new()
             .name("netem-proxy".to_owned())
@@ -269,6 +275,10 @@ impl Drop for Proxy {
             let _ = thread.join();
         }
     }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn bind(config: &ProxyConfig) -> Result<Vec<Port>, ProxyError> {

@@ -96,6 +96,11 @@ impl Nat {
         slots.filter_map(|(slot, flow)| Some((slot, flow.as_ref()?)))
     }
 
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut Flow)> {
+        let slots = self.slots.iter_mut().enumerate();
+        slots.filter_map(|(slot, flow)| Some((slot, flow.as_mut()?)))
+    }
+
     /// The slots of flows last used before `before`.
     pub(crate) fn idle_since(&self, before: Time) -> Vec<usize> {
         self.iter()

@@ -74,6 +74,8 @@ pub struct ProxyCounters {
     pub foreign: u64,
     /// Clients seen, each counted once per listened port and again after being forgotten.
     pub flows: u64,
+    /// Times that a client got another port towards its server.
+    pub rebound: u64,
 }
 
 impl ProxyCounters {

@@ -53,6 +53,7 @@ pub(crate) struct Setup {
     pub(crate) buffer_bytes: usize,
     pub(crate) flows_max: usize,
     pub(crate) idle_ns: u64,
+    pub(crate) rebind_ns: Option<u64>,
     pub(crate) warnings: Vec<String>,
 }
 
@@ -74,6 +75,9 @@ pub(crate) struct Worker {
     counters: ProxyCounters,
     started: Time,
     swept: Time,
+    rebound: Time,
+    /// What was bound before: nobody reads what comes there, and nobody is told of that.
+    forgotten: Vec<Socket>,
 }
 
 impl Worker {
@@ -89,6 +93,8 @@ impl Worker {
             counters: ProxyCounters::default(),
             started,
             swept: started,
+            rebound: started,
+            forgotten: Vec::new(),
             setup,
         }
     }
@@ -128,7 +134,13 @@ impl Worker {
         let link = self.setup.lanes.next_wakeup();
         let sweep_ns = self.swept.as_nanos().saturating_add(self.sweep_every_ns());
         let sweep = (!self.nat.is_empty()).then(|| Time::from_nanos(sweep_ns));
-        link.into_iter().chain(sweep).min()
+        let rebind = self.next_rebind().filter(|_| !self.nat.is_empty());
+        link.into_iter().chain(sweep).chain(rebind).min()
+    }
+
+    fn next_rebind(&self) -> Option<Time> {
+        let every_ns = self.setup.rebind_ns?;
+        Some(self.rebound.plus_nanos(every_ns))
     }
 
     fn read(&mut self, token: u64) {
@@ -249,7 +261,14 @@ impl Worker {
         self.setup.lanes.keep_records(quiet);
         if now.as_nanos().saturating_sub(self.swept.as_nanos()) >= self.sweep_every_ns() {
             self.swept = now;
+            self.forgotten.clear();
             self.forget_idle(now);
+        }
+        while let Some(due) = self.next_rebind().filter(|due| *due <= now) {
+            self.rebound = due;
+            if self.next_rebind().is_none_or(|next| next > now) {
+                self.rebind();
+            }
         }
     }
 
@@ -271,11 +290,17 @@ impl Worker {
                 Some(flow)
             })
             .collect();
-        if !flows.is_empty() {
-            let inodes = overflow::inodes(flows.iter().map(|flow| flow.upstream.inner()));
-            if let Some(dropped) = overflow::dropped(&inodes) {
-                *self.counters.receive_overflow.get_or_insert(0) += dropped;
-            }
+        self.count_overflow(flows.iter().map(|flow| &flow.upstream));
+    }
+
+    /// What these sockets dropped is counted before they are closed.
+    fn count_overflow<'a>(&mut self, sockets: impl Iterator<Item = &'a Socket>) {
+        let inodes = overflow::inodes(sockets.map(Socket::inner));
+        if inodes.is_empty() {
+            return;
+        }
+        if let Some(dropped) = overflow::dropped(&inodes) {
+            *self.counters.receive_overflow.get_or_insert(0) += dropped;
         }
     }
 }
@@ -317,6 +342,35 @@ impl Answers for Worker {
         let (ports, nat) = (&self.setup.ports, &self.nat);
         let out = sink(ports, nat, &mut self.departures, &mut self.counters);
         self.setup.lanes.set_network(now, links, out);
+    }
+
+    fn rebind(&mut self) -> u64 {
+        self.forgotten.clear();
+        let Setup {
+            reactor,
+            ports,
+            buffer_bytes,
+            ..
+        } = &mut self.setup;
+        for (slot, flow) in self.nat.iter_mut() {
+            let token = FLOW_TOKENS + slot as u64;
+            let bound = Socket::upstream(ports[flow.port].target, *buffer_bytes);
+            let moved = bound.and_then(|bound| {
+                reactor.remove(flow.upstream.inner(), token)?;
+                let before = std::mem::replace(&mut flow.upstream, bound);
+                self.forgotten.push(before);
+                reactor.add(flow.upstream.inner(), token)
+            });
+            if let Err(error) = moved {
+                tracing::warn!(%error, client = %flow.client, "no other upstream socket");
+            }
+        }
+        let forgotten = std::mem::take(&mut self.forgotten);
+        self.count_overflow(forgotten.iter());
+        let count = forgotten.len() as u64;
+        self.forgotten = forgotten;
+        self.counters.rebound += count;
+        count
     }
 }
 

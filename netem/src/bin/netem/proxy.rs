@@ -42,6 +42,10 @@ pub(crate) struct ProxyArgs {
     /// The same seed gives the same packets the same fates.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+    /// Every so often, such as 30s, give each client another port towards its server, as a NAT
+    /// does that has forgotten it.
+    #[arg(long, value_name = "TIME")]
+    rebind_every: Option<DurationNs>,
     #[command(flatten)]
     packets: Wanted,
     /// Take questions and changes of the network over HTTP at this address, such as 127.0.0.1:0
@@ -104,6 +108,7 @@ pub(crate) fn run(args: ProxyArgs) -> Result<(), Failure> {
         .zip(args.to.iter().copied())
         .collect();
     let (files, on_records) = args.packets.create()?;
+    config.rebind_every = args.rebind_every.map(|every| Duration::from_nanos(every.0));
     config.on_records = on_records;
     config.capture = args.packets.contents();
 

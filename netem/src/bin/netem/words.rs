@@ -19,6 +19,9 @@ pub(crate) fn write(out: &mut impl Write, report: &ProxyReport) -> io::Result<()
         let s = if proxy.flows == 1 { "" } else { "s" };
         write!(out, ", {} client{s}", proxy.flows)?;
     }
+    if proxy.rebound > 0 {
+        write!(out, ", {} times another port", proxy.rebound)?;
+    }
     if let Some(ns) = report.processor_ns {
         write!(out, "; {:.1} s of a processor", ns as f64 / 1e9)?;
     }

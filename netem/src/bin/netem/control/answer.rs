@@ -63,7 +63,7 @@ impl Answers {
         if status == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(
                 header::ALLOW,
-                HeaderValue::from_static("GET, HEAD, PUT, PATCH"),
+                HeaderValue::from_static("GET, HEAD, PUT, PATCH, POST"),
             );
         }
         Ok(response)
@@ -82,13 +82,20 @@ impl Answers {
                 let body = body(request).await?;
                 self.change(&method, &headers, &body)
             }
-            "/" | "/status" | "/metrics" | "/profile" => Err(Refusal(
+            "/rebind" if method == Method::POST => {
+                let rebound = self.proxy.rebind()?;
+                Ok((JSON, json(&serde_json::json!({ "rebound": rebound }))?))
+            }
+            "/" | "/status" | "/metrics" | "/profile" | "/rebind" => Err(Refusal(
                 StatusCode::METHOD_NOT_ALLOWED,
-                format!("{method} {path}: only /profile can be changed, with PUT or PATCH"),
+                format!(
+                    "{method} {path}: /profile can be changed with PUT or PATCH, /rebind takes \
+                     POST, and the others can be read"
+                ),
             )),
             _ => Err(Refusal(
                 StatusCode::NOT_FOUND,
-                format!("{path}: there are /status, /profile and /metrics"),
+                format!("{path}: there are /status, /profile, /metrics and /rebind"),
             )),
         }
     }

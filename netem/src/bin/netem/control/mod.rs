@@ -28,6 +28,7 @@ Control (--control ADDR), over HTTP:
                   JSON with Content-Type: application/json
   PATCH /profile  change keys of the network from now on, as --set does: loss=5%, several
                   joined by & or line breaks; or JSON to be merged (null takes a key away)
+  POST /rebind    another port towards the server for each client, as --rebind-every gives
   GET /metrics    counters for Prometheus
 What is on the wire arrives as it would have; a schedule begins when the network is changed.
 
