@@ -38,13 +38,19 @@ fn receive(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
     }
 }
 
+/// Between whoever sends to it and this server.
+fn started(network: &str, server: &UdpSocket, settle: impl FnOnce(&mut ProxyConfig)) -> Proxy {
+    let mut config = ProxyConfig::new(&NetworkProfile::from_toml_str(network).unwrap(), 1);
+    config.listen = vec![("127.0.0.1:0".parse().unwrap(), server.local_addr().unwrap())];
+    settle(&mut config);
+    Proxy::start(config).unwrap()
+}
+
 #[test]
 fn a_packet_goes_there_and_back_and_takes_its_time() {
     let (client, server) = (socket(), socket());
     let network = "delay = '20ms'\n[reverse]\ndelay = '10ms'";
-    let mut config = ProxyConfig::new(&NetworkProfile::from_toml_str(network).unwrap(), 1);
-    config.listen = vec![("127.0.0.1:0".parse().unwrap(), server.local_addr().unwrap())];
-    let proxy = Proxy::start(config).unwrap();
+    let proxy = started(network, &server, |_| {});
 
     let sent = Instant::now();
     client.send_to(b"there", proxy.listen_addrs()[0]).unwrap();
@@ -64,10 +70,7 @@ fn a_packet_goes_there_and_back_and_takes_its_time() {
 #[test]
 fn a_nat_that_forgets_gives_each_client_another_port() {
     let (client, server) = (socket(), socket());
-    let network = NetworkProfile::from_toml_str("delay = '1ms'").unwrap();
-    let mut config = ProxyConfig::new(&network, 1);
-    config.listen = vec![("127.0.0.1:0".parse().unwrap(), server.local_addr().unwrap())];
-    let proxy = Proxy::start(config).unwrap();
+    let proxy = started("delay = '1ms'", &server, |_| {});
     let (handle, through) = (proxy.handle(), proxy.listen_addrs()[0]);
     let sends = |what: &[u8]| {
         client.send_to(what, through).unwrap();
@@ -93,11 +96,9 @@ fn a_nat_that_forgets_gives_each_client_another_port() {
 #[test]
 fn a_nat_may_forget_every_so_often() {
     let (client, server) = (socket(), socket());
-    let network = NetworkProfile::from_toml_str("delay = '1ms'").unwrap();
-    let mut config = ProxyConfig::new(&network, 1);
-    config.listen = vec![("127.0.0.1:0".parse().unwrap(), server.local_addr().unwrap())];
-    config.rebind_every = Some(Duration::from_millis(50));
-    let proxy = Proxy::start(config).unwrap();
+    let proxy = started("delay = '1ms'", &server, |config| {
+        config.rebind_every = Some(Duration::from_millis(50));
+    });
     let mut ports = std::collections::BTreeSet::new();
     while ports.len() < 4 {
         client.send_to(b"again", proxy.listen_addrs()[0]).unwrap();

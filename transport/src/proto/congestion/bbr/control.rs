@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::aggregation::bytes_in;
-use super::{Bbr, GUESSED_RTT, MINIMUM_WINDOW_PACKETS, QUANTA, QUANTUM, State, scale};
+use super::{Bbr, MINIMUM_WINDOW_PACKETS, QUANTA, QUANTUM, State, scale};
 use crate::proto::congestion::AckInfo;
 use crate::time::nanos;
 
@@ -26,6 +26,16 @@ const COMPETING_GAIN_PERMILLE: u64 = 1250;
 const PROBE_RTT_GAIN_PERMILLE: u64 = 500;
 
 const MAX_QUANTUM_BYTES: u64 = 64 * 1024;
+
+/// Paces the first flight when not even the handshake told a round-trip time.
+const GUESSED_RTT: Duration = Duration::from_millis(100);
+
+/// A window a round trip, in bytes a second: what there is before the first acknowledgement.
+pub(super) fn initial_rate(window: u64, smoothed_rtt: Option<Duration>) -> u64 {
+    let rtt_ns = nanos(smoothed_rtt.unwrap_or(GUESSED_RTT)).max(1);
+    let rate = u128::from(window) * 1_000_000_000 / u128::from(rtt_ns);
+    u64::try_from(rate).unwrap_or(u64::MAX)
+}
 
 impl Bbr {
     pub(super) fn update_window(&mut self, ack: &AckInfo<'_>) {
@@ -93,9 +103,7 @@ impl Bbr {
         if self.pacing_rate > 0 {
             return self.pacing_rate;
         }
-        let rtt_ns = nanos(smoothed_rtt.unwrap_or(GUESSED_RTT)).max(1);
-        let rate = u128::from(self.initial_window) * 1_000_000_000 / u128::from(rtt_ns);
-        let rate = u64::try_from(rate).unwrap_or(u64::MAX);
+        let rate = initial_rate(self.initial_window, smoothed_rtt);
         scale(rate, STARTUP_GAIN_PERMILLE).max(1)
     }
 

@@ -57,9 +57,6 @@ const MINIMUM_WINDOW_PACKETS: u64 = 4;
 const QUANTUM: Duration = Duration::from_millis(1);
 const QUANTA: u64 = 3;
 
-/// Paces the first flight when not even the handshake told a round-trip time.
-const GUESSED_RTT: Duration = Duration::from_millis(100);
-
 /// Round trips this much above the least mean that a queue stands: an eighth, or this.
 const QUEUE_DIVISOR: u32 = 8;
 const QUEUE_LEAST: Duration = Duration::from_millis(2);

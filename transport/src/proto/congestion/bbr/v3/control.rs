@@ -6,9 +6,9 @@ use super::probe::Phase;
 use super::{Bbr3, State};
 use crate::proto::congestion::AckInfo;
 use crate::proto::congestion::bbr::aggregation::bytes_in;
-use crate::proto::congestion::bbr::{GUESSED_RTT, MINIMUM_WINDOW_PACKETS, QUANTA, scale};
+use crate::proto::congestion::bbr::control::initial_rate;
+use crate::proto::congestion::bbr::{MINIMUM_WINDOW_PACKETS, QUANTA, scale};
 use crate::proto::pacing::Pacer;
-use crate::time::nanos;
 
 /// `BBR.StartupPacingGain`, 4 ln 2, per mille (§5.3.1.1).
 const STARTUP_GAIN_PERMILLE: u64 = 2773;
@@ -92,9 +92,7 @@ impl Bbr3 {
         if self.pacing_rate > 0 {
             return self.pacing_rate;
         }
-        let rtt_ns = nanos(smoothed_rtt.unwrap_or(GUESSED_RTT)).max(1);
-        let rate = u128::from(self.initial_window) * 1_000_000_000 / u128::from(rtt_ns);
-        let rate = u64::try_from(rate).unwrap_or(u64::MAX);
+        let rate = initial_rate(self.initial_window, smoothed_rtt);
         scale(rate, STARTUP_GAIN_PERMILLE).max(1)
     }
 
