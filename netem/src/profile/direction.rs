@@ -171,7 +171,8 @@ impl DirectionProfile {
 
     /// The UDP payload, in bits per second, that can get through in a run of `duration_ns`,
     /// whoever sends it: rate × (MTU − 28) / MTU × (1 − loss after the queue), averaged over the
-    /// phases of the run, without what cross traffic sends on average. `None` when the rate is without end at any time of it.
+    /// phases of the run, without what cross traffic sends on average. `None` when the rate is
+    /// without end at any time of it.
     #[must_use]
     pub fn achievable_bps(&self, duration_ns: u64) -> Option<u64> {
         let duration_ns = duration_ns.max(1);

@@ -264,9 +264,10 @@ impl Worker {
             self.forgotten.clear();
             self.forget_idle(now);
         }
-        while let Some(due) = self.next_rebind().filter(|due| *due <= now) {
-            self.rebound = due;
-            if self.next_rebind().is_none_or(|next| next > now) {
+        if let Some(every_ns) = self.setup.rebind_ns {
+            let passed = now.nanos_since(self.rebound) / every_ns;
+            if passed > 0 {
+                self.rebound = self.rebound.plus_nanos(passed * every_ns);
                 self.rebind();
             }
         }
