@@ -16,7 +16,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::rate::RateSample;
+use super::recovery::RateSample;
 use crate::Time;
 use crate::time::nanos;
 

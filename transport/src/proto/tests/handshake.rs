@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::pair::{CLIENT, Network, Pair, SERVER, noise};
 use crate::crypto::noise::{Initiator, Responder};
-use crate::proto::handshake::{answer_payload, read_answer, syn_payload};
+use crate::proto::connection::{answer_payload, read_answer, syn_payload};
 use crate::proto::{ConnectionError, Event, Refusal};
 use crate::wire::Header;
 use crate::{Cipher, Config, Identity, Time};

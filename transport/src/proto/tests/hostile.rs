@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use super::pair::{CLIENT, Network, Pair, SERVER, noise};
 use crate::Config;
 use crate::proto::ConnectionError;
-use crate::proto::closing::PROTOCOL_RESET;
+use crate::proto::connection::PROTOCOL_RESET;
 use crate::wire::{Frame, Header, encode};
 
 /// The header of the server's packet with this number.

@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::super::event::Event;
 use super::pair::{CLIENT, Network, Pair, SERVER, noise};
 use crate::Config;
+use crate::proto::Event;
 use crate::wire::Frame;
 
 const ROUND: Duration = Duration::from_millis(40);

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::pair::{CLIENT, Network, Pair, SERVER, noise};
 use crate::crypto::noise::Initiator;
-use crate::proto::handshake::syn_payload;
+use crate::proto::connection::syn_payload;
 use crate::proto::{ConnectionError, Refusal};
 use crate::wire::{COOKIE_BYTES, Header};
 use crate::{Config, Identity, Time};

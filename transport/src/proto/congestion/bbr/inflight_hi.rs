@@ -186,7 +186,7 @@ mod tests {
 
     use super::*;
     use crate::proto::congestion::bbr::loss_floor::Load;
-    use crate::proto::rate::RateSample;
+    use crate::proto::recovery::RateSample;
 
     const MSS: u64 = 1000;
     const RTT: Duration = Duration::from_millis(100);

@@ -36,7 +36,7 @@ use self::relief::Relief;
 use self::startup::{AckTrain, FullPipe};
 use super::{AckInfo, LossInfo, Params};
 use crate::Time;
-use crate::proto::rate::RateSample;
+use crate::proto::recovery::RateSample;
 use crate::time::nanos;
 
 mod aggregation;

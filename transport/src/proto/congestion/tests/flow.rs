@@ -6,10 +6,8 @@ use std::time::Duration;
 use super::sim::{MSS, Slot};
 use crate::Time;
 use crate::proto::congestion::{AckInfo, Controller, LossInfo};
-use crate::proto::loss::LossDetector;
-use crate::proto::pacing::Pacer;
-use crate::proto::rate::{PacketRate, RateSampler};
-use crate::proto::rtt::RttEstimator;
+use crate::proto::recovery::{LossDetector, PacketRate, RateSampler, RttEstimator};
+use crate::proto::send::Pacer;
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 enum Fate {

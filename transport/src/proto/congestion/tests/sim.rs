@@ -12,10 +12,8 @@ use rand_chacha::ChaCha8Rng;
 use super::flow::Flow;
 use crate::Time;
 use crate::proto::congestion::{Congestion, Controller, Params};
-use crate::proto::loss::LossDetector;
-use crate::proto::pacing::Pacer;
-use crate::proto::rate::RateSampler;
-use crate::proto::rtt::RttEstimator;
+use crate::proto::recovery::{LossDetector, RateSampler, RttEstimator};
+use crate::proto::send::Pacer;
 
 pub(super) const MSS: u64 = 1472;
 const HEADERS: u64 = 28;

@@ -8,7 +8,7 @@ use crate::proto::congestion::AckInfo;
 use crate::proto::congestion::bbr::aggregation::bytes_in;
 use crate::proto::congestion::bbr::control::initial_rate;
 use crate::proto::congestion::bbr::{MINIMUM_WINDOW_PACKETS, QUANTA, scale};
-use crate::proto::pacing::Pacer;
+use crate::proto::send::Pacer;
 
 /// `BBR.StartupPacingGain`, 4 ln 2, per mille (§5.3.1.1).
 const STARTUP_GAIN_PERMILLE: u64 = 2773;

@@ -31,7 +31,7 @@ use super::filters::Rounds;
 use super::{MINIMUM_WINDOW_PACKETS, scale};
 use crate::Time;
 use crate::proto::congestion::{AckInfo, LossInfo, Params};
-use crate::proto::rate::RateSample;
+use crate::proto::recovery::RateSample;
 
 /// `BBR.ProbeRTTDuration`.
 const PROBE_RTT_DURATION: Duration = Duration::from_millis(200);

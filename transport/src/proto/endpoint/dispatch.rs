@@ -2,13 +2,10 @@
 
 use std::net::SocketAddr;
 
-use super::connection::{Connection, ConnectionError};
-use super::endpoint::Endpoint;
-use super::event::Refusal;
+use super::Endpoint;
 use super::listen::Syn;
-use super::receive::Sealed;
-use super::secure::Answer;
 use crate::crypto::stateless_reset::ResetToken;
+use crate::proto::connection::{Answer, Connection, ConnectionError, Refusal, Sealed};
 use crate::wire::Header;
 use crate::{Ecn, Time};
 

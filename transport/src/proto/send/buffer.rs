@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::ranges::RangeSet;
+use crate::proto::ranges::RangeSet;
 
 /// Writes up to this size are copied together: a chunk's bookkeeping would outweigh them.
 const SMALL_WRITE_BYTES: usize = 1024;

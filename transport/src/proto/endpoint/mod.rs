@@ -1,4 +1,21 @@
-//! One UDP address: which connection a datagram belongs to, and who is to be called when.
+//! One UDP address: its connections, their deadlines, and the datagrams that belong to none.
+//!
+//! Change here what happens before there is a connection and between connections: which
+//! datagram belongs to which, what is admitted, what peers can make this side hold. What
+//! happens within one belongs in [`connection`](super::connection), on which this room relies;
+//! it touches a connection by its methods only.
+//!
+//! | file | content |
+//! |---|---|
+//! | [`listen`] | admission: SYNs answered or refused, half-open handshakes, cookies |
+//! | [`dispatch`] | datagrams in: the connection each belongs to |
+//! | [`event`] | events and datagrams handed to the caller |
+//! | [`metrics`] | what an endpoint holds, counted |
+
+mod dispatch;
+mod event;
+mod listen;
+mod metrics;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -7,18 +24,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::connection::{Connection, ConnectionError};
-use super::event::{Event, Outgoing};
-use super::handshake::{HalfOpen, SynKey, syn_payload};
-use super::load::Load;
-use super::observe::FlowId;
-use super::stats::Stats;
 use crate::config::Config;
 use crate::crypto::cookie::CookieJar;
 use crate::crypto::noise::Initiator;
 use crate::crypto::stateless_reset::ResetKey;
 use crate::crypto::{Identity, PublicKey};
+use crate::proto::connection::{
+    Connection, ConnectionError, FlowId, HalfOpen, Stats, SynKey, syn_payload,
+};
 use crate::{Ecn, Time};
+
+pub use self::event::{Event, Outgoing};
+pub use self::metrics::Load;
 
 /// Names a connection within its endpoint: this side's random id.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 
-use super::connection::{Connection, ConnectionError, State};
-use super::event::Refusal;
+use super::error::Refusal;
 use super::observe::TraceEvent;
 use super::secure::KEY_RESET;
+use super::{Connection, ConnectionError, State};
 use crate::config::Recovery;
 use crate::wire::{Frame, Frames, Reader};
 use crate::{Ecn, Time};

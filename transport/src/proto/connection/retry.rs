@@ -6,9 +6,9 @@
 
 use std::time::Duration;
 
-use super::rtt::FirstRtt;
 use crate::Time;
 use crate::config::Config;
+use crate::proto::recovery::FirstRtt;
 
 /// A path that may be short is asked again after this part of the usual wait.
 const EAGER_DIVISOR: u32 = 4;

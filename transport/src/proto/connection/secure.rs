@@ -3,17 +3,17 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::congestion::Controller;
-use super::connection::{Connection, ConnectionError, State};
-use super::event::Refusal;
+use super::error::Refusal;
 use super::handshake::{preferred_cipher, read_answer};
-use super::pacing::Pacer;
-use super::rtt::RttEstimator;
 use super::timer::Timer;
+use super::{Connection, ConnectionError, State};
 use crate::Time;
 use crate::crypto::keys::Keys;
 use crate::crypto::stateless_reset::{self, ResetToken};
 use crate::crypto::{Cipher, Peer};
+use crate::proto::congestion::Controller;
+use crate::proto::recovery::RttEstimator;
+use crate::proto::send::Pacer;
 use crate::wire::{COOKIE_BYTES, Header};
 
 /// The reason in a RESET that turns a client away whose key the server does not accept.

@@ -1,10 +1,41 @@
-//! What an endpoint tells its caller: events, datagrams to send, refusals.
+//! Why a connection ends before its end, or never begins.
 
 use std::fmt;
-use std::net::SocketAddr;
 
-use super::endpoint::ConnectionId;
-use crate::Ecn;
+use crate::crypto::PublicKey;
+
+/// Why a connection is over before its end.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectionError {
+    /// Nothing was heard from the peer for too long.
+    #[error("nothing was heard from the peer for too long")]
+    TimedOut,
+    /// The server has lost the connection: it was started anew (RFC 9000 §10.3).
+    #[error("the server no longer knows the connection")]
+    Lost,
+    /// The peer ended the connection.
+    #[error("the peer reset the connection (reason {reason})")]
+    Reset {
+        /// What the peer gave as its reason.
+        reason: u32,
+    },
+    /// The peer did not accept the connection.
+    #[error("the peer refused the connection ({0})")]
+    Refused(Refusal),
+    /// The peer's key is not one that this side accepts.
+    #[error("the peer's key is not accepted: {key}")]
+    UntrustedPeer {
+        /// The key that the peer has proved to hold.
+        key: PublicKey,
+    },
+    /// The peer broke the protocol.
+    #[error("the peer broke the protocol: {0}")]
+    Protocol(&'static str),
+    /// This side ended the connection.
+    #[error("the connection was closed on this side")]
+    Closed,
+}
 
 /// Why a server does not accept a connection.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -54,33 +85,4 @@ impl fmt::Display for Refusal {
             Self::Other(reason) => write!(f, "reason {reason}"),
         }
     }
-}
-
-/// What the application should hear of.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Event {
-    /// A client has connected.
-    Accepted(ConnectionId),
-    /// This client's handshake is complete.
-    Established(ConnectionId),
-    /// There are bytes to read, or the peer's FIN.
-    Readable(ConnectionId),
-    /// The send buffer may have room again.
-    Writable(ConnectionId),
-    /// Every byte written and the FIN are acknowledged.
-    Finished(ConnectionId),
-    /// The connection is over; [`Endpoint::error`](super::Endpoint::error) says why.
-    Closed(ConnectionId),
-}
-
-/// Datagrams to send: all of `segment_bytes`, but for the last.
-#[derive(Copy, Clone, Debug)]
-pub struct Outgoing {
-    /// Where to.
-    pub destination: SocketAddr,
-    /// The size of each datagram but the last.
-    pub segment_bytes: usize,
-    /// The ECN mark.
-    pub ecn: Option<Ecn>,
 }

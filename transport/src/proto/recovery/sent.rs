@@ -6,9 +6,9 @@
 use std::collections::VecDeque;
 use std::ops::{Range, RangeInclusive};
 
-use super::ranges::RangeSet;
 use super::rate::PacketRate;
 use crate::Time;
+use crate::proto::ranges::RangeSet;
 
 /// What has become of a packet.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use super::connection::Connection;
+use super::Connection;
 use crate::Time;
 use crate::time::nanos;
 

@@ -1,72 +1,73 @@
-//! One peer. Holds the parts and answers the poll calls; the work is done in [`super::transmit`],
-//! [`super::receive`], [`super::recover`], [`super::secure`] and [`super::closing`].
+//! One peer: the life of a connection, from the SYN to the last acknowledgement.
+//!
+//! [`Connection`] holds the parts, which know nothing of each other, and these files tie them
+//! together. Change a rule of one part in its own room ([`send`](super::send),
+//! [`receive`](super::receive), [`recovery`](super::recovery),
+//! [`congestion`](super::congestion)); change here only what follows for the others. The room
+//! relies on these four, on `wire` and `crypto`, and knows nothing of the endpoint above it.
+//!
+//! | file | content |
+//! |---|---|
+//! | [`handshake`], [`retry`] | SYN, SYN/ACK, ACK; their retransmission |
+//! | [`secure`] | keys, and the seal of every packet |
+//! | [`transmit`] | the next packet, and its bytes |
+//! | [`receive`] | the effects of an arriving packet |
+//! | [`recover`], [`go_back_n`] | the effects of an acknowledgement, a loss, a timeout |
+//! | [`path`] | the peer's address, and its validation |
+//! | [`closing`], [`error`] | the end of a connection, and its reasons |
+//! | [`timer`], [`stats`], [`observe`] | deadlines, counters, traces |
+
+mod closing;
+mod error;
+mod go_back_n;
+mod handshake;
+mod observe;
+mod path;
+mod receive;
+mod recover;
+mod retry;
+mod secure;
+mod stats;
+mod timer;
+mod transmit;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::ack::AckState;
-use super::assembler::Assembler;
-use super::congestion::{Controller, Params};
-use super::ecn::EcnState;
-use super::flow::{ReceiveWindow, SendWindow};
-use super::handshake::{ClientHandshake, HalfOpen, SynKey};
-use super::loss::LossDetector;
-use super::mtu::Mtu;
-use super::observe::{FlowId, TraceEvent};
-use super::pacing::Pacer;
-use super::path::Path;
-use super::rate::RateSampler;
-use super::recover::Recoverer;
-use super::retry::Retry;
-use super::rtt::{FirstRtt, RttEstimator};
-use super::send_buffer::SendBuffer;
-use super::sent::SentPackets;
-use super::spare::SparePass;
-use super::stats::Stats;
-use super::timer::{Timer, Timers};
 use crate::Time;
 use crate::config::Config;
 use crate::crypto::PublicKey;
 use crate::crypto::keys::{Keys, Secrets};
 use crate::crypto::noise::Initiator;
 use crate::crypto::stateless_reset::ResetToken;
+use crate::proto::congestion::{Controller, Params};
+use crate::proto::receive::{AckState, Assembler, ReceiveWindow};
+use crate::proto::recovery::{
+    EcnState, FirstRtt, LossDetector, Mtu, RateSampler, RttEstimator, SentPackets, SparePass,
+};
+use crate::proto::send::{Pacer, SendBuffer, SendWindow};
 use crate::time::nanos;
 use crate::wire::{Parameters, THIRD_BYTES};
 
-/// Why a connection is over before its end.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConnectionError {
-    /// Nothing was heard from the peer for too long.
-    #[error("nothing was heard from the peer for too long")]
-    TimedOut,
-    /// The server has lost the connection: it was started anew (RFC 9000 §10.3).
-    #[error("the server no longer knows the connection")]
-    Lost,
-    /// The peer ended the connection.
-    #[error("the peer reset the connection (reason {reason})")]
-    Reset {
-        /// What the peer gave as its reason.
-        reason: u32,
-    },
-    /// The peer did not accept the connection.
-    #[error("the peer refused the connection ({0})")]
-    Refused(super::Refusal),
-    /// The peer's key is not one that this side accepts.
-    #[error("the peer's key is not accepted: {key}")]
-    UntrustedPeer {
-        /// The key that the peer has proved to hold.
-        key: PublicKey,
-    },
-    /// The peer broke the protocol.
-    #[error("the peer broke the protocol: {0}")]
-    Protocol(&'static str),
-    /// This side ended the connection.
-    #[error("the connection was closed on this side")]
-    Closed,
-}
+use self::handshake::ClientHandshake;
+use self::path::Path;
+use self::recover::Recoverer;
+use self::timer::{Timer, Timers};
+
+#[cfg(test)]
+pub(super) use self::closing::PROTOCOL_RESET;
+pub use self::error::{ConnectionError, Refusal};
+#[cfg(test)]
+pub(super) use self::handshake::read_answer;
+pub(super) use self::handshake::{HalfOpen, SynKey, answer_payload, preferred_cipher, syn_payload};
+pub use self::observe::{FlowId, LossTrigger, Metrics, Observer, TraceEvent};
+pub(super) use self::receive::Sealed;
+pub(super) use self::retry::Retry;
+pub(super) use self::secure::Answer;
+pub use self::stats::Stats;
+pub use self::transmit::DATA_OVERHEAD_BYTES;
 
 /// Where a connection is in its life.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Flow control: how far the peer may send, and how far we may.
+//! Flow control, receiving half: how far the peer may send.
 //!
 //! The window offered follows what one round trip brings. An in-order reader stands still
 //! behind every lost packet until its repeat arrives; with N packets in flight at loss p the
@@ -74,46 +74,5 @@ impl ReceiveWindow {
 
     pub(crate) const fn on_offered(&mut self, limit: u64) {
         self.offered = limit;
-    }
-}
-
-/// The sending half.
-#[derive(Debug)]
-pub(crate) struct SendWindow {
-    limit: u64,
-    /// The limit at which the peer was last asked for more.
-    asked_at: Option<u64>,
-}
-
-impl SendWindow {
-    pub(crate) const fn new(limit: u64) -> Self {
-        Self {
-            limit,
-            asked_at: None,
-        }
-    }
-
-    /// The first offset that may not be sent.
-    pub(crate) const fn limit(&self) -> u64 {
-        self.limit
-    }
-
-    /// Takes a limit from the peer; an older one that arrives late changes nothing.
-    pub(crate) fn on_limit(&mut self, limit: u64) -> bool {
-        let grew = limit > self.limit;
-        self.limit = self.limit.max(limit);
-        grew
-    }
-
-    /// The sender stands still at the limit: whether to ask, once for each limit.
-    pub(crate) fn on_blocked(&mut self) -> bool {
-        let ask = self.asked_at != Some(self.limit);
-        self.asked_at = Some(self.limit);
-        ask
-    }
-
-    /// The question was lost.
-    pub(crate) const fn ask_again(&mut self) {
-        self.asked_at = None;
     }
 }

@@ -7,8 +7,8 @@
 
 use std::time::Duration;
 
-use super::ranges::RangeSet;
 use crate::Time;
+use crate::proto::ranges::RangeSet;
 use crate::wire::EcnCounts;
 
 /// At most this many packets share an acknowledgement.

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use super::congestion::{AckInfo, LossInfo};
-use super::connection::Connection;
+use super::Connection;
 use super::observe::{LossTrigger, TraceEvent};
-use super::rate::PacketRate;
-use super::sent::Fate;
 use super::timer::Timer;
 use crate::Time;
 use crate::config::Recovery;
+use crate::proto::congestion::{AckInfo, LossInfo};
+use crate::proto::recovery::{Fate, PacketRate};
 use crate::wire::AckFrame;
 
 /// Packets that a probe timeout may send (RFC 9002 §6.2.4).

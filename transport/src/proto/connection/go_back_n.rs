@@ -5,10 +5,10 @@
 //! timer, it halves its window and rewinds. Kept as the baseline that the rest is measured
 //! against.
 
-use super::connection::Connection;
+use super::Connection;
 use super::observe::{LossTrigger, TraceEvent};
-use super::sent::Fate;
 use crate::Time;
+use crate::proto::recovery::Fate;
 use crate::wire::{Frame, Frames, Reader};
 
 impl Connection {

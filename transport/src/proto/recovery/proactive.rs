@@ -11,10 +11,9 @@
 
 use std::ops::Range;
 
-use super::connection::Connection;
-use super::stats::Stats;
 use crate::Time;
 use crate::config::Recovery;
+use crate::proto::connection::{Connection, Stats};
 
 /// Paths that lose less than one packet in so many are not worth it.
 const LEAST_LOSS_DIVISOR: u64 = 1_000;

@@ -1,8 +1,8 @@
 //! How a connection ends: finished, reset, silent, or given up.
 
-use super::connection::{Connection, ConnectionError, State};
 use super::observe::TraceEvent;
 use super::timer::Timer;
+use super::{Connection, ConnectionError, State};
 use crate::Time;
 
 /// The reason in a RESET that answers a broken protocol.

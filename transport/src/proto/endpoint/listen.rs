@@ -15,17 +15,16 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::connection::Connection;
-use super::endpoint::{ConnectionId, Endpoint};
-use super::event::{Event, Refusal};
-use super::handshake::{self, HalfOpen, SynKey, answer_payload};
-use super::observe::FlowId;
-use super::retry::Retry;
+use super::event::Event;
+use super::{ConnectionId, Endpoint};
 use crate::Time;
 use crate::crypto::Peer;
 use crate::crypto::cookie::CookieJar;
 use crate::crypto::noise::{self, Responder, echo_of};
 use crate::crypto::stateless_reset::ResetKey;
+use crate::proto::connection::{
+    Connection, FlowId, HalfOpen, Refusal, Retry, SynKey, answer_payload, preferred_cipher,
+};
 use crate::wire::{self, COOKIE_BYTES, Header, LOST_BYTES, Parameters, Reader, THIRD_BYTES};
 
 /// Replies that belong to no connection and wait to be sent; beyond that they are dropped.
@@ -115,7 +114,7 @@ impl Endpoint {
         syn: &Syn<'_>,
     ) -> Option<(u32, HalfOpen)> {
         let parameters = syn.parameters()?;
-        let cipher = handshake::preferred_cipher(&self.config).choose(parameters.ciphers)?;
+        let cipher = preferred_cipher(&self.config).choose(parameters.ciphers)?;
         let id = self.unused_id();
         let token = self.reset_key().token(id, remote);
         let payload = answer_payload(&self.config, id, &token, cipher);

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
-use super::ranges::RangeSet;
+use crate::proto::ranges::RangeSet;
 
 /// The size of a block, and so the most that one read gives.
 const BLOCK_BYTES: usize = 64 * 1024;
@@ -187,8 +187,8 @@ mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
 
-    use super::super::send_buffer::SendBuffer;
     use super::*;
+    use crate::proto::send::SendBuffer;
 
     const WINDOW: u64 = 3 * BLOCK + 1_000;
 

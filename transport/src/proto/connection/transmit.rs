@@ -7,14 +7,13 @@
 use std::net::SocketAddr;
 use std::ops::Range;
 
-use super::connection::{Connection, State};
 use super::observe::TraceEvent;
-use super::rate::PacketRate;
-use super::sent::{Fate, SentPacket};
 use super::timer::Timer;
+use super::{Connection, State};
 use crate::Time;
 use crate::config::Recovery;
 use crate::crypto::cipher::TAG_BYTES;
+use crate::proto::recovery::{Fate, PacketRate, SentPacket};
 use crate::wire::{Header, data_header_bytes, encode, varint_len};
 
 /// What surrounds the stream bytes of a usual data packet: kind, connection id, packet
