@@ -358,7 +358,7 @@ impl Client {
 /// Where a transfer goes on, if an earlier one left something.
 fn tell_resumed(progress: &dyn Progress, from: u64) {
     if from > 0 {
-        tracing::info!(from, "the transfer goes on where it broke off");
+        tracing::info!(from, "resuming the transfer");
         progress.resumed(from);
     }
 }

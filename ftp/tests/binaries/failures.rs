@@ -1,69 +1,73 @@
-//! Every failure: a sentence, its exit code, and nothing left under the final name.
+//! Failures: each has a message and an exit code, and leaves no file under its final name.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::holders::Holders;
+use crate::held_ports::HeldPorts;
 use crate::processes::{
-    Done, Server, client, client_command, client_in_the_middle, client_reading, contents, files,
-    folder_with, pause, server_command, signal, succeeds_in_the_end, whole,
+    ProcessResult, Server, client, client_command, client_mid_transfer, client_with_input,
+    complete_files, contents, files, folder_with, pause, server_command, signal,
+    succeeds_eventually,
 };
 
 #[track_caller]
-fn assert_fails(done: &Done, code: i32, words: &[&str]) {
-    assert_eq!(done.code, code, "{done:?}");
-    assert!(done.stdout.is_empty(), "{done:?}");
-    for word in words {
-        assert!(done.stderr.contains(word), "{word:?} is not in {done:?}");
+fn assert_fails(result: &ProcessResult, code: i32, messages: &[&str]) {
+    assert_eq!(result.code, code, "{result:?}");
+    assert!(result.stdout.is_empty(), "{result:?}");
+    for message in messages {
+        assert!(
+            result.stderr.contains(message),
+            "{message:?} is not in {result:?}"
+        );
     }
 }
 
 #[test]
 fn a_missing_file_is_5_and_named() {
     let server = Server::new(&[]);
-    let here = tempfile::tempdir().unwrap();
+    let local = tempfile::tempdir().unwrap();
     let get = client(
-        here.path(),
+        local.path(),
         &["get", "nothing.bin", &server.host, "--out", "."],
     );
     assert_fails(&get, 5, &["nothing.bin", "not there", &server.host]);
-    let ls = client(here.path(), &["ls", &server.host, "nowhere"]);
+    let ls = client(local.path(), &["ls", &server.host, "nowhere"]);
     assert_fails(&ls, 5, &["nowhere"]);
-    assert!(files(here.path()).is_empty());
+    assert!(files(local.path()).is_empty());
 }
 
 #[test]
-fn clients_that_were_refused_do_not_keep_their_places() {
+fn refused_clients_free_their_slots() {
     let server = Server::new(&["--max-clients", "2"]);
-    let here = folder_with("a", 10);
+    let local = folder_with("a", 10);
     for _ in 0..6 {
         let args = ["get", "nothing", &server.host, "--out", "."];
-        let get = client(here.path(), &args);
+        let get = client(local.path(), &args);
         assert_fails(&get, 5, &["not there"]);
-        let shell = client_reading(here.path(), &["shell", &server.host], "ls nowhere\n");
+        let shell = client_with_input(local.path(), &["shell", &server.host], "ls nowhere\n");
         assert_fails(&shell, 5, &["nowhere"]);
     }
-    assert_eq!(client(here.path(), &["put", "a", &server.host]).code, 0);
+    assert_eq!(client(local.path(), &["put", "a", &server.host]).code, 0);
 }
 
 #[test]
-fn names_that_leave_the_root_are_6_and_say_why() {
+fn names_that_leave_the_root_are_6_with_the_reason() {
     let server = Server::new(&[]);
-    let here = folder_with("a", 10);
+    let local = folder_with("a", 10);
     for (name, why) in [
         ("..", ".."),
         ("../up", ".."),
         ("/etc/lftp", "relative"),
         ("a/../b", ".."),
     ] {
-        let put = client(here.path(), &["put", "a", &server.host, "--name", name]);
+        let put = client(local.path(), &["put", "a", &server.host, "--name", name]);
         assert_fails(&put, 6, &["refused", why]);
-        let get = client(here.path(), &["get", name, &server.host, "--out", "got"]);
+        let get = client(local.path(), &["get", name, &server.host, "--out", "got"]);
         assert_fails(&get, 6, &["refused", why]);
     }
-    assert_eq!(files(here.path()), ["a"]);
+    assert_eq!(files(local.path()), ["a"]);
     assert!(server.files().is_empty());
     assert!(!server.root.parent().unwrap().join("up").exists());
 }
@@ -71,71 +75,74 @@ fn names_that_leave_the_root_are_6_and_say_why() {
 #[test]
 fn a_file_that_must_not_be_replaced_is_13() {
     let server = Server::new(&[]);
-    let here = folder_with("a", 10);
+    let local = folder_with("a", 10);
     fs::write(server.root.join("a"), "old").unwrap();
-    let put = client(here.path(), &["put", "a", &server.host, "--no-clobber"]);
+    let put = client(local.path(), &["put", "a", &server.host, "--no-clobber"]);
     assert_fails(&put, 13, &["\"a\"", "there already"]);
     assert_eq!(fs::read(server.root.join("a")).unwrap(), b"old");
-    let get = client(here.path(), &["get", "a", &server.host, "-n", "--out", "."]);
+    let get = client(
+        local.path(),
+        &["get", "a", &server.host, "-n", "--out", "."],
+    );
     assert_fails(&get, 13, &["there already"]);
-    assert_eq!(fs::read(here.path().join("a")).unwrap(), contents(10));
+    assert_eq!(fs::read(local.path().join("a")).unwrap(), contents(10));
 }
 
 #[test]
-fn a_local_file_that_is_not_there_is_12() {
+fn a_missing_local_file_is_12() {
     let server = Server::new(&[]);
-    let here = tempfile::tempdir().unwrap();
-    let put = client(here.path(), &["put", "nothing", &server.host]);
+    let local = tempfile::tempdir().unwrap();
+    let put = client(local.path(), &["put", "nothing", &server.host]);
     assert_fails(&put, 12, &["nothing", "not there"]);
-    let get = client(here.path(), &["get", "a", &server.host, "--out", "none/a"]);
+    let get = client(local.path(), &["get", "a", &server.host, "--out", "none/a"]);
     assert_fails(&get, 12, &["none", "not there"]);
 }
 
 #[test]
 fn a_server_that_does_not_answer_is_3() {
-    let here = tempfile::tempdir().unwrap();
+    let local = tempfile::tempdir().unwrap();
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let host = socket.local_addr().unwrap().to_string();
-    let ls = client(here.path(), &["ls", &host, "--connect-timeout", "1"]);
+    let ls = client(local.path(), &["ls", &host, "--connect-timeout", "1"]);
     assert_fails(&ls, 3, &[&host, "is lftp-server running"]);
 }
 
 #[test]
-fn a_command_line_that_makes_no_sense_is_2() {
-    let here = tempfile::tempdir().unwrap();
+fn an_invalid_command_line_is_2() {
+    let local = tempfile::tempdir().unwrap();
     for args in [
         &["put"][..],
         &["frobnicate"],
         &["ls", "host:port:more"],
         &["ls", "host", "--congestion", "wishful"],
     ] {
-        let done = client(here.path(), args);
+        let done = client(local.path(), args);
         assert_eq!(done.code, 2, "{done:?}");
         assert!(!done.stderr.is_empty());
     }
 }
 
 #[test]
-fn a_busy_server_is_4_and_serves_again_afterwards() {
+fn a_busy_server_is_4_and_serves_again_later() {
     let server = Server::with_ports("auto:1", &["--idle-timeout", "2"]);
-    let here = folder_with("a", 10);
-    let holders = Holders::of(&server, 1);
-    let put = client(here.path(), &["put", "a", &server.host]);
+    let local = folder_with("a", 10);
+    let held = HeldPorts::new(&server, 1);
+    let put = client(local.path(), &["put", "a", &server.host]);
     assert_fails(&put, 4, &["1 files at once", "try again later"]);
-    drop(holders);
-    succeeds_in_the_end(here.path(), &["put", "a", &server.host]);
+    drop(held);
+    succeeds_eventually(local.path(), &["put", "a", &server.host]);
 }
 
 #[test]
-fn a_client_that_is_killed_in_the_middle_leaves_no_file_and_blocks_nobody() {
+fn a_client_killed_mid_transfer_leaves_no_file_and_blocks_no_other() {
     let server = Server::with_ports("auto:1", &["--idle-timeout", "2"]);
-    let here = folder_with("small", 10);
-    let large = fs::File::create(here.path().join("large")).unwrap();
+    let local = folder_with("small", 10);
+    let large = fs::File::create(local.path().join("large")).unwrap();
     large.set_len(1 << 30).unwrap();
-    let mut killed = client_command(here.path(), &["put", "large", &server.host])
+    let mut killed = client_command(local.path(), &["put", "large", &server.host])
         .spawn()
         .unwrap();
-    // Its port is taken as soon as it has begun.
+    // Its port is leased by the time that its partial file exists.
     for _ in 0..1000 {
         if server.files().iter().any(|file| file.ends_with(".part")) {
             break;
@@ -144,53 +151,65 @@ fn a_client_that_is_killed_in_the_middle_leaves_no_file_and_blocks_nobody() {
     }
     killed.kill().unwrap();
     killed.wait().unwrap();
-    succeeds_in_the_end(here.path(), &["put", "small", &server.host]);
-    assert_eq!(whole(&server.root), ["small"]);
+    succeeds_eventually(local.path(), &["put", "small", &server.host]);
+    assert_eq!(complete_files(&server.root), ["small"]);
 }
 
 #[test]
-fn a_server_that_is_killed_in_the_middle_is_10_and_nothing_is_kept() {
+fn a_server_killed_mid_transfer_is_10_and_leaves_no_file() {
     let mut server = Server::new(&[]);
-    let here = tempfile::tempdir().unwrap();
+    let local = tempfile::tempdir().unwrap();
     let args = ["--idle-timeout", "1", "--give-up-after", "0"];
-    let getting = client_in_the_middle(&server, here.path(), &args);
+    let getting = client_mid_transfer(&server, local.path(), &args);
     server.child.kill().unwrap();
-    let done = Done::from(getting.wait_with_output().unwrap());
+    let done = ProcessResult::from(getting.wait_with_output().unwrap());
     assert_fails(&done, 10, &["get large", "broke off", "network"]);
-    assert!(whole(here.path()).is_empty(), "{:?}", files(here.path()));
+    assert!(
+        complete_files(local.path()).is_empty(),
+        "{:?}",
+        files(local.path())
+    );
 }
 
 #[cfg(unix)]
 #[test]
-fn a_server_that_is_stopped_in_the_middle_says_so_and_that_is_15() {
+fn a_server_stopped_mid_transfer_tells_the_client_which_is_15() {
     let mut server = Server::new(&["--grace", "0"]);
-    let here = tempfile::tempdir().unwrap();
-    let getting = client_in_the_middle(&server, here.path(), &["--give-up-after", "0"]);
+    let local = tempfile::tempdir().unwrap();
+    let getting = client_mid_transfer(&server, local.path(), &["--give-up-after", "0"]);
     signal(server.child.id(), "INT");
-    let done = Done::from(getting.wait_with_output().unwrap());
+    let done = ProcessResult::from(getting.wait_with_output().unwrap());
     assert_fails(&done, 15, &["being stopped"]);
-    assert!(whole(here.path()).is_empty(), "{:?}", files(here.path()));
+    assert!(
+        complete_files(local.path()).is_empty(),
+        "{:?}",
+        files(local.path())
+    );
     assert_eq!(server.child.wait().unwrap().code(), Some(0));
 }
 
 #[cfg(unix)]
 #[test]
-fn a_client_that_is_interrupted_leaves_no_file() {
+fn an_interrupted_client_leaves_no_file() {
     let server = Server::new(&[]);
-    let here = tempfile::tempdir().unwrap();
-    let getting = client_in_the_middle(&server, here.path(), &[]);
+    let local = tempfile::tempdir().unwrap();
+    let getting = client_mid_transfer(&server, local.path(), &[]);
     signal(getting.id(), "INT");
-    let done = Done::from(getting.wait_with_output().unwrap());
+    let done = ProcessResult::from(getting.wait_with_output().unwrap());
     assert_eq!(done.code, 130, "{done:?}");
-    assert!(whole(here.path()).is_empty(), "{:?}", files(here.path()));
+    assert!(
+        complete_files(local.path()).is_empty(),
+        "{:?}",
+        files(local.path())
+    );
 }
 
 #[cfg(unix)]
 #[test]
-fn a_server_that_is_terminated_ends_with_0() {
+fn a_terminated_server_exits_with_0() {
     let mut server = Server::new(&[]);
-    let here = folder_with("a", 10);
-    assert_eq!(client(here.path(), &["put", "a", &server.host]).code, 0);
+    let local = folder_with("a", 10);
+    assert_eq!(client(local.path(), &["put", "a", &server.host]).code, 0);
     signal(server.child.id(), "TERM");
     assert_eq!(server.child.wait().unwrap().code(), Some(0));
     assert_eq!(server.files(), ["a"]);
@@ -200,9 +219,9 @@ fn a_server_that_is_terminated_ends_with_0() {
 #[test]
 fn the_shell_can_be_left_when_the_server_is_gone() {
     let mut server = Server::new(&[]);
-    let here = folder_with("here", 10);
+    let local = folder_with("local", 10);
     let mut shell = client_command(
-        here.path(),
+        local.path(),
         &["shell", &server.host, "--connect-timeout", "1"],
     )
     .stdin(Stdio::piped())
@@ -221,18 +240,18 @@ fn the_shell_can_be_left_when_the_server_is_gone() {
     drop(input);
     let mut rest = String::new();
     output.read_to_string(&mut rest).unwrap();
-    let done = Done::from(shell.wait_with_output().unwrap());
+    let done = ProcessResult::from(shell.wait_with_output().unwrap());
     assert_eq!(done.code, 0, "{done:?}");
-    assert!(rest.contains("here"), "{rest}");
+    assert!(rest.contains("local"), "{rest}");
 }
 
 #[test]
-fn a_port_that_is_taken_is_16_on_the_server() {
+fn a_port_in_use_is_16_on_the_server() {
     let server = Server::new(&[]);
     let root = tempfile::tempdir().unwrap();
     let starts = |listen: &str, ports| {
         let mut second = server_command(root.path(), ports, &["--log", "warn", "--listen", listen]);
-        Done::from(second.stderr(Stdio::piped()).output().unwrap())
+        ProcessResult::from(second.stderr(Stdio::piped()).output().unwrap())
     };
     let done = starts(&server.host, "auto:1");
     assert_fails(&done, 16, &[&server.host, "another server"]);
@@ -242,8 +261,8 @@ fn a_port_that_is_taken_is_16_on_the_server() {
 
 #[test]
 fn a_root_that_is_a_file_is_12_on_the_server() {
-    let here = folder_with("a", 10);
-    let root = here.path().join("a");
+    let local = folder_with("a", 10);
+    let root = local.path().join("a");
     let output = server_command(&root, "auto:1", &[])
         .stderr(Stdio::piped())
         .output()
@@ -257,7 +276,7 @@ fn a_root_that_is_a_file_is_12_on_the_server() {
 
 #[cfg(unix)]
 #[test]
-fn a_root_that_must_not_be_written_is_7() {
+fn a_root_without_write_permission_is_7() {
     use std::os::unix::fs::PermissionsExt;
     use std::os::unix::process::CommandExt;
 
@@ -276,18 +295,18 @@ fn a_root_that_must_not_be_written_is_7() {
     let mut command = server_command(&root, "auto:1", &[]);
     command.env("XDG_CONFIG_HOME", &settings);
     if fs::write(root.join("probe"), "").is_ok() {
-        // The superuser may write everywhere; somebody else may not.
+        // The superuser may write everywhere: run the server as another user.
         fs::remove_file(root.join("probe")).unwrap();
         command.uid(65534).gid(65534);
     }
     let Ok(server) = Server::spawn(command, &root) else {
-        eprintln!("skipped: the server cannot be run as somebody else");
+        eprintln!("skipped: the server cannot be run as another user");
         return;
     };
-    let here = folder_with("b", 10);
+    let local = folder_with("b", 10);
     let run = |args: &[&str]| {
-        let mut command = client_command(here.path(), args);
-        Done::from(command.env("XDG_CONFIG_HOME", &settings).output().unwrap())
+        let mut command = client_command(local.path(), args);
+        ProcessResult::from(command.env("XDG_CONFIG_HOME", &settings).output().unwrap())
     };
     let put = run(&["put", "b", &server.host]);
     assert_fails(&put, 7, &["\"b\"", "permission denied"]);
@@ -295,7 +314,7 @@ fn a_root_that_must_not_be_written_is_7() {
     assert_eq!(run(&["get", "a", &server.host]).code, 0);
 }
 
-/// A small file system of its own; needs the superuser.
+/// A mounted file system of 1 MiB; needs the superuser.
 struct SmallDisk(
     PathBuf,
     #[expect(dead_code, reason = "held")] tempfile::TempDir,
@@ -329,18 +348,21 @@ fn a_full_disk_is_8_on_either_side() {
         return;
     };
     let server = Server::spawn(server_command(&disk.0, "auto:2", &[]), &disk.0).unwrap();
-    let here = folder_with("large", 3_000_000);
-    let put = client(here.path(), &["put", "large", &server.host]);
+    let local = folder_with("large", 3_000_000);
+    let put = client(local.path(), &["put", "large", &server.host]);
     assert_fails(&put, 8, &["large", "no room"]);
     assert!(server.files().is_empty(), "{:?}", server.files());
-    fs::write(here.path().join("small"), "small").unwrap();
-    assert_eq!(client(here.path(), &["put", "small", &server.host]).code, 0);
+    fs::write(local.path().join("small"), "small").unwrap();
+    assert_eq!(
+        client(local.path(), &["put", "small", &server.host]).code,
+        0
+    );
     assert_eq!(server.files(), ["small"]);
 
     let other = Server::new(&[]);
     fs::write(other.root.join("large"), contents(3_000_000)).unwrap();
     let out = disk.0.to_str().unwrap();
-    let get = client(here.path(), &["get", "large", &other.host, "--out", out]);
+    let get = client(local.path(), &["get", "large", &other.host, "--out", out]);
     assert_fails(&get, 8, &["large", "no room"]);
     assert_eq!(files(&disk.0), ["small"]);
 }

@@ -1,4 +1,4 @@
-//! The server's key, and a client that insists on it.
+//! The server's key file, and clients that pin its key.
 
 use std::fs;
 use std::io::Read;
@@ -6,26 +6,26 @@ use std::io::Read;
 use crate::processes::{Server, client_command, server_command};
 
 #[test]
-fn a_client_that_names_another_key_stops_with_18_and_the_true_one_gets_in() {
+fn a_client_that_pins_another_key_exits_with_18_and_the_right_one_connects() {
     let folder = tempfile::tempdir().unwrap();
     let key_file = folder.path().join("key");
     let more = ["--key", key_file.to_str().unwrap()];
     let root = folder.path().join("shared");
-    // Without a word of what follows: the key stays the same from start to start.
+    // The key is created at the first start and stays the same.
     drop(Server::spawn(server_command(&root, "same", &more), &root).unwrap());
     let first = fs::read_to_string(&key_file).unwrap();
     let mut child = server_command(&root, "same", &more).spawn().unwrap();
-    let mut told = String::new();
+    let mut output = String::new();
     let mut stdout = child.stdout.take().unwrap();
-    while told.lines().count() < 3 || !told.ends_with('\n') {
+    while output.lines().count() < 3 || !output.ends_with('\n') {
         let mut bytes = [0; 256];
         let read = stdout.read(&mut bytes).unwrap();
-        assert!(read > 0, "{told}");
-        told.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
+        assert!(read > 0, "{output}");
+        output.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
     }
     assert_eq!(fs::read_to_string(&key_file).unwrap(), first);
-    let word = |line: &str| told.lines().find_map(|text| text.strip_prefix(line));
-    let (host, key) = (word("listening on ").unwrap(), word("key ").unwrap());
+    let value = |name: &str| output.lines().find_map(|line| line.strip_prefix(name));
+    let (host, key) = (value("listening on ").unwrap(), value("key ").unwrap());
     let ls = |key: &str| {
         let args = ["ls", host, "--server-key", key];
         client_command(folder.path(), &args).output().unwrap()
@@ -36,14 +36,14 @@ fn a_client_that_names_another_key_stops_with_18_and_the_true_one_gets_in() {
     child.wait().unwrap();
     assert_eq!(right.status.code(), Some(0), "{right:?}");
     assert_eq!(wrong.status.code(), Some(18), "{wrong:?}");
-    let sentence = String::from_utf8(wrong.stderr).unwrap();
-    assert!(sentence.contains("not the key"), "{sentence}");
-    assert!(sentence.contains(key), "{sentence}");
+    let message = String::from_utf8(wrong.stderr).unwrap();
+    assert!(message.contains("not the key"), "{message}");
+    assert!(message.contains(key), "{message}");
 }
 
 #[cfg(unix)]
 #[test]
-fn a_key_file_is_made_for_its_owner_alone_and_refused_otherwise() {
+fn a_key_file_is_readable_by_its_owner_only_and_refused_otherwise() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let key_file = folder.path().join("key");

@@ -1,11 +1,10 @@
-//! `lftp-server` and `lftp-client` as people and scripts meet them: processes, sentences, exit
-//! codes.
+//! `lftp-server` and `lftp-client` as users and scripts see them: processes, messages, exit codes.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 mod access;
 mod failures;
-mod holders;
+mod held_ports;
 mod keys;
 mod pipes;
 mod pool;

@@ -1,4 +1,4 @@
-//! Standard input and output in the place of a file.
+//! Standard input and output instead of a file.
 
 use std::fs;
 use std::io::Write;
@@ -20,7 +20,7 @@ fn put_from_stdin(server: &Server, bytes: &[u8]) -> Output {
 }
 
 #[test]
-fn what_comes_through_a_pipe_is_a_file_there() {
+fn standard_input_is_stored_as_a_file() {
     let server = Server::new(&[]);
     for len in [0, 5, 4 << 20, LEN] {
         let put = put_from_stdin(&server, &contents(len));
@@ -31,28 +31,28 @@ fn what_comes_through_a_pipe_is_a_file_there() {
 }
 
 #[test]
-fn a_file_goes_through_a_pipe() {
+fn a_file_is_received_to_standard_output() {
     let server = Server::new(&[]);
-    let here = tempfile::tempdir().unwrap();
+    let local = tempfile::tempdir().unwrap();
     for len in [0, 5, LEN] {
         fs::write(server.root.join("a"), contents(len)).unwrap();
-        let mut get = client_command(here.path(), &["get", "a", &server.host, "--out", "-"]);
+        let mut get = client_command(local.path(), &["get", "a", &server.host, "--out", "-"]);
         let got = get.output().unwrap();
         assert_eq!(got.status.code(), Some(0), "{:?}", got.stderr);
         assert!(got.stdout == contents(len));
     }
-    assert!(files(here.path()).is_empty());
+    assert!(files(local.path()).is_empty());
 }
 
 #[test]
-fn a_pipe_without_a_name_or_beside_json_is_an_error_of_usage() {
+fn a_pipe_without_a_name_or_with_json_is_a_usage_error() {
     let server = Server::new(&[]);
-    let here = folder_with("a", 5);
+    let local = folder_with("a", 5);
     for args in [
         &["put", "-", &server.host][..],
         &["get", "a", &server.host, "--out", "-", "--json"],
     ] {
-        let refused = client(here.path(), args);
+        let refused = client(local.path(), args);
         assert_eq!(refused.code, 2, "{refused:?}");
         assert!(refused.stderr.contains("standard"), "{refused:?}");
     }

@@ -1,47 +1,47 @@
-//! Ten transfers, a hundred, ten at once, with clients that are killed: the ten ports are all
-//! there afterwards, and an eleventh is told that they are taken.
+//! The port pool after many transfers and killed clients: all ten ports are free again, and an
+//! eleventh transfer is refused.
 
 use std::fs;
 use std::process::Child;
 
 use tempfile::TempDir;
 
-use crate::holders::Holders;
+use crate::held_ports::HeldPorts;
 use crate::processes::{
-    Server, client, client_command, client_in_the_middle, contents, files, folder_with,
-    succeeds_in_the_end,
+    Server, client, client_command, client_mid_transfer, contents, files, folder_with,
+    succeeds_eventually,
 };
 
-/// The pool has its ten ports, and not one more.
-fn assert_all_ten_are_there(server: &Server) {
-    let holders = Holders::of(server, 10);
-    let here = folder_with("eleventh", 10);
+/// Asserts that exactly ten ports can be leased.
+fn assert_ten_ports_are_free(server: &Server) {
+    let held = HeldPorts::new(server, 10);
+    let local = folder_with("eleventh", 10);
     for (action, file) in [("put", "eleventh"), ("get", "small")] {
-        let done = client(here.path(), &[action, file, &server.host]);
+        let done = client(local.path(), &[action, file, &server.host]);
         assert_eq!(done.code, 4, "{done:?}");
-        for words in ["10 files at once", "try again later"] {
-            assert!(done.stderr.contains(words), "{done:?}");
+        for message in ["10 files at once", "try again later"] {
+            assert!(done.stderr.contains(message), "{done:?}");
         }
     }
-    assert_eq!(files(here.path()), ["eleventh"]);
-    drop(holders);
+    assert_eq!(files(local.path()), ["eleventh"]);
+    drop(held);
 }
 
-fn put_many(server: &Server, here: &TempDir, times: usize) {
-    // Whoever had the ports before may not have been missed yet.
-    succeeds_in_the_end(here.path(), &["put", "small", &server.host]);
+fn put_many(server: &Server, local: &TempDir, times: usize) {
+    // The server may not have noticed yet that the earlier users of its ports are gone.
+    succeeds_eventually(local.path(), &["put", "small", &server.host]);
     for time in 1..times {
-        let put = client(here.path(), &["put", "small", &server.host, "--quiet"]);
+        let put = client(local.path(), &["put", "small", &server.host, "--quiet"]);
         assert_eq!(put.code, 0, "{time}: {put:?}");
     }
 }
 
-/// Ten clients in the middle of a transfer, and then none of them any more.
-fn ten_are_killed_in_the_middle(server: &Server) {
-    let here: Vec<_> = (0..10).map(|_| tempfile::tempdir().unwrap()).collect();
-    let clients: Vec<_> = here
+/// Kills ten clients in the middle of a transfer.
+fn kill_ten_mid_transfer(server: &Server) {
+    let local: Vec<_> = (0..10).map(|_| tempfile::tempdir().unwrap()).collect();
+    let clients: Vec<_> = local
         .iter()
-        .map(|here| client_in_the_middle(server, here.path(), &[]))
+        .map(|local| client_mid_transfer(server, local.path(), &[]))
         .collect();
     for mut client in clients {
         client.kill().unwrap();
@@ -50,13 +50,14 @@ fn ten_are_killed_in_the_middle(server: &Server) {
     fs::remove_file(server.root.join("large")).unwrap();
 }
 
-/// Every third one is killed at some moment; the others succeed, be it at the second try.
-fn ten_at_once(server: &Server, here: &TempDir) {
+/// Starts ten clients and kills every third; the others succeed, at the second attempt if the
+/// server is busy.
+fn run_ten_at_once(server: &Server, local: &TempDir) {
     let mut clients: Vec<Child> = (0..10)
         .map(|i| {
             let name = format!("copy-{i}");
             let args = ["put", "small", &server.host, "--name", &name];
-            client_command(here.path(), &args).spawn().unwrap()
+            client_command(local.path(), &args).spawn().unwrap()
         })
         .collect();
     for killed in clients.iter_mut().step_by(3) {
@@ -67,7 +68,7 @@ fn ten_at_once(server: &Server, here: &TempDir) {
         if output.status.code() == Some(4) {
             let name = format!("copy-{i}");
             let args = ["put", "small", &server.host, "--name", &name];
-            succeeds_in_the_end(here.path(), &args);
+            succeeds_eventually(local.path(), &args);
         } else {
             assert!(output.status.success() || i % 3 == 0, "{i}: {output:?}");
         }
@@ -77,21 +78,21 @@ fn ten_at_once(server: &Server, here: &TempDir) {
 #[test]
 fn a_hundred_transfers_and_dozens_of_killed_clients_leave_all_ten_ports() {
     let server = Server::with_ports("auto:10", &["--idle-timeout", "2"]);
-    let here = folder_with("small", 100_000);
-    put_many(&server, &here, 10);
-    assert_all_ten_are_there(&server);
-    ten_are_killed_in_the_middle(&server);
-    assert_all_ten_are_there(&server);
-    put_many(&server, &here, 100);
-    ten_at_once(&server, &here);
-    assert_all_ten_are_there(&server);
+    let local = folder_with("small", 100_000);
+    put_many(&server, &local, 10);
+    assert_ten_ports_are_free(&server);
+    kill_ten_mid_transfer(&server);
+    assert_ten_ports_are_free(&server);
+    put_many(&server, &local, 100);
+    run_ten_at_once(&server, &local);
+    assert_ten_ports_are_free(&server);
     for name in ["nothing", "..", "small/x"] {
         for _ in 0..11 {
-            let done = client(here.path(), &["get", name, &server.host]);
+            let done = client(local.path(), &["get", name, &server.host]);
             assert!([5, 6].contains(&done.code), "{done:?}");
         }
     }
-    assert_all_ten_are_there(&server);
+    assert_ten_ports_are_free(&server);
     let kept = fs::read(server.root.join("small")).unwrap();
     assert!(kept == contents(100_000));
     let left = server.files();

@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 
 use tempfile::TempDir;
 
-/// The folder for the settings of programs that have none of their own: nothing touches those
-/// of who runs the tests, and all servers have the same key.
+/// Default settings folder of the programs: the tests never touch the settings of the user who
+/// runs them, and all servers have the same key.
 pub(crate) static SETTINGS: LazyLock<PathBuf> = LazyLock::new(|| {
     let folder = format!("settings-{}", std::process::id());
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
@@ -17,7 +17,7 @@ pub(crate) static SETTINGS: LazyLock<PathBuf> = LazyLock::new(|| {
     folder
 });
 
-/// A running server; killed when dropped.
+/// A running server, killed when dropped.
 pub(crate) struct Server {
     pub(crate) child: Child,
     pub(crate) host: String,
@@ -85,7 +85,7 @@ impl Server {
         })
     }
 
-    /// Everything in the shared folder.
+    /// Returns the names of all files in the shared folder, sorted.
     pub(crate) fn files(&self) -> Vec<String> {
         files(&self.root)
     }
@@ -100,22 +100,22 @@ pub(crate) fn files(folder: &Path) -> Vec<String> {
     names
 }
 
-/// What is there besides files that have not arrived whole.
-pub(crate) fn whole(folder: &Path) -> Vec<String> {
+/// Returns the names of a folder's files without partial files and journals.
+pub(crate) fn complete_files(folder: &Path) -> Vec<String> {
     let mut names = files(folder);
     names.retain(|name| !name.starts_with(".lftp-"));
     names
 }
 
-/// What a client did.
+/// Exit code and output of a process that has ended.
 #[derive(Debug)]
-pub(crate) struct Done {
+pub(crate) struct ProcessResult {
     pub(crate) code: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
-impl From<Output> for Done {
+impl From<Output> for ProcessResult {
     fn from(output: Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
@@ -125,7 +125,7 @@ impl From<Output> for Done {
     }
 }
 
-/// A client that works in a folder.
+/// A client whose working directory is `folder`.
 pub(crate) fn client_command(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lftp-client"));
     command
@@ -141,12 +141,12 @@ pub(crate) fn client_command(folder: &Path, args: &[&str]) -> Command {
     command
 }
 
-pub(crate) fn client(folder: &Path, args: &[&str]) -> Done {
+pub(crate) fn client(folder: &Path, args: &[&str]) -> ProcessResult {
     client_command(folder, args).output().unwrap().into()
 }
 
-/// A client with something to read.
-pub(crate) fn client_reading(folder: &Path, args: &[&str], input: &str) -> Done {
+/// Runs a client with `input` on its standard input.
+pub(crate) fn client_with_input(folder: &Path, args: &[&str], input: &str) -> ProcessResult {
     let mut child = client_command(folder, args)
         .stdin(Stdio::piped())
         .spawn()
@@ -160,13 +160,14 @@ pub(crate) fn client_reading(folder: &Path, args: &[&str], input: &str) -> Done 
     child.wait_with_output().unwrap().into()
 }
 
-/// A folder for a client, with a file of some length in it.
+/// Creates a folder for a client, with a file of `len` bytes in it.
 pub(crate) fn folder_with(file: &str, len: usize) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join(file), contents(len)).unwrap();
     folder
 }
 
+/// Returns `len` bytes that look random and are the same in every run.
 pub(crate) fn contents(len: usize) -> Vec<u8> {
     (0..len as u64)
         .map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8)
@@ -183,14 +184,14 @@ pub(crate) fn signal(process: u32, name: &str) {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "between two processes nobody hands time in"
+    reason = "separate processes share no injected clock"
 )]
 pub(crate) fn pause() {
     std::thread::sleep(std::time::Duration::from_millis(50));
 }
 
-/// As soon as the server has noticed what became of another client.
-pub(crate) fn succeeds_in_the_end(folder: &Path, args: &[&str]) {
+/// Repeats a command until the server has noticed that other clients are gone.
+pub(crate) fn succeeds_eventually(folder: &Path, args: &[&str]) {
     for _ in 0..600 {
         let done = client(folder, args);
         if done.code == 0 {
@@ -199,40 +200,41 @@ pub(crate) fn succeeds_in_the_end(folder: &Path, args: &[&str]) {
         assert_eq!(done.code, 4, "{done:?}");
         pause();
     }
-    panic!("the server is busy for ever");
+    panic!("the server stays busy");
 }
 
-/// A client in the middle of receiving a file that is too long to ever end here.
-pub(crate) fn client_in_the_middle(server: &Server, here: &Path, more: &[&str]) -> Child {
+/// Starts a client that receives a file too long to finish during a test, and waits for its first
+/// bytes.
+pub(crate) fn client_mid_transfer(server: &Server, folder: &Path, more: &[&str]) -> Child {
     let large = fs::File::options()
         .create(true)
         .append(true)
         .open(server.root.join("large"));
     large.unwrap().set_len(1 << 30).unwrap();
     let args = [&["get", "large", &server.host, "--out", "."], more].concat();
-    let mut getting = client_command(here, &args).spawn().unwrap();
+    let mut getting = client_command(folder, &args).spawn().unwrap();
     for _ in 0..1000 {
-        // Its file is there before the data connection is: the first bytes come over that.
+        // The partial file exists before the data connection does, so wait for bytes.
         let has_bytes = |file: &String| {
-            let metadata = fs::metadata(here.join(file));
+            let metadata = fs::metadata(folder.join(file));
             metadata.is_ok_and(|metadata| metadata.len() > 0)
         };
-        if files(here).iter().any(has_bytes) {
+        if files(folder).iter().any(has_bytes) {
             return getting;
         }
-        // Whoever had the ports before may not have been missed yet.
+        // The server may not have noticed yet that the earlier users of its ports are gone.
         if getting
             .try_wait()
             .unwrap()
             .is_some_and(|status| status.code() == Some(4))
         {
-            getting = client_command(here, &args).spawn().unwrap();
+            getting = client_command(folder, &args).spawn().unwrap();
         }
         pause();
     }
     getting.kill().unwrap();
     panic!(
-        "the client does not begin: {:?}",
+        "the client does not start the transfer: {:?}",
         getting.wait_with_output()
     );
 }

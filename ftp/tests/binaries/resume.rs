@@ -1,4 +1,4 @@
-//! `kill -9` in the middle of a transfer, either side: it goes on, and ends whole.
+//! `kill -9` of either side in the middle of a transfer: it resumes and completes.
 
 use std::fs;
 use std::path::Path;
@@ -8,23 +8,23 @@ use std::time::Duration;
 use lftp_ftp::BLOCK_BYTES;
 
 use crate::processes::{
-    Done, Server, client, client_command, contents, files, folder_with, server_command, whole,
+    ProcessResult, Server, client, client_command, complete_files, contents, files, folder_with,
+    server_command,
 };
 
 const MIB: u64 = 1 << 20;
 
-/// A server that can be started again at the same address, with everything on one port.
-struct Phoenix {
+/// A server that can be restarted at the same address, with all connections on one port.
+struct RestartableServer {
     server: Server,
     folder: tempfile::TempDir,
 }
 
-impl Phoenix {
+impl RestartableServer {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("shared");
-        // A client that was killed while it received is missed after that time only, and
-        // keeps its place until then.
+        // A client killed while it received occupies its slot until this timeout.
         let more = ["--idle-timeout", "2"];
         let server = Server::spawn(server_command(&root, "same:30", &more), &root).unwrap();
         Self { server, folder }
@@ -39,7 +39,7 @@ impl Phoenix {
         self.server.child.wait().unwrap();
     }
 
-    fn rise(&mut self) {
+    fn restart(&mut self) {
         let root = self.folder.path().join("shared");
         let command = server_command(&root, "same:30", &["--listen", &self.server.host]);
         self.server = Server::spawn(command, &root).unwrap();
@@ -48,14 +48,14 @@ impl Phoenix {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "between two processes nobody hands time in"
+    reason = "separate processes share no injected clock"
 )]
-fn blink() {
+fn short_pause() {
     std::thread::sleep(Duration::from_millis(2));
 }
 
-/// Bytes that a receiver has written of a file that is not whole.
-fn part_bytes(folder: &Path) -> u64 {
+/// Returns the length of the partial file in a folder; 0 if there is none.
+fn partial_bytes(folder: &Path) -> u64 {
     let part = files(folder)
         .into_iter()
         .find(|name| name.ends_with(".part"));
@@ -63,18 +63,18 @@ fn part_bytes(folder: &Path) -> u64 {
         .map_or(0, |metadata| metadata.len())
 }
 
-/// Waits until so much is written; `false` when the client ended before.
+/// Waits until `bytes` are written; `false` if the client ended before.
 fn reaches(child: &mut Child, folder: &Path, bytes: u64) -> bool {
-    while part_bytes(folder) < bytes {
+    while partial_bytes(folder) < bytes {
         if child.try_wait().unwrap().is_some() {
             return false;
         }
-        blink();
+        short_pause();
     }
     true
 }
 
-/// Numbers that look random and are the same in every run.
+/// Returns a number below `below` that looks random and is the same in every run.
 fn random(seed: u64, below: u64) -> u64 {
     let mut z = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -82,83 +82,85 @@ fn random(seed: u64, below: u64) -> u64 {
 }
 
 #[derive(Copy, Clone, Debug, PartialEq)]
-enum Way {
+enum Action {
     Put,
     Get,
 }
 
-fn begin(way: Way, here: &Path, host: &str) -> Child {
-    let mut args = match way {
-        Way::Put => vec!["put", "file", host],
-        Way::Get => vec!["get", "file", host, "--out", "."],
+fn start(action: Action, local: &Path, host: &str) -> Child {
+    let mut args = match action {
+        Action::Put => vec!["put", "file", host],
+        Action::Get => vec!["get", "file", host, "--out", "."],
     };
     args.extend(["--json", "--give-up-after", "30", "--log", "info"]);
-    client_command(here, &args).spawn().unwrap()
+    client_command(local, &args).spawn().unwrap()
 }
 
-/// What a client said that came to its end; how much of the file it did not carry itself.
-fn resumed(done: &Done) -> u64 {
+/// Asserts that a client succeeded, and returns the bytes that an earlier one had transferred.
+fn resumed_bytes(done: &ProcessResult) -> u64 {
     assert_eq!(done.code, 0, "{done:?}");
     let object: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
     object["resumed_bytes"].as_u64().unwrap()
 }
 
-/// From where a client went on, each time that it did.
-fn places(done: &Done) -> Vec<u64> {
+/// Returns the offsets at which a client resumed, from its log.
+fn resume_offsets(done: &ProcessResult) -> Vec<u64> {
     let lines = done.stderr.lines();
-    let told = lines.filter_map(|line| line.split_once("goes on where it broke off from="));
-    told.map(|(_, from)| from.trim().parse().unwrap()).collect()
+    let offsets = lines.filter_map(|line| line.split_once("resuming the transfer from="));
+    offsets
+        .map(|(_, from)| from.trim().parse().unwrap())
+        .collect()
 }
 
-/// Kills one side at `kills` random places of a file; the other side is told nothing.
+/// Kills one side `kills` times at random offsets of a file; the other side is not told.
 #[expect(clippy::disallowed_methods, reason = "prints how long it takes")]
-fn killed(way: Way, is_server: bool, len: u64, kills: u64) {
-    let mut server = Phoenix::new();
+fn survives_kills(action: Action, is_server: bool, len: u64, kills: u64) {
+    let mut server = RestartableServer::new();
     let there = server.root().to_owned();
-    let here = tempfile::tempdir().unwrap();
-    let (from, to) = match way {
-        Way::Put => (here.path(), &*there),
-        Way::Get => (&*there, here.path()),
+    let local = tempfile::tempdir().unwrap();
+    let (from, to) = match action {
+        Action::Put => (local.path(), &*there),
+        Action::Get => (&*there, local.path()),
     };
     fs::write(from.join("file"), contents(usize::try_from(len).unwrap())).unwrap();
-    let mut client = begin(way, here.path(), &server.server.host);
+    let mut client = start(action, local.path(), &server.server.host);
     let step = len / (kills + 1);
-    let (mut written, mut places_after, mut slowest) = (Vec::new(), Vec::new(), Duration::ZERO);
+    let (mut written, mut offsets, mut slowest) = (Vec::new(), Vec::new(), Duration::ZERO);
     for kill in 0..kills {
         let at = kill * step + random(kill + 7 * len, step) + 1;
-        assert!(reaches(&mut client, to, at), "it is at its end too soon");
+        assert!(reaches(&mut client, to, at), "the client ended too soon");
         if is_server {
             server.kill();
-            written.push(part_bytes(to));
-            server.rise();
+            written.push(partial_bytes(to));
+            server.restart();
         } else {
             client.kill().unwrap();
-            let done = Done::from(client.wait_with_output().unwrap());
-            places_after.extend(places(&done));
-            written.push(part_bytes(to));
-            client = begin(way, here.path(), &server.server.host);
+            let done = ProcessResult::from(client.wait_with_output().unwrap());
+            offsets.extend(resume_offsets(&done));
+            written.push(partial_bytes(to));
+            client = start(action, local.path(), &server.server.host);
         }
-        let begun = std::time::Instant::now();
-        // Without news there would be no telling where it went on.
+        let killed_at = std::time::Instant::now();
+        // Without new bytes the resume offset would tell nothing.
         assert!(
             reaches(&mut client, to, written[kill as usize] + 1),
-            "it does not go on"
+            "the transfer does not resume"
         );
-        slowest = slowest.max(begun.elapsed());
+        slowest = slowest.max(killed_at.elapsed());
     }
-    let done = Done::from(client.wait_with_output().unwrap());
-    places_after.extend(places(&done));
-    let last = resumed(&done);
-    assert_eq!(places_after.len(), written.len(), "{done:?}");
-    assert_eq!(places_after.last(), Some(&last));
+    let done = ProcessResult::from(client.wait_with_output().unwrap());
+    offsets.extend(resume_offsets(&done));
+    let last = resumed_bytes(&done);
+    assert_eq!(offsets.len(), written.len(), "{done:?}");
+    assert_eq!(offsets.last(), Some(&last));
     let costs: Vec<u64> = written
         .iter()
-        .zip(&places_after)
+        .zip(&offsets)
         .map(|(w, p)| w.saturating_sub(*p))
         .collect();
     let (most, sum) = (costs.iter().max().unwrap(), costs.iter().sum::<u64>());
     eprintln!(
-        "{way:?}, server killed: {is_server}: {kills} kills cost {sum} bytes, {most} at most; \
+        "{action:?}, server killed: {is_server}: {kills} kills cost {sum} bytes, {most} at most; \
          new bytes after {slowest:?} at most"
     );
     assert!(*most <= BLOCK_BYTES, "{most} bytes were sent twice");
@@ -168,58 +170,58 @@ fn killed(way: Way, is_server: bool, len: u64, kills: u64) {
 }
 
 #[test]
-fn a_put_whose_client_is_killed_goes_on_at_the_next_try() {
-    killed(Way::Put, false, 96 * MIB, 4);
+fn a_put_whose_client_is_killed_resumes_at_the_next_attempt() {
+    survives_kills(Action::Put, false, 96 * MIB, 4);
 }
 
 #[test]
-fn a_put_whose_server_is_killed_goes_on_by_itself() {
-    killed(Way::Put, true, 96 * MIB, 3);
+fn a_put_whose_server_is_killed_resumes_by_itself() {
+    survives_kills(Action::Put, true, 96 * MIB, 3);
 }
 
 #[test]
-fn a_get_whose_client_is_killed_goes_on_at_the_next_try() {
-    killed(Way::Get, false, 96 * MIB, 4);
+fn a_get_whose_client_is_killed_resumes_at_the_next_attempt() {
+    survives_kills(Action::Get, false, 96 * MIB, 4);
 }
 
 #[test]
-fn a_get_whose_server_is_killed_goes_on_by_itself() {
-    killed(Way::Get, true, 96 * MIB, 3);
+fn a_get_whose_server_is_killed_resumes_by_itself() {
+    survives_kills(Action::Get, true, 96 * MIB, 3);
 }
 
 #[test]
 #[ignore = "takes minutes: 1 GiB, twenty kills of each side, both ways"]
 fn a_gibibyte_survives_twenty_kills_of_either_side() {
-    for way in [Way::Put, Way::Get] {
+    for action in [Action::Put, Action::Get] {
         for is_server in [false, true] {
-            killed(way, is_server, 1024 * MIB, 20);
+            survives_kills(action, is_server, 1024 * MIB, 20);
         }
     }
 }
 
 #[test]
-fn a_file_that_was_changed_after_the_kill_is_sent_anew() {
-    let server = Phoenix::new();
-    let here = folder_with("file", 40 << 20);
-    let mut putting = begin(Way::Put, here.path(), &server.server.host);
+fn a_file_changed_after_the_kill_is_sent_from_scratch() {
+    let server = RestartableServer::new();
+    let local = folder_with("file", 40 << 20);
+    let mut putting = start(Action::Put, local.path(), &server.server.host);
     assert!(reaches(&mut putting, server.root(), 9 * MIB));
     putting.kill().unwrap();
     putting.wait().unwrap();
     let other = contents((40 << 20) + 1)[1..].to_vec();
-    fs::write(here.path().join("file"), &other).unwrap();
-    let putting = begin(Way::Put, here.path(), &server.server.host);
-    let done = Done::from(putting.wait_with_output().unwrap());
-    assert_eq!(resumed(&done), 0);
+    fs::write(local.path().join("file"), &other).unwrap();
+    let putting = start(Action::Put, local.path(), &server.server.host);
+    let done = ProcessResult::from(putting.wait_with_output().unwrap());
+    assert_eq!(resumed_bytes(&done), 0);
     assert!(fs::read(server.root().join("file")).unwrap() == other);
-    assert_eq!(whole(server.root()), ["file"]);
+    assert_eq!(complete_files(server.root()), ["file"]);
 }
 
-/// A sparse file of 100 GiB, received into a sparse one: nothing but its length is large.
+/// Length of a sparse file, received into a sparse one: 100 GiB that take no room on the disk.
 #[cfg(target_os = "linux")]
 const HUGE: u64 = 100 * 1024 * MIB;
 
-/// What a resume may read: what was written since the last mark, which is at most twice what is
-/// written between two; the journal, and the program itself.
+/// Most bytes that a resume may read: those written since the last journal mark (at most twice the
+/// interval between two marks), the journal, and the program itself.
 #[cfg(target_os = "linux")]
 const MOST_READ: u64 = 72 * MIB;
 
@@ -229,9 +231,9 @@ fn huge_file(folder: &Path) {
     file.set_len(HUGE).unwrap();
 }
 
-/// What a process has read since it began, in bytes.
+/// Returns the bytes that a process has read since it started.
 #[cfg(target_os = "linux")]
-fn read_by(process: u32) -> u64 {
+fn bytes_read_by(process: u32) -> u64 {
     let io = fs::read_to_string(format!("/proc/{process}/io")).unwrap();
     let read = io.lines().find_map(|line| line.strip_prefix("rchar: "));
     read.unwrap().parse().unwrap()
@@ -239,22 +241,22 @@ fn read_by(process: u32) -> u64 {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_huge_file_goes_on_at_once_and_is_not_read_again() {
-    let mut server = Phoenix::new();
-    let here = tempfile::tempdir().unwrap();
+fn a_huge_file_resumes_immediately_and_is_not_read_again() {
+    let mut server = RestartableServer::new();
+    let local = tempfile::tempdir().unwrap();
     huge_file(server.root());
-    let mut getting = begin(Way::Get, here.path(), &server.server.host);
-    assert!(reaches(&mut getting, here.path(), 64 * MIB));
+    let mut getting = start(Action::Get, local.path(), &server.server.host);
+    assert!(reaches(&mut getting, local.path(), 64 * MIB));
     server.kill();
-    let written = part_bytes(here.path());
-    server.rise();
-    assert!(reaches(&mut getting, here.path(), written + 16 * MIB));
-    // Never what is there already.
-    let read = read_by(getting.id());
+    let written = partial_bytes(local.path());
+    server.restart();
+    assert!(reaches(&mut getting, local.path(), written + 16 * MIB));
+    // Only new bytes are read, not those already written.
+    let read = bytes_read_by(getting.id());
     getting.kill().unwrap();
     getting.wait().unwrap();
     eprintln!("{written} bytes were there, {read} bytes were read");
-    let listed = client(here.path(), &["ls", &server.server.host]);
+    let listed = client(local.path(), &["ls", &server.server.host]);
     assert_eq!(listed.code, 0, "{listed:?}");
     assert!(read < MOST_READ, "{read} bytes were read");
 }
@@ -265,25 +267,25 @@ fn a_huge_file_goes_on_at_once_and_is_not_read_again() {
 #[expect(clippy::disallowed_methods, reason = "prints how long it takes")]
 fn a_hundred_gibibytes_survive_kills_of_the_client() {
     use std::os::unix::fs::MetadataExt;
-    let server = Phoenix::new();
-    let here = tempfile::tempdir().unwrap();
+    let server = RestartableServer::new();
+    let local = tempfile::tempdir().unwrap();
     huge_file(server.root());
-    let mut getting = begin(Way::Get, here.path(), &server.server.host);
+    let mut getting = start(Action::Get, local.path(), &server.server.host);
     for kill in 1..=5 {
-        assert!(reaches(&mut getting, here.path(), kill * HUGE / 6));
+        assert!(reaches(&mut getting, local.path(), kill * HUGE / 6));
         getting.kill().unwrap();
         getting.wait().unwrap();
-        let written = part_bytes(here.path());
-        let begun = std::time::Instant::now();
-        getting = begin(Way::Get, here.path(), &server.server.host);
-        assert!(reaches(&mut getting, here.path(), written + BLOCK_BYTES));
-        let (took, read) = (begun.elapsed(), read_by(getting.id()));
+        let written = partial_bytes(local.path());
+        let restarted_at = std::time::Instant::now();
+        getting = start(Action::Get, local.path(), &server.server.host);
+        assert!(reaches(&mut getting, local.path(), written + BLOCK_BYTES));
+        let (took, read) = (restarted_at.elapsed(), bytes_read_by(getting.id()));
         eprintln!("{written} bytes were there: new ones after {took:?}, {read} bytes read");
         assert!(read < MOST_READ, "{read} bytes were read");
     }
-    let done = Done::from(getting.wait_with_output().unwrap());
-    assert!(resumed(&done) > HUGE / 2);
-    let arrived = fs::metadata(here.path().join("file")).unwrap();
+    let done = ProcessResult::from(getting.wait_with_output().unwrap());
+    assert!(resumed_bytes(&done) > HUGE / 2);
+    let arrived = fs::metadata(local.path().join("file")).unwrap();
     assert_eq!(arrived.len(), HUGE);
     assert!(arrived.blocks() * 512 < 64 * MIB, "{arrived:?}");
 }

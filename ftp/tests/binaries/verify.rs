@@ -5,9 +5,9 @@ use std::fs;
 use crate::processes::{Server, client, contents, folder_with};
 
 #[test]
-fn a_file_is_the_one_that_was_carried_until_a_byte_changes() {
+fn a_file_verifies_until_a_byte_changes() {
     let server = Server::new(&[]);
-    let here = folder_with("a", 100_000);
+    let local = folder_with("a", 100_000);
     for (action, receipt) in [("put", "put.json"), ("get", "get.json")] {
         let out = if action == "get" {
             &["--out", "b"][..]
@@ -15,8 +15,8 @@ fn a_file_is_the_one_that_was_carried_until_a_byte_changes() {
             &[]
         };
         let args = [&[action, "a", &server.host, "--receipt", receipt], out].concat();
-        assert_eq!(client(here.path(), &args).code, 0);
-        let text = fs::read_to_string(here.path().join(receipt)).unwrap();
+        assert_eq!(client(local.path(), &args).code, 0);
+        let text = fs::read_to_string(local.path().join(receipt)).unwrap();
         let object: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(
             object["blake3"],
@@ -35,7 +35,7 @@ fn a_file_is_the_one_that_was_carried_until_a_byte_changes() {
     for with in with {
         let verify = |file| {
             client(
-                here.path(),
+                local.path(),
                 &["verify", "a", file, with[0], with[1], "--json"],
             )
         };
@@ -44,11 +44,11 @@ fn a_file_is_the_one_that_was_carried_until_a_byte_changes() {
         assert!(same.stdout.contains("\"verify\""), "{same:?}");
         let mut changed = contents(100_000);
         changed[77_777] ^= 1;
-        fs::write(here.path().join("c"), &changed).unwrap();
+        fs::write(local.path().join("c"), &changed).unwrap();
         let other = verify("c");
         assert_eq!(other.code, 9, "{other:?}");
         assert!(other.stderr.contains("another hash"), "{other:?}");
-        fs::write(here.path().join("d"), &changed[1..]).unwrap();
+        fs::write(local.path().join("d"), &changed[1..]).unwrap();
         let shorter = verify("d");
         assert!(
             shorter.stderr.contains("99999 bytes, not 100000"),
@@ -59,12 +59,12 @@ fn a_file_is_the_one_that_was_carried_until_a_byte_changes() {
 }
 
 #[test]
-fn what_cannot_be_verified_is_said() {
+fn a_failed_comparison_is_explained() {
     let server = Server::new(&[]);
-    let here = folder_with("a", 10);
+    let local = folder_with("a", 10);
     let args = ["put", "a", &server.host, "--receipt", "r"];
-    assert_eq!(client(here.path(), &args).code, 0);
-    for (args, code, words) in [
+    assert_eq!(client(local.path(), &args).code, 0);
+    for (args, code, message) in [
         (
             &["verify", "b", "a", "--host", &server.host][..],
             5,
@@ -80,8 +80,8 @@ fn what_cannot_be_verified_is_said() {
         (&["verify", "a", "a", "--receipt", "none"], 12, "none"),
         (&["verify", "a", "a"], 2, "--receipt"),
     ] {
-        let done = client(here.path(), args);
+        let done = client(local.path(), args);
         assert_eq!(done.code, code, "{done:?}");
-        assert!(done.stderr.contains(words), "{done:?}");
+        assert!(done.stderr.contains(message), "{done:?}");
     }
 }

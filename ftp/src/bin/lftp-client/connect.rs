@@ -1,4 +1,4 @@
-//! The connection to a host that may have several addresses.
+//! Connecting to a host that may have several addresses (Happy Eyeballs, RFC 8305).
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -9,34 +9,34 @@ use std::time::Duration;
 use lftp_ftp::{Client, ClientConfig, Exit, OpenError};
 use lftp_transport::{ConnectError, PublicKey, Runtime, Timer, unblock};
 
+use crate::failure::Failure;
 use crate::host::Host;
-use crate::session::Failure;
 
-/// An address that has not answered for so long gets company (RFC 8305 §5): `localhost` is
-/// often `::1` first, where a server on `0.0.0.0` never answers.
-const NEXT_TRY_AFTER: Duration = Duration::from_millis(250);
+/// Delay before the next address is tried beside one that has not answered (RFC 8305 §5).
+/// `localhost` often resolves to `::1` first, where a server on `0.0.0.0` never answers.
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-type Try = Pin<Box<dyn Future<Output = Result<Client, OpenError>> + Send>>;
+type Attempt = Pin<Box<dyn Future<Output = Result<Client, OpenError>> + Send>>;
 
-/// Why there is no connection.
-pub(crate) enum NoConnection {
-    /// The server answers with a key that will not do.
+/// A failure to connect.
+pub(crate) enum ConnectFailure {
+    /// The server has a key that the verifier does not accept.
     Untrusted(PublicKey),
     Failed(Failure),
 }
 
-impl NoConnection {
-    /// In words.
-    pub(crate) fn or(self, untrusted: impl FnOnce(PublicKey) -> Failure) -> Failure {
+impl ConnectFailure {
+    /// Converts it to a failure; `untrusted` describes a key that is not accepted.
+    pub(crate) fn describe(self, untrusted: impl FnOnce(PublicKey) -> Failure) -> Failure {
         match self {
-            Self::Untrusted(shown) => untrusted(shown),
+            Self::Untrusted(key) => untrusted(key),
             Self::Failed(failure) => failure,
         }
     }
 }
 
-/// The key of a server that answers and is not the one that is meant.
-const fn untrusted(error: &OpenError) -> Option<PublicKey> {
+/// Returns the key of a server that the verifier did not accept.
+const fn untrusted_key(error: &OpenError) -> Option<PublicKey> {
     match error {
         OpenError::Connect {
             source: ConnectError::UntrustedPeer { key },
@@ -51,76 +51,78 @@ pub(crate) async fn connect(
     runtime: &Arc<dyn Runtime>,
     host: &Host,
     config: &ClientConfig,
-) -> Result<Client, NoConnection> {
-    let wanted = host.clone();
-    let resolved = unblock(&**runtime, move || wanted.resolve()).await;
+) -> Result<Client, ConnectFailure> {
+    let name = host.clone();
+    let resolved = unblock(&**runtime, move || name.resolve()).await;
     let addresses = resolved.map_err(|error| {
-        let sentence = format!("no address is known for {host}: {error}");
-        NoConnection::Failed(Failure::new(Exit::NoConnection, sentence))
+        let message = format!("cannot resolve {host}: {error}");
+        ConnectFailure::Failed(Failure::new(Exit::NoConnection, message))
     })?;
     let mut race = Race {
         runtime,
         config,
         addresses: addresses.into_iter(),
-        running: Vec::new(),
-        next: runtime.timer(runtime.now()),
-        failed: None,
+        attempts: Vec::new(),
+        next_attempt: runtime.timer(runtime.now()),
+        first_error: None,
     };
     let first = std::future::poll_fn(|cx| race.poll(cx)).await;
     first.map_err(|error| {
-        if let Some(shown) = error.as_ref().and_then(untrusted) {
-            return NoConnection::Untrusted(shown);
+        if let Some(key) = error.as_ref().and_then(untrusted_key) {
+            return ConnectFailure::Untrusted(key);
         }
         if let Some(error @ OpenError::NotAdmitted { .. }) = &error {
-            return NoConnection::Failed(Failure::new(error.into(), error.to_string()));
+            return ConnectFailure::Failed(Failure::new(error.into(), error.to_string()));
         }
         let reason = error.map_or_else(|| "no address".to_owned(), |error| error.to_string());
-        let sentence =
+        let message =
             format!("{reason}; is lftp-server running on {host}, and is that UDP port open?");
-        NoConnection::Failed(Failure::new(Exit::NoConnection, sentence))
+        ConnectFailure::Failed(Failure::new(Exit::NoConnection, message))
     })
 }
 
-/// One try an address, each with a head start before the next.
+/// Connection attempts to several addresses, each with a head start over the next.
 struct Race<'a> {
     runtime: &'a Arc<dyn Runtime>,
     config: &'a ClientConfig,
     addresses: std::vec::IntoIter<SocketAddr>,
-    running: Vec<Try>,
-    next: Pin<Box<dyn Timer>>,
-    /// The first that failed: the address that the system prefers.
-    failed: Option<OpenError>,
+    attempts: Vec<Attempt>,
+    next_attempt: Pin<Box<dyn Timer>>,
+    /// Error of the address that the system prefers, which is the most useful one to report.
+    first_error: Option<OpenError>,
 }
 
 impl Race<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Client, Option<OpenError>>> {
         loop {
-            let mut at = 0;
-            while let Some(running) = self.running.get_mut(at) {
-                match running.as_mut().poll(cx) {
-                    Poll::Pending => at += 1,
+            let mut index = 0;
+            while let Some(attempt) = self.attempts.get_mut(index) {
+                match attempt.as_mut().poll(cx) {
+                    Poll::Pending => index += 1,
                     Poll::Ready(Ok(client)) => return Poll::Ready(Ok(client)),
-                    // Somebody is there, and waiting for the others makes him no better.
-                    Poll::Ready(Err(error)) if untrusted(&error).is_some() => {
+                    // A server with the wrong key answered. Another address of the host must
+                    // not hide that from the user.
+                    Poll::Ready(Err(error)) if untrusted_key(&error).is_some() => {
                         return Poll::Ready(Err(Some(error)));
                     }
                     Poll::Ready(Err(error)) => {
-                        self.failed.get_or_insert(error);
-                        drop(self.running.remove(at));
+                        self.first_error.get_or_insert(error);
+                        drop(self.attempts.remove(index));
                     }
                 }
             }
             let is_due = !self.addresses.as_slice().is_empty()
-                && (self.running.is_empty() || self.next.as_mut().poll_fire(cx).is_ready());
+                && (self.attempts.is_empty()
+                    || self.next_attempt.as_mut().poll_fire(cx).is_ready());
             if is_due && let Some(addr) = self.addresses.next() {
                 let runtime = Arc::clone(self.runtime);
                 let connect = Client::connect(runtime, addr, self.config.clone());
-                self.running.push(Box::pin(connect));
-                self.next
+                self.attempts.push(Box::pin(connect));
+                self.next_attempt
                     .as_mut()
-                    .reset(self.runtime.now() + NEXT_TRY_AFTER);
-            } else if self.running.is_empty() {
-                return Poll::Ready(Err(self.failed.take()));
+                    .reset(self.runtime.now() + ATTEMPT_DELAY);
+            } else if self.attempts.is_empty() {
+                return Poll::Ready(Err(self.first_error.take()));
             } else {
                 return Poll::Pending;
             }
@@ -141,24 +143,27 @@ mod tests {
         (std::net::Ipv4Addr::LOCALHOST, 0).into()
     }
 
-    async fn first(addresses: Vec<SocketAddr>, wait: Duration) -> Result<Client, OpenError> {
+    async fn race(
+        addresses: Vec<SocketAddr>,
+        connect_timeout: Duration,
+    ) -> Result<Client, OpenError> {
         let runtime: Arc<dyn Runtime> = TokioRuntime::new();
         let mut config = ClientConfig::default();
-        config.connect_timeout = wait;
+        config.connect_timeout = connect_timeout;
         let mut race = Race {
             runtime: &runtime,
             config: &config,
             addresses: addresses.into_iter(),
-            running: Vec::new(),
-            next: runtime.timer(runtime.now()),
-            failed: None,
+            attempts: Vec::new(),
+            next_attempt: runtime.timer(runtime.now()),
+            first_error: None,
         };
         let first = std::future::poll_fn(|cx| race.poll(cx)).await;
         first.map_err(Option::unwrap)
     }
 
     #[tokio::test]
-    async fn an_address_that_does_not_answer_holds_nobody_up() {
+    async fn an_address_that_does_not_answer_delays_no_other() {
         let runtime: Arc<dyn Runtime> = TokioRuntime::new();
         let mut config = ServerConfig::default();
         config.listen = local();
@@ -168,18 +173,18 @@ mod tests {
         tokio::spawn(server.run());
         let silent = UdpSocket::bind(local()).unwrap();
         let addresses = vec![silent.local_addr().unwrap(), answers];
-        let client = first(addresses, Duration::from_secs(3600)).await.unwrap();
+        let client = race(addresses, Duration::from_secs(3600)).await.unwrap();
         assert_eq!(client.server(), answers);
     }
 
     #[tokio::test]
-    async fn when_nobody_answers_the_preferred_address_is_named() {
+    async fn when_no_address_answers_the_preferred_one_is_named() {
         let silent = [(); 2].map(|()| UdpSocket::bind(local()).unwrap());
         let addresses: Vec<_> = silent
             .iter()
             .map(|socket| socket.local_addr().unwrap())
             .collect();
-        let error = first(addresses.clone(), Duration::from_millis(400)).await;
+        let error = race(addresses.clone(), Duration::from_millis(400)).await;
         let error = error.unwrap_err().to_string();
         assert!(error.contains(&addresses[0].to_string()), "{error}");
     }

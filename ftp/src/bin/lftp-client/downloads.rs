@@ -1,11 +1,11 @@
-//! The folder for received files: made when the first one comes, not before.
+//! The default folder for received files, which is created with its first file.
 
 use std::fs;
 use std::path::PathBuf;
 
 use lftp_ftp::{DirStore, Entry, Name, Origin, Parked, Sink, Source, Store, StoreError};
 
-/// A folder that need not be there yet. The seed's `Download`.
+/// A folder that may not exist yet.
 #[derive(Debug)]
 pub(crate) struct Downloads(PathBuf);
 
@@ -14,20 +14,20 @@ impl Downloads {
         Self(folder.into())
     }
 
-    fn there(&self) -> Result<DirStore, StoreError> {
+    fn opened(&self) -> Result<DirStore, StoreError> {
         DirStore::open(&self.0)
     }
 }
 
 impl Store for Downloads {
     fn open(&self, name: &Name) -> Result<Box<dyn Source>, StoreError> {
-        self.there()?.open(name)
+        self.opened()?.open(name)
     }
 
     fn create(&self, name: &Name, size: u64, overwrite: bool) -> Result<Box<dyn Sink>, StoreError> {
-        // Whatever is in its way is said by the next step.
+        // An error here shows again when the folder is opened, with its path.
         let _ = fs::create_dir(&self.0);
-        self.there()?.create(name, size, overwrite)
+        self.opened()?.create(name, size, overwrite)
     }
 
     fn parked(
@@ -36,7 +36,7 @@ impl Store for Downloads {
         key: &str,
         overwrite: bool,
     ) -> Result<Option<Parked>, StoreError> {
-        self.there()?.parked(name, key, overwrite)
+        self.opened()?.parked(name, key, overwrite)
     }
 
     fn create_parkable(
@@ -47,7 +47,8 @@ impl Store for Downloads {
         origin: Origin<'_>,
     ) -> Result<Box<dyn Sink>, StoreError> {
         let _ = fs::create_dir(&self.0);
-        self.there()?.create_parkable(name, size, overwrite, origin)
+        self.opened()?
+            .create_parkable(name, size, overwrite, origin)
     }
 
     fn list(
@@ -56,7 +57,7 @@ impl Store for Downloads {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<Entry>, StoreError> {
-        self.there()?.list(folder, after, limit)
+        self.opened()?.list(folder, after, limit)
     }
 }
 
@@ -65,9 +66,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_folder_is_made_for_the_first_file_and_not_before() {
-        let here = tempfile::tempdir().unwrap();
-        let folder = here.path().join("Download");
+    fn the_folder_is_created_with_the_first_file_and_not_earlier() {
+        let working = tempfile::tempdir().unwrap();
+        let folder = working.path().join("Download");
         let store = Downloads::new(&folder);
         assert!(!folder.exists());
         let name = Name::parse("a").unwrap();
@@ -80,9 +81,9 @@ mod tests {
     }
 
     #[test]
-    fn a_file_in_the_place_of_the_folder_is_named() {
-        let here = tempfile::tempdir().unwrap();
-        let folder = here.path().join("Download");
+    fn the_error_names_a_file_that_has_the_name_of_the_folder() {
+        let working = tempfile::tempdir().unwrap();
+        let folder = working.path().join("Download");
         fs::write(&folder, "a file").unwrap();
         let name = Name::parse("a").unwrap();
         let error = Downloads::new(&folder).create(&name, 1, true).unwrap_err();

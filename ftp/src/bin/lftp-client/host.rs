@@ -1,4 +1,4 @@
-//! `HOST[:PORT]`, with an IPv6 address in brackets where there is a port.
+//! `HOST[:PORT]`, where an IPv6 address with a port is in brackets.
 
 use std::fmt;
 use std::io;
@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use lftp_ftp::DEFAULT_PORT;
 
-/// A server, as it was written.
+/// A server's name or address, and its control port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Host {
     name: String,
@@ -28,15 +28,16 @@ impl FromStr for Host {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let fault = || format!("{text:?} is no HOST[:PORT]; write for instance host.example:3154");
+        let fault = || format!("{text:?} is not HOST[:PORT]; write for example host.example:3154");
+        // A bare IPv6 address is all colons: none of them can be that of the port.
         let (name, port) = if text.parse::<Ipv6Addr>().is_ok() {
             (text, None)
         } else if let Some(rest) = text.strip_prefix('[') {
-            let (name, behind) = rest.split_once(']').ok_or_else(fault)?;
+            let (name, suffix) = rest.split_once(']').ok_or_else(fault)?;
             name.parse::<Ipv6Addr>().map_err(|_| fault())?;
-            match behind {
+            match suffix {
                 "" => (name, None),
-                behind => (name, Some(behind.strip_prefix(':').ok_or_else(fault)?)),
+                suffix => (name, Some(suffix.strip_prefix(':').ok_or_else(fault)?)),
             }
         } else {
             match text.split_once(':') {
@@ -63,16 +64,16 @@ impl FromStr for Host {
 }
 
 impl Host {
-    /// The addresses behind it; at least one. Blocks.
+    /// Resolves the name to at least one address. Blocks.
     pub(crate) fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
-        let found: Vec<_> = (self.name.as_str(), self.port).to_socket_addrs()?.collect();
-        if found.is_empty() {
+        let addresses: Vec<_> = (self.name.as_str(), self.port).to_socket_addrs()?.collect();
+        if addresses.is_empty() {
             return Err(io::Error::new(
                 io::ErrorKind::NotFound,
-                "no address behind the name",
+                "the name has no address",
             ));
         }
-        Ok(found)
+        Ok(addresses)
     }
 }
 
@@ -81,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_are_read_with_and_without_a_port() {
+    fn hosts_are_parsed_with_and_without_a_port() {
         for (text, written) in [
             ("a", "a:3154"),
             ("a.example:9", "a.example:9"),
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_host_is_refused_with_an_example() {
+    fn an_invalid_host_is_rejected_with_an_example() {
         for text in [
             "", ":9", "a:", "a:0", "a:70000", "a:b:c", "[::1", "[::1]9", "[a]:9", "a b",
         ] {

@@ -1,16 +1,16 @@
-//! Results for programs: one JSON object a line on stdout.
+//! Results for scripts: one JSON object per line on stdout.
 
 use std::io::Write;
 
 use lftp_ftp::{Done, Entry, Receipt};
 use serde_json::{Value, json};
 
-use crate::session::Failure;
+use crate::failure::Failure;
 
-/// A file that was carried.
+/// Describes a file that was transferred.
 pub(crate) fn transfer(action: &str, name: &str, receipt: &Receipt) -> Value {
-    let carried = receipt.bytes - receipt.resumed_bytes;
-    let goodput = u128::from(carried) * 8_000_000_000 / u128::from(receipt.duration_ns.max(1));
+    let new_bytes = receipt.bytes - receipt.resumed_bytes;
+    let goodput = u128::from(new_bytes) * 8_000_000_000 / u128::from(receipt.duration_ns.max(1));
     json!({
         "status": true,
         "action": action,
@@ -26,7 +26,7 @@ pub(crate) fn transfer(action: &str, name: &str, receipt: &Receipt) -> Value {
     })
 }
 
-/// A tree that was carried.
+/// Describes a folder that was transferred.
 pub(crate) fn tree(action: &str, name: &str, dry_run: bool, done: &Done) -> Value {
     let mut object = json!(done);
     object["status"] = (done.failed == 0).into();
@@ -36,21 +36,21 @@ pub(crate) fn tree(action: &str, name: &str, dry_run: bool, done: &Done) -> Valu
     object
 }
 
-/// A line of a listing.
+/// Formats an entry of a listing.
 pub(crate) fn entry(entry: &Entry) -> String {
     json!(entry).to_string()
 }
 
-/// What went wrong.
+/// Describes a failure.
 pub(crate) fn failure(failure: &Failure) -> Value {
     json!({
         "status": false,
-        "exit": failure.exit.number(),
+        "exit": failure.exit().number(),
         "error": failure.to_string(),
     })
 }
 
-/// Nobody reading it is no reason to fail: the file has arrived.
+/// Prints an object on stdout. A closed stdout is no error: the file has been transferred.
 pub(crate) fn print(value: &Value) {
     let _ = writeln!(std::io::stdout().lock(), "{value}");
 }

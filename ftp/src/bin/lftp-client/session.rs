@@ -1,200 +1,100 @@
-//! What the subcommands and the shell do, and how they say that it failed.
+//! A connection to one server, and the requests of single files made on it.
+//!
+//! Whole folders are in [`tree`](crate::tree), comparisons in [`verify`](crate::verify).
 
-use std::fmt;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lftp_ftp::message::printable;
 use lftp_ftp::{
-    Client, ClientConfig, DirStore, Entry, EntryKind, Exit, Name, Receipt, RequestError, Source,
-    Store, StoreError, Target, TransferError,
+    Client, ClientConfig, Entry, EntryKind, Receipt, RequestError, Target, TransferError,
 };
 use lftp_transport::Runtime;
 
-use crate::downloads::Downloads;
+use crate::failure::{Failure, RESUME_HINT};
 use crate::host::Host;
-use crate::job::is_pipe;
 use crate::json;
-use crate::lines::{self, Shown};
-use crate::patience::Tries;
-use crate::stdout::Stdout;
+use crate::local_path::{self, LocalTarget};
+use crate::progress::{self, ProgressDisplay};
+use crate::retry::RetryPolicy;
+use crate::shared::CLOSE_GRACE;
 use crate::trust::Trust;
 
-/// What is left to do for the connections of a transfer that was interrupted.
-pub(crate) const LAST_WORDS: Duration = Duration::from_millis(150);
+/// Longest part of a file name that a message repeats, in characters.
+const SHOWN_NAME_CHARS: usize = 60;
 
-/// What went wrong, with what, and the number for it.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    pub(crate) exit: Exit,
-    sentence: String,
-}
-
-impl Failure {
-    pub(crate) fn new(exit: Exit, sentence: impl Into<String>) -> Self {
-        Self {
-            exit,
-            sentence: sentence.into(),
-        }
-    }
-
-    pub(crate) fn interrupted() -> Self {
-        Self::new(
-            Exit::Interrupted,
-            "stopped; the same command goes on with what has arrived",
-        )
-    }
-
-    pub(crate) fn local(error: &StoreError) -> Self {
-        Self::new(error.into(), error.to_string())
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.sentence)
-    }
-}
-
-/// Opens the file to send.
-pub(crate) fn open(file: &Path) -> Result<Box<dyn Source>, Failure> {
-    lftp_ftp::store::open_file(file).map_err(|error| Failure::local(&error))
-}
-
-/// The name on the server of the file to send, which is there.
-pub(crate) fn name(file: &Path, name: Option<String>) -> Result<String, Failure> {
-    open(file)?;
-    let own = || {
-        file.file_name()
-            .and_then(|name| name.to_str())
-            .map(str::to_owned)
-    };
-    name.or_else(own).ok_or_else(|| {
-        let sentence = format!(
-            "{} has no name that can be sent; use --name",
-            file.display()
-        );
-        Failure::new(Exit::Usage, sentence)
-    })
-}
-
-/// Where received files go unless something else is asked for. The seed's folder.
-pub(crate) const DOWNLOADS: &str = "Download";
-
-/// The folder and name that a received file gets.
-pub(crate) struct Place {
-    /// `None`: standard output.
-    folder: Option<PathBuf>,
-    store: Arc<dyn Store>,
-    name: Name,
-}
-
-impl Place {
-    fn shown(&self) -> String {
-        match &self.folder {
-            Some(folder) => folder.join(self.name.as_str()).display().to_string(),
-            None => "standard output".to_owned(),
-        }
-    }
-}
-
-/// Where a received file goes: `out` may be a file, a folder, or `-`. Without it, it goes to
-/// the folder for downloads.
-pub(crate) fn target(remote: &str, out: Option<PathBuf>) -> Result<Place, Failure> {
-    let own = remote.rsplit('/').next().unwrap_or_default().to_owned();
-    let chosen = out.is_some();
-    let (folder, file) = match out {
-        None => (Some(PathBuf::from(DOWNLOADS)), own),
-        Some(out) if is_pipe(&out) => (None, own),
-        Some(out) if out.is_dir() => (Some(out), own),
-        Some(out) => split(&out).map(|(folder, file)| (Some(folder), file))?,
-    };
-    let name = Name::parse(&file).map_err(|error| {
-        Failure::new(
-            Exit::NameRefused,
-            format!("{error}; give another name with --out"),
-        )
-    })?;
-    let store: Arc<dyn Store> = match &folder {
-        None => Arc::new(Stdout::default()),
-        Some(folder) if chosen => {
-            Arc::new(DirStore::open(folder).map_err(|error| Failure::local(&error))?)
-        }
-        Some(folder) => Arc::new(Downloads::new(folder)),
-    };
-    Ok(Place {
-        folder,
-        store,
-        name,
-    })
-}
-
-/// The folder and the name in a path.
-pub(crate) fn split(path: &Path) -> Result<(PathBuf, String), Failure> {
-    let Some(file) = path.file_name().and_then(|file| file.to_str()) else {
-        let sentence = format!("{} is not the name of a file", path.display());
-        return Err(Failure::new(Exit::Usage, sentence));
-    };
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    let folder = parent.unwrap_or_else(|| Path::new("."));
-    Ok((folder.to_owned(), file.to_owned()))
-}
-
-/// A connection to one server.
-pub(crate) struct Session {
-    pub(crate) runtime: Arc<dyn Runtime>,
-    pub(crate) host: Host,
-    config: ClientConfig,
-    trust: Trust,
-    pub(crate) give_up_after: Duration,
-    pub(crate) output: Output,
-    pub(crate) client: Client,
-}
-
-/// What is shown besides errors.
+/// Output besides errors.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Output {
-    /// No progress and no summary on stderr.
+    /// Neither progress nor a summary on stderr.
     pub(crate) quiet: bool,
     /// Results as JSON on stdout.
     pub(crate) json: bool,
+}
+
+/// Settings of a session.
+pub(crate) struct SessionConfig {
+    pub(crate) client: ClientConfig,
+    pub(crate) trust: Trust,
+    /// Time without newly verified bytes after which a broken transfer is not retried.
+    pub(crate) give_up_after: Duration,
+    pub(crate) output: Output,
+}
+
+/// A connection to one server, which is made again when it is lost.
+pub(crate) struct Session {
+    pub(crate) runtime: Arc<dyn Runtime>,
+    pub(crate) host: Host,
+    config: SessionConfig,
+    pub(crate) client: Client,
 }
 
 impl Session {
     pub(crate) async fn connect(
         runtime: Arc<dyn Runtime>,
         host: Host,
-        (config, trust): (ClientConfig, Trust),
-        give_up_after: Duration,
-        output: Output,
+        config: SessionConfig,
     ) -> Result<Self, Failure> {
-        let client = trust.connect(&runtime, &host, &config).await?;
+        let connect = config.trust.connect(&runtime, &host, &config.client);
+        let client = connect.await?;
         Ok(Self {
             runtime,
             host,
             config,
-            trust,
-            give_up_after,
-            output,
             client,
         })
     }
 
-    /// Connects again where the connection was lost.
-    pub(crate) async fn revive(&mut self) -> Result<(), Failure> {
+    pub(crate) const fn output(&self) -> Output {
+        self.config.output
+    }
+
+    /// Connects again if the connection is lost.
+    pub(crate) async fn ensure_connected(&mut self) -> Result<(), Failure> {
         if !self.client.is_connected() {
-            self.client = self.connect_again().await?;
+            self.client = self.reconnect().await?;
         }
         Ok(())
     }
 
-    async fn connect_again(&self) -> Result<Client, Failure> {
-        let connect = self.trust.connect(&self.runtime, &self.host, &self.config);
+    async fn reconnect(&self) -> Result<Client, Failure> {
+        let config = &self.config;
+        let connect = config
+            .trust
+            .connect(&self.runtime, &self.host, &config.client);
         connect.await
+    }
+
+    /// Creates the progress display of a transfer.
+    pub(crate) fn progress(&self, title: &str) -> ProgressDisplay {
+        ProgressDisplay::new(&self.runtime, title, self.config.output.quiet)
+    }
+
+    /// Creates the retry policy of a transfer.
+    pub(crate) fn retry_policy<'a>(&self, progress: &'a ProgressDisplay) -> RetryPolicy<'a> {
+        RetryPolicy::new(&self.runtime, progress, self.config.give_up_after)
     }
 
     pub(crate) async fn put(
@@ -203,167 +103,177 @@ impl Session {
         name: &str,
         overwrite: bool,
     ) -> Result<Receipt, Failure> {
-        let what = format!("put {}", printable(name, 60));
-        let shown = Shown::new(&self.runtime, &what, self.output.quiet);
-        let mut tries = Tries::new(&self.runtime, &shown, self.give_up_after);
+        let title = title("put", name);
+        let progress = self.progress(&title);
+        let mut retry = self.retry_policy(&progress);
         let sent = loop {
-            // Opened again for every try: it may be another file by now.
-            let source = open(file)?;
-            match self.client.put(source, name, overwrite, &tries).await {
-                Err(error) if self.again(&what, &error, &mut tries).await? => {}
+            // Opened for every attempt: the path may name another file by now.
+            let source = local_path::open(file)?;
+            match self.client.put(source, name, overwrite, &retry).await {
+                Err(error) if self.should_retry(&title, &error, &mut retry).await => {}
                 sent => break sent,
             }
         };
-        let receipt = self.outcome(&what, &shown, &tries, sent)?;
-        if self.output.json {
-            json::print(&json::transfer("put", name, &receipt));
-        }
-        self.summarise(&what, &receipt);
+        let receipt = self.finish(&title, &progress, &retry, sent)?;
+        self.print_receipt("put", name, &receipt);
+        self.summarise(&title, &receipt);
         Ok(receipt)
     }
 
-    /// Sends what comes from standard input: once, since it cannot be read again.
+    /// Sends standard input, without retries, since it cannot be read twice.
     pub(crate) async fn put_piped(
         &mut self,
         name: &str,
         overwrite: bool,
     ) -> Result<Receipt, Failure> {
-        let what = format!("put {}", printable(name, 60));
-        let shown = Shown::new(&self.runtime, &what, self.output.quiet);
+        let title = title("put", name);
+        let progress = self.progress(&title);
         let stdin = Box::new(std::io::stdin());
-        let sent = self.client.put_piped(stdin, name, overwrite, &shown).await;
-        shown.clear();
-        let receipt = sent.map_err(|error| self.failure(&what, &error))?;
-        if self.output.json {
-            json::print(&json::transfer("put", name, &receipt));
-        }
-        self.summarise(&what, &receipt);
+        let sent = self
+            .client
+            .put_piped(stdin, name, overwrite, &progress)
+            .await;
+        progress.clear();
+        let receipt = sent.map_err(|error| self.transfer_failure(&title, &error))?;
+        self.print_receipt("put", name, &receipt);
+        self.summarise(&title, &receipt);
         Ok(receipt)
     }
 
     pub(crate) async fn get(
         &mut self,
         remote: &str,
-        place: &Place,
+        local: &LocalTarget,
         overwrite: bool,
     ) -> Result<Receipt, Failure> {
-        let what = format!("get {}", printable(remote, 60));
-        let shown = Shown::new(&self.runtime, &what, self.output.quiet);
-        let mut tries = Tries::new(&self.runtime, &shown, self.give_up_after);
+        let title = title("get", remote);
+        let progress = self.progress(&title);
+        let mut retry = self.retry_policy(&progress);
         let received = loop {
             let target = Target {
-                store: &place.store,
-                name: &place.name,
+                store: &local.store,
+                name: &local.name,
                 overwrite,
             };
-            match self.client.get(remote, target, &tries).await {
-                Err(error) if self.again(&what, &error, &mut tries).await? => {}
+            match self.client.get(remote, target, &retry).await {
+                Err(error) if self.should_retry(&title, &error, &mut retry).await => {}
                 received => break received,
             }
         };
-        let receipt = self.outcome(&what, &shown, &tries, received)?;
-        if self.output.json {
-            json::print(&json::transfer("get", remote, &receipt));
-        }
-        self.summarise(&format!("{what} to {}", place.shown()), &receipt);
+        let receipt = self.finish(&title, &progress, &retry, received)?;
+        self.print_receipt("get", remote, &receipt);
+        self.summarise(&format!("{title} to {}", local.describe()), &receipt);
         Ok(receipt)
     }
 
-    /// Whether to try once more; connects again for that.
-    pub(crate) async fn again(
+    /// Waits for the next attempt and reconnects for it. Returns false when the error is
+    /// permanent or the time for retries is over.
+    pub(crate) async fn should_retry(
         &mut self,
-        what: &str,
+        title: &str,
         error: &TransferError,
-        tries: &mut Tries<'_>,
-    ) -> Result<bool, Failure> {
-        if !error.is_temporary() || !tries.is_begun() {
-            return Ok(false);
+        retry: &mut RetryPolicy<'_>,
+    ) -> bool {
+        // Before the first grant a failure says more about the request than about the network.
+        if !error.is_temporary() || !retry.was_granted() {
+            return false;
         }
-        while tries.wait().await {
-            tracing::warn!("{what}: {error}; trying again");
-            // A control connection that has not noticed anything yet is of no use either.
-            match self.connect_again().await {
+        while retry.backoff().await {
+            tracing::warn!("{title}: {error}; retrying");
+            // A control connection that seems intact may be as dead as the data connection,
+            // only without having noticed: always make a new one.
+            match self.reconnect().await {
                 Ok(client) => {
                     self.client = client;
-                    return Ok(true);
+                    return true;
                 }
-                Err(failure) => tracing::warn!("{what}: {failure}"),
+                Err(failure) => tracing::warn!("{title}: {failure}"),
             }
         }
-        Ok(false)
+        false
     }
 
-    /// What a transfer came to, in words where it failed.
-    pub(crate) fn outcome<T>(
+    /// Clears the progress display and describes the error of a transfer that failed.
+    pub(crate) fn finish<T>(
         &self,
-        what: &str,
-        shown: &Shown,
-        tries: &Tries<'_>,
-        outcome: Result<T, TransferError>,
+        title: &str,
+        progress: &ProgressDisplay,
+        retry: &RetryPolicy<'_>,
+        result: Result<T, TransferError>,
     ) -> Result<T, Failure> {
-        shown.clear();
-        outcome.map_err(|error| {
-            let mut failure = self.failure(what, &error);
-            if error.is_temporary() && tries.has_arrived() {
+        progress.clear();
+        result.map_err(|error| {
+            let failure = self.transfer_failure(title, &error);
+            if error.is_temporary() && retry.has_verified_bytes() {
+                failure.with_hint(RESUME_HINT)
+            } else {
                 failure
-                    .sentence
-                    .push_str("; the same command goes on with what has arrived");
             }
-            failure
         })
     }
 
-    fn summarise(&self, what: &str, receipt: &Receipt) {
-        if !self.output.quiet {
-            let took = Duration::from_nanos(receipt.duration_ns);
-            let earlier = match receipt.resumed_bytes {
-                0 => String::new(),
-                bytes => format!(" ({} were there already)", lines::size(bytes)),
-            };
-            eprintln!(
-                "{what}: {}{earlier} in {:.3} s, {}/s, blake3 {}",
-                lines::size(receipt.bytes),
-                took.as_secs_f64(),
-                lines::size(lines::per_second(
-                    receipt.bytes - receipt.resumed_bytes,
-                    took
-                )),
-                receipt.hash,
-            );
+    fn print_receipt(&self, action: &str, name: &str, receipt: &Receipt) {
+        if self.config.output.json {
+            json::print(&json::transfer(action, name, receipt));
         }
     }
 
-    fn failure(&self, what: &str, error: &TransferError) -> Failure {
-        let hint = match error {
-            TransferError::Open(_) => "; are the server's data ports open on the way there?",
-            _ => "",
+    fn summarise(&self, title: &str, receipt: &Receipt) {
+        if self.config.output.quiet {
+            return;
+        }
+        let duration = Duration::from_nanos(receipt.duration_ns);
+        let resumed = match receipt.resumed_bytes {
+            0 => String::new(),
+            bytes => format!(" ({} of it already present)", progress::size(bytes)),
         };
-        Failure::new(
-            error.into(),
-            format!("{what} at {}: {error}{hint}", self.host),
-        )
+        let new_bytes = receipt.bytes - receipt.resumed_bytes;
+        eprintln!(
+            "{title}: {}{resumed} in {:.3} s, {}/s, blake3 {}",
+            progress::size(receipt.bytes),
+            duration.as_secs_f64(),
+            progress::size(progress::per_second(new_bytes, duration)),
+            receipt.hash,
+        );
     }
 
-    /// Prints a folder on stdout.
+    fn transfer_failure(&self, title: &str, error: &TransferError) -> Failure {
+        let message = format!("{title} at {}: {error}", self.host);
+        let failure = Failure::new(error.into(), message);
+        match error {
+            TransferError::Open(_) => {
+                failure.with_hint("check that a firewall lets the server's UDP data ports through")
+            }
+            _ => failure,
+        }
+    }
+
+    /// Describes a request on the control connection that failed.
+    pub(crate) fn request_failure(&self, title: &str, error: &RequestError) -> Failure {
+        let message = format!("{title} at {}: {error}", self.host);
+        Failure::new(error.into(), message)
+    }
+
+    /// Prints a folder's entries on stdout.
     pub(crate) async fn ls(&mut self, path: &str) -> Result<(), Failure> {
         let mut after: Option<String> = None;
         loop {
             let listed = self.client.ls_page(path, after.as_deref()).await;
-            let page = listed.map_err(|error: RequestError| {
-                let what = match path {
+            let page = listed.map_err(|error| {
+                let title = match path {
                     "" => "ls".to_owned(),
-                    path => format!("ls {}", printable(path, 60)),
+                    path => title("ls", path),
                 };
-                Failure::new((&error).into(), format!("{what} at {}: {error}", self.host))
+                self.request_failure(&title, &error)
             })?;
             let mut stdout = std::io::stdout().lock();
             for entry in &page.entries {
-                let line = if self.output.json {
+                let line = if self.config.output.json {
                     json::entry(entry)
                 } else {
                     line(entry)
                 };
-                // Whoever read it has seen enough.
+                // A closed pipe is how `head` says that it has read enough: no failure.
                 if writeln!(stdout, "{line}").is_err() {
                     return Ok(());
                 }
@@ -375,15 +285,20 @@ impl Session {
         }
     }
 
-    /// Leaves in good order, also after a failure: a server that is not told keeps the place
-    /// of a client that is long gone.
+    /// Closes the connection, also after a failure: a server that receives no close keeps a
+    /// client slot occupied until its idle timeout.
     pub(crate) async fn close(mut self) {
         let is_connected = self.client.is_connected();
         self.client.close().await;
         if !is_connected {
-            lftp_transport::sleep(&*self.runtime, LAST_WORDS).await;
+            lftp_transport::sleep(&*self.runtime, CLOSE_GRACE).await;
         }
     }
+}
+
+/// Command and file name, as the beginning of messages.
+pub(crate) fn title(action: &str, name: &str) -> String {
+    format!("{action} {}", printable(name, SHOWN_NAME_CHARS))
 }
 
 fn line(entry: &Entry) -> String {
@@ -391,23 +306,5 @@ fn line(entry: &Entry) -> String {
     match entry.kind {
         EntryKind::File => format!("{:>14}  {name}", entry.size),
         EntryKind::Folder => format!("{:>14}  {name}/", "-"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_received_file_goes_where_it_was_asked_to() {
-        let folder = tempfile::tempdir().unwrap();
-        let place = |remote, out: Option<PathBuf>| target(remote, out).map(|place| place.name);
-        let into = Some(folder.path().to_owned());
-        assert_eq!(place("sub/a.bin", into).unwrap().as_str(), "a.bin");
-        let renamed = Some(folder.path().join("b.bin"));
-        assert_eq!(place("sub/a.bin", renamed).unwrap().as_str(), "b.bin");
-        let nowhere = Some(folder.path().join("none/b.bin"));
-        assert_eq!(place("a", nowhere).unwrap_err().exit, Exit::LocalFile);
-        assert_eq!(place("..", None).unwrap_err().exit, Exit::NameRefused);
     }
 }

@@ -1,7 +1,7 @@
-//! The shell: one command a line, on one connection. The seed's menu.
+//! The shell: one command per line, all on one connection.
 //!
-//! With a terminal it has line editing and a history, and an error is only reported. Without
-//! one (a script) the first error ends it.
+//! On a terminal it has line editing and a history, and continues after an error. Without one
+//! (in a script) the first error ends it.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -12,13 +12,15 @@ use lftp_transport::unblock;
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 
-use crate::job::Job;
-use crate::session::{Failure, Session};
-use crate::{GetArgs, PutArgs, shared};
+use crate::cli::{GetArgs, PutArgs};
+use crate::failure::Failure;
+use crate::session::Session;
+use crate::shared::signals;
+use crate::transfer_command::TransferCommand;
 
-const COMMANDS: &str = "put, get, ls, lls and quit; help says more";
+const COMMANDS: &str = "put, get, ls, lls and quit; type help for details";
 
-/// Lines that are remembered.
+/// Longest history, in lines.
 const HISTORY_LINES: usize = 1000;
 
 #[derive(Parser, Debug)]
@@ -38,26 +40,26 @@ enum Command {
     Put {
         #[command(flatten)]
         put: PutArgs,
-        /// Its name on the server; default: its own
+        /// Name on the server; default: the local file name
         name: Option<String>,
     },
     /// Receive a file: get NAME, or get NAME PATH
     Get {
         #[command(flatten)]
         get: GetArgs,
-        /// Where to: a file, or a folder that is there; default: its own name in
-        /// the folder Download, which is made
+        /// Target: a file or an existing folder; default: the same name in the folder
+        /// Download, which is created if missing
         out: Option<PathBuf>,
     },
-    /// List a folder of the server: ls, or ls PATH
+    /// List a folder on the server: ls, or ls PATH
     Ls {
-        /// The folder; default: all that is shared
+        /// The folder; default: the root of the shared files
         #[arg(default_value = "", hide_default_value = true)]
         path: String,
     },
-    /// List a folder here: lls, or lls PATH
+    /// List a local folder: lls, or lls PATH
     Lls {
-        /// The folder; default: where this program was started
+        /// The folder; default: the working directory of this program
         #[arg(default_value = ".", hide_default_value = true)]
         path: PathBuf,
     },
@@ -66,16 +68,16 @@ enum Command {
     Quit,
 }
 
-/// What a line came to.
-enum Outcome {
-    Next,
-    Leave,
+/// The next step after a line.
+enum Flow {
+    Continue,
+    Quit,
 }
 
-/// Reads and does one line after another.
+/// Reads and executes lines until `quit`, the end of input, or an error of a script.
 pub(crate) async fn run(session: &mut Session) -> Result<(), Failure> {
     let is_interactive = std::io::stdin().is_terminal();
-    // What a script says is not worth remembering.
+    // The commands of a script are in its file already.
     let history = is_interactive.then(history_file).flatten();
     let mut editor = editor(history.as_deref())?;
     let prompt = if is_interactive {
@@ -95,12 +97,17 @@ pub(crate) async fn run(session: &mut Session) -> Result<(), Failure> {
             Ok(line) => line,
             Err(ReadlineError::Interrupted) => continue,
             Err(ReadlineError::Eof) => break,
-            Err(error) => return Err(Failure::new(Exit::Failed, format!("no input: {error}"))),
+            Err(error) => {
+                return Err(Failure::new(
+                    Exit::Failed,
+                    format!("cannot read commands: {error}"),
+                ));
+            }
         };
         let _ = editor.add_history_entry(&line);
         match execute(session, &line).await {
-            Ok(Outcome::Next) => {}
-            Ok(Outcome::Leave) => break,
+            Ok(Flow::Continue) => {}
+            Ok(Flow::Quit) => break,
             Err(failure) if is_interactive => eprintln!("{failure}"),
             Err(failure) => return Err(failure),
         }
@@ -108,74 +115,82 @@ pub(crate) async fn run(session: &mut Session) -> Result<(), Failure> {
     if let Some(history) = history
         && let Err(error) = editor.save_history(&history)
     {
-        tracing::debug!(%error, "the history is not kept");
+        tracing::debug!(%error, "the history cannot be saved");
     }
     Ok(())
 }
 
-async fn execute(session: &mut Session, line: &str) -> Result<Outcome, Failure> {
+async fn execute(session: &mut Session, line: &str) -> Result<Flow, Failure> {
     let Some(words) = shlex::split(line) else {
-        return Err(Failure::new(Exit::Usage, "a quotation mark is missing"));
+        return Err(Failure::new(
+            Exit::Usage,
+            "a closing quotation mark is missing",
+        ));
     };
     if words.first().is_none_or(|word| word.starts_with('#')) {
-        return Ok(Outcome::Next);
+        return Ok(Flow::Continue);
     }
     let line = match Line::try_parse_from(&words) {
         Ok(line) => line,
         Err(error) if !error.use_stderr() => {
             let _ = error.print();
-            return Ok(Outcome::Next);
+            return Ok(Flow::Continue);
         }
-        Err(error) => return Err(wrong(&words[0], &error)),
+        Err(error) => return Err(usage_failure(&words[0], &error)),
     };
-    let interrupted = shared::interrupted();
+    let interrupted = signals::interrupted();
     tokio::select! {
         biased;
         () = interrupted => Err(Failure::interrupted()),
-        outcome = command(session, line.command) => outcome,
+        flow = run_command(session, line.command) => flow,
     }
 }
 
-/// A line that is no command, in words.
-fn wrong(word: &str, error: &clap::Error) -> Failure {
-    let sentence = if error.kind() == clap::error::ErrorKind::InvalidSubcommand {
-        format!("there is no command {word:?}; there are {COMMANDS}")
+/// Describes a line that cannot be parsed.
+fn usage_failure(word: &str, error: &clap::Error) -> Failure {
+    let message = if error.kind() == clap::error::ErrorKind::InvalidSubcommand {
+        format!("unknown command {word:?}; the commands are {COMMANDS}")
     } else {
         error.to_string().trim_end().to_owned()
     };
-    Failure::new(Exit::Usage, sentence)
+    Failure::new(Exit::Usage, message)
 }
 
-async fn command(session: &mut Session, command: Command) -> Result<Outcome, Failure> {
+async fn run_command(session: &mut Session, command: Command) -> Result<Flow, Failure> {
     match command {
-        Command::Lls { path } => list_here(&path)?,
-        Command::Quit => return Ok(Outcome::Leave),
+        Command::Lls { path } => list_local(&path)?,
+        Command::Quit => return Ok(Flow::Quit),
         remote => {
-            session.revive().await?;
-            ask(session, remote).await?;
+            session.ensure_connected().await?;
+            run_remote(session, remote).await?;
         }
     }
-    Ok(Outcome::Next)
+    Ok(Flow::Continue)
 }
 
-/// What the server is needed for.
-async fn ask(session: &mut Session, command: Command) -> Result<(), Failure> {
+/// Runs a command that needs the server.
+async fn run_remote(session: &mut Session, command: Command) -> Result<(), Failure> {
     match command {
         Command::Put { put, name } => {
-            let job = Job::put(put, name)?;
-            if matches!(job, Job::PutPiped { .. }) {
-                let sentence = "standard input is where the shell reads its commands from";
-                return Err(Failure::new(Exit::Usage, sentence));
+            let transfer = TransferCommand::put(put, name)?;
+            if matches!(transfer, TransferCommand::PutPiped { .. }) {
+                let message = "the shell reads its commands from standard input, so it cannot \
+                               send standard input as a file";
+                return Err(Failure::new(Exit::Usage, message));
             }
-            job.run(session).await
+            transfer.run(session).await
         }
-        Command::Get { get, out } => Job::get(get, out, session.output)?.run(session).await,
+        Command::Get { get, out } => {
+            let transfer = TransferCommand::get(get, out, session.output())?;
+            transfer.run(session).await
+        }
         Command::Ls { path } => session.ls(&path).await,
+        // Handled by the caller, without a connection.
         Command::Lls { .. } | Command::Quit => Ok(()),
     }
 }
 
-fn list_here(path: &Path) -> Result<(), Failure> {
+fn list_local(path: &Path) -> Result<(), Failure> {
     let failed = |error: std::io::Error| {
         Failure::new(Exit::LocalFile, format!("{}: {error}", path.display()))
     };
@@ -186,6 +201,7 @@ fn list_here(path: &Path) -> Result<(), Failure> {
         let line = match entry.metadata() {
             Ok(metadata) if metadata.is_dir() => (name, "-".to_owned(), "/"),
             Ok(metadata) => (name, metadata.len().to_string(), ""),
+            // Deleted since it was listed.
             Err(_) => continue,
         };
         lines.push(line);
@@ -201,19 +217,17 @@ fn editor(history: Option<&Path>) -> Result<DefaultEditor, Failure> {
     let config = rustyline::Config::builder().max_history_size(HISTORY_LINES);
     let editor = config.and_then(|config| DefaultEditor::with_config(config.build()));
     let mut editor = editor.map_err(|error| {
-        Failure::new(
-            Exit::Failed,
-            format!("the terminal cannot be used: {error}"),
-        )
+        Failure::new(Exit::Failed, format!("cannot set up the terminal: {error}"))
     })?;
     if let Some(history) = history {
-        // There is none the first time.
+        // The file does not exist the first time.
         let _ = editor.load_history(history);
     }
     Ok(editor)
 }
 
-/// Where the history is kept: the folder for state (XDG), if there can be one.
+/// Returns the path of the history in the XDG state folder, which is created if missing; `None`
+/// where there can be none.
 fn history_file() -> Option<PathBuf> {
     let set = |name| {
         std::env::var_os(name)
@@ -242,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_one_command_with_names_that_may_have_spaces() {
+    fn a_line_is_one_command_whose_names_may_contain_spaces() {
         let Ok(Command::Put { put, name }) = parse("put 'my file' -n \"its name\"") else {
             panic!("not a put");
         };
@@ -254,11 +268,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_command_is_an_error_that_names_it() {
+    fn an_unknown_command_is_an_error_that_names_it() {
         let error = parse("delete everything").unwrap_err();
         assert!(error.use_stderr());
-        let failure = wrong("delete", &error);
-        assert_eq!(failure.exit, Exit::Usage);
+        let failure = usage_failure("delete", &error);
+        assert_eq!(failure.exit(), Exit::Usage);
         for word in ["delete", "put", "get", "ls", "quit", "help"] {
             assert!(failure.to_string().contains(word), "{failure}");
         }

@@ -1,4 +1,4 @@
-//! A file that goes to standard output: only what is verified, and nothing twice.
+//! A file received to standard output: verified blocks only, and none of them twice.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lftp_ftp::{BlockHash, Entry, Name, Origin, Parked, Sink, Source, Store, StoreError};
 
-/// The one file that can be received into it. Where the connection is lost, the next try goes
-/// on behind what was written.
+/// A store for one file, written to standard output. After a lost connection the next attempt
+/// resumes after the blocks already written.
 #[derive(Clone, Default)]
-pub(crate) struct Stdout(Arc<Mutex<Written>>);
+pub(crate) struct StdoutStore(Arc<Mutex<Written>>);
 
-/// Of the file, so far.
+/// The part of the file already written.
 #[derive(Default)]
 struct Written {
     size: u64,
@@ -19,13 +19,13 @@ struct Written {
     hashes: Vec<BlockHash>,
 }
 
-impl fmt::Debug for Stdout {
+impl fmt::Debug for StdoutStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Stdout")
+        f.write_str("StdoutStore")
     }
 }
 
-impl Stdout {
+impl StdoutStore {
     fn written(&self) -> MutexGuard<'_, Written> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -33,7 +33,10 @@ impl Stdout {
     fn begin(&self, size: u64, source: &str) -> Result<Box<dyn Sink>, StoreError> {
         let mut written = self.written();
         if !written.hashes.is_empty() {
-            let changed = io::Error::other("the file was changed after part of it was written");
+            // Bytes written to a pipe cannot be taken back.
+            let changed = io::Error::other(
+                "the server's file has changed since part of it was written; start again",
+            );
             return Err(failed(changed));
         }
         (written.size, written.source) = (size, source.to_owned());
@@ -52,7 +55,7 @@ fn failed(error: io::Error) -> StoreError {
     StoreError::from_io("standard output", error)
 }
 
-impl Store for Stdout {
+impl Store for StdoutStore {
     fn open(&self, name: &Name) -> Result<Box<dyn Source>, StoreError> {
         let name = name.to_string();
         Err(StoreError::NotFound { name })
@@ -87,10 +90,10 @@ impl Store for Stdout {
     }
 }
 
-/// Holds a block back until its hash has come.
+/// Holds back a block until its hash has arrived.
 #[derive(Debug)]
 struct Block {
-    stdout: Stdout,
+    stdout: StdoutStore,
     unverified: Vec<u8>,
 }
 
@@ -110,7 +113,7 @@ impl Sink for Block {
     }
 
     fn verified(&mut self, hash: BlockHash) -> Result<(), StoreError> {
-        // Also what was written in part must not be written again.
+        // Recorded before it is printed: a block that fails halfway must not be printed again.
         self.stdout.written().hashes.push(hash);
         self.print()
     }

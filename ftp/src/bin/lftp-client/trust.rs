@@ -1,4 +1,4 @@
-//! Which server is believed to be the one that is meant.
+//! Server authentication: a pinned key, or trust on first use with the file of known servers.
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
@@ -6,36 +6,37 @@ use std::sync::Arc;
 use lftp_ftp::{Client, ClientConfig, Exit, Pinned};
 use lftp_transport::{Peer, PeerVerifier, PublicKey, Runtime, unblock};
 
-use crate::connect::{NoConnection, connect};
+use crate::connect::{ConnectFailure, connect};
+use crate::failure::Failure;
 use crate::host::Host;
-use crate::known::{Known, KnownServers};
-use crate::session::Failure;
+use crate::known_servers::{KnownServer, KnownServers};
 
-/// How a server is told from an impostor.
+/// The way in which a server is authenticated.
 #[derive(Clone, Debug)]
 pub(crate) enum Trust {
-    /// By the one key that the command line names.
+    /// Only this key is accepted (`--server-key`).
     Pinned(PublicKey),
-    /// By what is known of it since the first time.
+    /// The keys of known servers are accepted, those of new ones after a question.
     Known {
         servers: KnownServers,
-        /// Servers that are not known yet are taken for what they say, without a question.
+        /// Keys of new servers are added without a question (`--accept-new`).
         accept_new: bool,
     },
 }
 
-/// Believes nobody, so that a server shows its key and learns nothing.
+/// Rejects every server, so that a connection attempt returns the server's key and reveals
+/// nothing of the client.
 #[derive(Debug)]
-struct Nobody;
+struct RejectAll;
 
-impl PeerVerifier for Nobody {
+impl PeerVerifier for RejectAll {
     fn verify(&self, _: &Peer) -> bool {
         false
     }
 }
 
 impl Trust {
-    /// Connects to the host, if it is the one that is meant.
+    /// Connects to a host and authenticates it.
     pub(crate) async fn connect(
         &self,
         runtime: &Arc<dyn Runtime>,
@@ -44,83 +45,103 @@ impl Trust {
     ) -> Result<Client, Failure> {
         let (servers, accept_new) = match self {
             Self::Pinned(key) => {
-                let connected = connect(runtime, host, &with(config, vec![*key])).await;
-                return connected.map_err(|error| error.or(|shown| not_pinned(host, *key, shown)));
+                let connected = connect(runtime, host, &pinned(config, vec![*key])).await;
+                return connected
+                    .map_err(|error| error.describe(|shown| not_pinned(host, *key, shown)));
             }
             Self::Known {
                 servers,
                 accept_new,
             } => (servers, *accept_new),
         };
-        let mut known = on_file(runtime, servers, host, KnownServers::of).await?;
+        let mut known = access_file(runtime, servers, host, KnownServers::find).await?;
         if known.is_empty() {
-            let mut config = config.clone();
-            config.transport.verifier = Some(Arc::new(Nobody));
-            config.transfers_at_once = false;
-            match connect(runtime, host, &config).await {
-                Ok(_) => return Err(untrusted(format!("{host} shows no key"))),
-                Err(NoConnection::Untrusted(shown)) => {
-                    if !accept_new {
-                        ask(runtime, host, shown, servers).await?;
-                    }
-                    let add = move |servers: &KnownServers, host: &Host| servers.add(host, shown);
-                    known = on_file(runtime, servers, host, add).await?;
-                }
-                Err(NoConnection::Failed(failure)) => return Err(failure),
-            }
+            known = learn(runtime, host, config, (servers, accept_new)).await?;
         }
         let keys = known.iter().map(|known| known.key).collect();
-        let connected = connect(runtime, host, &with(config, keys)).await;
-        connected.map_err(|error| error.or(|shown| changed(host, &known, servers, shown)))
+        let connected = connect(runtime, host, &pinned(config, keys)).await;
+        connected.map_err(|error| error.describe(|shown| key_changed(host, &known, servers, shown)))
     }
 }
 
-fn with(config: &ClientConfig, keys: Vec<PublicKey>) -> ClientConfig {
+/// Fetches the key of a server that is not known yet, asks the user unless `accept_new`, and adds
+/// it to the file.
+async fn learn(
+    runtime: &Arc<dyn Runtime>,
+    host: &Host,
+    config: &ClientConfig,
+    (servers, accept_new): (&KnownServers, bool),
+) -> Result<Vec<KnownServer>, Failure> {
+    let mut config = config.clone();
+    config.transport.verifier = Some(Arc::new(RejectAll));
+    // This connection ends with its handshake: a data connection beside it would be wasted.
+    config.transfers_at_once = false;
+    match connect(runtime, host, &config).await {
+        Ok(_) => Err(untrusted(format!("{host} has not shown a key"))),
+        Err(ConnectFailure::Untrusted(shown)) => {
+            if !accept_new {
+                ask_user(runtime, host, shown, servers).await?;
+            }
+            let add = move |servers: &KnownServers, host: &Host| servers.add(host, shown);
+            access_file(runtime, servers, host, add).await
+        }
+        Err(ConnectFailure::Failed(failure)) => Err(failure),
+    }
+}
+
+fn pinned(config: &ClientConfig, keys: Vec<PublicKey>) -> ClientConfig {
     let mut config = config.clone();
     config.transport.verifier = Some(Arc::new(Pinned(keys)));
     config
 }
 
-async fn on_file<F>(
+/// Reads or changes the file of known servers off the async thread.
+async fn access_file<F>(
     runtime: &Arc<dyn Runtime>,
     servers: &KnownServers,
     host: &Host,
-    act: F,
-) -> Result<Vec<Known>, Failure>
+    access: F,
+) -> Result<Vec<KnownServer>, Failure>
 where
-    F: FnOnce(&KnownServers, &Host) -> Result<Vec<Known>, Failure> + Send + 'static,
+    F: FnOnce(&KnownServers, &Host) -> Result<Vec<KnownServer>, Failure> + Send + 'static,
 {
     let (servers, host) = (servers.clone(), host.clone());
-    unblock(&**runtime, move || act(&servers, &host)).await
+    unblock(&**runtime, move || access(&servers, &host)).await
 }
 
-fn untrusted(sentence: String) -> Failure {
-    Failure::new(Exit::UntrustedServer, sentence)
+fn untrusted(message: String) -> Failure {
+    Failure::new(Exit::UntrustedServer, message)
 }
 
 fn not_pinned(host: &Host, key: PublicKey, shown: PublicKey) -> Failure {
     untrusted(format!(
-        "{host} shows the key {shown}, which is not the key {key} of --server-key: either the \
-         server was set up anew, or somebody is in between"
+        "{host} has the key {shown}, which is not the key {key} given with --server-key: either \
+         the server has a new key, or another machine is intercepting the connection; check the \
+         key that \"lftp-server key\" prints on the server"
     ))
 }
 
-fn changed(host: &Host, known: &[Known], servers: &KnownServers, shown: PublicKey) -> Failure {
+fn key_changed(
+    host: &Host,
+    known: &[KnownServer],
+    servers: &KnownServers,
+    shown: PublicKey,
+) -> Failure {
     let file = servers.path().display();
     let lines: Vec<_> = known.iter().map(|known| known.line.to_string()).collect();
     let keys: Vec<_> = known.iter().map(|known| known.key.to_string()).collect();
     let (lines, keys) = (lines.join(", "), keys.join(", "));
     untrusted(format!(
-        "WARNING: the key of {host} has changed. It shows the key {shown}, but {file}, line \
-         {lines}, says {keys}. Either the server was set up anew, or somebody is in between, who \
-         could read and change everything. Ask the server's administrator what \"lftp-server \
-         key\" prints there; if it is the key that is shown, remove line {lines} of {file} and \
-         connect again"
+        "WARNING: the key of {host} has changed. It has the key {shown}, but {file}, line \
+         {lines}, has {keys}. Either the server has a new key, or another machine is \
+         intercepting the connection and could read and change everything. Ask the server's \
+         administrator what \"lftp-server key\" prints on the server; if it prints {shown}, \
+         remove line {lines} of {file} and connect again"
     ))
 }
 
-/// Asks whether a server that is not known is the one that is meant.
-async fn ask(
+/// Asks the user whether to trust the key of a server that is not known yet.
+async fn ask_user(
     runtime: &Arc<dyn Runtime>,
     host: &Host,
     shown: PublicKey,
@@ -129,14 +150,14 @@ async fn ask(
     let file = servers.path().display();
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(untrusted(format!(
-            "{host} is not known yet; it shows the key {shown}, which is not in {file}. If \
-             \"lftp-server key\" prints that key there, say --server-key {shown}, or take what it \
-             shows the first time with --accept-new"
+            "{host} is not known yet: its key {shown} is not in {file}. If \"lftp-server key\" \
+             prints this key on the server, connect with --server-key {shown}; to trust \
+             whatever key a new server has, use --accept-new"
         )));
     }
     eprint!(
-        "{host} is not known yet. It shows the key\n  {shown}\n\"lftp-server key\" prints the \
-         true one there. Trust this key from now on ({file})? [yes/no] "
+        "{host} is not known yet. Its key is\n  {shown}\nand should be the one that \
+         \"lftp-server key\" prints on the server. Trust this key from now on ({file})? [yes/no] "
     );
     let _ = std::io::stderr().flush();
     let answer = unblock(&**runtime, || {

@@ -1,4 +1,4 @@
-//! The lines of the file that says who may do what.
+//! The format of the authorized keys file: the rights of each client's key.
 //!
 //! ```text
 //! # comment
@@ -6,7 +6,7 @@
 //! read root="/srv/public files" KEY
 //! ```
 //!
-//! First the options, in any order, then the key, then anything that helps people.
+//! The options come first, in any order, then the key, then an optional comment.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -15,38 +15,38 @@ use std::str::FromStr;
 use lftp_ftp::{Name, Rights};
 use lftp_transport::PublicKey;
 
-/// Characters of a line that are repeated when it makes no sense.
+/// Longest part of a bad line that its error repeats, in characters.
 const MAX_SHOWN: usize = 80;
 
-/// What one key may do.
+/// The rights of one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rule {
     pub(crate) rights: Rights,
     pub(crate) root: Root,
-    /// The bytes that the files of the root may have together.
+    /// Limit for all files of the root together.
     pub(crate) quota: Option<Quota>,
     pub(crate) key: PublicKey,
     pub(crate) comment: String,
-    /// Of the file, from 1.
+    /// Line number in the file, from 1.
     pub(crate) line: usize,
 }
 
-/// Where a client's files are.
+/// The folder that is a client's root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Root {
-    /// In all that is shared.
-    Everything,
-    /// In a folder of that.
-    Below(Name),
-    /// Elsewhere.
-    At(PathBuf),
+    /// The shared folder.
+    Shared,
+    /// A folder inside the shared folder.
+    Inside(Name),
+    /// A folder outside of it.
+    External(PathBuf),
 }
 
-/// Bytes, written with a unit or without.
+/// A number of bytes, written with or without a unit.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Quota(pub(crate) u64);
 
-/// A line that makes no sense.
+/// A line that cannot be parsed.
 #[derive(Debug, thiserror::Error)]
 #[error("line {line}: {fault}")]
 pub(crate) struct BadLine {
@@ -57,9 +57,9 @@ pub(crate) struct BadLine {
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let root = match &self.root {
-            Root::Everything => None,
-            Root::Below(name) => Some(name.to_string()),
-            Root::At(path) => Some(path.display().to_string()),
+            Root::Shared => None,
+            Root::Inside(name) => Some(name.to_string()),
+            Root::External(path) => Some(path.display().to_string()),
         };
         write!(f, "{}", self.rights)?;
         match root {
@@ -107,17 +107,17 @@ impl FromStr for Root {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if Path::new(text).is_absolute() {
-            return Ok(Self::At(text.into()));
+            return Ok(Self::External(text.into()));
         }
         if text.is_empty() {
-            return Err("expected root=FOLDER, found nothing".to_owned());
+            return Err("expected root=FOLDER, found an empty root".to_owned());
         }
         let name = Name::parse_folder(text).map_err(|error| format!("root: {error}"))?;
-        Ok(name.map_or(Self::Everything, Self::Below))
+        Ok(name.map_or(Self::Shared, Self::Inside))
     }
 }
 
-/// Reads the lines of a file.
+/// Parses the lines of a file. A key may stand on one line only.
 pub(crate) fn parse(text: &str) -> Result<Vec<Rule>, BadLine> {
     let mut rules: Vec<Rule> = Vec::new();
     for (text, line) in text.lines().zip(1..) {
@@ -128,7 +128,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Rule>, BadLine> {
         let bad = |fault| BadLine { line, fault };
         let rule = rule(text, line).map_err(bad)?;
         if let Some(other) = rules.iter().find(|other| other.key == rule.key) {
-            return Err(bad(format!("the key is on line {} already", other.line)));
+            return Err(bad(format!("the key is already on line {}", other.line)));
         }
         rules.push(rule);
     }
@@ -139,22 +139,22 @@ fn rule(text: &str, line: usize) -> Result<Rule, String> {
     let (mut rights, mut root, mut quota) = (None, None, None);
     let mut rest = text;
     loop {
-        let (word, behind) = split_word(rest)?;
+        let (word, remainder) = split_word(rest)?;
         if word.is_empty() {
-            return Err("expected a key of 64 hexadecimal digits behind the options".to_owned());
+            return Err("expected a key of 64 hexadecimal digits after the options".to_owned());
         }
-        rest = behind;
+        rest = remainder;
         if let Ok(key) = word.parse() {
             return Ok(Rule {
                 rights: rights.ok_or("expected read, write or rw before the key")?,
-                root: root.unwrap_or(Root::Everything),
+                root: root.unwrap_or(Root::Shared),
                 quota,
                 key,
                 comment: rest.to_owned(),
                 line,
             });
         }
-        let is_twice = if let Some(value) = word.strip_prefix("root=") {
+        let is_repeated = if let Some(value) = word.strip_prefix("root=") {
             root.replace(value.parse()?).is_some()
         } else if let Some(value) = word.strip_prefix("quota=") {
             quota.replace(value.parse()?).is_some()
@@ -167,14 +167,14 @@ fn rule(text: &str, line: usize) -> Result<Rule, String> {
                  digits, found {shown:?}"
             ));
         };
-        if is_twice {
+        if is_repeated {
             let shown: String = word.chars().take(MAX_SHOWN).collect();
             return Err(format!("expected each option once, found {shown:?} again"));
         }
     }
 }
 
-/// The first word, and what is behind it. Between quotation marks, space is part of a word.
+/// Splits off the first word. Between quotation marks, space is part of a word.
 fn split_word(text: &str) -> Result<(String, &str), String> {
     let mut word = String::new();
     let mut is_quoted = false;
@@ -186,7 +186,7 @@ fn split_word(text: &str) -> Result<(String, &str), String> {
         }
     }
     if is_quoted {
-        return Err("expected a second quotation mark".to_owned());
+        return Err("expected a closing quotation mark".to_owned());
     }
     Ok((word, ""))
 }
@@ -202,14 +202,14 @@ mod tests {
     #[test]
     fn a_line_has_options_a_key_and_a_comment() {
         let text = format!(
-            "# who\n\nread,write root=alice quota=10GiB {KEY} Alice's \"old\" laptop\n\
+            "# clients\n\nread,write root=alice quota=10GiB {KEY} Alice's \"old\" laptop\n\
              root=\"my files/b\" write {}\n",
             KEY.replace("aa", "bb")
         );
         let rules = parse(&text).unwrap();
         assert_eq!(rules.len(), 2);
         assert_eq!(rules[0].rights, Rights::ALL);
-        assert_eq!(rules[0].root, Root::Below(Name::parse("alice").unwrap()));
+        assert_eq!(rules[0].root, Root::Inside(Name::parse("alice").unwrap()));
         assert_eq!(rules[0].quota, Some(Quota(10 << 30)));
         assert_eq!(rules[0].comment, "Alice's \"old\" laptop");
         assert_eq!((rules[0].line, rules[1].line), (3, 4));
@@ -218,13 +218,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_its_line() {
-        for (line, words) in [
+    fn an_error_names_its_line() {
+        for (line, expected) in [
             ("rw", "expected a key"),
             ("KEY", "expected read, write or rw"),
             ("rx KEY", "found \"rx\""),
             ("rw root=../up KEY", "\"..\""),
-            ("rw root= KEY", "found nothing"),
+            ("rw root= KEY", "found an empty root"),
             ("rw quota=10furlongs KEY", "10furlongs"),
             ("rw quota=99999999TiB KEY", "99999999TiB"),
             ("rw quota=-1 KEY", "-1"),
@@ -235,11 +235,11 @@ mod tests {
             let text = format!("#\n{}\n", line.replace("KEY", KEY));
             let error = parse(&text).unwrap_err().to_string();
             assert!(error.starts_with("line 2: "), "{error}");
-            assert!(error.contains(words), "{error}");
+            assert!(error.contains(expected), "{error}");
         }
         let twice = format!("rw {KEY}\nread {KEY}\n");
         let error = parse(&twice).unwrap_err().to_string();
-        assert_eq!(error, "line 2: the key is on line 1 already");
+        assert_eq!(error, "line 2: the key is already on line 1");
     }
 
     fn rights() -> impl Strategy<Value = Rights> {
@@ -248,22 +248,22 @@ mod tests {
 
     fn root() -> impl Strategy<Value = Root> {
         prop_oneof![
-            Just(Root::Everything),
+            Just(Root::Shared),
             "[a-z0-9 é#=-]{0,6}[a-z](/[a-z ]{0,5}[a-z]){0,2}"
                 .prop_filter_map("a name", |name| Name::parse(&name).ok())
-                .prop_map(Root::Below),
-            "/[a-z /]{0,12}".prop_map(|path| Root::At(path.into())),
+                .prop_map(Root::Inside),
+            "/[a-z /]{0,12}".prop_map(|path| Root::External(path.into())),
         ]
     }
 
     proptest! {
         #[test]
-        fn any_text_is_read_or_refused_without_a_panic(text in any::<String>()) {
+        fn any_text_is_parsed_or_rejected_without_a_panic(text in any::<String>()) {
             let _ = parse(&text);
         }
 
         #[test]
-        fn text_that_is_nearly_right_is_read_or_refused_without_a_panic(
+        fn nearly_valid_text_is_parsed_or_rejected_without_a_panic(
             words in prop::collection::vec(prop_oneof![
                 Just("read".to_owned()), Just("root=".to_owned()), Just("quota=1".to_owned()),
                 Just("\"".to_owned()), Just("\n".to_owned()), Just(KEY.to_owned()), ".{0,3}",
@@ -273,7 +273,7 @@ mod tests {
         }
 
         #[test]
-        fn lines_are_read_as_they_are_written(
+        fn lines_survive_a_round_trip(
             rules in prop::collection::btree_map(any::<[u8; 32]>(),
                 (rights(), root(), prop::option::of(any::<u64>()), "([a-z\"'#]{1,5}( [a-z]{1,3})?)?"),
                 0..6),

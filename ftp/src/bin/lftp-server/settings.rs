@@ -1,8 +1,7 @@
-//! The server's settings: what the command line says, then the file of `--config`, then the
-//! defaults.
+//! The server's settings: from the command line, then the file of `--config`, then the defaults.
 //!
-//! The keys of the file are the long names of the options, so there is nothing to keep in step:
-//! what the file says is put before the command line, where it is checked in the same way.
+//! The keys of the file are the long names of the options. Its settings are inserted before the
+//! arguments of the command line and parsed with them, so both are checked by the same code.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,25 +10,26 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 use toml::{Table, Value};
 
-use crate::Args;
-use crate::shared::keys;
+use crate::args::Args;
+use crate::shared::config_file;
 
-/// Files longer than this hold no settings.
+/// Longest settings file that is read, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// What is said about a file of settings that cannot be used.
+/// A settings file that cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("the settings in {file}: {fault}")]
+#[error("settings file {file}: {fault}")]
 pub(crate) struct SettingsError {
     file: String,
     fault: String,
 }
 
-/// Settings and where each of them is from.
+/// Settings and the source of each.
 pub(crate) struct Settings {
     pub(crate) args: Args,
-    all: ArgMatches,
-    line: ArgMatches,
+    /// Matches of the file's settings and the command line together.
+    merged: ArgMatches,
+    command_line: ArgMatches,
     file: Option<PathBuf>,
 }
 
@@ -38,8 +38,8 @@ fn command() -> Command {
 }
 
 impl Settings {
-    /// Reads a command line and the file that it names. What the command line itself has wrong
-    /// ends the program here, as clap does it.
+    /// Parses a command line and the file that it names. An error of the command line itself ends
+    /// the program here, as usual with clap.
     pub(crate) fn read(line: Vec<OsString>) -> Result<Self, SettingsError> {
         let own = command().get_matches_from(&line);
         let file = own.get_one::<PathBuf>("config").cloned();
@@ -47,8 +47,8 @@ impl Settings {
             let args = Args::from_arg_matches(&own).unwrap_or_else(|error| error.exit());
             return Ok(Self {
                 args,
-                all: own.clone(),
-                line: own,
+                merged: own.clone(),
+                command_line: own,
                 file: None,
             });
         };
@@ -56,30 +56,32 @@ impl Settings {
             file: file.display().to_string(),
             fault,
         };
-        let mut words: Vec<OsString> = line.iter().take(1).cloned().collect();
-        words.extend(
+        let mut arguments: Vec<OsString> = line.iter().take(1).cloned().collect();
+        arguments.extend(
             options(&file)
                 .map_err(failed)?
                 .into_iter()
                 .map(OsString::from),
         );
-        words.extend(line.iter().skip(1).cloned());
-        // The command line was fine alone: what is wrong now is from the file.
-        let of_clap = |error: clap::Error| {
+        arguments.extend(line.iter().skip(1).cloned());
+        // The command line alone was parsed without an error: this one is the file's.
+        let file_error = |error: clap::Error| {
             let text = error.to_string();
             let first = text.lines().next().unwrap_or_default();
             failed(first.trim_start_matches("error: ").to_owned())
         };
-        let all = command().try_get_matches_from(words).map_err(of_clap)?;
+        let merged = command()
+            .try_get_matches_from(arguments)
+            .map_err(file_error)?;
         Ok(Self {
-            args: Args::from_arg_matches(&all).map_err(of_clap)?,
-            all,
-            line: own,
+            args: Args::from_arg_matches(&merged).map_err(file_error)?,
+            merged,
+            command_line: own,
             file: Some(file),
         })
     }
 
-    /// Everything as it holds, in the form of the file, with where it is from.
+    /// Formats the settings in effect as a settings file, with the source of each as a comment.
     pub(crate) fn show(&self) -> String {
         let mut lines = String::new();
         for arg in command().get_arguments() {
@@ -90,8 +92,8 @@ impl Settings {
                 continue;
             }
             let value = match arg.get_action() {
-                ArgAction::SetTrue => self.all.get_flag(id).into(),
-                _ => match self.all.get_raw(id).and_then(Iterator::last) {
+                ArgAction::SetTrue => self.merged.get_flag(id).into(),
+                _ => match self.merged.get_raw(id).and_then(Iterator::last) {
                     Some(raw) => value(&raw.to_string_lossy()),
                     None => match default_file(name) {
                         Some(file) => value(&file.to_string_lossy()),
@@ -99,32 +101,32 @@ impl Settings {
                     },
                 },
             };
-            let from = self.origin(id);
-            lines.push_str(&format!("{name} = {value}  # {from}\n"));
+            let source = self.source(id);
+            lines.push_str(&format!("{name} = {value}  # {source}\n"));
         }
         lines
     }
 
-    fn origin(&self, id: &str) -> String {
-        let said = Some(ValueSource::CommandLine);
+    fn source(&self, id: &str) -> String {
+        let given = Some(ValueSource::CommandLine);
         match &self.file {
-            _ if self.line.value_source(id) == said => "command line".to_owned(),
-            Some(file) if self.all.value_source(id) == said => file.display().to_string(),
+            _ if self.command_line.value_source(id) == given => "command line".to_owned(),
+            Some(file) if self.merged.value_source(id) == given => file.display().to_string(),
             _ => "default".to_owned(),
         }
     }
 }
 
-/// Where a file is when nothing is said about it.
+/// Returns the default path of an option that names a file.
 fn default_file(name: &str) -> Option<PathBuf> {
     match name {
-        "key" => keys::default_place("server.key"),
-        "authorized-keys" => keys::default_place("authorized_keys"),
+        "key" => config_file::default_path("server.key"),
+        "authorized-keys" => config_file::default_path("authorized_keys"),
         _ => None,
     }
 }
 
-/// Numbers are written as such.
+/// Converts an argument to TOML, a number to a number.
 fn value(raw: &str) -> Value {
     raw.parse::<i64>()
         .map_or_else(|_| Value::from(raw), Value::from)
@@ -134,42 +136,42 @@ fn is_setting(name: &str) -> bool {
     !matches!(name, "config" | "help" | "version")
 }
 
-/// What a file says, as words of a command line.
+/// Converts the settings of a file to arguments of a command line.
 fn options(file: &Path) -> Result<Vec<String>, String> {
     let metadata = std::fs::metadata(file).map_err(|error| error.to_string())?;
     if metadata.len() > MAX_BYTES {
-        return Err("it is too long".to_owned());
+        return Err(format!("longer than {MAX_BYTES} bytes"));
     }
     let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
     let table: Table = text.parse().map_err(|error: toml::de::Error| {
-        let place = error.span().map_or(0, |span| span.start);
+        let offset = error.span().map_or(0, |span| span.start);
         let line = text
-            .get(..place)
+            .get(..offset)
             .map_or(1, |before| before.matches('\n').count() + 1);
         format!("line {line}: {}", error.message())
     })?;
     let command = command();
-    let mut words = Vec::new();
+    let mut arguments = Vec::new();
     for (key, value) in &table {
         let arg = command
             .get_arguments()
             .find(|arg| arg.get_long() == Some(key));
         let Some(arg) = arg.filter(|_| is_setting(key)) else {
             return Err(format!(
-                "there is no setting {key:?}; \"config show\" lists all"
+                "unknown setting {key:?}; \"lftp-server config show\" lists all settings"
             ));
         };
         let is_flag = matches!(arg.get_action(), ArgAction::SetTrue);
         match value {
-            Value::Boolean(true) if is_flag => words.push(format!("--{key}")),
+            Value::Boolean(true) if is_flag => arguments.push(format!("--{key}")),
             Value::Boolean(false) if is_flag => {}
-            _ if is_flag => return Err(format!("{key} is true or false")),
-            Value::String(text) => words.push(format!("--{key}={text}")),
-            Value::Integer(number) => words.push(format!("--{key}={number}")),
-            _ => return Err(format!("{key} is a text in quotation marks, or a number")),
+            _ if is_flag => return Err(format!("{key} must be true or false")),
+            Value::String(text) => arguments.push(format!("--{key}={text}")),
+            Value::Integer(number) => arguments.push(format!("--{key}={number}")),
+            _ => return Err(format!("{key} must be a string or a number")),
         }
     }
-    Ok(words)
+    Ok(arguments)
 }
 
 #[cfg(test)]
@@ -187,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_wins_over_the_file_and_that_over_the_defaults() {
+    fn the_command_line_overrides_the_file_which_overrides_the_defaults() {
         let text = "max-clients = 7\nroot = \"/srv\"\nno-fsync = true\nlog = \"debug\"\n";
         let settings = read(text, &["--log", "error"]).unwrap();
         assert_eq!(settings.args.max_clients, 7);
@@ -207,8 +209,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_in_the_file_is_said() {
-        for (text, words) in [
+    fn an_error_in_the_file_is_reported_with_the_setting() {
+        for (text, expected) in [
             ("max-client = 7", "max-client"),
             ("config = \"x\"", "config"),
             ("max-clients = 0", "0"),
@@ -216,11 +218,11 @@ mod tests {
             ("no-fsync = 1", "true or false"),
             ("root = \"a\"\nlog = ", "line 2"),
             ("listen = \"nowhere\"", "nowhere"),
-            ("root = [\"a\"]", "a text"),
+            ("root = [\"a\"]", "a string"),
         ] {
             let error = read(text, &[]).err().unwrap();
             assert!(
-                error.contains(words) && error.contains("settings.toml"),
+                error.contains(expected) && error.contains("settings.toml"),
                 "{error}"
             );
         }

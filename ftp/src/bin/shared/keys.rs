@@ -1,81 +1,38 @@
-//! A program's own key: 64 hexadecimal digits in a file that nobody else may read.
+//! The program's own key: 64 hexadecimal digits in a file that only its owner may read.
 
-use std::fs::{self, DirBuilder, File};
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
 
 use lftp_ftp::Exit;
 use lftp_transport::{Identity, Runtime};
 use tempfile::NamedTempFile;
 
-/// What can be done with the key file.
+use super::config_file;
+
+/// Subcommands of `key`.
 #[derive(Copy, Clone, Debug, clap::Subcommand)]
 pub(crate) enum KeyCommand {
-    /// Print the public key, by which others know this program; the key is made when there is
-    /// none
+    /// Print the public key, by which peers know this program; create the key if there is none
     Show,
-    /// Make a new key, and print its public half
+    /// Create a new key and print its public half
     New {
-        /// Also when there is one already; who knew that will not know the new one
+        /// Replace an existing key; peers that know the old key will not accept the new one
         #[arg(long)]
         force: bool,
     },
 }
 
-/// The place of a file of settings: `given`, or its `name` in the folder for them.
-///
-/// # Errors
-///
-/// A sentence, when there is no such folder; `option` is what to say instead.
-pub(crate) fn place(given: Option<&Path>, name: &str, option: &str) -> Result<PathBuf, String> {
-    let found = given.map(Path::to_owned).or_else(|| default_place(name));
-    found.ok_or_else(|| {
-        format!("no place for {name}: neither XDG_CONFIG_HOME nor HOME is set; use {option} FILE")
-    })
-}
-
-/// `$XDG_CONFIG_HOME/lftp`, or `~/.config/lftp`.
-pub(crate) fn default_place(name: &str) -> Option<PathBuf> {
-    let set = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
-    let config = set.filter(|path| path.is_absolute());
-    let config = config.or_else(|| Some(std::env::home_dir()?.join(".config")));
-    config.map(|config| config.join("lftp").join(name))
-}
-
-/// A file for `text` that only its owner may read, beside the one that it is to become.
-pub(crate) fn write_beside(path: &Path, text: &str) -> io::Result<NamedTempFile> {
-    let folder = make_folder(path)?;
-    let mut file = tempfile::Builder::new()
-        .prefix(".lftp-")
-        .tempfile_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    Ok(file)
-}
-
-/// The folder of a file, made for its owner alone where it is not there.
-pub(crate) fn make_folder(path: &Path) -> io::Result<&Path> {
-    let parent = path.parent();
-    let folder = parent
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or_else(|| Path::new("."));
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)?;
-    Ok(folder)
-}
-
 fn generate(path: &Path, runtime: &dyn Runtime) -> io::Result<(Identity, NamedTempFile)> {
     let identity = Identity::generate(|bytes| runtime.fill_random(bytes));
-    let file = write_beside(path, &format!("{}\n", *identity.secret_hex()))?;
+    let text = format!("{}\n", *identity.secret_hex());
+    let file = config_file::write_temporary(path, &text)?;
     Ok((identity, file))
 }
 
-/// Makes a key where there is none. `None` when there is one: programs that start at the same
-/// moment have the same key then.
-fn make(path: &Path, runtime: &dyn Runtime) -> io::Result<Option<Identity>> {
+/// Creates a key unless one exists, for which it returns `None`. Of programs that start at the
+/// same instant, one creates the key and the others use it.
+fn create(path: &Path, runtime: &dyn Runtime) -> io::Result<Option<Identity>> {
     let (identity, file) = generate(path, runtime)?;
     match file.persist_noclobber(path) {
         Ok(_) => Ok(Some(identity)),
@@ -84,14 +41,20 @@ fn make(path: &Path, runtime: &dyn Runtime) -> io::Result<Option<Identity>> {
     }
 }
 
+fn replace(path: &Path, runtime: &dyn Runtime) -> io::Result<Identity> {
+    let (identity, file) = generate(path, runtime)?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(identity)
+}
+
 fn load(path: &Path) -> io::Result<Identity> {
     let file = File::open(path)?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
         if file.metadata()?.permissions().mode() & 0o077 != 0 {
-            let advice = format!("others may read it; chmod 600 {}", path.display());
-            return Err(io::Error::other(advice));
+            let message = format!("other users can read it; run: chmod 600 {}", path.display());
+            return Err(io::Error::other(message));
         }
     }
     let mut text = String::new();
@@ -99,64 +62,63 @@ fn load(path: &Path) -> io::Result<Identity> {
     Identity::from_secret_hex(text.trim()).map_err(io::Error::other)
 }
 
-/// Reads the key in `path`, or makes one there; whether it did.
+/// Loads the key in `path`, or creates one there. The second value is true if it was created.
 ///
 /// # Errors
 ///
-/// A sentence, when the file can be neither read nor made, holds something else, or others may
-/// read it.
-pub(crate) fn load_or_make(path: &Path, runtime: &dyn Runtime) -> Result<(Identity, bool), String> {
-    let made = if fs::exists(path).unwrap_or(false) {
+/// A message, when the file can be neither read nor created, holds no key, or is readable by
+/// other users.
+pub(crate) fn load_or_create(
+    path: &Path,
+    runtime: &dyn Runtime,
+) -> Result<(Identity, bool), String> {
+    let created = if fs::exists(path).unwrap_or(false) {
         Ok(None)
     } else {
-        make(path, runtime)
+        create(path, runtime)
     };
-    let known = made.and_then(|made| match made {
+    let loaded = created.and_then(|created| match created {
         Some(identity) => Ok((identity, true)),
         None => load(path).map(|identity| (identity, false)),
     });
-    known.map_err(|error| format!("the key in {}: {error}", path.display()))
+    loaded.map_err(|error| key_file_message(path, &error))
 }
 
-/// Does what `key` on the command line says.
+fn key_file_message(path: &Path, error: &io::Error) -> String {
+    format!("key file {}: {error}", path.display())
+}
+
+/// Runs the `key` command; without a subcommand it shows the key.
 ///
 /// # Errors
 ///
-/// The exit code and a sentence.
+/// The exit code and a message.
 pub(crate) fn run(
     command: Option<KeyCommand>,
     path: &Path,
     runtime: &dyn Runtime,
 ) -> Result<(), (Exit, String)> {
-    let failed = |sentence| (Exit::LocalFile, sentence);
+    let file_error = |error| (Exit::LocalFile, key_file_message(path, &error));
     let (identity, is_new) = match command.unwrap_or(KeyCommand::Show) {
-        KeyCommand::Show => load_or_make(path, runtime).map_err(failed)?,
-        KeyCommand::New { force } => {
-            let made = new(path, force, runtime);
-            let named = |error| format!("the key in {}: {error}", path.display());
-            let made = made.map_err(|error| failed(named(error)))?;
-            let there = format!(
-                "there is a key in {} already; with --force it is lost, and who knows it will \
-                 not know the new one",
+        KeyCommand::Show => {
+            load_or_create(path, runtime).map_err(|message| (Exit::LocalFile, message))?
+        }
+        KeyCommand::New { force: true } => (replace(path, runtime).map_err(file_error)?, true),
+        KeyCommand::New { force: false } => {
+            let created = create(path, runtime).map_err(file_error)?;
+            let exists = format!(
+                "the key file {} already exists; --force replaces it, and peers that know the \
+                 old key will not accept the new one",
                 path.display()
             );
-            (made.ok_or((Exit::Exists, there))?, true)
+            (created.ok_or((Exit::Exists, exists))?, true)
         }
     };
     if is_new {
-        eprintln!("a new key is in {}", path.display());
+        eprintln!("created a new key in {}", path.display());
     }
     println!("{}", identity.public_key());
     Ok(())
-}
-
-fn new(path: &Path, force: bool, runtime: &dyn Runtime) -> io::Result<Option<Identity>> {
-    if !force {
-        return make(path, runtime);
-    }
-    let (identity, file) = generate(path, runtime)?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(Some(identity))
 }
 
 #[cfg(test)]
@@ -168,18 +130,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn programs_that_start_at_the_same_moment_have_the_same_key() {
+    fn programs_that_start_at_the_same_instant_share_one_key() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new/key");
         let key = || {
-            let (identity, _) = load_or_make(&path, &*TokioRuntime::new()).unwrap();
+            let (identity, _) = load_or_create(&path, &*TokioRuntime::new()).unwrap();
             identity.public_key()
         };
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let keys: Vec<_> = thread::scope(|scope| {
             let start = |_| {
                 scope.spawn(|| {
-                    let _inside = runtime.enter();
+                    let _entered = runtime.enter();
                     key()
                 })
             };

@@ -1,20 +1,18 @@
-//! A file or a folder to put or get, once it is clear that this side is ready for it.
+//! `put` and `get`, of the command line and of the shell: checked locally first, then run.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use lftp_ftp::{Exit, Plan, Receipt};
 
-use crate::session::{self, Failure, Output, Place, Session};
-use crate::trees::{self, Here};
-use crate::{GetArgs, PutArgs, verify};
+use crate::cli::{GetArgs, PutArgs};
+use crate::failure::Failure;
+use crate::local_path::{self, LocalTarget, is_pipe};
+use crate::receipt;
+use crate::session::{Output, Session};
+use crate::tree::LocalTree;
 
-/// Whether it stands for standard input, or output, in the place of a file.
-pub(crate) fn is_pipe(path: &Path) -> bool {
-    path.as_os_str() == "-"
-}
-
-/// What is to be carried.
-pub(crate) enum Job {
+/// A transfer whose local side is ready.
+pub(crate) enum TransferCommand {
     Put {
         file: PathBuf,
         name: String,
@@ -29,39 +27,39 @@ pub(crate) enum Job {
     },
     Get {
         name: String,
-        place: Place,
+        target: LocalTarget,
         overwrite: bool,
         receipt: Option<PathBuf>,
     },
     PutTree {
-        here: Here,
+        local: LocalTree,
         name: String,
         plan: Plan,
     },
     GetTree {
-        here: Here,
+        local: LocalTree,
         name: String,
         plan: Plan,
     },
 }
 
-impl Job {
+impl TransferCommand {
     pub(crate) fn put(put: PutArgs, name: Option<String>) -> Result<Self, Failure> {
         if put.tree.recursive && put.file.is_dir() {
             let plan = put.tree.plan(put.no_clobber)?;
-            let (here, name) = trees::from(&put.file, name)?;
-            return Ok(Self::PutTree { here, name, plan });
+            let (local, name) = LocalTree::to_send(&put.file, name)?;
+            return Ok(Self::PutTree { local, name, plan });
         }
         if is_pipe(&put.file) {
-            let without = "what comes from standard input has no name; use --name";
+            let unnamed = "standard input has no file name; choose a name with --name";
             return Ok(Self::PutPiped {
-                name: name.ok_or_else(|| Failure::new(Exit::Usage, without))?,
+                name: name.ok_or_else(|| Failure::new(Exit::Usage, unnamed))?,
                 overwrite: !put.no_clobber,
                 receipt: put.receipt,
             });
         }
         Ok(Self::Put {
-            name: session::name(&put.file, name)?,
+            name: local_path::remote_name(&put.file, name)?,
             file: put.file,
             overwrite: !put.no_clobber,
             receipt: put.receipt,
@@ -72,16 +70,17 @@ impl Job {
         let name = get.name;
         let to_stdout = out.as_deref().is_some_and(is_pipe);
         if to_stdout && (output.json || get.tree.recursive) {
-            let sentence = "a file on standard output leaves no room for --json or --recursive";
-            return Err(Failure::new(Exit::Usage, sentence));
+            let message = "--out - writes the file to standard output, so it cannot be combined \
+                           with --json or --recursive";
+            return Err(Failure::new(Exit::Usage, message));
         }
         if get.tree.recursive {
             let plan = get.tree.plan(get.no_clobber)?;
-            let here = trees::to(&name, out, plan.dry_run)?;
-            return Ok(Self::GetTree { here, name, plan });
+            let local = LocalTree::to_receive(&name, out, plan.dry_run)?;
+            return Ok(Self::GetTree { local, name, plan });
         }
         Ok(Self::Get {
-            place: session::target(&name, out)?,
+            target: LocalTarget::new(&name, out)?,
             name,
             overwrite: !get.no_clobber,
             receipt: get.receipt,
@@ -96,28 +95,28 @@ impl Job {
                 overwrite,
                 receipt,
             } => {
-                let carried = session.put(&file, &name, overwrite).await?;
-                write_receipt(session, "put", &name, receipt, &carried)
+                let transferred = session.put(&file, &name, overwrite).await?;
+                write_receipt(session, "put", &name, receipt, &transferred)
             }
             Self::PutPiped {
                 name,
                 overwrite,
                 receipt,
             } => {
-                let carried = session.put_piped(&name, overwrite).await?;
-                write_receipt(session, "put", &name, receipt, &carried)
+                let transferred = session.put_piped(&name, overwrite).await?;
+                write_receipt(session, "put", &name, receipt, &transferred)
             }
             Self::Get {
                 name,
-                place,
+                target,
                 overwrite,
                 receipt,
             } => {
-                let carried = session.get(&name, &place, overwrite).await?;
-                write_receipt(session, "get", &name, receipt, &carried)
+                let transferred = session.get(&name, &target, overwrite).await?;
+                write_receipt(session, "get", &name, receipt, &transferred)
             }
-            Self::PutTree { here, name, plan } => session.put_tree(&here, &name, &plan).await,
-            Self::GetTree { here, name, plan } => session.get_tree(&name, &here, &plan).await,
+            Self::PutTree { local, name, plan } => session.put_tree(&local, &name, &plan).await,
+            Self::GetTree { local, name, plan } => session.get_tree(&name, &local, &plan).await,
         }
     }
 }
@@ -127,10 +126,10 @@ fn write_receipt(
     action: &str,
     name: &str,
     to: Option<PathBuf>,
-    carried: &Receipt,
+    transferred: &Receipt,
 ) -> Result<(), Failure> {
     let server = session.host.to_string();
     to.map_or(Ok(()), |to| {
-        verify::write_receipt(&to, action, name, &server, carried)
+        receipt::write(&to, action, name, &server, transferred)
     })
 }

@@ -1,4 +1,4 @@
-//! How far a transfer is: a bar on a terminal, plain lines elsewhere, or nothing.
+//! Progress of a transfer on stderr: a bar on a terminal, plain lines elsewhere, or nothing.
 
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,34 +8,36 @@ use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use lftp_ftp::{BLOCK_BYTES, Progress};
 use lftp_transport::{Runtime, Time};
 
-/// Between two plain lines: a second, or every tenth of the file, but not more often than this.
-const LINE_EVERY: Duration = Duration::from_secs(1);
-const LINE_AT_MOST_EVERY: Duration = Duration::from_millis(200);
+/// Interval between two plain lines.
+const LINE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The progress of one transfer, on stderr.
-pub(crate) enum Shown {
-    Nothing,
+/// Shortest interval between two plain lines, where every tenth of a file gets one.
+const MIN_LINE_INTERVAL: Duration = Duration::from_millis(200);
+
+/// The progress display of one transfer.
+pub(crate) enum ProgressDisplay {
+    Hidden,
     Bar(ProgressBar),
-    Lines(Lines),
+    Lines(ProgressLines),
 }
 
-impl Shown {
-    pub(crate) fn new(runtime: &Arc<dyn Runtime>, what: &str, quiet: bool) -> Self {
+impl ProgressDisplay {
+    pub(crate) fn new(runtime: &Arc<dyn Runtime>, title: &str, quiet: bool) -> Self {
         if quiet {
-            return Self::Nothing;
+            return Self::Hidden;
         }
         if !std::io::stderr().is_terminal() {
-            return Self::Lines(Lines::new(Arc::clone(runtime), what));
+            return Self::Lines(ProgressLines::new(Arc::clone(runtime), title));
         }
         let style = ProgressStyle::with_template(
             "{msg} {wide_bar} {percent:>3}% {binary_bytes}/{binary_total_bytes} \
              {binary_bytes_per_sec} ETA {eta}",
         );
-        let bar = ProgressBar::new(0).with_message(what.to_owned());
+        let bar = ProgressBar::new(0).with_message(title.to_owned());
         Self::Bar(style.map_or_else(|_| bar.clone(), |style| bar.clone().with_style(style)))
     }
 
-    /// Leaves the terminal as it was.
+    /// Removes the bar from the terminal.
     pub(crate) fn clear(&self) {
         if let Self::Bar(bar) = self {
             bar.finish_and_clear();
@@ -43,34 +45,34 @@ impl Shown {
     }
 }
 
-impl Progress for Shown {
+impl Progress for ProgressDisplay {
     fn begin(&self, total_bytes: u64) {
         match self {
-            Self::Nothing => {}
+            Self::Hidden => {}
             Self::Bar(bar) => bar.set_length(total_bytes),
             Self::Lines(lines) => lines.begin(total_bytes),
         }
     }
 
-    /// What has arrived of a file that is verified as a whole; of a longer one only what is
-    /// verified counts.
+    /// Shows the bytes of a file of one block as they arrive. Longer files show verified blocks
+    /// only: unverified bytes may have to be sent again.
     fn at(&self, bytes: u64) {
-        let is_long = match self {
-            Self::Nothing => true,
+        let has_several_blocks = match self {
+            Self::Hidden => true,
             Self::Bar(bar) => bar.length().is_some_and(|total| total > BLOCK_BYTES),
             Self::Lines(lines) => lines.state().total_bytes > BLOCK_BYTES,
         };
-        if !is_long {
+        if !has_several_blocks {
             self.show(bytes);
         }
     }
 
     fn resumed(&self, bytes: u64) {
         match self {
-            Self::Nothing => {}
+            Self::Hidden => {}
             Self::Bar(bar) => {
                 bar.set_position(bytes);
-                // What was there before is no speed.
+                // Bytes of an earlier transfer must not count into the speed.
                 bar.reset_eta();
             }
             Self::Lines(lines) => eprintln!("{}", lines.resumed(bytes)),
@@ -79,7 +81,7 @@ impl Progress for Shown {
 
     fn grow(&self, total_bytes: u64) {
         match self {
-            Self::Nothing => {}
+            Self::Hidden => {}
             Self::Bar(bar) => bar.set_length(total_bytes),
             Self::Lines(lines) => lines.state().total_bytes = total_bytes,
         }
@@ -90,10 +92,10 @@ impl Progress for Shown {
     }
 }
 
-impl Shown {
+impl ProgressDisplay {
     fn show(&self, bytes: u64) {
         match self {
-            Self::Nothing => {}
+            Self::Hidden => {}
             Self::Bar(bar) => bar.set_position(bytes),
             Self::Lines(lines) => {
                 if let Some(line) = lines.at(bytes) {
@@ -104,28 +106,28 @@ impl Shown {
     }
 }
 
-/// Plain lines, for logs.
-pub(crate) struct Lines {
+/// Progress as plain lines, for logs.
+pub(crate) struct ProgressLines {
     runtime: Arc<dyn Runtime>,
-    what: String,
+    title: String,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
     total_bytes: u64,
-    /// What an earlier transfer left.
-    earlier: u64,
-    begun: Time,
-    last: Time,
+    /// Bytes that an earlier transfer left.
+    resumed: u64,
+    started: Time,
+    last_line: Time,
     last_tenth: u64,
 }
 
-impl Lines {
-    fn new(runtime: Arc<dyn Runtime>, what: &str) -> Self {
+impl ProgressLines {
+    fn new(runtime: Arc<dyn Runtime>, title: &str) -> Self {
         Self {
             runtime,
-            what: what.to_owned(),
+            title: title.to_owned(),
             state: Mutex::default(),
         }
     }
@@ -139,63 +141,64 @@ impl Lines {
         let mut state = self.state();
         *state = State {
             total_bytes,
-            earlier: 0,
-            begun: now,
-            last: now,
+            resumed: 0,
+            started: now,
+            last_line: now,
             last_tenth: 0,
         };
     }
 
-    /// The line that says where the transfer goes on.
+    /// Returns the line for a transfer that resumes at `bytes`.
     fn resumed(&self, bytes: u64) -> String {
         let mut state = self.state();
-        state.earlier = bytes;
+        state.resumed = bytes;
         let (at, of) = (size(bytes), size(state.total_bytes));
-        format!("{} goes on at {at} of {of}", self.what)
+        format!("{} resumes at {at} of {of}", self.title)
     }
 
-    /// The line that is due, if one is.
+    /// Returns a line if one is due.
     fn at(&self, bytes: u64) -> Option<String> {
         let now = self.runtime.now();
         let mut state = self.state();
-        let since = now.saturating_since(state.last);
+        let since = now.saturating_since(state.last_line);
         let tenth = bytes.saturating_mul(10) / state.total_bytes.max(1);
         let is_due =
-            since >= LINE_EVERY || (tenth > state.last_tenth && since >= LINE_AT_MOST_EVERY);
+            since >= LINE_INTERVAL || (tenth > state.last_tenth && since >= MIN_LINE_INTERVAL);
         if !is_due {
             return None;
         }
-        (state.last, state.last_tenth) = (now, tenth);
+        (state.last_line, state.last_tenth) = (now, tenth);
         Some(line(
-            &self.what,
-            (state.earlier, bytes, state.total_bytes),
-            now.saturating_since(state.begun),
+            &self.title,
+            (state.resumed, bytes, state.total_bytes),
+            now.saturating_since(state.started),
         ))
     }
 }
 
-/// `bytes` of `total_bytes`, of which an `earlier` transfer left some.
-fn line(what: &str, (earlier, bytes, total_bytes): (u64, u64, u64), took: Duration) -> String {
+/// Formats the progress at `bytes` of `total_bytes`, the first `resumed` of them from an earlier
+/// transfer.
+fn line(title: &str, (resumed, bytes, total_bytes): (u64, u64, u64), took: Duration) -> String {
     let percent = u128::from(bytes) * 100 / u128::from(total_bytes.max(1));
-    let rate = per_second(bytes.saturating_sub(earlier), took);
+    let rate = per_second(bytes.saturating_sub(resumed), took);
     let left = total_bytes.saturating_sub(bytes);
     let eta = left.checked_div(rate).map(Duration::from_secs);
     let eta = eta.map_or_else(|| "?".to_owned(), |eta| HumanDuration(eta).to_string());
     format!(
-        "{what} {percent}% {} of {}, {}/s, ETA {eta}",
+        "{title} {percent}% {} of {}, {}/s, ETA {eta}",
         size(bytes),
         size(total_bytes),
         size(rate)
     )
 }
 
-/// Bytes a second.
+/// Returns the rate in bytes per second, rounded down.
 pub(crate) fn per_second(bytes: u64, took: Duration) -> u64 {
     let rate = u128::from(bytes) * 1_000_000_000 / took.as_nanos().max(1);
     u64::try_from(rate).unwrap_or(u64::MAX)
 }
 
-/// A size for people.
+/// Formats a size in binary units.
 pub(crate) fn size(bytes: u64) -> String {
     indicatif::BinaryBytes(bytes).to_string()
 }
@@ -205,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_says_how_far_how_fast_and_how_long() {
+    fn a_line_has_the_percentage_the_speed_and_the_remaining_time() {
         let line = line("put a", (0, 25 << 20, 100 << 20), Duration::from_secs(5));
         assert_eq!(
             line,
@@ -214,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_file_and_no_time_are_no_division_by_zero() {
+    fn an_empty_file_in_no_time_does_not_divide_by_zero() {
         assert!(line("get a", (0, 0, 0), Duration::ZERO).contains("ETA"));
     }
 }

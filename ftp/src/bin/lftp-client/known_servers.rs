@@ -1,12 +1,13 @@
-//! The servers that are known, as `ssh` keeps its hosts: a file with a line for each.
+//! The file of known servers and their keys, like `known_hosts` of `ssh`.
 //!
 //! ```text
 //! # comment
 //! HOST:PORT KEY
 //! ```
 //!
-//! A host may have several lines; each of their keys will do. A line is added under a lock and
-//! by a rename: who reads meanwhile sees the file before or after, and no line is lost.
+//! A host may have several lines; each of their keys is accepted. Lines are added under a lock
+//! and by renaming a new file into place: a concurrent reader sees the old or the new file, and
+//! no line is lost.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -16,56 +17,56 @@ use std::path::{Path, PathBuf};
 use lftp_ftp::Exit;
 use lftp_transport::PublicKey;
 
+use crate::failure::Failure;
 use crate::host::Host;
-use crate::session::Failure;
-use crate::shared::keys;
+use crate::shared::config_file;
 
-/// Files longer than this are no lists of servers.
+/// Longest file that is read, in bytes.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// A server that is known.
+/// A known server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Known {
+pub(crate) struct KnownServer {
     pub(crate) host: Host,
     pub(crate) key: PublicKey,
-    /// Of the file, from 1.
+    /// Line number in the file, from 1.
     pub(crate) line: usize,
 }
 
-impl fmt::Display for Known {
+impl fmt::Display for KnownServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.host, self.key)
     }
 }
 
-/// A line that makes no sense.
+/// A line that cannot be parsed.
 #[derive(Debug, thiserror::Error)]
-#[error("line {line}: expected HOST:PORT and a key of 64 hexadecimal digits")]
+#[error("line {line}: expected HOST:PORT and a key of 64 hexadecimal digits; correct or remove it")]
 pub(crate) struct BadLine {
     line: usize,
 }
 
-/// Reads the lines of a file.
-pub(crate) fn parse(text: &str) -> Result<Vec<Known>, BadLine> {
+/// Parses the lines of a file.
+pub(crate) fn parse(text: &str) -> Result<Vec<KnownServer>, BadLine> {
     let numbered = text.lines().zip(1..);
-    let meant = numbered.filter(|(line, _)| {
+    let entries = numbered.filter(|(line, _)| {
         let line = line.trim_start();
         !line.is_empty() && !line.starts_with('#')
     });
-    meant
+    entries
         .map(|(text, line)| {
-            let mut words = text.split_whitespace();
-            let host = words.next().and_then(|word| word.parse().ok());
-            let key = words.next().and_then(|word| word.parse().ok());
+            let mut fields = text.split_whitespace();
+            let host = fields.next().and_then(|field| field.parse().ok());
+            let key = fields.next().and_then(|field| field.parse().ok());
             let (Some(host), Some(key)) = (host, key) else {
                 return Err(BadLine { line });
             };
-            Ok(Known { host, key, line })
+            Ok(KnownServer { host, key, line })
         })
         .collect()
 }
 
-/// The file.
+/// The file of known servers.
 #[derive(Clone, Debug)]
 pub(crate) struct KnownServers(PathBuf);
 
@@ -78,13 +79,16 @@ impl KnownServers {
         &self.0
     }
 
-    /// What is known of a server. Blocks.
-    pub(crate) fn of(&self, host: &Host) -> Result<Vec<Known>, Failure> {
+    /// Returns the entries of a server. Blocks.
+    pub(crate) fn find(&self, host: &Host) -> Result<Vec<KnownServer>, Failure> {
         Ok(matching(&self.read()?.1, host))
     }
 
-    /// Makes a server known, unless it is by now: whoever was first is right. Blocks.
-    pub(crate) fn add(&self, host: &Host, key: PublicKey) -> Result<Vec<Known>, Failure> {
+    /// Adds a server and returns its entries. Blocks.
+    ///
+    /// Entries that another client has added in the meantime stay and are returned instead: the
+    /// first key wins.
+    pub(crate) fn add(&self, host: &Host, key: PublicKey) -> Result<Vec<KnownServer>, Failure> {
         let failed = |error| self.failed(&error);
         let lock = self.lock().map_err(failed)?;
         let (mut text, known) = self.read()?;
@@ -95,15 +99,15 @@ impl KnownServers {
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
         }
-        let known = Known {
+        let known = KnownServer {
             host: host.clone(),
             key,
             line: text.lines().count() + 1,
         };
         text.push_str(&format!("{known}\n"));
-        // A link to a file that is kept elsewhere stays one.
+        // Renaming over a symbolic link would replace it: write to the file that it leads to.
         let path = fs::canonicalize(&self.0).unwrap_or_else(|_| self.0.clone());
-        let written = keys::write_beside(&path, &text).map_err(failed)?;
+        let written = config_file::write_temporary(&path, &text).map_err(failed)?;
         written
             .persist(&path)
             .map_err(|error| failed(error.error))?;
@@ -111,7 +115,7 @@ impl KnownServers {
         Ok(vec![known])
     }
 
-    fn read(&self) -> Result<(String, Vec<Known>), Failure> {
+    fn read(&self) -> Result<(String, Vec<KnownServer>), Failure> {
         let text = match File::open(&self.0) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
             Err(error) => Err(error),
@@ -126,9 +130,9 @@ impl KnownServers {
         Ok((text, known))
     }
 
-    /// Held by one client at a time.
+    /// Locks the file against other clients until the returned handle is dropped.
     fn lock(&self) -> io::Result<File> {
-        keys::make_folder(&self.0)?;
+        config_file::create_parent(&self.0)?;
         let mut path = self.0.clone().into_os_string();
         path.push(".lock");
         let mut options = OpenOptions::new();
@@ -141,16 +145,16 @@ impl KnownServers {
     }
 
     fn failed(&self, error: &dyn fmt::Display) -> Failure {
-        let sentence = format!("the known servers in {}: {error}", self.0.display());
-        Failure::new(Exit::LocalFile, sentence)
+        let message = format!("known servers file {}: {error}", self.0.display());
+        Failure::new(Exit::LocalFile, message)
     }
 }
 
-/// Names of hosts are the same in capitals.
-fn matching(known: &[Known], host: &Host) -> Vec<Known> {
+/// Returns the entries of `host`; the case of host names does not matter.
+fn matching(known: &[KnownServer], host: &Host) -> Vec<KnownServer> {
     let name = host.to_string().to_lowercase();
-    let is_it = |known: &&Known| known.host.to_string().to_lowercase() == name;
-    known.iter().filter(is_it).cloned().collect()
+    let is_same = |known: &&KnownServer| known.host.to_string().to_lowercase() == name;
+    known.iter().filter(is_same).cloned().collect()
 }
 
 #[cfg(test)]
@@ -168,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_found_by_host_and_port_whatever_the_case() {
+    fn a_server_is_found_by_host_and_port_in_any_case() {
         let text = format!(
             "# servers\n\na.example:9 {}\r\nb:1 {} note\n",
             key(1),
@@ -186,16 +190,16 @@ mod tests {
     }
 
     #[test]
-    fn clients_that_come_at_once_lose_no_line_of_each_other() {
+    fn clients_that_add_servers_concurrently_lose_no_line() {
         let folder = tempfile::tempdir().unwrap();
         let servers = KnownServers::new(folder.path().join("new/known_servers"));
         std::thread::scope(|scope| {
             for number in 0..16u8 {
                 let servers = &servers;
                 scope.spawn(move || {
-                    for again in 0..4 {
+                    for attempt in 0..4 {
                         let host = host(&format!("host{}:1", number / 2));
-                        let known = servers.add(&host, key(number / 2 + again)).unwrap();
+                        let known = servers.add(&host, key(number / 2 + attempt)).unwrap();
                         assert_eq!(known.len(), 1);
                     }
                 });
@@ -206,24 +210,24 @@ mod tests {
     }
 
     #[test]
-    fn a_last_line_without_an_end_is_not_continued() {
+    fn a_last_line_without_a_newline_is_terminated_first() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("known_servers");
         fs::write(&path, format!("a:1 {}", key(1))).unwrap();
         let servers = KnownServers::new(path);
         servers.add(&host("b:1"), key(2)).unwrap();
-        assert_eq!(servers.of(&host("b:1")).unwrap()[0].line, 2);
-        assert_eq!(servers.of(&host("a:1")).unwrap()[0].key, key(1));
+        assert_eq!(servers.find(&host("b:1")).unwrap()[0].line, 2);
+        assert_eq!(servers.find(&host("a:1")).unwrap()[0].key, key(1));
     }
 
     proptest! {
         #[test]
-        fn any_text_is_read_or_refused_without_a_panic(text in any::<String>()) {
+        fn any_text_is_parsed_or_rejected_without_a_panic(text in any::<String>()) {
             let _ = parse(&text);
         }
 
         #[test]
-        fn lines_are_read_as_they_are_written(
+        fn lines_survive_a_round_trip(
             lines in prop::collection::vec(("[a-z0-9.-]{1,20}|[0-9a-f]{1,4}::[0-9a-f]{1,4}",
                 any::<[u8; 32]>(), 1..=u16::MAX), 0..8),
             noise in prop::collection::vec(any::<bool>(), 8),
@@ -236,7 +240,7 @@ mod tests {
                 }
                 let host = if name.contains(':') { format!("[{name}]:{port}") }
                     else { format!("{name}:{port}") };
-                let known = Known {
+                let known = KnownServer {
                     host: host.parse().unwrap(),
                     key: PublicKey::from_bytes(key),
                     line: text.lines().count() + 1,

@@ -1,8 +1,8 @@
-//! Who is let in: the file of authorized keys, as it is now.
+//! Admission of clients by the authorized keys file in its current state.
 //!
-//! The file is looked at whenever a client connects, and read again when it was changed; who is
-//! connected already keeps what he has. A file that makes no sense any more is reported, and
-//! what held before still holds; one that is gone authorizes nobody.
+//! The file is checked whenever a client connects, and read again when it has changed;
+//! established connections keep their rights. If it has become invalid, that is logged and the
+//! previous rules stay in force; if it has been deleted, no key is authorized.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -16,23 +16,23 @@ use lftp_transport::PublicKey;
 
 use crate::authorized_keys::{Root, Rule, parse};
 
-/// Files longer than this are no lists of keys.
+/// Longest file that is read, in bytes.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// Decides by the file, and by what everybody may do.
+/// Admits clients by the file and by the rights of anonymous clients.
 #[derive(Debug)]
-pub(crate) struct Authorized {
+pub(crate) struct Authorization {
     file: PathBuf,
     anonymous: Option<Rights>,
-    everything: Arc<DirStore>,
-    /// As those of the shared folder.
-    settings: Settings,
+    shared: Arc<DirStore>,
+    /// Options of the roots outside the shared folder: the same as its own.
+    options: StoreOptions,
     state: Mutex<State>,
 }
 
-/// Of folders elsewhere.
+/// Options of a store in a folder.
 #[derive(Copy, Clone, Debug)]
-pub(crate) struct Settings {
+pub(crate) struct StoreOptions {
     pub(crate) durable: bool,
     pub(crate) keep_parked: Duration,
 }
@@ -41,11 +41,11 @@ pub(crate) struct Settings {
 struct State {
     stamp: Option<Stamp>,
     rules: Rules,
-    /// One a folder, so that all its keys have the same books.
-    places: BTreeMap<PathBuf, (Place, Arc<DirStore>)>,
+    /// One per folder, so that all keys with this root share its quota accounting.
+    roots: BTreeMap<PathBuf, (Place, Arc<DirStore>)>,
 }
 
-/// What changes when a file does.
+/// Metadata by which a change of the file is noticed.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 struct Stamp {
     modified: Option<SystemTime>,
@@ -69,53 +69,54 @@ impl Stamp {
 
 type Rules = BTreeMap<PublicKey, Rule>;
 
-impl Authorized {
-    /// Reads the file for the first time; it need not be there unless it was asked for.
+impl Authorization {
+    /// Reads the file for the first time. A missing file is an error only if `must_exist`.
     ///
     /// # Errors
     ///
-    /// A sentence with the file and the line.
+    /// A message with the file and the line.
     pub(crate) fn open(
         file: PathBuf,
-        must_be_there: bool,
+        must_exist: bool,
         anonymous: Option<Rights>,
-        everything: Arc<DirStore>,
-        settings: Settings,
+        shared: Arc<DirStore>,
+        options: StoreOptions,
     ) -> Result<Self, String> {
         let read = match read(&file) {
-            Ok(None) if must_be_there => Err("it is not there".to_owned()),
+            Ok(None) if must_exist => Err("no such file".to_owned()),
             read => read,
         };
-        let named = |error| format!("the authorized keys in {}: {error}", file.display());
-        let (stamp, rules) = read.map_err(named)?.unzip();
+        let message = |error| format!("authorized keys file {}: {error}", file.display());
+        let (stamp, rules) = read.map_err(message)?.unzip();
         let rules = rules.unwrap_or_default();
         match (rules.len(), anonymous) {
             (0, None) => {
-                let advice = "nobody is let in: write \"read,write KEY\" into the authorized keys, \
-                              with the KEY that \"lftp-client key\" prints, or say --anonymous rw";
+                let advice = "no client is admitted: add the line \"read,write KEY\" to the authorized \
+                              keys, with the KEY that \"lftp-client key\" prints, or use \
+                              --anonymous rw";
                 tracing::warn!(file = %file.display(), "{advice}");
             }
             (keys, _) => tracing::info!(file = %file.display(), keys, "authorized keys"),
         }
         if let Some(rights) = anonymous {
-            tracing::warn!(%rights, "whoever reaches the ports is let in");
+            tracing::warn!(%rights, "clients without an authorized key are admitted");
         }
         let state = State {
             stamp,
             rules,
-            places: BTreeMap::new(),
+            roots: BTreeMap::new(),
         };
         Ok(Self {
             file,
             anonymous,
-            everything,
-            settings,
+            shared,
+            options,
             state: Mutex::new(state),
         })
     }
 
-    /// What holds now.
-    fn now(&self) -> MutexGuard<'_, State> {
+    /// Returns the rules in force, after reading the file again if it has changed.
+    fn current(&self) -> MutexGuard<'_, State> {
         let stamp = fs::metadata(&self.file).ok();
         let stamp = stamp.as_ref().map(Stamp::of);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -128,51 +129,51 @@ impl Authorized {
                 let (stamp, rules) = read.unzip();
                 state.stamp = stamp;
                 state.rules = rules.unwrap_or_default();
-                tracing::info!(%file, keys = state.rules.len(), "authorized keys read again");
+                tracing::info!(%file, keys = state.rules.len(), "read the authorized keys again");
             }
             Err(error) => {
                 state.stamp = stamp;
-                tracing::error!(%file, %error, "what was authorized before still holds");
+                tracing::error!(%file, %error, "the file is invalid; the previous rules stay in force");
             }
         }
         state
     }
 
-    fn place(&self, state: &mut State, root: &Root) -> Result<Option<Place>, StoreError> {
+    fn root(&self, state: &mut State, root: &Root) -> Result<Option<Place>, StoreError> {
         let path = match root {
-            Root::Everything => return Ok(None),
-            Root::Below(name) => PathBuf::from(name.as_str()),
-            Root::At(path) => path.clone(),
+            Root::Shared => return Ok(None),
+            Root::Inside(name) => PathBuf::from(name.as_str()),
+            Root::External(path) => path.clone(),
         };
-        if let Some((place, _)) = state.places.get(&path) {
-            return Ok(Some(place.clone()));
+        if let Some((root, _)) = state.roots.get(&path) {
+            return Ok(Some(root.clone()));
         }
         let store = Arc::new(match root {
-            Root::Below(name) => self.everything.below(name)?,
-            _ => self.elsewhere(&path)?,
+            Root::Inside(name) => self.shared.below(name)?,
+            _ => self.open_external(&path)?,
         });
-        let place = Place::new(&path.to_string_lossy(), Arc::clone(&store) as _);
-        state.places.insert(path, (place.clone(), store));
-        Ok(Some(place))
+        let opened = Place::new(&path.to_string_lossy(), Arc::clone(&store) as _);
+        state.roots.insert(path, (opened.clone(), store));
+        Ok(Some(opened))
     }
 
-    fn elsewhere(&self, path: &Path) -> Result<DirStore, StoreError> {
+    fn open_external(&self, path: &Path) -> Result<DirStore, StoreError> {
         if let Err(error) = fs::create_dir_all(path) {
-            tracing::warn!(path = %path.display(), %error, "a root cannot be made");
+            tracing::warn!(path = %path.display(), %error, "cannot create a root folder");
         }
-        let store = DirStore::open(path)?.durable(self.settings.durable);
-        Ok(store.keep_parked(self.settings.keep_parked))
+        let store = DirStore::open(path)?.durable(self.options.durable);
+        Ok(store.keep_parked(self.options.keep_parked))
     }
 
-    /// The folders outside of the shared one that were used.
-    pub(crate) fn elsewhere_in_use(&self) -> Vec<Arc<DirStore>> {
+    /// Returns the roots outside the shared folder that were used so far.
+    pub(crate) fn external_roots(&self) -> Vec<Arc<DirStore>> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let outside = state.places.iter().filter(|(path, _)| path.is_absolute());
+        let outside = state.roots.iter().filter(|(path, _)| path.is_absolute());
         outside.map(|(_, (_, store))| Arc::clone(store)).collect()
     }
 }
 
-/// The file; `None` when there is none.
+/// Reads the file; `None` if there is none.
 fn read(path: &Path) -> Result<Option<(Stamp, Rules)>, String> {
     let mut file = match File::open(path) {
         Ok(file) => file,
@@ -183,7 +184,7 @@ fn read(path: &Path) -> Result<Option<(Stamp, Rules)>, String> {
     #[cfg(unix)]
     if std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o022 != 0 {
         return Err(format!(
-            "others may write it; chmod go-w {}",
+            "other users can change it; run: chmod go-w {}",
             path.display()
         ));
     }
@@ -197,19 +198,19 @@ fn read(path: &Path) -> Result<Option<(Stamp, Rules)>, String> {
     Ok(Some((Stamp::of(&metadata), rules)))
 }
 
-impl Admit for Authorized {
+impl Admit for Authorization {
     fn knows(&self, key: &PublicKey) -> bool {
-        // One look at the file costs less than the key exchange of the handshake did.
-        self.anonymous.is_some() || self.now().rules.contains_key(key)
+        // Checking the file costs less than the key exchange of the handshake has cost.
+        self.anonymous.is_some() || self.current().rules.contains_key(key)
     }
 
     fn admit(&self, key: &PublicKey) -> Result<Option<Admission>, StoreError> {
-        let mut state = self.now();
+        let mut state = self.current();
         let Some(rule) = state.rules.get(key).cloned() else {
             return Ok(self.anonymous.map(Admission::new));
         };
         let mut admission = Admission::new(rule.rights);
-        admission.place = self.place(&mut state, &rule.root)?;
+        admission.place = self.root(&mut state, &rule.root)?;
         admission.quota_bytes = rule.quota.map(|quota| quota.0);
         admission.name = rule.comment;
         Ok(Some(admission))

@@ -1,4 +1,4 @@
-//! Clients that are granted a port and do not come to it.
+//! Data ports held by clients that never connect to them.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -10,38 +10,38 @@ use tokio::task::JoinHandle;
 
 use crate::processes::Server;
 
-/// So many ports of one server, held until this is dropped.
-pub(crate) struct Holders {
+/// Ports of one server, held until this is dropped.
+pub(crate) struct HeldPorts {
     runtime: Runtime,
-    holding: Vec<JoinHandle<()>>,
+    clients: Vec<JoinHandle<()>>,
 }
 
-impl Holders {
-    /// Holds `count` ports; waits for those that are still taken.
-    pub(crate) fn of(server: &Server, count: usize) -> Self {
+impl HeldPorts {
+    /// Holds `count` ports, and waits for those that are still in use.
+    pub(crate) fn new(server: &Server, count: usize) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
             .unwrap();
-        let mut holding = Vec::new();
+        let mut clients = Vec::new();
         for _ in 0..count {
             let (granted, is_granted) = channel();
-            holding.push(runtime.spawn(hold(server.host.clone(), granted)));
+            clients.push(runtime.spawn(hold(server.host.clone(), granted)));
             wait(&is_granted);
         }
-        Self { runtime, holding }
+        Self { runtime, clients }
     }
 }
 
-impl Drop for Holders {
-    /// They leave, and the server hears of it; what it does then is its own affair.
+impl Drop for HeldPorts {
+    /// Closes the clients' connections and leaves the server time to notice.
     fn drop(&mut self) {
-        for holding in &self.holding {
-            holding.abort();
+        for client in &self.clients {
+            client.abort();
         }
         self.runtime.block_on(async {
-            for holding in &mut self.holding {
-                let _ = holding.await;
+            for client in &mut self.clients {
+                let _ = client.await;
             }
             lftp_transport::sleep(&*TokioRuntime::new(), Duration::from_millis(100)).await;
         });
@@ -51,14 +51,14 @@ impl Drop for Holders {
 fn wait(is_granted: &Receiver<()>) {
     is_granted
         .recv_timeout(Duration::from_secs(60))
-        .expect("a port is free in the end");
+        .expect("a port becomes free");
 }
 
 async fn hold(host: String, granted: Sender<()>) {
     let addr: std::net::SocketAddr = host.parse().unwrap();
     let mut config = ClientConfig::default();
     config.connect_timeout = Duration::from_secs(60);
-    // Its data connection goes where nobody answers.
+    // No server answers on port 1, so the granted port stays reserved.
     config.port_map = (1..=u16::MAX).map(|port| (port, 1)).collect();
     let runtime = TokioRuntime::new();
     let mut client = Client::connect(runtime.clone(), addr, config)
@@ -68,7 +68,7 @@ async fn hold(host: String, granted: Sender<()>) {
     loop {
         let source = MemStore::source("x");
         let Err(error) = client.put(source, "held", true, &granted).await else {
-            panic!("nobody answers there");
+            panic!("no server answers on port 1");
         };
         if Exit::from(&error) != Exit::Busy {
             return;
@@ -77,7 +77,7 @@ async fn hold(host: String, granted: Sender<()>) {
     }
 }
 
-/// Tells of the grant.
+/// Signals that the transfer was granted.
 struct Granted(Sender<()>);
 
 impl Progress for Granted {
