@@ -141,3 +141,59 @@ proptest! {
         prop_assert!(errors == 0 || frames.last().is_some_and(Result::is_err));
     }
 }
+
+const DOCUMENT: &str = include_str!("../../../docs/PROTOCOL.md");
+
+/// Returns the codes in the first column of the document's table under `header`.
+fn documented(header: &str) -> Vec<u64> {
+    let (_, table) = DOCUMENT.split_once(header).expect("the table's header");
+    let rows = table
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'));
+    let codes = rows.map(|row| row.split('|').nth(1).unwrap_or_default());
+    codes
+        .map(|code| {
+            let code = code.trim().trim_matches('`');
+            match code.strip_prefix("0x") {
+                Some(hex) => u64::from_str_radix(hex, 16).expect("a hexadecimal code"),
+                None => code.parse().expect("a decimal code"),
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn the_document_has_every_packet_type_and_no_other() {
+    let is_known =
+        |kind: &u8| Header::decode(&[*kind, 0, 0, 0, 0]) != Err(DecodeError::UnknownPacket(*kind));
+    let known: Vec<u64> = (0..=u8::MAX).filter(is_known).map(u64::from).collect();
+    assert_eq!(
+        documented("| type | name | sent by | connection id |"),
+        known
+    );
+}
+
+#[test]
+fn the_document_has_every_frame_type_and_no_other() {
+    let is_known = |kind: &u8| {
+        let first = Frames::new(Reader::new(&[*kind])).next();
+        first != Some(Err(DecodeError::UnknownFrame(*kind)))
+    };
+    let known: Vec<u64> = (0..=u8::MAX).filter(is_known).map(u64::from).collect();
+    assert_eq!(
+        documented("| type | name | fields | ack-eliciting |"),
+        known
+    );
+}
+
+#[test]
+fn the_document_has_every_reason_of_a_refusal_and_no_other() {
+    use crate::proto::Refusal;
+    let is_known = |reason: &u64| !matches!(Refusal::from_wire(*reason), Refusal::Other(_));
+    let known: Vec<u64> = (0..=1000).filter(is_known).collect();
+    assert_eq!(
+        documented("ends the connection attempt.\n\n| reason | meaning |"),
+        known
+    );
+}
