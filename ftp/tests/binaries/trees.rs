@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::processes::{Server, client, client_command, contents, files, whole};
+use crate::processes::{Server, client, client_command, complete_files, contents, files};
 
 fn write(root: &Path, file: &str, contents: &[u8]) {
     let path = root.join(file);

@@ -177,7 +177,8 @@ fn the_document_has_every_packet_type_and_no_other() {
 #[test]
 fn the_document_has_every_frame_type_and_no_other() {
     let is_known = |kind: &u8| {
-        let first = Frames::new(Reader::new(&[*kind])).next();
+        let bytes = [*kind];
+        let first = Frames::new(Reader::new(&bytes)).next();
         first != Some(Err(DecodeError::UnknownFrame(*kind)))
     };
     let known: Vec<u64> = (0..=u8::MAX).filter(is_known).map(u64::from).collect();
