@@ -13,6 +13,9 @@ use aws_lc_rs::hkdf;
 use bytes::Bytes;
 use lftp_transport::proto::{ConnectionId, Endpoint, Event};
 use lftp_transport::{Cipher, Config, Identity, Time};
+use snow::params::{CipherChoice, DHChoice, HashChoice};
+use snow::resolvers::{CryptoResolver, DefaultResolver};
+use snow::types::{Dh, Hash, Random};
 use snow::{Builder, HandshakeState};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -211,6 +214,34 @@ fn take_varint(bytes: &mut &[u8]) -> u64 {
     value & (u64::MAX >> (66 - 8 * length))
 }
 
+/// snow's primitives, with the ephemeral key of the document as the random source.
+struct FixedEphemeral;
+
+impl CryptoResolver for FixedEphemeral {
+    fn resolve_rng(&self) -> Option<Box<dyn Random>> {
+        Some(Box::new(Self))
+    }
+
+    fn resolve_dh(&self, choice: &DHChoice) -> Option<Box<dyn Dh>> {
+        DefaultResolver.resolve_dh(choice)
+    }
+
+    fn resolve_hash(&self, choice: &HashChoice) -> Option<Box<dyn Hash>> {
+        DefaultResolver.resolve_hash(choice)
+    }
+
+    fn resolve_cipher(&self, choice: &CipherChoice) -> Option<Box<dyn snow::types::Cipher>> {
+        DefaultResolver.resolve_cipher(choice)
+    }
+}
+
+impl Random for FixedEphemeral {
+    fn try_fill_bytes(&mut self, dest: &mut [u8]) -> Result<(), snow::Error> {
+        dest.copy_from_slice(&CLIENT_EPHEMERAL);
+        Ok(())
+    }
+}
+
 /// A client that knows only the document.
 struct Stranger {
     noise: HandshakeState,
@@ -222,10 +253,10 @@ struct Stranger {
 
 impl Stranger {
     fn new() -> Self {
-        let noise = Builder::new("Noise_XX_25519_ChaChaPoly_BLAKE2s".parse().unwrap())
+        let pattern = "Noise_XX_25519_ChaChaPoly_BLAKE2s".parse().unwrap();
+        let noise = Builder::with_resolver(pattern, Box::new(FixedEphemeral))
             .prologue(b"LFTP 2")
             .and_then(|builder| builder.local_private_key(&CLIENT_SECRET))
-            .map(|builder| builder.fixed_ephemeral_key_for_testing_only(&CLIENT_EPHEMERAL))
             .and_then(Builder::build_initiator);
         Self {
             noise: noise.unwrap(),
