@@ -8,12 +8,7 @@
 
 use std::{error::Error, net::SocketAddr, time::Instant};
 
-use lftp_netem::{
-    Time,
-    link::{Direction, Link},
-    packet::Packet,
-    profile::NetworkProfile,
-};
+use lftp_netem::{Direction, Time, link::Link, packet::Packet, profile::NetworkProfile};
 
 const NETWORKS: [(&str, &str); 10] = [
     ("nothing", ""),

@@ -16,7 +16,7 @@
 //! # A link in ten lines
 //!
 //! ```
-//! use lftp_netem::{Time, link::{Direction, Link}, packet::Packet, profile::NetworkProfile};
+//! use lftp_netem::{Time, Direction, link::Link, packet::Packet, profile::NetworkProfile};
 //!
 //! let network = NetworkProfile::from_toml_str(r#"
 //!     rate = "8mbit"
@@ -105,7 +105,7 @@
 //! another protocol; edited by hand; or shrunk to the fates that make a run fail. See [`tape`].
 //!
 //! ```
-//! use lftp_netem::{Time, link::{Direction, Link}, packet::Packet, profile::NetworkProfile};
+//! use lftp_netem::{Time, Direction, link::Link, packet::Packet, profile::NetworkProfile};
 //! use lftp_netem::tape::Tape;
 //!
 //! let network = NetworkProfile::from_toml_str("loss = '10%'")?;
@@ -142,6 +142,7 @@
 //! the formulas of Linux's `sch_netem`, fed with the same random numbers, and `tests/determinism`
 //! a thousand networks at random against the fates they always had.
 
+mod direction;
 #[cfg(target_os = "linux")]
 pub mod exec;
 #[doc = include_str!("../FEATURES.md")]
@@ -160,4 +161,5 @@ pub mod tape;
 mod time;
 pub mod world;
 
+pub use direction::Direction;
 pub use time::Time;

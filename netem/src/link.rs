@@ -23,14 +23,10 @@ mod chance;
 mod change;
 mod ledger;
 
-use std::fmt;
-
-use serde::Serialize;
-
 pub use self::ledger::Counters;
 use self::{chance::Chance, ledger::Ledger};
 use crate::{
-    Time,
+    Direction, Time,
     packet::Packet,
     profile::{DirectionProfile, LossPosition},
     record::{Fate, PacketRecord},
@@ -40,25 +36,6 @@ use crate::{
     },
     tape::{Tape, TapeEntry},
 };
-
-/// Which way a link goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Direction {
-    /// From the sender of the data to its receiver.
-    Forward,
-    /// Back.
-    Reverse,
-}
-
-impl fmt::Display for Direction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Forward => "forward",
-            Self::Reverse => "reverse",
-        })
-    }
-}
 
 /// One direction of a network. Packets go in at [`push`](Self::push) and come out, or not, at
 /// [`pop`](Self::pop).

@@ -15,8 +15,7 @@ use std::{
 };
 
 use crate::{
-    Time,
-    link::Direction,
+    Direction, Time,
     record::{Fate, PacketRecord},
 };
 

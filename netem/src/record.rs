@@ -8,7 +8,7 @@ use std::{
 
 use serde::Serialize;
 
-use crate::{Time, link::Direction};
+use crate::{Direction, Time};
 
 /// How a packet's way through the link ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]

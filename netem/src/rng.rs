@@ -7,7 +7,7 @@
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::link::Direction;
+use crate::Direction;
 
 /// A ChaCha generator that depends on nothing but the seed, the direction and the name.
 ///

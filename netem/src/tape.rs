@@ -28,7 +28,7 @@ mod shrink;
 mod text;
 
 pub use self::text::TapeError;
-use crate::link::Direction;
+use crate::Direction;
 
 /// What happened to a packet by chance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

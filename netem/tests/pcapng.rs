@@ -9,11 +9,7 @@ use std::{
 };
 
 use lftp_netem::{
-    Time,
-    link::{Direction, Link},
-    packet::Packet,
-    pcapng::PcapngWriter,
-    profile::NetworkProfile,
+    Direction, Time, link::Link, packet::Packet, pcapng::PcapngWriter, profile::NetworkProfile,
     record::PacketRecord,
 };
 use pcap_parser::{

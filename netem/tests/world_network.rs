@@ -9,8 +9,7 @@ use std::{
 };
 
 use lftp_netem::{
-    Time,
-    link::Direction,
+    Direction, Time,
     profile::NetworkProfile,
     world::{AddressError, DatagramMeta, Host, Run, Side, Socket, World, WorldConfig, WorldError},
 };

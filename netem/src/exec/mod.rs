@@ -37,7 +37,7 @@ use self::{
     tun::Tun,
 };
 use crate::{
-    link::Direction,
+    Direction,
     profile::NetworkProfile,
     proxy::{
         LatenessBudget, OnRecords, ProxyHandle, ProxyReport,

@@ -1,9 +1,8 @@
 //! What chance does to a packet on the way: drawn by the stages, or read from a tape; and
 //! written to another.
 
-use super::Direction;
 use crate::{
-    Time,
+    Direction, Time,
     profile::{DirectionProfile, Phase},
     record::Fate,
     stage::{

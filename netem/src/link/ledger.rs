@@ -4,9 +4,8 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 
-use super::Direction;
 use crate::{
-    Time,
+    Direction, Time,
     packet::Packet,
     record::{Fate, PacketRecord},
     stage::InFlight,

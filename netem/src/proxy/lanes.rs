@@ -7,11 +7,7 @@ use super::{
     report::{LaneSnapshot, LatenessBudget},
 };
 use crate::{
-    Time,
-    link::{Direction, Link},
-    packet::Packet,
-    profile::DirectionProfile,
-    record::PacketRecord,
+    Direction, Time, link::Link, packet::Packet, profile::DirectionProfile, record::PacketRecord,
     tape::Tape,
 };
 

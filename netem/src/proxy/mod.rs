@@ -52,7 +52,7 @@ use self::{
     worker::{Port, Setup, Worker},
 };
 use crate::{
-    link::Direction,
+    Direction,
     profile::{DirectionProfile, NetworkProfile},
     record::PacketRecord,
     tape::Tape,

@@ -1,7 +1,7 @@
 //! Something that happens to a share of the packets: to each by itself, or in runs.
 
 use crate::{
-    link::Direction,
+    Direction,
     profile::{CorrelatedLoss, Percent},
     rng::{Draws, Threshold, high},
 };

@@ -3,7 +3,7 @@
 //! Headers stay whole: a real one that was hit would be dropped by its checksum.
 
 use super::{InFlight, chance::Chance};
-use crate::{link::Direction, profile::DirectionProfile, rng::low};
+use crate::{Direction, profile::DirectionProfile, rng::low};
 
 #[derive(Debug)]
 pub(crate) struct Corrupt {

@@ -7,8 +7,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
-    Time,
-    link::Direction,
+    Direction, Time,
     profile::{self, DirectionProfile, Spacing},
     rng,
 };

@@ -8,8 +8,7 @@ use super::{
     slots::SlotStage,
 };
 use crate::{
-    Time,
-    link::Direction,
+    Direction, Time,
     profile::{DirectionProfile, Phase},
 };
 

@@ -1,7 +1,7 @@
 //! Duplication: a packet becomes two, the copy right behind it. Copies are not copied again.
 
 use super::{InFlight, chance::Chance};
-use crate::{link::Direction, profile::DirectionProfile};
+use crate::{Direction, profile::DirectionProfile};
 
 #[derive(Debug)]
 pub(crate) struct Duplicate {

@@ -6,7 +6,7 @@
 
 use super::{InFlight, normal};
 use crate::{
-    link::Direction,
+    Direction,
     profile::{Jitter, JitterDistribution, TABLE_SCALE},
     rng::{Draws, high},
 };

@@ -4,7 +4,7 @@
 //! dropped elsewhere: two senders that differ meet the same losses.
 
 use crate::{
-    link::Direction,
+    Direction,
     profile::{
         FourStateThresholds, GilbertThresholds, LossList, LossModel, LossPattern, NthLoss, mix,
     },

@@ -21,8 +21,7 @@ use std::collections::VecDeque;
 use self::{codel::CoDel, dualpi2::DualPi2, fifo::Fifo, fq_codel::FqCoDel, pie::Pie, red::Red};
 use super::InFlight;
 use crate::{
-    Time,
-    link::Direction,
+    Direction, Time,
     profile::{DirectionProfile, Discipline, QueueLimit},
     record::Fate,
     rng::{Draws, high},

@@ -2,7 +2,7 @@
 
 use super::{InFlight, chance::Chance};
 use crate::{
-    link::Direction,
+    Direction,
     profile::{Percent, Reorder},
 };
 

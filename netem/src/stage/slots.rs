@@ -1,8 +1,7 @@
 //! Slots: the wire takes packets in batches, as Wi-Fi and DOCSIS do.
 
 use crate::{
-    Time,
-    link::Direction,
+    Direction, Time,
     profile::Slots,
     rng::{Draws, high},
 };

@@ -5,7 +5,7 @@
 
 use super::{InFlight, chance::Chance};
 use crate::{
-    link::Direction,
+    Direction,
     profile::{DirectionProfile, Percent},
     rng::low,
 };

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use super::{Tape, TapeEntry, TapedFate};
-use crate::link::Direction;
+use crate::Direction;
 
 /// A line that is no entry of a tape.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

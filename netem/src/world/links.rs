@@ -3,11 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use super::{Shared, WorldStats, lock};
-use crate::{
-    link::{Counters, Direction},
-    record::PacketRecord,
-    tape::Tape,
-};
+use crate::{Direction, link::Counters, record::PacketRecord, tape::Tape};
 
 /// The two links and the network's counts; a handle, cheap to clone, that tasks may hold.
 #[derive(Clone)]

@@ -73,8 +73,7 @@ use self::{
     timers::Timers,
 };
 use crate::{
-    Time,
-    link::Direction,
+    Direction, Time,
     profile::{DirectionProfile, NetworkProfile},
 };
 

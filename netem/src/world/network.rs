@@ -17,11 +17,7 @@ use super::{
     receive_queue::ReceiveQueue,
     stats::WorldStats,
 };
-use crate::{
-    Time,
-    link::{Direction, Link},
-    packet::Packet,
-};
+use crate::{Direction, Time, link::Link, packet::Packet};
 
 /// Names a socket; the generation tells it from an earlier one in the same slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

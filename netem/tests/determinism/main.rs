@@ -10,12 +10,7 @@ mod random_profile;
 use std::{fmt::Write as _, fs, net::SocketAddr};
 
 use lftp_netem::{
-    Time,
-    link::{Direction, Link},
-    packet::Packet,
-    profile::NetworkProfile,
-    record::Fate,
-    rng::stream,
+    Direction, Time, link::Link, packet::Packet, profile::NetworkProfile, record::Fate, rng::stream,
 };
 use random_profile::{Dice, network};
 

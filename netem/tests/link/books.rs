@@ -143,10 +143,7 @@ proptest! {
 
 #[test]
 fn the_two_directions_do_not_lose_the_same_packets() {
-    use lftp_netem::{
-        link::{Direction, Link},
-        profile::NetworkProfile,
-    };
+    use lftp_netem::{Direction, link::Link, profile::NetworkProfile};
     let profile = NetworkProfile::from_toml_str("loss = '50%'").unwrap();
     let lost = |direction| {
         let mut link = Link::new(&profile.forward(), 1, direction);

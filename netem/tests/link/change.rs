@@ -1,7 +1,8 @@
 //! A link whose profile is changed while packets are on it.
 
 use lftp_netem::{
-    link::{Direction, Link},
+    Direction,
+    link::Link,
     packet::Packet,
     profile::{DirectionProfile, NetworkProfile},
 };

@@ -21,11 +21,7 @@ mod tape;
 use std::net::SocketAddr;
 
 use lftp_netem::{
-    Time,
-    link::{Direction, Link},
-    packet::Packet,
-    profile::NetworkProfile,
-    record::PacketRecord,
+    Direction, Time, link::Link, packet::Packet, profile::NetworkProfile, record::PacketRecord,
 };
 
 /// A forward link, seed 1, with records.

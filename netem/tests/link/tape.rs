@@ -1,7 +1,8 @@
 //! The fate tape: written, edited, done again, shrunk.
 
 use lftp_netem::{
-    link::{Direction, Link},
+    Direction,
+    link::Link,
     profile::NetworkProfile,
     record::{Fate, PacketRecord},
     tape::{Tape, TapeEntry, TapedFate},

@@ -12,8 +12,8 @@ mod sch_netem;
 use std::net::SocketAddr;
 
 use lftp_netem::{
-    Time,
-    link::{Direction, Link},
+    Direction, Time,
+    link::Link,
     packet::Packet,
     profile::NetworkProfile,
     record::{Fate, PacketRecord},

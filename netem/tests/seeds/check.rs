@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 
 use lftp_netem::Time;
-use lftp_netem::link::{Direction, Link};
 use lftp_netem::packet::Packet;
 use lftp_netem::profile::{DirectionSettings, NetworkProfile};
 use lftp_netem::tape::Tape;
+use lftp_netem::{Direction, link::Link};
 
 const MOST_STEPS: usize = 1_000;
 

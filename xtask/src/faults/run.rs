@@ -12,7 +12,7 @@ use lftp_ftp::{
     Client, ClientConfig, DEFAULT_PORT, DataPorts, Name, Receipt, Server, ServerConfig, Store,
     Target, TransferError,
 };
-use lftp_netem::link::Direction;
+use lftp_netem::Direction;
 use lftp_netem::world::{AddressError, Host, Side, World, WorldConfig, WorldError};
 use lftp_transport::{Identity, Runtime};
 use tokio::sync::Notify;

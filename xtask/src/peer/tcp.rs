@@ -11,8 +11,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use lftp_netem::Direction;
 use lftp_netem::exec::{Exec, ExecConfig, Far, Leave};
-use lftp_netem::link::Direction;
 use lftp_transport::TokioRuntime;
 use rustix::net::sockopt::set_tcp_congestion;
 use rustix::net::{AddressFamily, SocketType};

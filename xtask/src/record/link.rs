@@ -1,6 +1,6 @@
 //! What becomes of the packets, as the link's records tell it.
 
-use lftp_netem::link::Direction;
+use lftp_netem::Direction;
 use lftp_netem::record::{Fate, PacketRecord};
 use sha2::{Digest, Sha256};
 

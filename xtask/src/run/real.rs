@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use lftp_ftp::{DataPorts, DirStore, Server, ServerConfig, Store};
-use lftp_netem::link::Direction;
+use lftp_netem::Direction;
 use lftp_netem::proxy::{Proxy, ProxyConfig, ProxyReport};
 use lftp_transport::{Runtime, TokioRuntime};
 

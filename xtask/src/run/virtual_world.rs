@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lftp_netem::link::Direction;
+use lftp_netem::Direction;
 use lftp_netem::record::PacketRecord;
 use lftp_netem::world::{AddressError, Host, Links, Side, World, WorldConfig, WorldStats};
 use lftp_transport::{BoxFuture, Runtime};

@@ -3,11 +3,7 @@
 use std::net::SocketAddr;
 
 use lftp_netem::{
-    Time,
-    link::{Direction, Link},
-    packet::Packet,
-    profile::NetworkProfile,
-    record::PacketRecord,
+    Direction, Time, link::Link, packet::Packet, profile::NetworkProfile, record::PacketRecord,
 };
 
 /// So many records are kept until they are looked at.

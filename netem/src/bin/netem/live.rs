@@ -204,11 +204,7 @@ fn direction(name: &str, (before, now, queue_bytes): Course<'_>, ns: u64) -> Str
 
 #[cfg(test)]
 mod tests {
-    use lftp_netem::{
-        link::{Direction, Link},
-        packet::Packet,
-        profile::NetworkProfile,
-    };
+    use lftp_netem::{Direction, link::Link, packet::Packet, profile::NetworkProfile};
 
     use super::*;
 

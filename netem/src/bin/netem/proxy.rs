@@ -8,7 +8,7 @@ use std::{
 };
 
 use lftp_netem::{
-    link::Direction,
+    Direction,
     profile::DurationNs,
     proxy::{Proxy, ProxyConfig, ProxyReport},
 };

@@ -201,7 +201,7 @@ fn weighed(bytes: u64, share: Percent) -> i128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::link::Direction;
+    use crate::Direction;
 
     const DRAWS: u64 = 1_000_000;
 

@@ -11,8 +11,7 @@ use rand::Rng;
 
 use super::{Fifo, codel::CoDel};
 use crate::{
-    Time,
-    link::Direction,
+    Direction, Time,
     packet::Packet,
     profile::{CoDelSettings, FqCoDelSettings},
     rng::{fnv1a, stream},

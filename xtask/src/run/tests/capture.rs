@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use lftp_netem::link::Direction;
+use lftp_netem::Direction;
 use lftp_netem::record::{Fate, PacketRecord};
 
 use super::house::{CLIENT_KEY, FILE, House, SERVER_KEY, Way, identity, noise};
