@@ -1,4 +1,4 @@
-//! How fast is the link model on this machine?
+//! Measures the speed of the link model on this machine.
 //!
 //! `cargo run --release -p lftp-netem --example link_speed -- [PACKETS]` prints the nanoseconds
 //! one packet takes, pushed and popped, through several kinds of link. The driver calls the link
@@ -70,7 +70,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Sends a packet of 1228 bytes every 10 µs, close to 1 Gbit/s, and reuses the payloads that
-/// come out. Returns how often the link wanted to be called.
+/// come out. Returns the number of wake-ups.
 fn run(link: &mut Link, packets: u64) -> u64 {
     let source = SocketAddr::from(([10, 0, 0, 1], 1));
     let destination = SocketAddr::from(([10, 0, 0, 2], 2));

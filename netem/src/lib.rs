@@ -2,13 +2,13 @@
 //!
 //! The heart is [`Link`](link::Link), one direction of a network: it is told the time and handed
 //! packets, and answers with packets and with the next time it wants to be called. It reads no
-//! clock, opens no socket and draws from no global generator, so a seed gives the same fates on
-//! every machine. Two drivers stand around it:
+//! clock, opens no socket and uses no global random generator, so a seed gives the same outcomes
+//! on every machine. Two drivers stand around it:
 //!
 //! - [`world`]: virtual time, virtual hosts, a minute of network in a blink.
 //! - [`proxy`]: real time, real UDP sockets, any program.
 //!
-//! What a network is like is said by a [`NetworkProfile`](profile::NetworkProfile), which is the
+//! A network is described by a [`NetworkProfile`](profile::NetworkProfile), which is the
 //! `[network]` table of a scenario; its fields are described there, and in [`parameters`] each
 //! with its unit, its range and where it is from. What the crate can do, and which test shows it,
 //! is in [`features`], with how fast and how true it is.
@@ -99,14 +99,14 @@
 //!
 //! From the command line it is the program `netem`.
 //!
-//! # A tape
+//! # A recording
 //!
-//! What chance did in one run can be done again in another, with another seed, another build or
-//! another protocol; edited by hand; or shrunk to the fates that make a run fail. See [`tape`].
+//! The random events of one run can be replayed in another, with another seed, another build or
+//! another protocol; edited by hand; or shrunk to those that make a run fail. See [`recording`].
 //!
 //! ```
 //! use lftp_netem::{Time, Direction, link::Link, packet::Packet, profile::NetworkProfile};
-//! use lftp_netem::tape::Tape;
+//! use lftp_netem::recording::Recording;
 //!
 //! let network = NetworkProfile::from_toml_str("loss = '10%'")?;
 //! let addr = "10.0.0.1:9".parse()?;
@@ -117,36 +117,38 @@
 //!     link.counters().lost_wire
 //! };
 //! let mut first = Link::new(&network.forward(), 1, Direction::Forward);
-//! first.set_taping(true);
+//! first.record_events(true);
 //! let lost = run(&mut first);
-//! let tape: Tape = first.take_taped().into_iter().collect();
+//! let recording: Recording = first.take_events().into_iter().collect();
 //!
 //! let mut second = Link::new(&network.forward(), 2, Direction::Forward);
-//! second.set_tape(&tape);
+//! second.replay(&recording);
 //! assert_eq!(run(&mut second), lost);
 //! // To lose three packets it takes three losses.
-//! let fails = |tape: &Tape| {
+//! let fails = |recording: &Recording| {
 //!     let mut link = Link::new(&network.forward(), 3, Direction::Forward);
-//!     link.set_tape(tape);
+//!     link.replay(recording);
 //!     run(&mut link) >= 3
 //! };
-//! assert_eq!(tape.shrink(fails).unwrap().entries().len(), 3);
+//! assert_eq!(recording.shrink(fails).unwrap().entries().len(), 3);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # How true it is
+//! # Accuracy
 //!
 //! `cargo run --release -p lftp-netem --example link_accuracy` sends ten million packets through
-//! every model and prints, beside what was asked, what should come of it, what did and the
+//! every model and prints, beside the profile, the expected value, the measured one and the
 //! interval in which that is with a probability of 99.9 %. `tests/oracle` holds the link against
 //! the formulas of Linux's `sch_netem`, fed with the same random numbers, and `tests/determinism`
-//! a thousand networks at random against the fates they always had.
+//! a thousand networks at random against the outcomes they always had.
 
 mod direction;
 #[cfg(target_os = "linux")]
 pub mod exec;
 #[doc = include_str!("../FEATURES.md")]
 pub mod features {}
+mod impair;
+mod in_flight;
 pub mod link;
 pub mod packet;
 #[doc = include_str!("../PARAMETERS.md")]
@@ -155,10 +157,10 @@ pub mod pcapng;
 pub mod profile;
 pub mod proxy;
 pub mod record;
+pub mod recording;
 pub mod rng;
-mod stage;
-pub mod tape;
 mod time;
+mod units;
 pub mod world;
 
 pub use direction::Direction;

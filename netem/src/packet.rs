@@ -11,20 +11,20 @@ pub const IPV6_UDP_HEADER_BYTES: u64 = 48;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Packet {
-    /// Who sent it.
+    /// Source address.
     pub source: SocketAddr,
-    /// Whom it is for.
+    /// Destination address.
     pub destination: SocketAddr,
-    /// The two ECN bits: 0 not capable, 1 and 2 capable, 3 congestion experienced (RFC 3168).
+    /// ECN bits: 0 not capable, 1 and 2 capable, 3 congestion experienced (RFC 3168).
     pub ecn: u8,
-    /// What UDP carries; or the packet from its IP header on, if it is whole.
+    /// Payload of UDP; or the packet from its IP header on, if it is whole.
     pub payload: Vec<u8>,
-    /// Does the payload begin with the IP header, so that nothing is to be added to its weight?
+    /// Set if the payload starts with the IP header, so that nothing is added to its size.
     pub whole: bool,
 }
 
 impl Packet {
-    /// A packet of these parts; only the lower two bits of `ecn` are kept.
+    /// Creates a UDP datagram; only the lower two bits of `ecn` are kept.
     #[must_use]
     pub const fn new(
         source: SocketAddr,
@@ -41,7 +41,7 @@ impl Packet {
         }
     }
 
-    /// An IP packet of any protocol, header included. Whoever takes it off the link writes `ecn`
+    /// Creates an IP packet of any protocol, header included. The driver that takes it off the link writes `ecn`
     /// back into the header: the link marks only the field.
     #[must_use]
     pub const fn whole_ip(
@@ -59,7 +59,7 @@ impl Packet {
         }
     }
 
-    /// The packet, with nothing but its payload gone from here.
+    /// Takes the packet out, which leaves it here without its payload.
     pub(crate) fn take(&mut self) -> Self {
         Self {
             payload: std::mem::take(&mut self.payload),
@@ -67,7 +67,7 @@ impl Packet {
         }
     }
 
-    /// What the packet weighs on the link, in bytes: its payload, UDP and IP headers. Rates,
+    /// Returns the packet's size on the link in bytes: its payload, UDP and IP headers. Rates,
     /// queues and the MTU count this.
     #[must_use]
     pub const fn link_bytes(&self) -> u64 {
@@ -79,7 +79,7 @@ impl Packet {
         self.payload.len() as u64 + header_bytes
     }
 
-    /// Is it ECN-capable, so that it may be marked (RFC 3168 §5)?
+    /// Returns whether it is ECN-capable and not marked yet (RFC 3168 §5).
     pub(crate) const fn is_ect(&self) -> bool {
         matches!(self.ecn, 1 | 2)
     }

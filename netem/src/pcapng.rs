@@ -2,9 +2,9 @@
 //!
 //! Each direction is two interfaces, one where packets enter the link and one where they leave
 //! it. A packet that comes through stands on both with the same `epb_packetid`, a lost one only
-//! on the first, a copy only on the second; a comment says in words what became of it. The IP and
-//! UDP headers of datagrams are made up from their addresses, with right checksums; contents are
-//! there as far as the records have them ([`Link::set_capturing`](crate::link::Link::set_capturing)),
+//! on the first, a copy only on the second; a comment says what became of it. The IP and
+//! UDP headers of datagrams are built from their addresses, with right checksums; contents are
+//! there as far as the records have them ([`Link::keep_payloads`](crate::link::Link::keep_payloads)),
 //! damage included.
 
 use std::{
@@ -16,11 +16,11 @@ use std::{
 
 use crate::{
     Direction, Time,
-    record::{Fate, PacketRecord},
+    record::{PacketOutcome, PacketRecord},
 };
 
-/// Blocks held back, so that they stand in the file in order of time: records come when a fate is
-/// met, which may be long after the packet entered.
+/// Number of blocks held back, so that they stand in the file in order of time: a record comes when
+/// its packet is delivered or lost, which may be long after it arrived.
 const WINDOW_BLOCKS: usize = 16_384;
 
 /// `LINKTYPE_RAW`: packets begin with the IP header.
@@ -50,17 +50,17 @@ pub struct PcapngWriter<W: Write> {
     out: W,
     /// Wall-clock time of the records' time zero.
     epoch_ns: u64,
-    /// Blocks that others may still have to stand before.
+    /// Blocks held back, since earlier ones may still come.
     window: BinaryHeap<Reverse<(Time, u64, Vec<u8>)>>,
     added: u64,
 }
 
 impl<W: Write> PcapngWriter<W> {
-    /// Begins a capture. `epoch_ns` is when time zero of the records was, in nanoseconds since
+    /// Starts a capture. `epoch_ns` is when time zero of the records was, in nanoseconds since
     /// 1970; 0 for virtual time.
     ///
     /// # Errors
-    /// Whatever `out` says.
+    /// Any error of `out`.
     pub fn new(mut out: W, epoch_ns: u64) -> io::Result<Self> {
         let mut section = Vec::new();
         section.extend(0x1a2b_3c4d_u32.to_le_bytes());
@@ -96,31 +96,31 @@ impl<W: Write> PcapngWriter<W> {
         })
     }
 
-    /// Adds what became of a packet.
+    /// Adds a packet and what became of it.
     ///
     /// # Errors
-    /// Whatever the output says.
+    /// Any error of the output.
     pub fn write(&mut self, record: &PacketRecord) -> io::Result<()> {
         let packet = ip_packet(record);
-        let comment = in_words(record);
+        let comment = describe(record);
         let interface = match record.direction {
             Direction::Forward => 0,
             Direction::Reverse => 2,
         };
-        // A copy is made inside.
+        // A copy did not arrive: it is made inside.
         if !record.duplicate {
-            self.add(record, record.entered, interface, &packet, &comment)?;
+            self.add(record, record.arrived_at, interface, &packet, &comment)?;
         }
-        if record.fate == Fate::Delivered {
-            self.add(record, record.left, interface + 1, &packet, &comment)?;
+        if record.outcome == PacketOutcome::Delivered {
+            self.add(record, record.departed_at, interface + 1, &packet, &comment)?;
         }
         Ok(())
     }
 
-    /// Writes what had been held back, and hands back the output.
+    /// Writes what was held back, and returns the output.
     ///
     /// # Errors
-    /// Whatever the output says.
+    /// Any error of the output.
     pub fn finish(mut self) -> io::Result<W> {
         while self.write_first()? {}
         self.out.flush()?;
@@ -191,18 +191,18 @@ fn padded(body: &mut Vec<u8>, bytes: &[u8]) {
     body.resize(body.len().next_multiple_of(4), 0);
 }
 
-fn in_words(record: &PacketRecord) -> String {
-    let mut words = format!("{} {}: ", record.direction, record.index);
+fn describe(record: &PacketRecord) -> String {
+    let mut text = format!("{} {}: ", record.direction, record.index);
     let millis = |ns: u64| format!("{}.{:06} ms", ns / 1_000_000, ns % 1_000_000);
-    words += &match (record.fate, record.delay_ns()) {
+    text += &match (record.outcome, record.delay_ns()) {
         (_, Some(ns)) => format!("delivered after {}", millis(ns)),
-        (Fate::LostWire, _) => "lost on the wire".to_owned(),
-        (Fate::LostBurst, _) => "lost on the wire, in a burst".to_owned(),
-        (Fate::QueueDrop, _) => "dropped by the full queue".to_owned(),
-        (Fate::EarlyDrop, _) => "dropped early by the queue's discipline".to_owned(),
-        (Fate::MtuDrop, _) => "dropped, larger than the MTU".to_owned(),
-        (Fate::Blackout, _) => "lost in a blackout".to_owned(),
-        (fate, None) => fate.to_string(),
+        (PacketOutcome::LostWire, _) => "lost on the wire".to_owned(),
+        (PacketOutcome::LostBurst, _) => "lost on the wire, in a burst".to_owned(),
+        (PacketOutcome::QueueDrop, _) => "dropped by the full queue".to_owned(),
+        (PacketOutcome::EarlyDrop, _) => "dropped early by the queue's discipline".to_owned(),
+        (PacketOutcome::MtuDrop, _) => "dropped, larger than the MTU".to_owned(),
+        (PacketOutcome::Blackout, _) => "lost in a blackout".to_owned(),
+        (outcome, None) => outcome.to_string(),
     };
     for (is, what) in [
         (record.duplicate, ", a copy made by the link"),
@@ -210,16 +210,16 @@ fn in_words(record: &PacketRecord) -> String {
         (record.ce_marked, ", marked by the link"),
     ] {
         if is {
-            words += what;
+            text += what;
         }
     }
     if record.queue_bytes > 0 {
-        words += &format!(", {} bytes were queued before it", record.queue_bytes);
+        text += &format!(", {} bytes were queued before it", record.queue_bytes);
     }
-    words
+    text
 }
 
-/// The packet from its IP header on, as far as the record has it.
+/// Returns the packet from its IP header on, as far as the record has it.
 fn ip_packet(record: &PacketRecord) -> Vec<u8> {
     if record.whole {
         return record.contents.to_vec();
@@ -289,7 +289,7 @@ fn to_v6(ip: IpAddr) -> Ipv6Addr {
     }
 }
 
-/// The Internet checksum (RFC 1071) of parts of even length; only the last may be odd.
+/// Returns the Internet checksum (RFC 1071) of parts of even length; only the last may be odd.
 pub(crate) fn checksum(parts: &[&[u8]]) -> u16 {
     let mut sum = 0u64;
     for part in parts {

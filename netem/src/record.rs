@@ -1,4 +1,4 @@
-//! What became of each packet.
+//! The record of each packet: what became of it, and when.
 
 use std::{
     fmt,
@@ -10,29 +10,29 @@ use serde::Serialize;
 
 use crate::{Direction, Time};
 
-/// How a packet's way through the link ended.
+/// Outcome of a packet's way through the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
-pub enum Fate {
-    /// It came out.
+pub enum PacketOutcome {
+    /// Delivered.
     Delivered,
     /// Lost on the wire, independently of its neighbours.
     LostWire,
     /// Lost on the wire while the loss model was in its bad state.
     LostBurst,
-    /// The queue was full.
+    /// Dropped by a full queue.
     QueueDrop,
     /// Larger than the MTU.
     MtuDrop,
-    /// It came to the wire during a blackout.
+    /// Lost for coming to the wire during a blackout.
     Blackout,
-    /// The queue's discipline dropped it before the queue was full.
+    /// Dropped by the queue's discipline before the queue was full.
     EarlyDrop,
 }
 
-impl Fate {
-    /// The name in `packets.csv`.
+impl PacketOutcome {
+    /// Returns the name in `packets.csv`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -47,80 +47,84 @@ impl Fate {
     }
 }
 
-impl fmt::Display for Fate {
+impl fmt::Display for PacketOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
 }
 
-/// One packet at the link; a packet that was duplicated has two.
+/// A packet at the link; a packet that was duplicated has two records.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PacketRecord {
-    /// When it entered the link.
-    pub entered: Time,
-    /// When its fate was met: it came out, or was lost.
-    pub left: Time,
-    /// Which link it was on.
+    /// When it arrived at the link.
+    #[serde(rename = "entered")]
+    pub arrived_at: Time,
+    /// When it came out of the link or was lost.
+    #[serde(rename = "left")]
+    pub departed_at: Time,
+    /// Direction of the link.
     pub direction: Direction,
-    /// The how-manyeth packet to enter this direction, from 0; a copy has its original's.
+    /// Position among the packets of this direction, from 0; a copy has its original's.
     pub index: u64,
-    /// Who sent it.
+    /// Source address.
     pub source: SocketAddr,
-    /// Whom it was for.
+    /// Destination address.
     pub destination: SocketAddr,
-    /// Its size on the link: payload, UDP and IP headers.
+    /// Size on the link in bytes: payload, UDP and IP headers.
     pub link_bytes: u64,
-    /// Its UDP payload.
+    /// Size of the UDP payload in bytes.
     pub payload_bytes: u64,
     /// What became of it.
-    pub fate: Fate,
-    /// Is it a copy that the link made?
+    #[serde(rename = "fate")]
+    pub outcome: PacketOutcome,
+    /// Set on a copy that the link made.
     pub duplicate: bool,
-    /// Did the link flip one of its bits, or cut it short?
+    /// Set if the link flipped one of its bits or cut it short.
     pub corrupted: bool,
-    /// Did the link mark it "congestion experienced"?
+    /// Set if the link marked it "congestion experienced".
     pub ce_marked: bool,
-    /// Bytes in the queue when it entered the link, itself not counted.
+    /// Bytes in the queue when it arrived, itself not counted.
     pub queue_bytes: u64,
-    /// The two ECN bits with which it met its fate.
+    /// ECN bits with which it came out or was lost.
     pub ecn: u8,
-    /// Are the contents a whole IP packet, and not what UDP carries?
+    /// Set if the contents are a whole IP packet rather than the payload of UDP.
     pub whole: bool,
-    /// The payload with which it met its fate, damage included; empty unless the link was asked
-    /// to keep it.
+    /// Payload with which it came out or was lost, damage included; empty unless the link was
+    /// asked to keep payloads.
     #[serde(skip)]
     pub contents: Box<[u8]>,
 }
 
 impl PacketRecord {
-    /// The columns of [`write_csv`](Self::write_csv), without a line break.
+    /// Columns of [`write_csv`](Self::write_csv), without a line break.
     pub const CSV_HEADER: &'static str = "t_ns,left_ns,direction,index,source,destination,\
         link_bytes,payload_bytes,fate,delay_ns,duplicate,corrupted,ce_marked,queue_bytes";
 
-    /// Nanoseconds from entering to coming out; `None` if it did not.
+    /// Returns the nanoseconds from arrival to departure; `None` if it was lost.
     #[must_use]
     pub fn delay_ns(&self) -> Option<u64> {
-        (self.fate == Fate::Delivered).then(|| self.left.nanos_since(self.entered))
+        (self.outcome == PacketOutcome::Delivered)
+            .then(|| self.departed_at.nanos_since(self.arrived_at))
     }
 
     /// Writes one line of CSV with its line break; no field ever needs quotes.
     ///
     /// # Errors
-    /// Whatever `out` says.
+    /// Any error of `out`.
     pub fn write_csv(&self, out: &mut impl Write) -> io::Result<()> {
         write!(
             out,
             "{},{},{},{},{},{},{},{},{},",
-            self.entered.as_nanos(),
-            self.left.as_nanos(),
+            self.arrived_at.as_nanos(),
+            self.departed_at.as_nanos(),
             self.direction,
             self.index,
             self.source,
             self.destination,
             self.link_bytes,
             self.payload_bytes,
-            self.fate,
+            self.outcome,
         )?;
         if let Some(delay_ns) = self.delay_ns() {
             write!(out, "{delay_ns}")?;

@@ -2,14 +2,14 @@
 //!
 //! Every impairment of every direction has a ChaCha stream of its own, and within it every
 //! packet a place of its own. Switching one impairment on shifts no other, and a packet that
-//! the queue dropped, or that another sender never sent, takes nobody's draw.
+//! the queue dropped, or that another sender never sent, changes no other packet's sample.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::Direction;
 
-/// A ChaCha generator that depends on nothing but the seed, the direction and the name.
+/// Returns a ChaCha generator that depends on nothing but the seed, the direction and the name.
 ///
 /// Seed and direction make the key; the name, hashed, chooses the stream under that key.
 #[must_use]
@@ -25,34 +25,53 @@ pub fn stream(seed: u64, direction: Direction, name: &str) -> ChaCha8Rng {
     rng
 }
 
-/// FNV-1a, 64 bits: short, and the same everywhere and for ever.
+/// Source of a link's random numbers: each impairment takes a stream by its own name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RngStreams {
+    seed: u64,
+    direction: Direction,
+}
+
+impl RngStreams {
+    pub(crate) const fn new(seed: u64, direction: Direction) -> Self {
+        Self { seed, direction }
+    }
+
+    /// Returns the stream of this name in which each packet has a place of its own.
+    pub(crate) fn by_packet(self, name: &str) -> RngStream {
+        RngStream {
+            rng: self.generator(name),
+            next: 0,
+        }
+    }
+
+    /// Returns the stream of this name for numbers that are sampled one after the other.
+    pub(crate) fn generator(self, name: &str) -> ChaCha8Rng {
+        stream(self.seed, self.direction, name)
+    }
+}
+
+/// Returns the FNV-1a hash, 64 bits: short, and the same everywhere and for ever.
 pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }
 
-/// Copies draw from the far half of the stream.
+/// Offset of the samples of copies, in the far half of the stream.
 const COPY_OFFSET: u64 = 1 << 62;
-/// 32-bit words of ChaCha output in a draw.
+/// 32-bit words of ChaCha output in a sample.
 const WORDS: u128 = 2;
 
-/// One 64-bit draw for each packet, found by the packet's index.
+/// A stream with one 64-bit sample for each packet, found by the packet's index.
 #[derive(Debug)]
-pub(crate) struct Draws {
+pub(crate) struct RngStream {
     rng: ChaCha8Rng,
     next: u64,
 }
 
-impl Draws {
-    pub(crate) fn new(seed: u64, direction: Direction, name: &str) -> Self {
-        Self {
-            rng: stream(seed, direction, name),
-            next: 0,
-        }
-    }
-
-    /// The draw of packet `index`, or of the copy made of it. In order it is cheap; elsewhere it
+impl RngStream {
+    /// Returns the sample of packet `index`, or of its copy. In order it is cheap; elsewhere it
     /// costs a block of ChaCha.
     pub(crate) fn at(&mut self, index: u64, copy: bool) -> u64 {
         let place = if copy { index + COPY_OFFSET } else { index };
@@ -64,14 +83,14 @@ impl Draws {
     }
 }
 
-/// The upper half of a draw.
-pub(crate) const fn high(draw: u64) -> u32 {
-    (draw >> 32) as u32
+/// Returns the upper half of a sample.
+pub(crate) const fn high(sample: u64) -> u32 {
+    (sample >> 32) as u32
 }
 
-/// The lower half of a draw.
-pub(crate) const fn low(draw: u64) -> u32 {
-    draw as u32
+/// Returns the lower half of a sample.
+pub(crate) const fn low(sample: u64) -> u32 {
+    sample as u32
 }
 
 /// A probability, to be compared with 32 random bits.
@@ -79,13 +98,13 @@ pub(crate) const fn low(draw: u64) -> u32 {
 pub(crate) struct Threshold(u64);
 
 impl Threshold {
-    /// `part` of `whole`, rounded to the nearest 2^-32.
+    /// Creates the threshold `part / whole`, rounded to the nearest 2^-32.
     pub(crate) fn ratio(part: u128, whole: u128) -> Self {
         debug_assert!(part <= whole && whole > 0, "{part} of {whole}");
         Self((((part << 32) + whole / 2) / whole) as u64)
     }
 
-    /// Does it happen, with these random bits?
+    /// Returns whether it happens, with these random bits.
     pub(crate) const fn hits(self, bits: u32) -> bool {
         (bits as u64) < self.0
     }
@@ -100,10 +119,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_draw_does_not_depend_on_which_others_were_made() {
-        let mut all = Draws::new(7, Direction::Forward, "loss");
+    fn a_sample_does_not_depend_on_which_others_were_taken() {
+        let streams = RngStreams::new(7, Direction::Forward);
+        let mut all = streams.by_packet("loss");
         let in_order: Vec<u64> = (0..200).map(|index| all.at(index, false)).collect();
-        let mut some = Draws::new(7, Direction::Forward, "loss");
+        let mut some = streams.by_packet("loss");
         for index in [3, 4, 150, 151, 17, 0, 199] {
             assert_eq!(some.at(index, false), in_order[index as usize]);
             some.at(index, true);
@@ -111,27 +131,28 @@ mod tests {
     }
 
     #[test]
-    fn seeds_directions_names_and_copies_draw_differently() {
-        let first =
-            |seed, direction, name: &str, copy| Draws::new(seed, direction, name).at(0, copy);
-        let draws = [
+    fn seeds_directions_names_and_copies_have_different_samples() {
+        let first = |seed, direction, name: &str, copy| {
+            RngStreams::new(seed, direction).by_packet(name).at(0, copy)
+        };
+        let samples = [
             first(1, Direction::Forward, "loss", false),
             first(2, Direction::Forward, "loss", false),
             first(1, Direction::Reverse, "loss", false),
             first(1, Direction::Forward, "jitter", false),
             first(1, Direction::Forward, "loss", true),
         ];
-        for (index, draw) in draws.iter().enumerate() {
-            assert!(!draws[..index].contains(draw));
+        for (index, sample) in samples.iter().enumerate() {
+            assert!(!samples[..index].contains(sample));
         }
     }
 
     /// Guards against a generator that changes with its crate: every recorded run would.
     #[test]
     fn the_stream_is_the_one_it_always_was() {
-        let mut draws = Draws::new(1, Direction::Forward, "loss");
+        let mut samples = RngStreams::new(1, Direction::Forward).by_packet("loss");
         assert_eq!(
-            [draws.at(0, false), draws.at(1, false)],
+            [samples.at(0, false), samples.at(1, false)],
             [4_233_226_055_918_101_983, 835_201_771_698_435_486]
         );
     }

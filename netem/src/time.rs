@@ -1,4 +1,4 @@
-//! A reading of the clock that the driver chose: whole nanoseconds since its origin.
+//! Time on the clock that the driver chose: whole nanoseconds since its origin.
 
 use std::fmt;
 
@@ -17,19 +17,19 @@ impl Time {
     /// Later than any time that is ever reached.
     pub const MAX: Self = Self { ns: u64::MAX };
 
-    /// The time `ns` nanoseconds after the origin.
+    /// Creates the time `ns` nanoseconds after the origin.
     #[must_use]
     pub const fn from_nanos(ns: u64) -> Self {
         Self { ns }
     }
 
-    /// Nanoseconds since the origin.
+    /// Returns the nanoseconds since the origin.
     #[must_use]
     pub const fn as_nanos(self) -> u64 {
         self.ns
     }
 
-    /// The time `ns` nanoseconds later; [`Time::MAX`] when that is past the end of time.
+    /// Returns the time `ns` nanoseconds later; [`Time::MAX`] at the most.
     #[must_use]
     pub const fn plus_nanos(self, ns: u64) -> Self {
         Self {
@@ -37,7 +37,7 @@ impl Time {
         }
     }
 
-    /// Nanoseconds from `earlier` to this; zero when it is not later.
+    /// Returns the nanoseconds from `earlier` to this; zero when it is not later.
     #[must_use]
     pub const fn nanos_since(self, earlier: Self) -> u64 {
         self.ns.saturating_sub(earlier.ns)

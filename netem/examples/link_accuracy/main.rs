@@ -1,9 +1,9 @@
-//! Does the link do what it is asked to?
+//! Measures every model of the link against its formula.
 //!
 //! `cargo run --release -p lftp-netem --example link_accuracy -- [PACKETS] [SEED]` sends ten
-//! million packets, or as many as given, through every model and prints what was asked, what
-//! should come of it, what did, and the interval in which the latter is with a probability of
-//! 99.9 %. It fails if anything is outside; by chance something is for one seed in twenty.
+//! million packets, or as many as given, through every model and prints the profile, the
+//! expected value, the measured one, and the interval in which the latter is with a probability of
+//! 99.9 %. It fails if anything is outside; by chance one seed in twenty has something outside.
 
 mod accuracy;
 

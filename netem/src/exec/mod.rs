@@ -46,7 +46,7 @@ use crate::{
         reactor::Reactor,
         report::Snapshot,
     },
-    tape::Tape,
+    recording::Recording,
 };
 
 /// Where the far end of the link is.
@@ -71,7 +71,7 @@ pub struct ExecConfig {
     /// Seed of both links.
     pub seed: u64,
     /// What chance does, instead of what the seed says; `None` (the default) draws.
-    pub tape: Option<Tape>,
+    pub tape: Option<Recording>,
     /// Gets every packet's fate; `None` (the default) records nothing.
     pub on_records: Option<OnRecords>,
     /// Are the records to have the packets' contents? Default no.

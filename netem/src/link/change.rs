@@ -1,18 +1,17 @@
-//! A link that becomes another one while packets are on it.
+//! Replacing the profile of a link while packets are on it.
 
-use super::Link;
+use super::{Link, cross_traffic, delay, schedule::PhaseCursor};
 use crate::{
     Time,
     profile::{DirectionProfile, Phase},
-    stage::{cross_traffic::CrossTraffic, schedule::Schedule},
 };
 
 impl Link {
-    /// From `now` on the link is as `profile` says, whose schedule begins now.
+    /// Replaces the link's profile from `now` on; the schedule of `profile` starts now.
     ///
-    /// What is on the wire arrives as it would have. What waits in the queue goes on waiting, in
-    /// a queue that may hold more than its new limit until that has been sent, and is sent at the
-    /// new rate; a token bucket and a discipline begin anew. Indices, counters and a tape go on.
+    /// What is on the wire arrives as it would have. What is queued stays queued, in a queue that
+    /// may hold more than its new limit until that has been sent, and is sent at the new rate; a
+    /// token bucket and a discipline start from scratch. Indices, counters and a replay continue.
     pub fn set_profile(&mut self, now: Time, profile: &DirectionProfile) {
         self.advance(now);
         let phases: Vec<Phase> = profile
@@ -23,22 +22,23 @@ impl Link {
                 ..phase.clone()
             })
             .collect();
-        self.schedule = Schedule::new(&phases);
+        self.schedule = PhaseCursor::new(&phases);
         let phase = self.schedule.current();
         self.mtu_bytes = profile.mtu_bytes;
-        self.loss_position = profile.loss_position;
-        let stream = (self.seed, self.chance.direction());
-        self.queue.set_profile(now, profile, stream);
+        self.loss_position = profile.loss_position();
+        self.queue.replace(now, &profile.queue, self.streams);
+        let sending_bytes = self.queue.sending_bytes();
+        let rate = (phase.rate, phase.paused);
         self.shaper
-            .set_profile(now, profile, phase, self.queue.sending_bytes());
-        self.chance.set_profile(profile, phase, self.seed);
-        self.delay
-            .set_profile(profile, self.seed, self.chance.direction());
-        self.cross_traffic = CrossTraffic::new(profile, now, self.seed, self.chance.direction());
-        if let Some(ns) = self.chance.taped_shortest_ns() {
+            .replace(now, &profile.shaper, rate, sending_bytes);
+        self.impairments
+            .replace(&profile.impairments, phase, self.streams);
+        self.delay.replace_with(delay(profile, self.streams));
+        self.cross_traffic = cross_traffic(profile, now, self.streams);
+        if let Some(ns) = self.impairments.replay_shortest_ns() {
             self.delay.allow(ns);
         }
-        // A link without a rate sends what had been waiting at once.
+        // Once more: a link that has lost its rate sends what had been waiting at once.
         self.advance(now);
     }
 }

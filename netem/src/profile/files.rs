@@ -1,4 +1,4 @@
-//! Files that a profile names: traces, courses and tables too long to be written into it.
+//! Files that a profile names: traces, schedules and tables too long to be written into it.
 
 use std::{
     borrow::Cow,
@@ -12,7 +12,8 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{JitterTable, MahimahiTrace, ScheduleStep};
+use super::schedule::ScheduleStep;
+use crate::impair::{jitter::JitterTable, rate::MahimahiTrace};
 
 /// The keys that name a file, and those that its contents are put under.
 const KEYS: [(&str, &str, Read); 3] = [
@@ -21,7 +22,7 @@ const KEYS: [(&str, &str, Read); 3] = [
     ("jitter_table_file", "jitter_table", jitter_table),
 ];
 
-/// What a file says, as a value of TOML.
+/// Returns a file's contents as a value of TOML.
 type Read = fn(&str) -> Result<Value, String>;
 
 /// A file that a profile names and that cannot be used.
@@ -37,10 +38,10 @@ pub enum NamedFileError {
         key: &'static str,
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
-    /// It says something impossible.
+    /// Its contents are not what the key expects.
     #[error("line {line}: {key}: {}: {message}", path.display())]
     Contents {
         /// The profile's line, from 1.
@@ -49,7 +50,7 @@ pub enum NamedFileError {
         key: &'static str,
         /// The file.
         path: PathBuf,
-        /// What is wrong, and what was expected.
+        /// The fault, and what was expected.
         message: String,
     },
     /// The key does not name a file.
@@ -60,29 +61,29 @@ pub enum NamedFileError {
         /// The key.
         key: &'static str,
     },
-    /// What the file says is said beside it as well.
+    /// The key that the file's contents become is given as well.
     #[error("line {line}: {key} stands beside {other}: expected one of the two")]
     Twice {
         /// The profile's line, from 1.
         line: usize,
         /// The key that names a file.
         key: &'static str,
-        /// The key that says the same without a file.
+        /// The key that the contents become.
         other: &'static str,
     },
 }
 
-/// Puts what files say in place of their names: in the text of a scenario with a `network` table,
+/// Replaces the names of files by their contents: in the text of a scenario with a `network` table,
 /// or of such a table's keys, and in its `forward` and `reverse` tables.
 ///
 /// | key | names a file with | and becomes |
 /// |---|---|---|
 /// | `mahimahi_file` | a trace for mahimahi ([`MahimahiTrace`]) | `mahimahi` |
-/// | `schedule_csv` | a course in CSV ([`ScheduleStep::from_csv`]) | `schedule` |
+/// | `schedule_csv` | a schedule in CSV ([`ScheduleStep::from_csv`]) | `schedule` |
 /// | `jitter_table_file` | a table of iproute2 ([`JitterTable`]) | `jitter_table` |
 ///
 /// Names are relative to `folder`: the one that the text is from. Lines stay where they are, so
-/// that whoever parses the text names the right ones. Text that is no TOML comes back as it is.
+/// that an error of the parser names the right ones. Text that is no TOML comes back as it is.
 ///
 /// # Errors
 /// [`NamedFileError`], with the line of the name.
@@ -145,7 +146,7 @@ fn table<'a, 'i>(keys: &'a DeTable<'i>, name: &str) -> Option<&'a DeTable<'i>> {
     entry(keys, name)?.1.as_table()
 }
 
-/// A key's value, and where both stand.
+/// Returns a key's value, and the range of both in the text.
 fn entry<'a, 'i>(keys: &'a DeTable<'i>, name: &str) -> Option<(Range<usize>, &'a DeValue<'i>)> {
     let (key, value) = keys.iter().find(|(key, _)| key.get_ref() == name)?;
     Some((key.span().start..value.span().end, value.get_ref()))
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_files_say_is_as_if_it_were_written_there() {
+    fn a_files_contents_are_as_if_written_in_place() {
         let named = "delay = '5ms'\njitter = '1ms' # with a table\n\
                      jitter_distribution = 'table'\n\
                      jitter_table_file = 'normal.dist' # of iproute2\n\
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_file_stays_as_it_is() {
+    fn text_that_names_no_file_stays_as_it_is() {
         for text in ["delay = '5ms'", "[network]\nrate = '1mbit'", "no TOML ="] {
             let read = read_named_files(text, Path::new("nowhere")).unwrap();
             assert!(matches!(read, Cow::Borrowed(same) if same == text));
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_is_told_with_the_line_the_key_and_the_file() {
+    fn an_error_names_the_line_the_key_and_the_file() {
         let folder = folder();
         for (text, words) in [
             (

@@ -18,7 +18,7 @@
 //!
 //! A table may begin with a network known by name, `preset = "lte"`, and say what is different:
 //! each of its keys takes the place of the preset's key of that name and table. A
-//! trace or a course may be in a file: [`read_named_files`].
+//! trace, a schedule or a table of jitter may be in a file: [`read_named_files`].
 //!
 //! [`NetworkProfile`] is the table as written; [`DirectionProfile`] is one direction with every
 //! default filled in and every quantity in base units. The keys mean what they mean to
@@ -28,91 +28,78 @@
 //! 100 % in steps of 10⁻¹⁰ %, a time from 0 to ten years in nanoseconds, a rate from 1 bit/s to
 //! 1 Pbit/s, and a size from 0 to 1 EiB; what is outside is refused, with its line.
 
-mod cross_traffic;
 mod direction;
-mod discipline;
 mod files;
-mod framing;
-mod jitter;
-mod limit;
-mod loss;
-mod mahimahi;
 mod preset;
 mod schedule;
-mod schedule_csv;
-mod slots;
 mod tc;
-mod units;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    cross_traffic::{CrossTraffic, Spacing},
     direction::DirectionProfile,
-    discipline::{
-        CoDelSettings, Discipline, DualPi2Settings, FqCoDelSettings, PieSettings, QueueDiscipline,
-        Red, RedSettings,
-    },
     files::{NamedFileError, read_named_files},
-    framing::Framing,
-    jitter::{Jitter, JitterDistribution, JitterTable},
-    limit::{QueueLimit, QueueSize},
-    loss::{
-        CorrelatedLoss, FourState, GilbertElliott, LossList, LossModel, LossPattern,
-        NetemCorrelatedLoss, NthLoss,
-    },
-    mahimahi::MahimahiTrace,
     preset::Preset,
-    schedule::{Phase, ScheduleStep},
-    schedule_csv::ScheduleCsvError,
-    slots::Slots,
+    schedule::{Phase, ScheduleCsvError, ScheduleStep},
     tc::TcError,
+};
+use crate::impair::{self, random_impairments};
+pub use crate::{
+    impair::{
+        ImpairmentSettings,
+        cross_traffic::{CrossTraffic, Spacing},
+        delay::DelaySettings,
+        jitter::{Jitter, JitterDistribution, JitterTable},
+        loss::{
+            CorrelatedLoss, FourState, GilbertElliott, LossList, LossModel, LossPattern,
+            NetemCorrelatedLoss, NthLoss,
+        },
+        position::LossPosition,
+        queue::{
+            CoDelSettings, Discipline, DualPi2Settings, FqCoDelSettings, PieSettings,
+            QueueDiscipline, QueueLimit, QueueSettings, QueueSize, Red, RedSettings,
+        },
+        rate::{Framing, MahimahiTrace, ShaperSettings},
+        reorder::Reorder,
+        slots::Slots,
+    },
     units::{DurationNs, Frequency, Percent, Rate, SignedSize, Size, UnitError},
 };
-pub(crate) use self::{
-    jitter::TABLE_SCALE,
-    loss::{FourStateThresholds, GilbertThresholds, mix},
-};
 
-/// Where on the way through the link packets are lost, duplicated and corrupted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LossPosition {
-    /// On the wire, past the bottleneck: a lost packet has used up its share of the rate, and
-    /// nobody gets more than rate × (1 − loss).
-    #[default]
-    AfterQueue,
-    /// Before the bottleneck, as in `tc netem`: a sender can make up for the loss and fill the
-    /// link.
-    BeforeQueue,
-}
-
-/// Some packets leave their place: `reorder = { probability = "5%", delay = "10ms" }` holds one
-/// in twenty back, so that others overtake it; without a delay they are sent at once, ahead of
-/// what is on the wire, as `tc netem`'s `reorder` does (there past the rate as well, here not).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Reorder {
-    /// Which share of the packets.
-    pub probability: Percent,
-    /// How much later than otherwise. Default: not late but ahead.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub delay: Option<DurationNs>,
-    /// At least `gap - 1` packets keep their place between two that do not; with a probability
-    /// of 100 % it is every so-manyeth that does not. Default 1, as in `tc netem`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gap: Option<u64>,
-    /// How much a packet's being chosen makes it likely of the next, from 0 to below 100 %.
-    /// Default 0. The probability is met all the same, unlike in `tc netem`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub correlation: Option<Percent>,
-}
-
-/// The keys of a direction, once for `[network]` and once for its two sub-tables.
+/// The keys of a direction: those of the random impairments from their table, and the others.
 macro_rules! settings {
+    (
+        before { $($before:tt)* }
+        after { $($after:tt)* }
+        impairments { $(
+            $(#[$doc:meta])* $key:ident: $type:ty => $model:ty $([
+                $($(#[$more_doc:meta])* $more_key:ident: $more_type:ty,)*
+            ])?
+        )* }
+    ) => {
+        structs! {
+            $($before)*
+            $($(#[$doc])* $key: $type,
+            $($($(#[$more_doc])* $more_key: $more_type,)*)?)*
+            $($after)*
+        }
+
+        impl DirectionSettings {
+            /// The keys of the random impairments alone.
+            fn impairments(&self) -> ImpairmentSettings {
+                let mut settings = ImpairmentSettings::default();
+                $(settings.$key = self.$key.clone();
+                $($(settings.$more_key = self.$more_key.clone();)*)?)*
+                settings
+            }
+        }
+    };
+}
+
+/// The structs that hold the keys, and how the keys of one table yield to those of another.
+macro_rules! structs {
     ($($(#[$doc:meta])* $key:ident: $type:ty,)*) => {
-        /// What one direction is like, as written; a key not given is that of `[network]`.
+        /// One direction of a network as written; a key not given is that of `[network]`.
         #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(deny_unknown_fields)]
         #[non_exhaustive]
@@ -121,17 +108,17 @@ macro_rules! settings {
             pub $key: Option<$type>,)*
         }
 
-        /// What a network is like, as written: keys for both directions, and the exceptions.
+        /// A network as written: keys for both directions, and the exceptions.
         #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(try_from = "Unchecked")]
         #[non_exhaustive]
         pub struct NetworkProfile {
             $($(#[$doc])* #[serde(skip_serializing_if = "Option::is_none")]
             pub $key: Option<$type>,)*
-            /// What is different from sender to receiver.
+            /// Keys that differ from sender to receiver.
             #[serde(skip_serializing_if = "Option::is_none")]
             pub forward: Option<DirectionSettings>,
-            /// What is different on the way back.
+            /// Keys that differ from receiver to sender.
             #[serde(skip_serializing_if = "Option::is_none")]
             pub reverse: Option<DirectionSettings>,
         }
@@ -164,7 +151,7 @@ macro_rules! settings {
         }
 
         impl DirectionSettings {
-            /// These keys, and those of `base` where there are none.
+            /// Returns these keys, and those of `base` where there are none.
             fn over(self, base: Self) -> Self {
                 Self {
                     $($key: self.$key.or(base.$key),)*
@@ -173,7 +160,7 @@ macro_rules! settings {
         }
 
         impl NetworkProfile {
-            /// These keys, and those of `base` where there are none. A trace takes the place of
+            /// Returns these keys, and those of `base` where there are none. A trace takes the place of
             /// every rate.
             fn over(self, mut base: Self) -> Self {
                 if self.mahimahi.is_some() {
@@ -195,7 +182,7 @@ macro_rules! settings {
                 }
             }
 
-            /// One direction's own keys, and those of both where it has none.
+            /// Returns one direction's own keys, and those of both where it has none.
             fn settings(&self, own: Option<&DirectionSettings>) -> DirectionSettings {
                 let own = own.cloned().unwrap_or_default();
                 DirectionSettings {
@@ -206,75 +193,63 @@ macro_rules! settings {
     };
 }
 
-settings! {
-    /// What the bottleneck sends. Default: without end, and then nothing ever queues.
-    rate: Rate,
-    /// What the link adds to each packet, or takes from it when negative: from -2147483647 to
-    /// 2147483647 bytes; only the rate counts it. Default 0. As in `tc netem`'s `rate`.
-    overhead: SignedSize,
-    /// The link sends in cells of this size, as ATM does with `"48B"`. Default: packets whole.
-    cell: Size,
-    /// What the link adds to each cell, for ATM `"5B"`. Default 0.
-    cell_overhead: Size,
-    /// A token bucket of this size (`tc-tbf(8)`): what it has saved up goes at once, or at
-    /// `peak_rate`. At least the `mtu`. Default: none, packets go one by one at the rate.
-    burst: Size,
-    /// What a burst is sent at, above the rate. Default: without end.
-    peak_rate: Rate,
-    /// When the link can send, instead of a rate: the text of a mahimahi trace.
-    mahimahi: MahimahiTrace,
-    /// What the queue before the bottleneck holds, the packet being sent included; what finds
-    /// it full is dropped. Default `"1bdp"`.
-    queue: QueueSize,
-    /// Whom the queue drops, and when. Default `"drop-tail"`.
-    discipline: QueueDiscipline,
-    /// Packets that could be marked "congestion experienced" (RFC 3168) are, when they find at
-    /// least this much in the queue. Default: never.
-    ecn_threshold: QueueSize,
-    /// The wire takes packets in batches, as Wi-Fi and DOCSIS do. Default: one by one.
-    slots: Slots,
-    /// How long the way takes, one way. Default 0.
-    delay: DurationNs,
-    /// How much the delay varies. Default not at all.
-    jitter: DurationNs,
-    /// What jitter is drawn from. Default `"uniform"`.
-    jitter_distribution: JitterDistribution,
-    /// Equally likely values of jitter, in units of `jitter / 8192`: the text of a `.dist` file of
-    /// iproute2. Replaces `jitter_distribution`.
-    jitter_table: JitterTable,
-    /// How much a packet's jitter is like that of the packet before, from 0 to below 100 %.
-    /// Default 0. The distribution stays what it is, unlike in `tc netem`.
-    jitter_correlation: Percent,
-    /// May jitter let packets overtake each other, as in `tc netem`? Default `true`. `false`
-    /// also keeps them in order when the delay becomes shorter.
-    jitter_reorder: bool,
-    /// Some packets are late, or ahead. Default none.
-    reorder: Reorder,
-    /// Which packets are lost. Default none.
-    loss: LossModel,
-    /// Where packets are lost, duplicated and corrupted. Default `"after-queue"`.
-    loss_position: LossPosition,
-    /// Which share of packets arrives twice. Default none. A lost packet is not duplicated.
-    duplicate: Percent,
-    /// How much a packet's being duplicated makes it likely of the next, from 0 to below 100 %.
-    /// Default 0.
-    duplicate_correlation: Percent,
-    /// In which share of packets one random bit of the payload is flipped. Default none.
-    corrupt: Percent,
-    /// How much a packet's being corrupted makes it likely of the next, from 0 to below 100 %.
-    /// Default 0.
-    corrupt_correlation: Percent,
-    /// Which share of packets loses its end, a random part of the payload. Default none.
-    truncate: Percent,
-    /// The largest packet, headers included; what is larger is dropped. Default `"1500B"`.
-    mtu: Size,
-    /// What others send through the same bottleneck. Default: nothing.
-    cross_traffic: CrossTraffic,
-    /// What changes, and when.
-    schedule: Vec<ScheduleStep>,
-}
+random_impairments!(settings! {
+    before {
+        /// Rate of the bottleneck. Default: unlimited, and then nothing ever queues.
+        rate: Rate,
+        /// Bytes that the link adds to each packet, or takes from it when negative: from -2147483647 to
+        /// 2147483647 bytes; only the rate counts it. Default 0. As in `tc netem`'s `rate`.
+        overhead: SignedSize,
+        /// Size of the cells that the link sends, for ATM `"48B"`. Default: packets whole.
+        cell: Size,
+        /// Bytes that the link adds to each cell, for ATM `"5B"`. Default 0.
+        cell_overhead: Size,
+        /// Size of a token bucket (`tc-tbf(8)`): what it has saved goes at once, or at
+        /// `peak_rate`. At least the `mtu`. Default: none, packets go one by one at the rate.
+        burst: Size,
+        /// Rate of a burst, above the rate. Default: unlimited.
+        peak_rate: Rate,
+        /// Delivery opportunities instead of a rate: the text of a mahimahi trace.
+        mahimahi: MahimahiTrace,
+        /// Limit of the queue before the bottleneck, the packet being sent included; what finds
+        /// it full is dropped. Default `"1bdp"`.
+        queue: QueueSize,
+        /// Which packets the queue drops, and when. Default `"drop-tail"`.
+        discipline: QueueDiscipline,
+        /// Amount in the queue from which on packets are marked "congestion experienced" (RFC 3168),
+        /// if they can be. Default: never.
+        ecn_threshold: QueueSize,
+        /// Batches in which the wire takes packets, as of Wi-Fi and DOCSIS. Default: one by one.
+        slots: Slots,
+        /// Delay of the wire, one way. Default 0.
+        delay: DurationNs,
+        /// Variation of the delay. Default 0.
+        jitter: DurationNs,
+        /// Distribution of the jitter. Default `"uniform"`.
+        jitter_distribution: JitterDistribution,
+        /// Equally likely values of jitter, in units of `jitter / 8192`: the text of a `.dist` file of
+        /// iproute2. Replaces `jitter_distribution`.
+        jitter_table: JitterTable,
+        /// Correlation of a packet's jitter with that of the packet before, from 0 to below 100 %.
+        /// Default 0. The distribution stays what it is, unlike in `tc netem`.
+        jitter_correlation: Percent,
+        /// Lets jitter reorder packets, as in `tc netem`. Default `true`. `false`
+        /// also keeps them in order when the delay becomes shorter.
+        jitter_reorder: bool,
+        /// Packets held back, or sent ahead. Default none.
+        reorder: Reorder,
+    }
+    after {
+        /// Size of the largest packet, headers included; what is larger is dropped. Default `"1500B"`.
+        mtu: Size,
+        /// Traffic of others through the same bottleneck. Default: none.
+        cross_traffic: CrossTraffic,
+        /// Changes during a run.
+        schedule: Vec<ScheduleStep>,
+    }
+});
 
-/// A `[network]` table that cannot be used; says where and what was expected.
+/// A `[network]` table that cannot be used, with the line and what was expected.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error(transparent)]
 pub struct ProfileError(#[from] toml::de::Error);
@@ -288,44 +263,44 @@ impl NetworkProfile {
         Ok(toml::from_str(text)?)
     }
 
-    /// The keys that hold from sender to receiver.
+    /// Returns the keys that hold from sender to receiver.
     #[must_use]
     pub fn forward_settings(&self) -> DirectionSettings {
         self.settings(self.forward.as_ref())
     }
 
-    /// The keys that hold from receiver to sender.
+    /// Returns the keys that hold from receiver to sender.
     #[must_use]
     pub fn reverse_settings(&self) -> DirectionSettings {
         self.settings(self.reverse.as_ref())
     }
 
-    /// From sender to receiver.
+    /// Returns the direction from sender to receiver.
     #[must_use]
     pub fn forward(&self) -> DirectionProfile {
         DirectionProfile::new(&self.forward_settings(), &self.reverse_settings())
     }
 
-    /// From receiver to sender.
+    /// Returns the direction from receiver to sender.
     #[must_use]
     pub fn reverse(&self) -> DirectionProfile {
         DirectionProfile::new(&self.reverse_settings(), &self.forward_settings())
     }
 
-    /// The fixed delay there and back, in nanoseconds, at the start of the schedule.
+    /// Returns the fixed delay there and back, in nanoseconds, at the start of the schedule.
     #[must_use]
     pub fn round_trip_ns(&self) -> u64 {
         self.forward().delay_ns() + self.reverse().delay_ns()
     }
 
-    /// What the forward direction can carry in a run of `duration_ns`; see
+    /// Returns what the forward direction can deliver in a run of `duration_ns`; see
     /// [`DirectionProfile::achievable_bps`].
     #[must_use]
     pub fn achievable_bps(&self, duration_ns: u64) -> Option<u64> {
         self.forward().achievable_bps(duration_ns)
     }
 
-    /// What no key can say by itself.
+    /// Checks what no key can be refused for by itself.
     fn check(&self) -> Result<(), UnitError> {
         for (name, own) in [("forward", &self.forward), ("reverse", &self.reverse)] {
             let settings = self.settings(own.as_ref());
@@ -356,11 +331,11 @@ impl NetworkProfile {
     }
 }
 
-/// IPv4 requires every link to carry this much (RFC 791 §3.2).
+/// The MTU that IPv4 requires of every link at least (RFC 791 §3.2).
 const MTU_BYTES_MIN: u64 = 68;
 
 impl DirectionSettings {
-    /// The rate the direction starts with, or else the first it is given.
+    /// Returns the rate the direction starts with, or else the first it is given.
     fn first_rate(&self) -> Option<Rate> {
         let steps = self.schedule.iter().flatten();
         let traced = self.mahimahi.as_ref().map(MahimahiTrace::mean_bps);
@@ -379,28 +354,15 @@ impl DirectionSettings {
                 "an mtu of {mtu} is impossible: expected at least \"{MTU_BYTES_MIN}B\""
             )));
         }
-        self.check_correlations()?;
+        self.check_impairments()?;
         self.check_rate()?;
         schedule::check(self.schedule.as_deref().unwrap_or_default())
     }
-    /// What never changes is no correlation, and what belongs to another key wants that key.
-    fn check_correlations(&self) -> Result<(), UnitError> {
-        let reorder = self.reorder.and_then(|reorder| reorder.correlation);
-        for (key, correlation) in [
-            ("jitter_correlation", self.jitter_correlation),
-            ("duplicate_correlation", self.duplicate_correlation),
-            ("corrupt_correlation", self.corrupt_correlation),
-            ("reorder's correlation", reorder),
-        ] {
-            if correlation == Some(Percent::HUNDRED) {
-                return Err(UnitError::new(format!(
-                    "{key} of 100% would make all packets alike: expected less"
-                )));
-            }
-        }
-        if self.reorder.is_some_and(|reorder| reorder.gap == Some(0)) {
-            return Err(UnitError::new("reorder with gap = 0: expected 1 or more"));
-        }
+
+    fn check_impairments(&self) -> Result<(), UnitError> {
+        impair::check_correlation("jitter_correlation", self.jitter_correlation)?;
+        impair::check(&self.impairments())?;
+        self.reorder.as_ref().map_or(Ok(()), Reorder::check)?;
         let table = JitterDistribution::Table;
         if self.jitter_distribution == Some(table) && self.jitter_table.is_none() {
             return Err(UnitError::new(

@@ -4,12 +4,13 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, de};
 
-use super::{NetworkProfile, UnitError};
+use super::NetworkProfile;
+use crate::units::UnitError;
 
-/// A network known by name. Forward is towards the user, reverse is back; each is a place to
-/// start from, not a measurement of anybody's link.
+/// A network known by name. Forward is towards the user, reverse is back; each is a
+/// starting point, not a measurement of a particular link.
 ///
-/// What a document says is named with the document; what follows "Ours:" is a choice of this
+/// Numbers from a document are named with the document; what follows "Ours:" is a choice of this
 /// crate, made because no document says it, and may be argued with. Where a document gives a
 /// round trip, half of it is put on each way, which is ours as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -47,7 +48,7 @@ pub enum Preset {
     SatelliteGeo,
     /// `satellite-leo`: 50 ms there and back, the median to Europe, and 100 Mbit/s, the least
     /// that was promised (Michel et al., IMC 2022); a disturbance every 15 s, when links are
-    /// assigned anew (Mohan et al., "A Multifaceted Look at Starlink Performance",
+    /// reassigned (Mohan et al., "A Multifaceted Look at Starlink Performance",
     /// arXiv 2310.09242). Ours: that it is a pause of 100 ms, for the first minute only, and
     /// 15 Mbit/s upstream.
     SatelliteLeo,
@@ -57,7 +58,7 @@ pub enum Preset {
 }
 
 impl Preset {
-    /// All of them.
+    /// All presets.
     pub const ALL: [Self; 11] = [
         Self::ThreeG,
         Self::FourG,
@@ -72,19 +73,19 @@ impl Preset {
         Self::Transatlantic,
     ];
 
-    /// The name, as it is read.
+    /// Returns the name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.entry().0
     }
 
-    /// The profile, as it would be written.
+    /// Returns the profile as TOML.
     #[must_use]
     pub const fn toml(self) -> &'static str {
         self.entry().1
     }
 
-    /// The profile.
+    /// Returns the profile.
     #[must_use]
     pub fn profile(self) -> NetworkProfile {
         NetworkProfile::from_toml_str(self.toml()).expect("presets are read in the tests")

@@ -2,28 +2,36 @@
 
 use std::{fmt::Write as _, iter::Peekable};
 
-use super::{
-    DirectionSettings, DurationNs, FourState, GilbertElliott, JitterDistribution, LossModel,
-    LossPosition, NetemCorrelatedLoss, Percent, QueueSize, Rate, Reorder, SignedSize, Size, Slots,
-    UnitError,
+use super::DirectionSettings;
+use crate::{
+    impair::{
+        self,
+        jitter::JitterDistribution,
+        loss::{FourState, GilbertElliott, LossModel, NetemCorrelatedLoss},
+        position::LossPosition,
+        queue::QueueSize,
+        reorder::Reorder,
+        slots::Slots,
+    },
+    units::{DurationNs, Percent, Rate, SignedSize, Size, UnitError},
 };
 
-/// Why a line is no profile, or a profile no line.
+/// A line that is no profile, or a profile that is no line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TcError {
-    /// A word that has no place, or no meaning here.
+    /// A word that is not expected there, or has no meaning here.
     #[error(
         "{0:?} has no place in a netem line here: expected delay, loss, duplicate, corrupt, \
              reorder, gap, rate, slot, limit or distribution with their values"
     )]
     Word(String),
-    /// A value that cannot be.
+    /// A value out of range.
     #[error("{word}: {source}")]
     Value {
         /// The option it belongs to.
         word: &'static str,
-        /// What was wrong.
+        /// The reason.
         source: UnitError,
     },
     /// A key that `tc netem` cannot express.
@@ -31,10 +39,10 @@ pub enum TcError {
     NotNetem(&'static str),
 }
 
-type Words<'t> = Peekable<std::str::SplitAsciiWhitespace<'t>>;
+type Tokens<'t> = Peekable<std::str::SplitAsciiWhitespace<'t>>;
 
-/// The next word, if `read` makes something of it.
-fn next<T>(words: &mut Words<'_>, read: impl Fn(&str) -> Option<T>) -> Option<T> {
+/// Takes the next word, if `read` can parse it.
+fn next<T>(words: &mut Tokens<'_>, read: impl Fn(&str) -> Option<T>) -> Option<T> {
     let value = read(words.peek()?)?;
     words.next();
     Some(value)
@@ -68,7 +76,7 @@ fn number(text: &str) -> Option<u64> {
     text.parse().ok()
 }
 
-/// Every option that is read.
+/// The options that are read.
 const OPTIONS: [&str; 13] = [
     "limit",
     "gap",
@@ -89,12 +97,12 @@ impl DirectionSettings {
     /// Reads what `tc qdisc add ... netem` is given, with or without what stands before it.
     /// Loss, duplication and corruption come before the queue, as there.
     ///
-    /// What differs from the kernel: a correlation of anything but loss is met rather than
+    /// Differences from the kernel: a correlation of anything but loss is met rather than
     /// biased; `reorder` leaves the delay out but not the rate; `limit` counts what waits for the
     /// rate, not what is on the wire, and is left out without a rate; `seed` is ignored.
     ///
     /// # Errors
-    /// [`TcError`] names the word that was not understood, or the value that cannot be.
+    /// [`TcError`] names the word that is not known, or the value that is out of range.
     pub fn from_tc(line: &str) -> Result<Self, TcError> {
         let options = line
             .split_once("netem ")
@@ -137,8 +145,8 @@ impl DirectionSettings {
         Ok(settings)
     }
 
-    /// An option but for loss; `None` when it, or its value, is unknown.
-    fn read_option(&mut self, word: &str, words: &mut Words<'_>) -> Option<()> {
+    /// Reads an option other than loss; `None` when it, or its value, is unknown.
+    fn read_option(&mut self, word: &str, words: &mut Tokens<'_>) -> Option<()> {
         match word {
             "delay" | "latency" => {
                 self.delay = Some(next(words, time)?);
@@ -202,18 +210,19 @@ impl DirectionSettings {
         Some(())
     }
 
-    /// The options of `tc netem` that come nearest, such as `delay 20ms loss 1%`.
+    /// Returns the options of `tc netem` that are nearest, such as `delay 20ms loss 1%`.
     ///
     /// # Errors
     /// [`TcError::NotNetem`] names a key that has no counterpart there.
     pub fn to_tc(&self) -> Result<String, TcError> {
         self.check_tc()?;
         let mut line = String::new();
-        let mut say = |word: &str, values: &[Option<String>]| say(&mut line, word, values);
+        let mut option =
+            |word: &str, values: &[Option<String>]| push_option(&mut line, word, values);
         let text = |percent: Option<Percent>| percent.map(|percent| percent.to_string());
         if let Some(delay) = self.delay.or_else(|| self.jitter.map(|_| DurationNs(0))) {
             let jitter = self.jitter.map(|jitter| jitter.to_string());
-            say(
+            option(
                 "delay",
                 &[
                     Some(delay.to_string()),
@@ -223,42 +232,42 @@ impl DirectionSettings {
             );
         }
         match self.jitter_distribution {
-            Some(JitterDistribution::Normal) => say("distribution normal", &[]),
-            Some(JitterDistribution::Pareto) => say("distribution pareto", &[]),
-            Some(JitterDistribution::ParetoNormal) => say("distribution paretonormal", &[]),
+            Some(JitterDistribution::Normal) => option("distribution normal", &[]),
+            Some(JitterDistribution::Pareto) => option("distribution pareto", &[]),
+            Some(JitterDistribution::ParetoNormal) => option("distribution paretonormal", &[]),
             _ => {}
         }
         if let Some(loss) = &self.loss {
-            say("loss", &[Some(write_loss(loss)?)]);
+            option("loss", &[Some(write_loss(loss)?)]);
         }
         if self.duplicate.is_some() {
-            say(
+            option(
                 "duplicate",
                 &[text(self.duplicate), text(self.duplicate_correlation)],
             );
         }
         if self.corrupt.is_some() {
-            say(
+            option(
                 "corrupt",
                 &[text(self.corrupt), text(self.corrupt_correlation)],
             );
         }
         if let Some(reorder) = self.reorder {
-            say(
+            option(
                 "reorder",
                 &[text(Some(reorder.probability)), text(reorder.correlation)],
             );
             reorder
                 .gap
-                .inspect(|gap| say("gap", &[Some(gap.to_string())]));
+                .inspect(|gap| option("gap", &[Some(gap.to_string())]));
         }
-        self.say_link(&mut line)?;
+        self.write_bottleneck(&mut line)?;
         Ok(line.trim_start().to_owned())
     }
 
-    /// What comes after the fates: rate, slots and limit.
-    fn say_link(&self, line: &mut String) -> Result<(), TcError> {
-        let mut say = |word: &str, values: &[Option<String>]| say(line, word, values);
+    /// Writes the options of the bottleneck: rate, slots and limit.
+    fn write_bottleneck(&self, line: &mut String) -> Result<(), TcError> {
+        let mut option = |word: &str, values: &[Option<String>]| push_option(line, word, values);
         if let Some(rate) = self.rate {
             let bytes = |size: Option<Size>| size.unwrap_or_default().0.to_string();
             let frame = [
@@ -269,32 +278,34 @@ impl DirectionSettings {
             let framed = frame.iter().any(|bytes| bytes.as_deref() != Some("0"));
             let values = std::iter::once(Some(rate.to_string()));
             let values: Vec<_> = values.chain(frame.into_iter().filter(|_| framed)).collect();
-            say("rate", &values);
+            option("rate", &values);
         }
         if let Some(slots) = self.slots {
-            say(
+            option(
                 "slot",
                 &[Some(slots.min.to_string()), Some(slots.max.to_string())],
             );
             slots
                 .packets
-                .inspect(|packets| say("packets", &[Some(packets.to_string())]));
+                .inspect(|packets| option("packets", &[Some(packets.to_string())]));
             slots
                 .bytes
-                .inspect(|bytes| say("bytes", &[Some(bytes.0.to_string())]));
+                .inspect(|bytes| option("bytes", &[Some(bytes.0.to_string())]));
         }
         match self.queue {
-            Some(QueueSize::Packets(packets)) => say("limit", &[Some(packets.to_string())]),
+            Some(QueueSize::Packets(packets)) => option("limit", &[Some(packets.to_string())]),
             Some(_) => return Err(TcError::NotNetem("a queue in other units than packets")),
             None => {}
         }
         Ok(())
     }
 
-    /// Is there anything that `tc netem` cannot express?
+    /// Refuses keys that `tc netem` has no option for.
     fn check_tc(&self) -> Result<(), TcError> {
+        if let Some(key) = impair::given_but_not_in_tc(&self.impairments()).next() {
+            return Err(TcError::NotNetem(key));
+        }
         let absent = [
-            ("truncate", self.truncate.is_none()),
             ("burst (see tc-tbf(8))", self.burst.is_none()),
             (
                 "discipline (put another qdisc beside it)",
@@ -319,13 +330,13 @@ impl DirectionSettings {
 }
 
 /// Writes an option and its values up to the first that is not given.
-fn say(line: &mut String, word: &str, values: &[Option<String>]) {
+fn push_option(line: &mut String, word: &str, values: &[Option<String>]) {
     let values = values.iter().map_while(Option::as_ref);
     let _ = write!(line, " {word}");
     values.for_each(|value| line.extend([" ", value]));
 }
 
-fn read_loss(words: &mut Words<'_>) -> Result<LossModel, TcError> {
+fn read_loss(words: &mut Tokens<'_>) -> Result<LossModel, TcError> {
     let value = |source| TcError::Value {
         word: "loss",
         source,

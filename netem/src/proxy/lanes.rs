@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Direction, Time, link::Link, packet::Packet, profile::DirectionProfile, record::PacketRecord,
-    tape::Tape,
+    recording::Recording,
 };
 
 /// The lane from client to server, and the other.
@@ -24,7 +24,7 @@ pub(crate) struct LanesConfig<'a> {
     pub(crate) reverse: &'a DirectionProfile,
     pub(crate) client_to_server: Direction,
     pub(crate) seed: u64,
-    pub(crate) tape: Option<&'a Tape>,
+    pub(crate) tape: Option<&'a Recording>,
     pub(crate) on_records: Option<OnRecords>,
     pub(crate) capture: bool,
     pub(crate) budget: LatenessBudget,
@@ -44,10 +44,10 @@ impl Lanes {
     pub(crate) fn new(config: LanesConfig<'_>) -> Self {
         let lane = |profile, direction| {
             let mut link = Link::new(profile, config.seed, direction);
-            link.set_recording(config.on_records.is_some());
-            link.set_capturing(config.capture);
+            link.keep_records(config.on_records.is_some());
+            link.keep_payloads(config.capture);
             if let Some(tape) = config.tape {
-                link.set_tape(tape);
+                link.replay(tape);
             }
             Lane::new(link)
         };

@@ -55,7 +55,7 @@ use crate::{
     Direction,
     profile::{DirectionProfile, NetworkProfile},
     record::PacketRecord,
-    tape::Tape,
+    recording::Recording,
 };
 
 pub use self::{
@@ -84,7 +84,7 @@ pub struct ProxyConfig {
     /// Seed of both links.
     pub seed: u64,
     /// What chance does, instead of what the seed says; `None` (the default) draws.
-    pub tape: Option<Tape>,
+    pub tape: Option<Recording>,
     /// What a valid run may be guilty of.
     pub budget: LatenessBudget,
     /// Gets every packet's fate; `None` (the default) records nothing.

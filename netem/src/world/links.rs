@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use super::{Shared, WorldStats, lock};
-use crate::{Direction, link::Counters, record::PacketRecord, tape::Tape};
+use crate::{Direction, link::Counters, record::PacketRecord, recording::Recording};
 
 /// The two links and the network's counts; a handle, cheap to clone, that tasks may hold.
 #[derive(Clone)]
@@ -35,18 +35,18 @@ impl Links {
     }
 
     /// Keep a record of every packet on both links from now on, or no longer. Off at first.
-    pub fn set_recording(&self, on: bool) {
+    pub fn keep_records(&self, on: bool) {
         let mut network = lock(&self.shared.network);
         for direction in [Direction::Forward, Direction::Reverse] {
-            network.link(direction).set_recording(on);
+            network.link(direction).keep_records(on);
         }
     }
 
     /// Have the records the packets' contents from now on, or no longer? Off at first.
-    pub fn set_capturing(&self, on: bool) {
+    pub fn keep_payloads(&self, on: bool) {
         let mut network = lock(&self.shared.network);
         for direction in [Direction::Forward, Direction::Reverse] {
-            network.link(direction).set_capturing(on);
+            network.link(direction).keep_payloads(on);
         }
     }
 
@@ -58,27 +58,27 @@ impl Links {
     }
 
     /// From now on, chance does on both links what is on the tape, and nothing else.
-    pub fn set_tape(&self, tape: &Tape) {
+    pub fn replay(&self, tape: &Recording) {
         let mut network = lock(&self.shared.network);
         for direction in [Direction::Forward, Direction::Reverse] {
-            network.link(direction).set_tape(tape);
+            network.link(direction).replay(tape);
         }
     }
 
     /// Write what chance does on both links to a tape from now on, or no longer. Off at first.
-    pub fn set_taping(&self, on: bool) {
+    pub fn record_events(&self, on: bool) {
         let mut network = lock(&self.shared.network);
         for direction in [Direction::Forward, Direction::Reverse] {
-            network.link(direction).set_taping(on);
+            network.link(direction).record_events(on);
         }
     }
 
     /// The tape of what chance has done on both links since the last call.
-    pub fn take_tape(&self) -> Tape {
+    pub fn take_recording(&self) -> Recording {
         let mut network = lock(&self.shared.network);
         let directions = [Direction::Forward, Direction::Reverse].into_iter();
         directions
-            .flat_map(|direction| network.link(direction).take_taped())
+            .flat_map(|direction| network.link(direction).take_events())
             .collect()
     }
 

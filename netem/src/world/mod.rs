@@ -198,7 +198,7 @@ impl World {
             turns: 0,
             wakers: Vec::new(),
         };
-        world.links().set_recording(config.recording);
+        world.links().keep_records(config.recording);
         world
     }
 

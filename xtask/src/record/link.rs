@@ -1,7 +1,7 @@
 //! What becomes of the packets, as the link's records tell it.
 
 use lftp_netem::Direction;
-use lftp_netem::record::{Fate, PacketRecord};
+use lftp_netem::record::{PacketOutcome, PacketRecord};
 use sha2::{Digest, Sha256};
 
 use super::Detail;
@@ -61,12 +61,15 @@ impl LinkLog {
             self.wire_bytes += record.link_bytes;
             self.forward_packets += u64::from(forward);
         }
-        match record.fate {
-            Fate::Delivered if forward => self.forward_delay_ns.extend(record.delay_ns()),
-            Fate::Delivered => {}
+        match record.outcome {
+            PacketOutcome::Delivered if forward => self.forward_delay_ns.extend(record.delay_ns()),
+            PacketOutcome::Delivered => {}
             fate => {
                 self.lost += 1;
-                self.queue_drops += u64::from(matches!(fate, Fate::QueueDrop | Fate::EarlyDrop));
+                self.queue_drops += u64::from(matches!(
+                    fate,
+                    PacketOutcome::QueueDrop | PacketOutcome::EarlyDrop
+                ));
                 if forward {
                     self.forward_lost_bytes += record.payload_bytes;
                 }
@@ -81,11 +84,11 @@ impl LinkLog {
             &mut self.reverse_hash
         };
         for number in [
-            record.entered.as_nanos(),
-            record.left.as_nanos(),
+            record.arrived_at.as_nanos(),
+            record.departed_at.as_nanos(),
             record.index,
             record.payload_bytes,
-            record.fate as u64,
+            record.outcome as u64,
             flags,
         ] {
             hash.update(number.to_le_bytes());
@@ -104,9 +107,9 @@ impl LinkLog {
 }
 
 fn row(record: &PacketRecord) -> PacketRow {
-    let delivered = record.fate == Fate::Delivered;
+    let delivered = record.outcome == PacketOutcome::Delivered;
     PacketRow {
-        t_ns: record.entered.as_nanos(),
+        t_ns: record.arrived_at.as_nanos(),
         direction: if record.direction == Direction::Forward {
             "forward"
         } else {
@@ -115,12 +118,12 @@ fn row(record: &PacketRecord) -> PacketRow {
         index: record.index,
         link_bytes: u32::try_from(record.link_bytes).unwrap_or(u32::MAX),
         payload_bytes: u32::try_from(record.payload_bytes).unwrap_or(u32::MAX),
-        fate: match record.fate {
-            Fate::Delivered if record.duplicate => "duplicate",
-            Fate::Delivered if record.corrupted => "corrupted",
+        fate: match record.outcome {
+            PacketOutcome::Delivered if record.duplicate => "duplicate",
+            PacketOutcome::Delivered if record.corrupted => "corrupted",
             fate => fate.name(),
         },
-        delivered_ns: delivered.then(|| record.left.as_nanos()),
+        delivered_ns: delivered.then(|| record.departed_at.as_nanos()),
         one_way_delay_ns: record.delay_ns(),
         queue_bytes: Some(record.queue_bytes),
     }
@@ -174,7 +177,7 @@ mod tests {
         };
         let whole = digest(&records);
         let mut as_they_left = records.clone();
-        as_they_left.sort_by_key(|record| record.left);
+        as_they_left.sort_by_key(|record| record.departed_at);
         assert_ne!(as_they_left, records);
         assert_eq!(digest(&as_they_left), whole);
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use lftp_netem::pcapng::PcapngWriter;
 use lftp_netem::record::PacketRecord;
-use lftp_netem::tape::Tape;
+use lftp_netem::recording::Recording;
 use lftp_netem::world::Links;
 
 /// A tape to be played, a tape to be written, and a capture; by default none of them.
@@ -17,7 +17,7 @@ pub(crate) struct Tap {
     /// What chance is to do, instead of what the seed says.
     pub tape: Option<GivenTape>,
     /// Where what chance did goes.
-    pub written: Option<Arc<Mutex<Tape>>>,
+    pub written: Option<Arc<Mutex<Recording>>>,
     /// Where all packets go.
     pub capture: Option<Capture>,
 }
@@ -28,23 +28,23 @@ pub(crate) struct GivenTape {
     /// As given.
     pub path: String,
     /// What is on it.
-    pub tape: Arc<Tape>,
+    pub tape: Arc<Recording>,
 }
 
 impl Tap {
     /// Before the run in virtual time.
     pub(crate) fn attach(&self, links: &Links) {
         if let Some(given) = &self.tape {
-            links.set_tape(&given.tape);
+            links.replay(&given.tape);
         }
-        links.set_taping(self.written.is_some());
-        links.set_capturing(self.capture.is_some());
+        links.record_events(self.written.is_some());
+        links.keep_payloads(self.capture.is_some());
     }
 
     /// After it.
     pub(crate) fn detach(&self, links: &Links) {
         if let Some(written) = &self.written {
-            *written.lock().unwrap_or_else(PoisonError::into_inner) = links.take_tape();
+            *written.lock().unwrap_or_else(PoisonError::into_inner) = links.take_recording();
         }
     }
 

@@ -1,24 +1,24 @@
-//! What a Markov chain that makes things happen does in the long run, and how much a finite run
-//! of it varies.
+//! A Markov chain that makes things happen: its mean in the long run, and the variance of a finite
+//! run.
 
 /// Something happens at each step of a chain, with a probability that depends on the states
 /// before and after the step.
 #[derive(Debug)]
 pub(crate) struct Chain {
-    /// From each state to each.
+    /// Transition probabilities.
     step: Vec<Vec<f64>>,
-    /// With which probability it happens on that step.
+    /// Probability that it happens on that step.
     happens: Vec<Vec<f64>>,
 }
 
-/// What there is to know of a chain.
+/// Mean and variance of a chain.
 #[derive(Debug)]
 pub(crate) struct Nature {
-    /// How often it happens.
+    /// Share of steps on which it happens.
     pub(crate) share: f64,
     /// The variance of that share in a run of `n` steps, times `n`.
     pub(crate) share_variance: f64,
-    /// How often in a row it happens, on average.
+    /// Mean length of the runs in which it happens.
     pub(crate) run: f64,
     /// The variance of that average, times `n`.
     pub(crate) run_variance: f64,

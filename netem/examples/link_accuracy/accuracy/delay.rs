@@ -7,14 +7,14 @@ use super::{
     driver::{PAYLOAD_BYTES, link, packet, run},
 };
 
-/// A distribution function at a point: what is below it, and what is not above it.
+/// A distribution function at a point: the share below it, and the share not above it.
 struct Point {
     at: f64,
     below: f64,
     upto: f64,
 }
 
-/// So many points: the test misses at most one of their distances.
+/// Number of points: the test misses at most one of their distances.
 const POINTS: u32 = 1 << 16;
 
 /// Points of a distribution with this quantile function, which may have a lump at its end.
@@ -30,7 +30,7 @@ fn points(quantile: impl Fn(f64) -> f64) -> Vec<Point> {
             upto: share,
         })
         .collect();
-    // Where the lump begins, by bisection.
+    // The start of the lump, by bisection.
     let (mut low, mut high) = (0.0, 1.0);
     for _ in 0..60 {
         let middle = (low + high) / 2.0;
@@ -153,7 +153,7 @@ fn table(packets: u64, seed: u64, each: &mut impl FnMut(Row)) {
     ));
 }
 
-/// From one slot to the next it takes evenly as long as it may. All packets wait at once, so
+/// Measures the time from one slot to the next, which is uniform. All packets wait at once, so
 /// there are fewer of them.
 fn slots(packets: u64, seed: u64, each: &mut impl FnMut(Row)) {
     let asked = "slots = { min = '1ms', max = '5ms', packets = 1 }";

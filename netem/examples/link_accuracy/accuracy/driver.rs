@@ -1,4 +1,4 @@
-//! Sends packets through a link and looks at what becomes of each.
+//! Sends packets through a link and observes each.
 
 use std::net::SocketAddr;
 
@@ -6,10 +6,10 @@ use lftp_netem::{
     Direction, Time, link::Link, packet::Packet, profile::NetworkProfile, record::PacketRecord,
 };
 
-/// So many records are kept until they are looked at.
+/// Number of records that are kept until they are observed.
 const BATCH: u64 = 4096;
 
-/// Bytes that each packet carries.
+/// Payload of each packet.
 pub(crate) const PAYLOAD_BYTES: usize = 16;
 
 /// A link, forward.
@@ -19,24 +19,24 @@ pub(crate) fn link(network: &str, seed: u64) -> Link {
     Link::new(&profile.forward(), seed, Direction::Forward)
 }
 
-/// A packet of no use.
+/// Returns a packet of zeros.
 pub(crate) fn packet(payload_bytes: usize) -> Packet {
     let address = SocketAddr::from(([10, 0, 0, 1], 9));
     Packet::new(address, address, 2, vec![0; payload_bytes])
 }
 
-/// Sends a packet every so many nanoseconds, and shows each that comes out, and the record of
-/// each in the order of their fates.
+/// Sends a packet every `every_ns`, and passes on each that comes out, and the record of each in the
+/// order in which they were delivered or lost.
 pub(crate) fn run(
     network: &str,
     seed: u64,
     packets: u64,
     every_ns: u64,
     mut out: impl FnMut(&Packet),
-    mut fate: impl FnMut(&PacketRecord),
+    mut observe: impl FnMut(&PacketRecord),
 ) {
     let mut link = link(network, seed);
-    link.set_recording(true);
+    link.keep_records(true);
     let mut records = Vec::new();
     let mut drain = |link: &mut Link, until: Time| {
         while let Some(due) = link.next_wakeup().filter(|due| *due <= until) {
@@ -51,10 +51,10 @@ pub(crate) fn run(
         link.push(now, packet(PAYLOAD_BYTES));
         if index % BATCH == 0 {
             link.take_records(&mut records);
-            records.drain(..).for_each(|record| fate(&record));
+            records.drain(..).for_each(|record| observe(&record));
         }
     }
     drain(&mut link, Time::MAX);
     link.take_records(&mut records);
-    records.iter().for_each(&mut fate);
+    records.iter().for_each(&mut observe);
 }

@@ -1,6 +1,6 @@
-//! What happens to a share of the packets: loss, duplication, damage, reordering.
+//! Impairments of a share of the packets: loss, duplication, damage, reordering.
 
-use lftp_netem::record::{Fate, PacketRecord};
+use lftp_netem::record::{PacketOutcome, PacketRecord};
 
 use super::{
     Row, Z,
@@ -8,7 +8,7 @@ use super::{
     driver::{PAYLOAD_BYTES, run},
 };
 
-/// How often something happened, and how often it began to.
+/// Number of packets to which something happened, and number of runs of it.
 #[derive(Debug, Default)]
 struct Runs {
     packets: u64,
@@ -30,7 +30,7 @@ impl Runs {
     }
 }
 
-/// What is asked, and which chain that is.
+/// A profile, and the chain that it asks for.
 struct Case {
     model: &'static str,
     asked: String,
@@ -98,7 +98,7 @@ fn losses() -> Vec<Case> {
     ]
 }
 
-/// The two rows of a chain.
+/// Reports the two rows of a chain.
 fn of_chain(case: &Case, runs: &Runs, each: &mut impl FnMut(Row)) {
     let nature = case.chain.nature();
     let n = runs.packets as f64;
@@ -120,10 +120,10 @@ fn of_chain(case: &Case, runs: &Runs, each: &mut impl FnMut(Row)) {
     });
 }
 
-/// Does it happen to the packet with this record?
+/// Returns whether it happened to the packet with this record.
 type Hit = fn(&PacketRecord) -> bool;
 
-/// Of each packet the records come in order, a copy's behind its original's.
+/// Observes packets whose records come in order, a copy's behind its original's.
 fn observe(network: &str, seed: u64, packets: u64, hit: Hit) -> Runs {
     let mut runs = Runs::default();
     let mut open = None;
@@ -147,7 +147,12 @@ fn observe(network: &str, seed: u64, packets: u64, hit: Hit) -> Runs {
 
 pub(crate) fn rows(packets: u64, seed: u64, each: &mut impl FnMut(Row)) {
     let mut all: Vec<(Case, Hit)> = Vec::new();
-    let lost: Hit = |record| matches!(record.fate, Fate::LostWire | Fate::LostBurst);
+    let lost: Hit = |record| {
+        matches!(
+            record.outcome,
+            PacketOutcome::LostWire | PacketOutcome::LostBurst
+        )
+    };
     all.extend(losses().into_iter().map(|case| (case, lost)));
     let copied: Hit = |record| record.duplicate;
     let damaged: Hit = |record| record.corrupted;
@@ -190,7 +195,7 @@ pub(crate) fn rows(packets: u64, seed: u64, each: &mut impl FnMut(Row)) {
     flipped(packets, seed, each);
 }
 
-/// The same where packets overtake each other.
+/// Observes packets that overtake each other.
 fn by_index(network: &str, seed: u64, packets: u64, hit: Hit) -> Runs {
     let mut hits = vec![false; packets as usize];
     run(
@@ -225,7 +230,7 @@ fn gap(packets: u64, seed: u64, ahead: Hit, each: &mut impl FnMut(Row)) {
     });
 }
 
-/// Loss without chance is exact.
+/// Checks loss that is not random, which is exact.
 fn counted(packets: u64, seed: u64, lost: Hit, each: &mut impl FnMut(Row)) {
     for (model, asked, share) in [
         (

@@ -1,4 +1,4 @@
-//! What every model should do, what it does, and whether that is chance.
+//! Every model measured against its formula, with the interval that chance allows.
 
 mod chain;
 mod delay;
@@ -14,17 +14,18 @@ const Z: f64 = 3.2905;
 /// One quantity of one model.
 #[derive(Debug)]
 pub(crate) struct Row {
-    /// Which model.
+    /// Name of the model.
     pub(crate) model: &'static str,
-    /// What it was asked for, as it is written in a profile.
+    /// The profile that asked for it.
     pub(crate) asked: String,
-    /// What is looked at.
+    /// Name of the quantity.
     pub(crate) quantity: &'static str,
-    /// What it should be.
+    /// Value by the formula.
     pub(crate) analytic: f64,
-    /// What it was.
+    /// Value measured.
     pub(crate) measured: f64,
-    /// In how wide an interval around the analytic value it is with a probability of 99.9 %.
+    /// Half the width of the interval around the analytic value in which it is with a probability of
+    /// 99.9 %.
     pub(crate) half_width: f64,
 }
 
@@ -33,7 +34,7 @@ impl Row {
     pub(crate) const HEADER: &'static str = "model               | quantity        |     analytic |     \
                                       measured | ± 99.9 %     | inside | asked";
 
-    /// Is what was measured where it should be?
+    /// Returns whether the measured value is in the interval.
     pub(crate) fn is_inside(&self) -> bool {
         (self.measured - self.analytic).abs() <= self.half_width
     }
@@ -59,7 +60,7 @@ impl fmt::Display for Row {
     }
 }
 
-/// Measures every model with so many packets.
+/// Measures every model with `packets` packets.
 pub(crate) fn rows(packets: u64, seed: u64, mut each: impl FnMut(Row)) {
     happens::rows(packets, seed, &mut each);
     delay::rows(packets, seed, &mut each);

@@ -1,4 +1,4 @@
-//! Rates: how long a number of packets takes to send, to the nanosecond.
+//! Rates: the time that a number of packets takes to send, to the nanosecond.
 
 use lftp_netem::Time;
 
@@ -9,10 +9,11 @@ use super::{
 
 /// IPv4 and UDP.
 const HEADER_BYTES: u64 = 28;
-/// How much a second at 10 Gbit/s may be wrong: 0.01 %.
+/// Tolerance of a second at 10 Gbit/s: 0.01 %.
 const ERROR_MAX: f64 = 1e-4;
 
-/// When the last of so many packets of a size comes out, if there is always one to send.
+/// Returns the time at which the last of `packets` of a size comes out, if there is always one to
+/// send.
 fn time_ns(network: &str, packets: u64, link_bytes: u64) -> u64 {
     let mut link = link(network, 1);
     let payload_bytes = (link_bytes - HEADER_BYTES) as usize;
@@ -35,7 +36,7 @@ fn time_ns(network: &str, packets: u64, link_bytes: u64) -> u64 {
 
 pub(crate) fn rows(packets: u64, each: &mut impl FnMut(Row)) {
     let framed = "rate = '10gbit'\noverhead = '-14B'\ncell = '48B'\ncell_overhead = '5B'";
-    // A trace counts 4 bytes more a packet, and 1504 an opportunity.
+    // A trace counts 4 bytes more a packet, and 1504 a delivery opportunity.
     for (model, asked, bps, link_bytes, wire_bytes) in [
         ("rate", "rate = '10gbit'", 10e9, 1500, 1500),
         (

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
-use lftp_netem::{proxy::ProxyError, tape::TapeError};
+use lftp_netem::{proxy::ProxyError, recording::RecordingError};
 
 use crate::{network::NetworkError, packets::PacketsError};
 
@@ -38,7 +38,10 @@ pub(crate) enum Failure {
     #[error("cannot read the tape {}: {source}", path.display())]
     TapeFile { path: PathBuf, source: io::Error },
     #[error("{}: {source}", path.display())]
-    Tape { path: PathBuf, source: TapeError },
+    Recording {
+        path: PathBuf,
+        source: RecordingError,
+    },
     #[error("cannot write the tape to {}: {source}", path.display())]
     WriteTape { path: PathBuf, source: io::Error },
     #[error("the command does not fail with the whole tape, so there is nothing to shrink")]
@@ -61,7 +64,7 @@ impl Failure {
             Self::Start(_) | Self::Control { .. } | Self::Signal(_) => 4,
             Self::Packets(_) | Self::Print(_) => 5,
             Self::Invalid(_) => 6,
-            Self::TapeFile { .. } | Self::Tape { .. } => 3,
+            Self::TapeFile { .. } | Self::Recording { .. } => 3,
             Self::WriteTape { .. } => 5,
             Self::DoesNotFail => 7,
             #[cfg(target_os = "linux")]

@@ -207,7 +207,7 @@ mod tests {
         let network = network.unwrap();
         assert_eq!(network.forward().delay_ns(), 20_000_000);
         assert_eq!(network.reverse().delay_ns(), 30_000_000);
-        assert!(network.forward().in_order);
+        assert!(network.forward().delay.in_order);
         assert_eq!(network.forward().loss_mean().to_string(), "3%");
     }
 

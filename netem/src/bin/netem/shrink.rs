@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use lftp_netem::tape::Tape;
+use lftp_netem::recording::Recording;
 
 use crate::failure::Failure;
 
@@ -44,7 +44,7 @@ pub(crate) fn run(args: &ShrinkArgs) -> Result<(), Failure> {
         path: path.clone(),
         source,
     })?;
-    let tape: Tape = text.parse().map_err(|source| Failure::Tape {
+    let tape: Recording = text.parse().map_err(|source| Failure::Recording {
         path: path.clone(),
         source,
     })?;
@@ -71,7 +71,7 @@ pub(crate) fn run(args: &ShrinkArgs) -> Result<(), Failure> {
     }
 }
 
-fn write(path: &Path, tape: &Tape) -> Result<(), Failure> {
+fn write(path: &Path, tape: &Recording) -> Result<(), Failure> {
     fs::write(path, tape.to_string()).map_err(|source| Failure::WriteTape {
         path: path.to_owned(),
         source,
@@ -105,7 +105,7 @@ impl<'a> Trial<'a> {
     }
 
     /// Does the command fail with this tape? After something that no tape is to blame for, no.
-    fn fails(&mut self, tape: &Tape) -> bool {
+    fn fails(&mut self, tape: &Recording) -> bool {
         if self.failure.is_some() {
             return false;
         }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use lftp_netem::Direction;
-use lftp_netem::record::{Fate, PacketRecord};
+use lftp_netem::record::{PacketOutcome, PacketRecord};
 
 use super::house::{CLIENT_KEY, FILE, House, SERVER_KEY, Way, identity, noise};
 
@@ -55,8 +55,8 @@ fn records(house: &House) -> Vec<PacketRecord> {
 #[test]
 fn a_capture_holds_no_byte_of_the_file_no_name_and_no_key() {
     let mut house = House::new(NETWORK, 3);
-    house.world.links().set_recording(true);
-    house.world.links().set_capturing(true);
+    house.world.links().keep_records(true);
+    house.world.links().keep_payloads(true);
     let contents = noise(1, FILE_BYTES);
     let receipts = house.carry(&contents, &[Way::Put, Way::Get]);
     let captured = records(&house);
@@ -108,14 +108,14 @@ fn flipped_bits_change_nothing_but_retransmissions() {
     for seed in 0..20 {
         let network = "rate = \"50mbit\"\ndelay = \"10ms\"\ncorrupt = \"5%\"";
         let mut house = House::new(network, seed);
-        house.world.links().set_recording(true);
+        house.world.links().keep_records(true);
         // Both files arrive whole, and no connection ends with an error, or this panics.
         let receipts = house.carry(&contents, &[Way::Put, Way::Get]);
         assert!(receipts[0].stats.packets_retransmitted > 0);
         let records = records(&house);
         let damaged = |direction| {
             let met = records.iter().filter(|it| it.direction == direction);
-            met.filter(|it| it.corrupted && it.fate == Fate::Delivered)
+            met.filter(|it| it.corrupted && it.outcome == PacketOutcome::Delivered)
                 .count() as u64
         };
         let to_server = damaged(Direction::Forward);
