@@ -80,8 +80,8 @@ fn sum(bytes: &[u8]) -> u32 {
 fn records(network: &str, packets: u64) -> Vec<PacketRecord> {
     let profile = NetworkProfile::from_toml_str(network).unwrap();
     let mut link = Link::new(&profile.forward(), 1, Direction::Forward);
-    link.set_recording(true);
-    link.set_capturing(true);
+    link.keep_records(true);
+    link.keep_payloads(true);
     let (source, destination) = ("10.0.0.1:1000", "10.0.0.2:2000");
     let [source, destination]: [SocketAddr; 2] = [source, destination].map(|a| a.parse().unwrap());
     for number in 0..packets {
@@ -144,8 +144,8 @@ fn every_packet_is_there_where_it_entered_and_where_it_left_in_order_of_time() {
 fn ipv6_has_its_header_and_a_lost_packet_its_reason() {
     let profile = NetworkProfile::from_toml_str("mtu = '100B'").unwrap();
     let mut link = Link::new(&profile.reverse(), 1, Direction::Reverse);
-    link.set_recording(true);
-    link.set_capturing(true);
+    link.keep_records(true);
+    link.keep_payloads(true);
     let address: SocketAddr = "[fd00::1]:7".parse().unwrap();
     link.push(Time::ZERO, Packet::new(address, address, 0, vec![1; 60]));
     let mut records = Vec::new();

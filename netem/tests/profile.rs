@@ -9,7 +9,7 @@ fn profile(text: &str) -> NetworkProfile {
     NetworkProfile::from_toml_str(text).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The message names the line and says all of `words`.
+/// Checks that the message names the line and contains all of `words`.
 fn refuses(text: &str, line: usize, words: &[&str]) {
     let error = NetworkProfile::from_toml_str(text).unwrap_err().to_string();
     assert!(

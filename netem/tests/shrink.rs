@@ -1,4 +1,4 @@
-//! `netem shrink` with commands that fail for a reason known.
+//! `netem shrink` with commands that fail for a known reason.
 
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so")]

@@ -1,31 +1,32 @@
-//! The same seed gives the same fates, on every machine and however the crate was built.
+//! The same seed gives the same outcomes, on every machine and however the crate was built.
 //!
 //! For each seed there is a network at random, traffic at random, and a hash of all that became
 //! of it, which is committed in `hashes.txt`. All thousand are checked, with
 //! `NETEM_DETERMINISM_SEEDS=100` so many. `NETEM_DETERMINISM_SEED=7` checks one and prints its
-//! network. When fates are meant to change, `NETEM_BLESS=1` writes the file anew.
+//! network. When outcomes are meant to change, `NETEM_BLESS=1` writes the file again.
 
 mod random_profile;
 
 use std::{fmt::Write as _, fs, net::SocketAddr};
 
 use lftp_netem::{
-    Direction, Time, link::Link, packet::Packet, profile::NetworkProfile, record::Fate, rng::stream,
+    Direction, Time, link::Link, packet::Packet, profile::NetworkProfile, record::PacketOutcome,
+    rng::stream,
 };
 use random_profile::{Dice, network};
 
 const HASHES: &str = include_str!("hashes.txt");
 const HASHES_PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/determinism/hashes.txt");
-/// So many are committed.
+/// Number of seeds whose hashes are committed.
 const SEEDS: u64 = 1000;
 /// With fewer it is not said that everything has happened.
 const SEEDS_FOR_ALL: u64 = 100;
 const PACKETS: u64 = 400;
 
-/// What has been seen of all that can happen.
+/// Counts of all that can happen to a packet.
 #[derive(Debug, Default)]
 struct Seen {
-    fates: Vec<Fate>,
+    outcomes: Vec<PacketOutcome>,
     duplicated: u64,
     corrupted: u64,
     truncated: u64,
@@ -45,7 +46,7 @@ fn text(seed: u64) -> String {
 }
 
 /// A hash of every record and of every payload that came out, both ways.
-fn fates(seed: u64, seen: &mut Seen) -> u64 {
+fn digest(seed: u64, seen: &mut Seen) -> u64 {
     let text = text(seed);
     let network = NetworkProfile::from_toml_str(&text);
     let network = network.unwrap_or_else(|error| panic!("seed {seed}\n{text}\n{error}"));
@@ -55,7 +56,7 @@ fn fates(seed: u64, seen: &mut Seen) -> u64 {
         (Direction::Reverse, network.reverse()),
     ] {
         let mut link = Link::new(&profile, seed, direction);
-        link.set_recording(true);
+        link.keep_records(true);
         let mut dice = Dice(stream(seed, direction, "traffic"));
         let mut now = 0;
         let mut drain = |link: &mut Link, until| {
@@ -89,8 +90,8 @@ fn fates(seed: u64, seen: &mut Seen) -> u64 {
         let mut csv = Vec::new();
         for record in &records {
             record.write_csv(&mut csv).expect("memory takes all");
-            if !seen.fates.contains(&record.fate) {
-                seen.fates.push(record.fate);
+            if !seen.outcomes.contains(&record.outcome) {
+                seen.outcomes.push(record.outcome);
             }
         }
         digest = hash(digest, &csv);
@@ -115,12 +116,12 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 #[test]
-fn a_seed_gives_the_fates_it_always_gave() {
+fn a_seed_gives_the_outcomes_it_always_gave() {
     let mut seen = Seen::default();
     if number("NETEM_BLESS").is_some() {
         let mut file = String::new();
         for seed in 0..SEEDS {
-            let _ = writeln!(file, "{:016x}", fates(seed, &mut seen));
+            let _ = writeln!(file, "{:016x}", digest(seed, &mut seen));
         }
         fs::write(HASHES_PATH, file).expect("the file can be written");
         return;
@@ -135,10 +136,10 @@ fn a_seed_gives_the_fates_it_always_gave() {
     assert!(seeds.end <= SEEDS, "there are {SEEDS} hashes");
     let expected = HASHES.lines().skip(seeds.start as usize);
     for (seed, expected) in seeds.clone().zip(expected) {
-        let found = format!("{:016x}", fates(seed, &mut seen));
+        let found = format!("{:016x}", digest(seed, &mut seen));
         assert_eq!(
             found, expected,
-            "seed {seed} has other fates. To look at it:\n\
+            "seed {seed} has other outcomes. To look at it:\n\
              NETEM_DETERMINISM_SEED={seed} cargo test -p lftp-netem --test determinism -- \
              --nocapture"
         );
@@ -148,7 +149,7 @@ fn a_seed_gives_the_fates_it_always_gave() {
         return;
     }
     // Nothing is proven about what never happened.
-    assert_eq!(seen.fates.len(), 7, "{seen:?}");
+    assert_eq!(seen.outcomes.len(), 7, "{seen:?}");
     for count in [
         seen.duplicated,
         seen.corrupted,

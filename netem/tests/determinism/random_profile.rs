@@ -3,16 +3,16 @@
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-/// Draws that mean something.
+/// Random values for the keys of a profile.
 pub(crate) struct Dice(pub(crate) ChaCha8Rng);
 
 impl Dice {
-    /// From 0 to below `end`.
+    /// Returns a number from 0 to below `end`.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         ((u128::from(self.0.next_u64()) * u128::from(end)) >> 64) as u64
     }
 
-    /// From `low` to `high`, both included.
+    /// Returns a number from `low` to `high`, both included.
     pub(crate) fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.below(high - low + 1)
     }
@@ -26,7 +26,7 @@ impl Dice {
         words[self.below(words.len() as u64) as usize]
     }
 
-    /// From `low` to `high` hundredths of a percent.
+    /// Returns a share from `low` to `high` hundredths of a percent.
     fn percent(&mut self, low: u64, high: u64) -> String {
         let hundredths = self.between(low, high);
         format!("'{}.{:02}%'", hundredths / 100, hundredths % 100)
@@ -67,7 +67,7 @@ fn direction(dice: &mut Dice) -> String {
     keys.join("\n") + "\n"
 }
 
-/// What there is to send at.
+/// Keys of the bottleneck.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Bottleneck {
     None,

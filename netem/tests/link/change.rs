@@ -19,7 +19,7 @@ fn forward(network: &str) -> DirectionProfile {
     NetworkProfile::from_toml_str(network).unwrap().forward()
 }
 
-/// When each packet comes out, until none is left.
+/// Returns the time at which each packet comes out, until none is left.
 fn departures(link: &mut Link) -> Vec<u64> {
     let mut out = Vec::new();
     while let Some(due) = link.next_wakeup() {
@@ -51,7 +51,7 @@ fn a_packet_half_sent_is_finished_at_the_new_rate_and_the_queue_with_it() {
 }
 
 #[test]
-fn without_a_rate_what_waited_goes_at_once_and_the_books_stay_right() {
+fn without_a_rate_queued_packets_go_at_once_and_are_accounted_for() {
     for (before, after) in [
         ("rate = '1mbit'\nqueue = '100p'", ""),
         ("rate = '1mbit'\nqueue = '100p'\nburst = '1500B'", ""),
@@ -110,8 +110,8 @@ fn a_schedule_counts_from_the_change() {
 #[test]
 fn a_whole_ip_packet_weighs_what_it_is_and_is_kept_with_its_record_if_asked() {
     let mut link = link("delay = '1ms'");
-    link.set_recording(true);
-    link.set_capturing(true);
+    link.keep_records(true);
+    link.keep_payloads(true);
     let address = "10.0.0.1:0".parse().unwrap();
     link.push(at(0), Packet::whole_ip(address, address, 2, vec![7; 40]));
     let out = link.pop(at(MS)).unwrap();

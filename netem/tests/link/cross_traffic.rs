@@ -1,4 +1,4 @@
-//! What others send through the same bottleneck.
+//! Traffic of others through the same bottleneck.
 
 use lftp_netem::{link::Link, profile::NetworkProfile};
 
@@ -6,9 +6,9 @@ use super::{at, drain, link, packet, seeded};
 
 const SECOND: u64 = 1_000_000_000;
 
-/// How many packets of 1,000 bytes come out of a 10 Mbit/s link in that many seconds when as many
-/// are sent as it can carry alone.
-fn carried(link: &mut Link, seconds: u64) -> u64 {
+/// Returns the packets of 1,000 bytes that come out of a 10 Mbit/s link in that many seconds when it
+/// is sent as many as it can deliver alone.
+fn delivered(link: &mut Link, seconds: u64) -> u64 {
     let mut out = Vec::new();
     for number in 0..seconds * 1250 {
         let now = at(number * 800_000);
@@ -21,13 +21,13 @@ fn carried(link: &mut Link, seconds: u64) -> u64 {
 #[test]
 fn a_flow_gets_what_cross_traffic_leaves() {
     let mut alone = link("rate = '10mbit'\nqueue = '20p'");
-    let alone = carried(&mut alone, 20);
+    let alone = delivered(&mut alone, 20);
     for spacing in ["even", "poisson"] {
         let mut link = link(&format!(
             "rate = '10mbit'\nqueue = '20p'\n\
              cross_traffic = {{ rate = '4mbit', packet = '500B', spacing = '{spacing}' }}"
         ));
-        let share = carried(&mut link, 20) as f64 / alone as f64;
+        let share = delivered(&mut link, 20) as f64 / alone as f64;
         let counters = link.counters();
         let sent = counters.cross_sent + counters.cross_drops;
         // A thousand of them a second.
@@ -113,7 +113,7 @@ fn it_starts_and_stops_when_it_is_told_to() {
 }
 
 #[test]
-fn nobody_is_woken_for_it() {
+fn it_wakes_no_driver() {
     let mut link = link("rate = '10mbit'\ncross_traffic = { rate = '20mbit' }");
     assert!(link.pop(at(SECOND)).is_none());
     assert!(link.queue_bytes() > 0);

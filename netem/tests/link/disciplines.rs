@@ -1,11 +1,11 @@
-//! Queue disciplines: who is dropped, who is marked, and how long the queue gets.
+//! Queue disciplines: what is dropped, what is marked, and how long the queue gets.
 
 use lftp_netem::{
     Time,
     link::{Counters, Link},
     packet::Packet,
     profile::NetworkProfile,
-    record::Fate,
+    record::PacketOutcome,
 };
 
 use super::{at, drain, link, number, packet, records, run};
@@ -62,7 +62,7 @@ fn drop_head_drops_who_has_waited_longest_but_not_who_is_being_sent() {
     assert_eq!(survivors, [0, 4, 5]);
     let dropped = records(&mut link)
         .into_iter()
-        .filter(|r| r.fate == Fate::QueueDrop);
+        .filter(|r| r.outcome == PacketOutcome::QueueDrop);
     assert_eq!(
         dropped.map(|record| record.index).collect::<Vec<_>>(),
         [1, 2, 3]
@@ -82,8 +82,8 @@ fn codel_drops_ever_more_often_until_the_queue_is_short() {
     load.offer(110, 1, 0);
     let mut first: Vec<_> = records(&mut load.link)
         .into_iter()
-        .filter(|record| record.fate == Fate::EarlyDrop)
-        .map(|record| record.left.as_nanos())
+        .filter(|record| record.outcome == PacketOutcome::EarlyDrop)
+        .map(|record| record.departed_at.as_nanos())
         .collect();
     assert!(first.is_sorted() && first.len() > 2, "{first:?}");
     first.truncate(3);
@@ -147,7 +147,7 @@ fn pie_lets_a_burst_pass_and_rests_when_there_is_nothing_to_do() {
 fn pie_marks_only_while_it_is_mild() {
     let pie = "{ name = 'pie', ecn = true }";
     let mut load = Load::new(pie);
-    // Nobody heeds the marks, so in time it comes to drop; but not before it has marked.
+    // No sender reacts to the marks, so in the end it drops, but not before it has marked.
     load.offer(103, 4, 1);
     let records = records(&mut load.link);
     let marked = records
@@ -156,7 +156,7 @@ fn pie_marks_only_while_it_is_mild() {
         .map(|record| record.index);
     let dropped = records
         .iter()
-        .filter(|record| record.fate == Fate::EarlyDrop);
+        .filter(|record| record.outcome == PacketOutcome::EarlyDrop);
     let first_drop = dropped.map(|record| record.index).min().unwrap();
     assert!(marked.filter(|index| *index < first_drop).count() > 10);
     let mut load = Load::new(pie);

@@ -2,7 +2,11 @@
 
 use lftp_netem::profile::NetworkProfile;
 
-use super::{at, link, packet, records, run, steady};
+use super::{
+    at, link, packet, records, run,
+    statistics::{delays_ns, moments_are, share_is},
+    steady,
+};
 
 const PACKETS: u64 = 200_000;
 
@@ -55,7 +59,9 @@ fn pareto(ns: f64) -> f64 {
 }
 
 const UNIFORM: &str = "delay = '20ms'\njitter = '6ms'";
+
 const NORMAL: &str = "delay = '20ms'\njitter = '3ms'\njitter_distribution = 'normal'";
+
 const PARETO: &str = "delay = '20ms'\njitter = '6ms'\njitter_distribution = 'pareto'";
 
 #[test]
@@ -65,7 +71,7 @@ fn each_distribution_is_the_one_asked_for() {
     let samples = delays(PARETO);
     let cut = samples.iter().filter(|ns| **ns > 43.99e6).count() as u64;
     // One in 91 would be beyond 4: P(x > 4.5) = 4.5^-3.
-    super::statistics::share_is(cut, PACKETS, 4.5f64.powi(-3));
+    share_is(cut, PACKETS, 4.5f64.powi(-3));
     assert!(samples.iter().all(|ns| (16e6..=44e6).contains(ns)));
     distribution_is(
         samples.into_iter().filter(|ns| *ns < 43.99e6).collect(),
@@ -94,17 +100,17 @@ fn memory_correlates_neighbours_and_keeps_the_distribution() {
 }
 
 #[test]
-fn a_table_is_drawn_from_evenly() {
+fn a_table_is_sampled_evenly() {
     let samples =
         delays("delay = '20ms'\njitter = '4ms'\njitter_table = '''-8192 0 # no\n4096 4096'''");
     for (ns, share) in [(16e6, 0.25), (20e6, 0.25), (22e6, 0.5)] {
         let count = samples.iter().filter(|sample| **sample == ns).count() as u64;
-        super::statistics::share_is(count, PACKETS, share);
+        share_is(count, PACKETS, share);
     }
 }
 
 #[test]
-fn jitter_in_order_overtakes_nobody_and_never_comes_early() {
+fn jitter_in_order_reorders_nothing_and_is_never_early() {
     for distribution in ["pareto", "normal"] {
         let mut link = link(&format!(
             "rate = '1gbit'\ndelay = '5ms'\njitter = '2ms'\n\
@@ -121,7 +127,7 @@ fn jitter_in_order_overtakes_nobody_and_never_comes_early() {
 }
 
 #[test]
-fn what_jitter_cannot_be_is_said() {
+fn impossible_jitter_is_refused() {
     for (network, words) in [
         ("jitter_table = ''", "-8192 0 8192"),
         ("jitter_table = '1 99999'", "99999"),
@@ -135,4 +141,24 @@ fn what_jitter_cannot_be_is_said() {
             .to_string();
         assert!(error.contains(words), "{error}");
     }
+}
+
+#[test]
+fn uniform_jitter_is_uniform() {
+    let delays = delays_ns("delay = '20ms'\njitter = '6ms'");
+    assert!(delays.iter().all(|ns| (14e6..=26e6).contains(ns)));
+    moments_are(&delays, 20e6, 6e6 / 3f64.sqrt(), 1.8);
+}
+
+#[test]
+fn normal_jitter_is_normal() {
+    let delays = delays_ns("delay = '50ms'\njitter = '5ms'\njitter_distribution = 'normal'");
+    moments_are(&delays, 50e6, 5e6, 3.0);
+    let within = delays.iter().filter(|ns| (**ns - 50e6).abs() < 5e6).count();
+    share_is(within as u64, delays.len() as u64, 0.682_689_5);
+    let beyond = delays
+        .iter()
+        .filter(|ns| (**ns - 50e6).abs() > 15e6)
+        .count();
+    share_is(beyond as u64, delays.len() as u64, 0.002_699_8);
 }

@@ -2,18 +2,19 @@
 
 use lftp_netem::{
     profile::{LossList, NetworkProfile},
-    record::Fate,
+    record::PacketOutcome,
 };
 use proptest::prelude::*;
 
-use super::{at, link, packet, records, run};
+use super::{
+    at, link, packet, records, run,
+    statistics::{self, Z, million, share_is},
+};
 
 const PACKETS: u64 = 500_000;
-/// The two-sided 99.9 % point of the normal distribution.
-const Z: f64 = 3.2905;
 
-/// What became of each of so many small packets.
-fn fates(loss: &str, packets: u64) -> Vec<Fate> {
+/// Returns the outcome of each of so many small packets.
+fn outcomes(loss: &str, packets: u64) -> Vec<PacketOutcome> {
     let mut link = link(&format!("loss = {loss}"));
     run(
         &mut link,
@@ -21,12 +22,14 @@ fn fates(loss: &str, packets: u64) -> Vec<Fate> {
     );
     let mut records = records(&mut link);
     records.sort_by_key(|record| record.index);
-    records.into_iter().map(|record| record.fate).collect()
+    records.into_iter().map(|record| record.outcome).collect()
 }
 
 fn lost(loss: &str, packets: u64) -> Vec<bool> {
-    let fates = fates(loss, packets).into_iter();
-    fates.map(|fate| fate != Fate::Delivered).collect()
+    let outcomes = outcomes(loss, packets).into_iter();
+    outcomes
+        .map(|outcome| outcome != PacketOutcome::Delivered)
+        .collect()
 }
 
 fn indices(lost: &[bool]) -> Vec<u64> {
@@ -37,7 +40,7 @@ fn indices(lost: &[bool]) -> Vec<u64> {
         .collect()
 }
 
-/// The mean of correlated draws, by the spread of a thousand batches of them.
+/// Checks the mean of correlated samples, by the spread of a thousand batches of them.
 fn mean_is(hits: &[bool], mean: f64) {
     let batches = hits.chunks_exact(hits.len() / 1000);
     let shares: Vec<f64> = batches
@@ -66,7 +69,7 @@ fn follows(before: &[bool], after: &[bool], probability: f64) {
     let (of, hits) = pairs.fold((0, 0), |(of, hits), (_, hit)| {
         (of + 1, hits + u64::from(*hit))
     });
-    super::statistics::share_is(hits, of, probability);
+    share_is(hits, of, probability);
 }
 
 fn mean_of(loss: &str) -> f64 {
@@ -79,9 +82,9 @@ fn mean_of(loss: &str) -> f64 {
 fn the_four_states_have_the_shares_and_steps_of_the_chain() {
     let loss = "{ model = '4-state', p13 = '2%', p31 = '15%', p32 = '30%', p23 = '60%', \
                 p14 = '1%' }";
-    let fates = fates(loss, PACKETS);
-    let is = |wanted| -> Vec<bool> { fates.iter().map(|fate| *fate == wanted).collect() };
-    let (burst, isolated) = (is(Fate::LostBurst), is(Fate::LostWire));
+    let outcomes = outcomes(loss, PACKETS);
+    let is = |wanted| -> Vec<bool> { outcomes.iter().map(|outcome| *outcome == wanted).collect() };
+    let (burst, isolated) = (is(PacketOutcome::LostBurst), is(PacketOutcome::LostWire));
     // In balance, for one part in the gap: 0.02 / 0.15 lost in bursts, half of that good in them.
     let in_burst = 0.02 / 0.15;
     let whole = 1.0 + in_burst * 1.5 + 0.01;
@@ -223,4 +226,91 @@ proptest! {
             prop_assert_eq!(list.contains(index), indices.contains(&index));
         }
     }
+}
+
+#[test]
+fn independent_loss_is_as_frequent_as_asked() {
+    for (text, probability) in [("0.1%", 0.001), ("10%", 0.1), ("50%", 0.5)] {
+        let link = million(&format!("loss = '{text}'"));
+        share_is(link.counters().lost_wire, statistics::PACKETS, probability);
+    }
+}
+
+#[test]
+fn certain_loss_loses_everything() {
+    assert_eq!(million("loss = '100%'").counters().delivered, 0);
+}
+
+/// Mean loss and mean burst of a chain that loses everything in its bad state.
+fn bursts_are(network: &str, mean: f64, burst: f64) {
+    let mut link = link(network);
+    run(
+        &mut link,
+        (0..statistics::PACKETS).map(|index| (at(index), packet(index, 40))),
+    );
+    let records = records(&mut link);
+    let lost: Vec<bool> = {
+        let mut lost = vec![false; statistics::PACKETS as usize];
+        let gone = records
+            .iter()
+            .filter(|record| record.outcome == PacketOutcome::LostBurst);
+        gone.for_each(|record| lost[record.index as usize] = true);
+        lost
+    };
+    let total = lost.iter().filter(|lost| **lost).count() as f64;
+    let starts = lost.windows(2).filter(|pair| !pair[0] && pair[1]).count() as f64;
+    // Lengths are geometric: their variance is burst² - burst.
+    let half_width = Z * ((burst * burst - burst) / starts).sqrt();
+    assert!(
+        (total / starts - burst).abs() <= half_width,
+        "{} for {burst}",
+        total / starts
+    );
+    // A correlated sum: the variance of a two-state chain's occupation grows by
+    // (1 + memory) / (1 - memory), where memory = 1 - p - r.
+    let (to_good, to_bad) = (1.0 / burst, mean / (1.0 - mean) / burst);
+    let memory = 1.0 - to_good - to_bad;
+    let variance = mean * (1.0 - mean) * (1.0 + memory) / (1.0 - memory);
+    let half_width = Z * (variance / statistics::PACKETS as f64).sqrt();
+    let share = total / statistics::PACKETS as f64;
+    assert!(
+        (share - mean).abs() <= half_width,
+        "{share} for {mean} ± {half_width}"
+    );
+}
+
+#[test]
+fn bursts_have_the_mean_and_the_length_asked_for() {
+    let model = "loss = { model = 'gilbert-elliott', ";
+    bursts_are(
+        &format!("{model} mean = '3%', burst = '10p' }}"),
+        0.03,
+        10.0,
+    );
+    bursts_are(
+        &format!("{model} mean = '20%', burst = '2.5p' }}"),
+        0.2,
+        2.5,
+    );
+    bursts_are(&format!("{model} p = '1%', r = '25%' }}"), 0.01 / 0.26, 4.0);
+}
+
+#[test]
+fn the_full_chain_loses_what_its_formula_says() {
+    let link = million(
+        "loss = { model = 'gilbert-elliott', p = '2%', r = '30%', 1-h = '40%', 1-k = '1%' }",
+    );
+    let counters = link.counters();
+    let (good, bad) = (0.3 / 0.32, 0.02 / 0.32);
+    let memory = 1.0 - 0.32;
+    // The extra variance comes from the state alone.
+    let spread = (0.4f64 - 0.01).powi(2) * good * bad * 2.0 * memory / (1.0 - memory);
+    let mean = good * 0.01 + bad * 0.4;
+    let half_width = Z * ((mean * (1.0 - mean) + spread) / statistics::PACKETS as f64).sqrt();
+    let share = counters.lost() as f64 / statistics::PACKETS as f64;
+    assert!(
+        (share - mean).abs() <= half_width,
+        "{share} for {mean} ± {half_width}"
+    );
+    assert!(counters.lost_wire > 0 && counters.lost_burst > 0);
 }

@@ -1,22 +1,25 @@
-//! What a link does with packets, seen from outside.
+//! The behaviour of a link seen from outside, a file for each impairment.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so")]
 
-mod books;
+mod accounting;
 mod change;
-mod course;
+mod corrupt;
 mod cross_traffic;
 mod disciplines;
+mod duplicate;
 mod jitter;
 mod loss;
+mod multi_queue;
 mod order;
-mod places;
 mod queue;
-mod queues;
+mod rate;
+mod recording;
+mod reorder;
 mod schedule;
-mod shaping;
+mod slots;
 mod statistics;
-mod tape;
+mod truncate;
 
 use std::net::SocketAddr;
 
@@ -32,11 +35,11 @@ fn link(network: &str) -> Link {
 fn seeded(network: &str, seed: u64) -> Link {
     let profile = NetworkProfile::from_toml_str(network).unwrap_or_else(|error| panic!("{error}"));
     let mut link = Link::new(&profile.forward(), seed, Direction::Forward);
-    link.set_recording(true);
+    link.keep_records(true);
     link
 }
 
-/// A packet that carries its number.
+/// Returns a packet that contains its number.
 fn packet(number: u64, link_bytes: u64) -> Packet {
     let mut payload = vec![0; link_bytes as usize - 28];
     let digits = payload.len().min(8);
@@ -53,7 +56,7 @@ const fn at(ns: u64) -> Time {
     Time::from_nanos(ns)
 }
 
-/// Does what a driver does up to `until`: what came out, and when.
+/// Drives the link up to `until`: appends what came out, and when.
 fn drain(link: &mut Link, until: Time, out: &mut Vec<(Time, Packet)>) {
     while let Some(due) = link.next_wakeup().filter(|due| *due <= until) {
         while let Some(packet) = link.pop(due) {
@@ -79,7 +82,7 @@ fn run(link: &mut Link, packets: impl IntoIterator<Item = (Time, Packet)>) -> Ve
     out
 }
 
-/// So many packets of 1000 bytes, one every `every_ns`.
+/// Returns `count` packets of 1000 bytes, one every `every_ns`.
 fn steady(count: u64, every_ns: u64) -> impl Iterator<Item = (Time, Packet)> {
     (0..count).map(move |index| (at(index * every_ns), packet(index, 1000)))
 }
@@ -88,4 +91,16 @@ fn records(link: &mut Link) -> Vec<PacketRecord> {
     let mut records = Vec::new();
     link.take_records(&mut records);
     records
+}
+
+/// Returns the times in nanoseconds at which packets come out that are sent at these times with
+/// these sizes.
+fn times(network: &str, packets: &[(u64, u64)]) -> Vec<u64> {
+    let packets = (0..)
+        .zip(packets)
+        .map(|(number, (ns, bytes))| (at(*ns), packet(number, *bytes)));
+    run(&mut link(network), packets)
+        .iter()
+        .map(|(time, _)| time.as_nanos())
+        .collect()
 }

@@ -1,6 +1,6 @@
 //! The bottleneck: rate, queue, marks and the MTU.
 
-use lftp_netem::{packet::Packet, record::Fate};
+use lftp_netem::{packet::Packet, record::PacketOutcome};
 use proptest::prelude::*;
 
 use super::{at, link, number, packet, records, run, steady};
@@ -28,7 +28,7 @@ proptest! {
 #[test]
 fn ten_gigabits_per_second_are_ten() {
     let mut link = link("rate = '10gbit'\nqueue = '1000p'");
-    link.set_recording(false);
+    link.keep_records(false);
     // 1228 bytes take 982.4 ns; one is sent every 982 ns, so the queue never runs empty.
     let packets = (0..1_000_000).map(|index| (at(index * 982), packet(index, 1228)));
     let out = run(&mut link, packets);
@@ -48,7 +48,7 @@ fn an_idle_bottleneck_owes_nothing() {
     );
 }
 
-/// How many of a hundred packets of 1000 bytes, sent at once, get through.
+/// Returns how many of a hundred packets of 1000 bytes, sent at once, get through.
 fn through(network: &str) -> u64 {
     let mut link = link(network);
     run(&mut link, steady(100, 0));
@@ -92,7 +92,7 @@ fn a_lost_packet_has_used_its_share_of_the_rate_or_not_as_its_position_says() {
             "rate = '8mbit'\nqueue = '1000p'\nloss = '100%'\nloss_position = '{position}'"
         ));
         run(&mut link, steady(10, 0));
-        records(&mut link).last().unwrap().left
+        records(&mut link).last().unwrap().departed_at
     };
     assert_eq!(last("after-queue"), at(10 * MS));
     assert_eq!(last("before-queue"), at(0));
@@ -120,7 +120,7 @@ fn capable_packets_are_marked_from_the_threshold_on_and_others_never() {
 }
 
 #[test]
-fn what_exceeds_the_mtu_is_dropped_with_its_own_fate() {
+fn packets_above_the_mtu_are_dropped_with_their_own_outcome() {
     let mut link = link("mtu = '1280B'");
     let sizes = [1280, 1281, 100].into_iter().zip(0..);
     let out = run(
@@ -131,9 +131,16 @@ fn what_exceeds_the_mtu_is_dropped_with_its_own_fate() {
     assert_eq!(got, [0, 2]);
     let fates: Vec<_> = records(&mut link)
         .iter()
-        .map(|record| record.fate)
+        .map(|record| record.outcome)
         .collect();
-    assert_eq!(fates, [Fate::Delivered, Fate::MtuDrop, Fate::Delivered]);
+    assert_eq!(
+        fates,
+        [
+            PacketOutcome::Delivered,
+            PacketOutcome::MtuDrop,
+            PacketOutcome::Delivered
+        ]
+    );
 }
 
 #[test]

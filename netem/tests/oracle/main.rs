@@ -1,9 +1,9 @@
 //! The link against a reference of `sch_netem`'s formulas, with the same random numbers: equal
-//! draw by draw, unless a test says that only the distributions are.
+//! sample by sample, unless a test says that only the distributions are.
 //!
-//! Where they differ on purpose: the link has an addressed draw for every packet, the kernel one
-//! stream from which a draw is taken when it is needed; a number that the kernel compares with
-//! 2³²-1 parts is compared with 2³² here, which is another in one draw of 2³¹; correlated
+//! Where they differ on purpose: the link has an addressed sample for every packet, the kernel one
+//! stream from which a sample is taken when it is needed; a number that the kernel compares with
+//! 2³²-1 parts is compared with 2³² here, which is another in one sample of 2³¹; correlated
 //! duplication, corruption, reordering and jitter keep their share and distribution here, so
 //! only loss has a mode that is the kernel's (`netem-correlated`).
 
@@ -16,7 +16,7 @@ use lftp_netem::{
     link::Link,
     packet::Packet,
     profile::NetworkProfile,
-    record::{Fate, PacketRecord},
+    record::{PacketOutcome, PacketRecord},
     rng::stream,
 };
 use rand::Rng;
@@ -28,7 +28,7 @@ const SEEDS: [u64; 3] = [1, 2, 0xfeed];
 fn link(network: &str, seed: u64) -> Link {
     let profile = NetworkProfile::from_toml_str(network).unwrap_or_else(|error| panic!("{error}"));
     let mut link = Link::new(&profile.forward(), seed, Direction::Forward);
-    link.set_recording(true);
+    link.keep_records(true);
     link
 }
 
@@ -52,24 +52,24 @@ fn records(network: &str, seed: u64) -> Vec<PacketRecord> {
     records
 }
 
-/// Is the packet lost?
+/// Returns for each packet whether it is lost.
 fn lost(network: &str, seed: u64) -> Vec<bool> {
     let records = records(network, seed);
     records
         .iter()
-        .map(|record| record.fate != Fate::Delivered)
+        .map(|record| record.outcome != PacketOutcome::Delivered)
         .collect()
 }
 
-/// The draws of a stage, one of 64 bits for each packet.
-fn draws(seed: u64, stage: &str) -> impl Iterator<Item = u64> {
-    let mut rng = stream(seed, Direction::Forward, stage);
+/// Returns the samples of an impairment, one of 64 bits for each packet.
+fn samples(seed: u64, impairment: &str) -> impl Iterator<Item = u64> {
+    let mut rng = stream(seed, Direction::Forward, impairment);
     (0..PACKETS).map(move |_| rng.next_u64())
 }
 
-/// The upper halves of the draws of a stage.
-fn high(seed: u64, stage: &str) -> impl Iterator<Item = u32> {
-    draws(seed, stage).map(|draw| (draw >> 32) as u32)
+/// Returns the upper halves of the samples of an impairment.
+fn high(seed: u64, impairment: &str) -> impl Iterator<Item = u32> {
+    samples(seed, impairment).map(|sample| (sample >> 32) as u32)
 }
 
 /// The same for each packet, with something happening to some.
@@ -172,10 +172,10 @@ fn gilbert_elliott_loss_is_the_kernels() {
                 one_minus_k: percent(good),
                 bad: false,
             };
-            // The link takes both of the kernel's draws from one of 64 bits. In the bad state
+            // The link takes both of the kernel's samples from one of 64 bits. In the bad state
             // the kernel loses on large numbers, the link on small ones: it sees them mirrored.
-            let expected = draws(seed, "loss").map(|draw| {
-                let (change, loss) = (draw as u32, (draw >> 32) as u32);
+            let expected = samples(seed, "loss").map(|sample| {
+                let (change, loss) = (sample as u32, (sample >> 32) as u32);
                 let loss = if state.bad { !loss } else { loss };
                 state.loses(change, loss)
             });
@@ -202,7 +202,7 @@ fn duplication_and_corruption_befall_whom_the_kernel_lets_them() {
         let share = percent(3.0);
         let records = records("corrupt = '3%'", seed);
         let found: Vec<_> = records.iter().map(|record| record.corrupted).collect();
-        // Which bit it is the kernel draws from a generator that no seed covers.
+        // The kernel takes the bit from a generator that no seed covers.
         same(
             &found,
             high(seed, "corrupt").map(|random| event(share, random)),
@@ -246,9 +246,9 @@ fn an_entry_of_a_table_means_what_it_means_to_the_kernel() {
         .join(" ");
     for sigma in [1_i32, 8191, 8192, 1_234_567, 5_000_000] {
         let network = format!("delay = '50ms'\njitter = '{sigma}ns'\njitter_table = '{text}'");
-        for (record, draw) in records(&network, 7).iter().zip(draws(7, "jitter")) {
+        for (record, sample) in records(&network, 7).iter().zip(samples(7, "jitter")) {
             // The kernel takes the lower digits of 32 bits, the link the upper ones of 64.
-            let place = (u128::from(draw) * table.len() as u128) >> 64;
+            let place = (u128::from(sample) * table.len() as u128) >> 64;
             let entry = table[place as usize];
             let expected = sch_netem::tabledist(50_000_000, sigma, entry);
             let found = record.delay_ns().unwrap_or(0) as i64;

@@ -1,4 +1,4 @@
-//! What Linux's `sch_netem` computes, as of 6.18: its formulas, by their names there, with the
+//! Linux's `sch_netem` as of 6.18: its formulas, by their names there, with the
 //! random numbers handed in. A reference for tests, written from what the formulas are.
 
 /// A table's unit of one standard deviation (`NETEM_DIST_SCALE`).
@@ -12,7 +12,7 @@ pub(crate) fn percent(percent: f64) -> u32 {
 /// `get_crandom`: a number that is like the one before.
 #[derive(Debug)]
 pub(crate) struct Crandom {
-    /// In the kernel this begins with a random number; here with the middle.
+    /// In the kernel this starts with a random number; here with the middle.
     pub(crate) last: u32,
     pub(crate) rho: u32,
 }
@@ -33,7 +33,7 @@ impl Crandom {
     }
 }
 
-/// What happens if `probability` is not below the random number, and is not 0: loss,
+/// Something that happens if `probability` is not below the random number, and is not 0: loss,
 /// duplication, corruption.
 pub(crate) const fn event(probability: u32, random: u32) -> bool {
     probability != 0 && random <= probability
@@ -105,7 +105,7 @@ pub(crate) fn tabledist(mu: i64, sigma: i32, entry: i16) -> i64 {
     (fine + half) / DIST_SCALE + sigma / DIST_SCALE * entry + mu
 }
 
-/// Which packets are sent ahead.
+/// Selection of the packets that are sent ahead.
 #[derive(Debug)]
 pub(crate) struct Reorder {
     pub(crate) gap: u32,
@@ -138,7 +138,7 @@ pub(crate) fn packet_time_ns(
     bytes * 1_000_000_000 / rate
 }
 
-/// When a packet is sent, with a rate and a fixed delay: behind the one before.
+/// Times at which packets are sent, with a rate and a fixed delay: each behind the one before.
 #[derive(Debug, Default)]
 pub(crate) struct Rated {
     last: Option<u64>,

@@ -1,31 +1,34 @@
-//! What the fuzz target `network` does; the target itself is in `fuzz/fuzz_targets`.
+//! The body of the fuzz target `network`; the target itself is in `fuzz/fuzz_targets`.
 
 use std::net::SocketAddr;
 
 use lftp_netem::Time;
 use lftp_netem::packet::Packet;
 use lftp_netem::profile::{DirectionSettings, NetworkProfile};
-use lftp_netem::tape::Tape;
+use lftp_netem::recording::Recording;
 use lftp_netem::{Direction, link::Link};
 
 const MOST_STEPS: usize = 1_000;
 
-/// Reads any text as a tape, as a line for `tc` and as a `[network]` table; whether it is one of
-/// them. Packets go through the link that comes of it.
-pub(crate) fn understands(text: &str) -> bool {
-    let tape = text.parse::<Tape>();
-    if let Ok(tape) = &tape {
-        let again: Tape = tape.to_string().parse().expect("a tape reads itself");
-        assert_eq!(&again, tape);
+/// Parses any text as a recording, as a line for `tc` and as a `[network]` table; returns whether it
+/// is one of them. Packets go through the link of such a table.
+pub(crate) fn parses(text: &str) -> bool {
+    let recording = text.parse::<Recording>();
+    if let Ok(recording) = &recording {
+        let again: Recording = recording
+            .to_string()
+            .parse()
+            .expect("a recording parses its own text");
+        assert_eq!(&again, recording);
     }
     let profile = NetworkProfile::from_toml_str(text);
     if let Ok(profile) = &profile {
-        carry(profile);
+        send_through(profile);
     }
-    tape.is_ok() || profile.is_ok() || DirectionSettings::from_tc(text).is_ok()
+    recording.is_ok() || profile.is_ok() || DirectionSettings::from_tc(text).is_ok()
 }
 
-fn carry(profile: &NetworkProfile) {
+fn send_through(profile: &NetworkProfile) {
     let address = |side: u8| SocketAddr::from(([10, 0, 0, side], 1));
     let mut link = Link::new(&profile.forward(), 1, Direction::Forward);
     for number in 0..20_u8 {

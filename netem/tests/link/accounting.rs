@@ -1,8 +1,9 @@
-//! Every packet is accounted for, impairments do not disturb each other, and a seed repeats.
+//! Every packet is accounted for, impairments do not disturb each other, and a seed gives the same
+//! run again.
 
 use std::collections::BTreeMap;
 
-use lftp_netem::{Time, packet::Packet, record::Fate};
+use lftp_netem::{Time, packet::Packet, record::PacketOutcome};
 use proptest::prelude::*;
 
 use super::{at, drain, packet, records, run, seeded};
@@ -68,17 +69,17 @@ proptest! {
         let made = counters.packets_in + counters.duplicated;
         prop_assert_eq!(made, out.len() as u64 + counters.lost());
         prop_assert_eq!(link.queue_bytes(), 0);
-        // The records tell the same story.
-        let mut fates = BTreeMap::new();
+        // The records agree.
+        let mut outcomes = BTreeMap::new();
         let records = records(&mut link);
-        records.iter().for_each(|record| *fates.entry(record.fate).or_insert(0) += 1);
-        let count = |fate| fates.get(&fate).copied().unwrap_or(0);
-        prop_assert_eq!(count(Fate::Delivered), counters.delivered);
-        prop_assert_eq!(count(Fate::LostWire), counters.lost_wire);
-        prop_assert_eq!(count(Fate::LostBurst), counters.lost_burst);
-        prop_assert_eq!(count(Fate::QueueDrop), counters.queue_drops);
-        prop_assert_eq!(count(Fate::MtuDrop), counters.mtu_drops);
-        prop_assert_eq!(count(Fate::Blackout), counters.blackout_drops);
+        records.iter().for_each(|record| *outcomes.entry(record.outcome).or_insert(0) += 1);
+        let count = |fate| outcomes.get(&fate).copied().unwrap_or(0);
+        prop_assert_eq!(count(PacketOutcome::Delivered), counters.delivered);
+        prop_assert_eq!(count(PacketOutcome::LostWire), counters.lost_wire);
+        prop_assert_eq!(count(PacketOutcome::LostBurst), counters.lost_burst);
+        prop_assert_eq!(count(PacketOutcome::QueueDrop), counters.queue_drops);
+        prop_assert_eq!(count(PacketOutcome::MtuDrop), counters.mtu_drops);
+        prop_assert_eq!(count(PacketOutcome::Blackout), counters.blackout_drops);
     }
 
     #[test]
@@ -115,12 +116,12 @@ proptest! {
             let mut link = seeded(network, seed);
             run(&mut link, traffic.clone());
             let originals = records(&mut link).into_iter().filter(|record| !record.duplicate);
-            originals.map(|record| (record.index, record.fate)).collect::<BTreeMap<_, _>>()
+            originals.map(|record| (record.index, record.outcome)).collect::<BTreeMap<_, _>>()
         };
         let alone = wire(&network(0, loss));
         for (index, fate) in wire(&network(lines, loss)) {
-            // What another stage dropped before, the wire never saw.
-            let seen = matches!(fate, Fate::Delivered | Fate::LostWire | Fate::LostBurst);
+            // A packet that was dropped before the wire was never there to be lost.
+            let seen = matches!(fate, PacketOutcome::Delivered | PacketOutcome::LostWire | PacketOutcome::LostBurst);
             if seen {
                 prop_assert_eq!(fate, alone[&index], "packet {}", index);
             }

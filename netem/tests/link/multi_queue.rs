@@ -6,7 +6,7 @@ use lftp_netem::{
     Time,
     link::Link,
     packet::Packet,
-    record::{Fate, PacketRecord},
+    record::{PacketOutcome, PacketRecord},
 };
 
 use super::{at, drain, link, records};
@@ -71,13 +71,14 @@ fn of_flow(records: &[PacketRecord], port: u16) -> impl Iterator<Item = &PacketR
 }
 
 fn delivered_bytes(records: &[PacketRecord], port: u16) -> u64 {
-    let delivered = of_flow(records, port).filter(|record| record.fate == Fate::Delivered);
+    let delivered =
+        of_flow(records, port).filter(|record| record.outcome == PacketOutcome::Delivered);
     delivered.map(|record| record.link_bytes).sum()
 }
 
 /// The longest time in the link of the packets that came out after `from_ns`.
 fn longest_ns(records: &[PacketRecord], port: u16, from_ns: u64) -> u64 {
-    let late = of_flow(records, port).filter(|record| record.left >= at(from_ns));
+    let late = of_flow(records, port).filter(|record| record.departed_at >= at(from_ns));
     late.filter_map(PacketRecord::delay_ns).max().unwrap_or(0)
 }
 
@@ -115,7 +116,7 @@ fn fq_codel_sends_sparse_flows_ahead_of_all_others() {
     // One packet being sent and its own 0.2 ms are all it waits for, once the others are not new.
     let longest = longest_ns(&records, 9, S);
     assert!(longest <= MS + MS / 5, "{longest}");
-    assert!(of_flow(&records, 9).all(|record| record.fate == Fate::Delivered));
+    assert!(of_flow(&records, 9).all(|record| record.outcome == PacketOutcome::Delivered));
     let records = send(&mut discipline("'codel'"), &flows, 5 * S);
     assert!(longest_ns(&records, 9, S) > 20 * MS);
 }
@@ -129,11 +130,12 @@ fn fq_codel_holds_each_flow_near_the_target() {
     ];
     let records = send(&mut discipline("'fq-codel'"), &flows, 60 * S);
     for port in [1, 2] {
-        let late = of_flow(&records, port).filter(|record| record.left >= at(40 * S));
+        let late = of_flow(&records, port).filter(|record| record.departed_at >= at(40 * S));
         let delays: Vec<_> = late.filter_map(PacketRecord::delay_ns).collect();
         let mean = delays.iter().sum::<u64>() / delays.len() as u64;
         assert!(mean < 20 * MS, "{mean}");
-        let dropped = of_flow(&records, port).filter(|record| record.fate == Fate::EarlyDrop);
+        let dropped =
+            of_flow(&records, port).filter(|record| record.outcome == PacketOutcome::EarlyDrop);
         assert!(dropped.count() > 1000);
     }
 }
@@ -147,12 +149,16 @@ fn fq_codel_marks_by_default_and_past_its_threshold() {
     let records = send(&mut discipline("'fq-codel'"), &[flow(1), flow(2)], 5 * S);
     let marked = records.iter().filter(|record| record.ce_marked).count();
     assert!(marked > 5, "{marked}");
-    assert!(records.iter().all(|record| record.fate == Fate::Delivered));
+    assert!(
+        records
+            .iter()
+            .all(|record| record.outcome == PacketOutcome::Delivered)
+    );
     let mut link = discipline("{ name = 'fq-codel', ce_threshold = '10ms' }");
     let records = send(&mut link, &[flow(1), flow(2)], 2 * S);
     for record in records
         .iter()
-        .filter(|record| record.fate == Fate::Delivered)
+        .filter(|record| record.outcome == PacketOutcome::Delivered)
     {
         // What it takes to send is not part of what it stayed.
         let waited_ns = record.delay_ns().unwrap() - MS;
@@ -171,10 +177,13 @@ fn fq_codel_makes_room_from_the_head_of_the_fattest_flow() {
     }
     let dropped: Vec<_> = records(&mut link)
         .iter()
-        .map(|record| (record.index, record.fate))
+        .map(|record| (record.index, record.outcome))
         .collect();
     // Seven of the first flow wait, of which half goes, from the oldest on.
-    assert_eq!(dropped, [1, 2, 3].map(|index| (index, Fate::QueueDrop)));
+    assert_eq!(
+        dropped,
+        [1, 2, 3].map(|index| (index, PacketOutcome::QueueDrop))
+    );
 }
 
 #[test]
@@ -210,9 +219,9 @@ fn dualpi2_keeps_low_latency_packets_out_of_the_classic_queue() {
     assert!(classic_ns > 10 * MS, "{classic_ns}");
     // A packet being sent, a second one that the scheduler owes, and itself.
     assert!(low_ns <= 3 * MS, "{low_ns}");
-    assert!(of_flow(&records, 2).all(|record| record.fate == Fate::Delivered));
+    assert!(of_flow(&records, 2).all(|record| record.outcome == PacketOutcome::Delivered));
     assert!(of_flow(&records, 1).all(|record| !record.ce_marked));
-    assert!(of_flow(&records, 1).any(|record| record.fate == Fate::EarlyDrop));
+    assert!(of_flow(&records, 1).any(|record| record.outcome == PacketOutcome::EarlyDrop));
 }
 
 #[test]
@@ -227,12 +236,14 @@ fn dualpi2_holds_the_classic_queue_near_its_target() {
             // Marks do not help with one that heeds none; until overload nothing is dropped.
             let first = records
                 .iter()
-                .position(|record| record.fate == Fate::EarlyDrop);
+                .position(|record| record.outcome == PacketOutcome::EarlyDrop);
             let marked = records[..first.unwrap_or(records.len())].iter();
             assert!(marked.filter(|record| record.ce_marked).count() > 10);
             continue;
         }
-        let late = records.iter().filter(|record| record.left >= at(30 * S));
+        let late = records
+            .iter()
+            .filter(|record| record.departed_at >= at(30 * S));
         let delays: Vec<_> = late.filter_map(PacketRecord::delay_ns).collect();
         let mean = delays.iter().sum::<u64>() / delays.len() as u64;
         assert!((10 * MS..20 * MS).contains(&mean), "{mean}");
@@ -268,7 +279,7 @@ fn dualpi2_marks_by_the_step_alone_when_there_is_no_classic_traffic() {
     let records = send(&mut link, &[flow], S);
     for record in records
         .iter()
-        .filter(|record| record.fate == Fate::Delivered)
+        .filter(|record| record.outcome == PacketOutcome::Delivered)
     {
         let waited_ns = record.delay_ns().unwrap() - MS;
         // The last one in the queue is left alone (two packets of the MTU), not by the step.
@@ -300,14 +311,14 @@ impl Sender {
 
     fn heard(&mut self, record: &PacketRecord, round_trip_ns: u64) {
         self.inside -= 1;
-        let bad = record.fate != Fate::Delivered || record.ce_marked;
+        let bad = record.outcome != PacketOutcome::Delivered || record.ce_marked;
         match (self.scalable, bad) {
             (_, false) => self.window += 1.0 / self.window,
             (true, true) => self.window = (self.window + 1.0 / self.window - 0.5).max(2.0),
-            (false, true) if record.left < self.hold_until => {}
+            (false, true) if record.departed_at < self.hold_until => {}
             (false, true) => {
                 self.window = (self.window / 2.0).max(2.0);
-                self.hold_until = record.left.plus_nanos(round_trip_ns);
+                self.hold_until = record.departed_at.plus_nanos(round_trip_ns);
             }
         }
     }
@@ -334,7 +345,7 @@ fn contest(network: &str) -> [(u64, u64); 2] {
             let which = usize::from(record.source.port() == 2);
             senders[which].heard(&record, 20 * MS);
             if let Some(delay_ns) = record.delay_ns()
-                && record.left >= at(20 * S)
+                && record.departed_at >= at(20 * S)
             {
                 result[which].0 += record.link_bytes;
                 result[which].1 += delay_ns - 20 * MS - MS / 5;

@@ -1,4 +1,4 @@
-//! Overhead, cells, token buckets and traces of opportunities.
+//! Overhead, cells, token buckets and traces of delivery opportunities.
 
 use lftp_netem::{Time, profile::NetworkProfile};
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ use super::{at, link, packet, run};
 
 const MS: u64 = 1_000_000;
 
-/// When packets of these sizes come out, if all are pushed at `start`.
+/// Returns the times at which packets of these sizes come out, if all are pushed at `start`.
 fn times(network: &str, start: u64, sizes: &[u64]) -> Vec<u64> {
     let packets = (0..)
         .zip(sizes)
@@ -67,7 +67,7 @@ fn a_burst_goes_at_the_peak_rate() {
 
 /// Found by a network at random, where it made work out of nothing.
 #[test]
-fn a_phase_may_begin_while_only_the_bucket_holds_a_packet_up() {
+fn a_phase_may_start_while_only_the_bucket_holds_a_packet_up() {
     let network = "rate = '8mbit'\nburst = '1500B'\npeak_rate = '80mbit'\nqueue = '100p'";
     let steady = times(network, 0, &[1000; 4]);
     let changed = times(
@@ -131,7 +131,7 @@ fn a_packet_cannot_use_the_opportunity_of_its_own_millisecond() {
 }
 
 #[test]
-fn what_an_opportunity_has_left_is_lost_when_nobody_waits() {
+fn the_rest_of_an_opportunity_is_lost_when_no_packet_waits() {
     let mut link = link("mahimahi = '1 3 5'\nqueue = '10p'");
     let packets = [(at(0), packet(0, 100)), (at(MS), packet(1, 1500))];
     let out: Vec<Time> = run(&mut link, packets)
@@ -153,7 +153,7 @@ fn a_trace_of_one_is_twelve_megabits() {
 }
 
 #[test]
-fn what_cannot_shape_is_refused() {
+fn impossible_shapers_are_refused() {
     for (network, words) in [
         ("peak_rate = '1mbit'", "wants a burst"),
         ("burst = '3000B'", "wants a rate"),

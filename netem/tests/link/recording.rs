@@ -1,11 +1,11 @@
-//! The fate tape: written, edited, done again, shrunk.
+//! Recordings of random impairments: written, edited, replayed, shrunk.
 
 use lftp_netem::{
     Direction,
     link::Link,
     profile::NetworkProfile,
-    record::{Fate, PacketRecord},
-    tape::{Tape, TapeEntry, TapedFate},
+    record::{PacketOutcome, PacketRecord},
+    recording::{ImpairmentEvent, Recording, RecordingEntry},
 };
 use proptest::prelude::*;
 
@@ -25,7 +25,7 @@ fn once(link: &mut Link) -> Vec<PacketRecord> {
 }
 
 #[test]
-fn a_tape_does_the_same_again_whatever_the_seed() {
+fn a_recording_replays_the_same_whatever_the_seed() {
     for extra in [
         "",
         "jitter_reorder = false",
@@ -33,28 +33,29 @@ fn a_tape_does_the_same_again_whatever_the_seed() {
     ] {
         let network = format!("{WILD}{extra}");
         let mut first = seeded(&network, 1);
-        first.set_taping(true);
+        first.record_events(true);
         let original = once(&mut first);
-        let tape: Tape = first.take_taped().into_iter().collect();
-        let tape: Tape = tape.to_string().parse().unwrap();
+        let recording: Recording = first.take_events().into_iter().collect();
+        let recording: Recording = recording.to_string().parse().unwrap();
         let mut second = seeded(&network, 99);
-        second.set_taping(true);
-        second.set_tape(&tape);
+        second.record_events(true);
+        second.replay(&recording);
         assert_eq!(once(&mut second), original);
-        let again: Tape = second.take_taped().into_iter().collect();
-        assert_eq!(again, tape);
+        let again: Recording = second.take_events().into_iter().collect();
+        assert_eq!(again, recording);
     }
 }
 
 #[test]
-fn a_tape_can_be_written_by_hand() {
-    let tape: Tape = "forward,0,0,lost\n\nforward, 2, 0, duplicate,\nforward,2,1,cut,9 # copy\n\
+fn a_recording_can_be_written_by_hand() {
+    let recording: Recording =
+        "forward,0,0,lost\n\nforward, 2, 0, duplicate,\nforward,2,1,cut,9 # copy\n\
                       forward,1,0,delay,1000\nreverse,3,0,lost,\nforward,3,0,flip,99999"
-        .parse()
-        .unwrap();
-    // The model is silenced: what is not on the tape does not happen.
+            .parse()
+            .unwrap();
+    // The model is silenced: what is not in the recording does not happen.
     let mut link = link("delay = '5ms'\nloss = '100%'");
-    link.set_tape(&tape);
+    link.replay(&recording);
     let out = run(&mut link, (0..4).map(|index| (at(0), packet(index, 100))));
     let out: Vec<_> = out
         .iter()
@@ -70,7 +71,7 @@ fn a_tape_can_be_written_by_hand() {
 }
 
 #[test]
-fn a_line_that_is_no_fate_is_named() {
+fn a_line_that_is_no_event_is_named() {
     for row in [
         "forward,1,0,gone",
         "sideways,1,0,lost",
@@ -78,7 +79,7 @@ fn a_line_that_is_no_fate_is_named() {
         "forward,x,0,lost",
     ] {
         let error = format!("# by hand\n{row}")
-            .parse::<Tape>()
+            .parse::<Recording>()
             .unwrap_err()
             .to_string();
         assert!(
@@ -88,12 +89,12 @@ fn a_line_that_is_no_fate_is_named() {
     }
 }
 
-fn lost(index: u64) -> TapeEntry {
-    TapeEntry {
+fn lost(index: u64) -> RecordingEntry {
+    RecordingEntry {
         direction: Direction::Forward,
         index,
         copy: false,
-        fate: TapedFate::Lost,
+        event: ImpairmentEvent::Lost,
     }
 }
 
@@ -103,17 +104,17 @@ proptest! {
     fn shrinking_finds_the_entries_to_blame(
         guilty in proptest::collection::btree_set(0u64..200, 0..6),
     ) {
-        let tape: Tape = (0..200).map(lost).collect();
-        let wanted: Tape = guilty.iter().copied().map(lost).collect();
-        let fails = |tape: &Tape| wanted.entries().iter().all(|e| tape.entries().contains(e));
-        prop_assert_eq!(tape.shrink(fails), Some(wanted.clone()));
+        let recording: Recording = (0..200).map(lost).collect();
+        let wanted: Recording = guilty.iter().copied().map(lost).collect();
+        let fails = |recording: &Recording| wanted.entries().iter().all(|e| recording.entries().contains(e));
+        prop_assert_eq!(recording.shrink(fails), Some(wanted.clone()));
     }
 }
 
 #[test]
 fn a_run_that_does_not_fail_is_not_shrunk() {
-    let tape: Tape = (0..5).map(lost).collect();
-    assert_eq!(tape.shrink(|_| false), None);
+    let recording: Recording = (0..5).map(lost).collect();
+    assert_eq!(recording.shrink(|_| false), None);
 }
 
 #[test]
@@ -123,23 +124,24 @@ fn a_failure_of_a_run_is_shrunk_to_the_losses_that_cause_it() {
         .unwrap()
         .forward();
     let mut first = Link::new(&profile, 7, Direction::Forward);
-    first.set_taping(true);
+    first.record_events(true);
     once(&mut first);
-    let tape: Tape = first.take_taped().into_iter().collect();
-    let fails = |tape: &Tape| {
+    let recording: Recording = first.take_events().into_iter().collect();
+    let fails = |recording: &Recording| {
         let mut link = link("delay = '1ms'");
-        link.set_tape(tape);
+        link.replay(recording);
         run(
             &mut link,
             (0..200).map(|index| (at(index * 1000), packet(index, 100))),
         );
         let mut records = records(&mut link);
         records.sort_by_key(|record| record.index);
-        records
-            .windows(2)
-            .any(|pair| pair.iter().all(|record| record.fate == Fate::LostWire))
+        records.windows(2).any(|pair| {
+            pair.iter()
+                .all(|record| record.outcome == PacketOutcome::LostWire)
+        })
     };
-    let least = tape.shrink(fails).unwrap();
+    let least = recording.shrink(fails).unwrap();
     let indices: Vec<u64> = least.entries().iter().map(|entry| entry.index).collect();
     assert_eq!(indices.len(), 2);
     assert_eq!(indices[0] + 1, indices[1]);
