@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`runtime`] | what the driver asks of its surroundings |
 //! | [`tokio_runtime`], [`precise_timer`] | the operating system's answer |
+//! | `virtual_runtime` | the virtual world's answer (feature `netem`) |
 //! | [`driver`], [`scratch`] | the loop: receive, time, transmit, wake; the buffers for it |
 //! | [`listener`], [`stream`], [`error`] | what the application holds |
 
@@ -15,6 +16,8 @@ mod runtime;
 mod scratch;
 mod stream;
 mod tokio_runtime;
+#[cfg(feature = "netem")]
+mod virtual_runtime;
 
 pub use error::{AcceptError, BindError, ConnectError, ReadError, WriteError};
 pub use listener::{Gauge, Listener};
@@ -24,3 +27,5 @@ pub use runtime::{
 };
 pub use stream::{Pulse, Stream};
 pub use tokio_runtime::TokioRuntime;
+#[cfg(feature = "netem")]
+pub use virtual_runtime::VirtualRuntime;

@@ -14,7 +14,7 @@ use lftp_ftp::{
 };
 use lftp_netem::Direction;
 use lftp_netem::world::{AddressError, Host, Side, World, WorldConfig, WorldError};
-use lftp_transport::{Identity, Runtime};
+use lftp_transport::{Identity, Runtime, VirtualRuntime};
 use tokio::sync::Notify;
 
 use super::count::{Count, Counts};
@@ -25,7 +25,7 @@ use super::plan::{CLEAR_AFTER, Crash, Plan};
 use super::rogue::Rogue;
 use super::source::{self, FILE};
 use super::tries;
-use crate::run::{VirtualRuntime, client_ip};
+use crate::run::client_ip;
 use crate::scenario::Way;
 
 /// Where the server is.
@@ -181,7 +181,7 @@ impl Scene {
         self.inhabit(&plan.server.crashes, &self.server, serve);
         self.inhabit(&plan.client.crashes, &self.client, ask);
         for (index, host) in self.rogues.iter().enumerate() {
-            let runtime = VirtualRuntime::shared(host.clone());
+            let runtime: Arc<dyn Runtime> = VirtualRuntime::new(host.clone());
             let whom = SocketAddr::new(SERVER, DEFAULT_PORT);
             let seed = plan.seed.wrapping_add(index as u64);
             let rogue = Rogue::new(runtime, whom, (FILE, seed), shared.count.clone());
@@ -255,7 +255,7 @@ impl Scene {
 }
 
 fn serve(machine: &Machine, shared: &Arc<Shared>, store: Arc<dyn Store>) {
-    let runtime = VirtualRuntime::shared(machine.host.clone());
+    let runtime: Arc<dyn Runtime> = VirtualRuntime::new(machine.host.clone());
     let mut config = ServerConfig::default();
     // Fewer than usual: some clients come ahead to one that there is, others for nothing.
     config.data_ports = DataPorts::List((9000..=9003).collect());
@@ -273,7 +273,7 @@ fn serve(machine: &Machine, shared: &Arc<Shared>, store: Arc<dyn Store>) {
 
 fn ask(machine: &Machine, shared: &Arc<Shared>, store: Arc<dyn Store>) {
     let runtime: Arc<dyn Runtime> = Arc::new(OnPath {
-        inner: VirtualRuntime::shared(machine.host.clone()),
+        inner: VirtualRuntime::new(machine.host.clone()),
         attacker: Arc::clone(&shared.attacker),
     });
     let (host, shared) = (machine.host.clone(), Arc::clone(shared));

@@ -36,13 +36,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lftp_netem::world::Host;
-use lftp_transport::{BoxFuture, Runtime, sleep, timeout};
+use lftp_transport::{BoxFuture, Runtime, VirtualRuntime, sleep, timeout};
 
 use self::letter::Order;
 pub(crate) use self::name::{Foreign, Peer};
 use crate::record::{LinkLog, Outcome, Timing, Verdict, assemble};
 use crate::rows::RunRecord;
-use crate::run::{Clock, Content, Plan, RunError, SERVER, VirtualRuntime, VirtualWorld, verdict};
+use crate::run::{Clock, Content, Plan, RunError, SERVER, VirtualWorld, verdict};
 use crate::scenario::Scenario;
 
 /// The port of every peer's server, and the first of several.
@@ -100,7 +100,7 @@ fn run_virtual(plan: &Plan, peer: Foreign) -> Result<RunRecord, RunError> {
     let mut jobs = Vec::new();
     for (index, flow) in flows.iter().enumerate() {
         let host = world.add_client(index)?;
-        let runtime = VirtualRuntime::shared(host.clone());
+        let runtime: Arc<dyn Runtime> = VirtualRuntime::new(host.clone());
         let errand = Errand {
             host,
             server: SocketAddr::new(SERVER, PORT),

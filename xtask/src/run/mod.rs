@@ -11,7 +11,6 @@ mod real;
 mod tap;
 mod transfer;
 mod virtual_clock;
-mod virtual_runtime;
 mod virtual_world;
 
 use std::fmt;
@@ -25,7 +24,6 @@ pub(crate) use self::content::Content;
 pub(crate) use self::real::judged;
 pub(crate) use self::tap::{Capture, GivenTape, Tap};
 pub(crate) use self::transfer::Steps;
-pub(crate) use self::virtual_runtime::VirtualRuntime;
 pub(crate) use self::virtual_world::{SERVER, VirtualWorld, client_ip, verdict};
 use crate::record::Detail;
 use crate::rows::RunRecord;
@@ -156,6 +154,3 @@ impl Plan {
         )
     }
 }
-
-#[cfg(test)]
-mod tests;

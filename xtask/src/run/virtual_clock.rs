@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use lftp_ftp::{DEFAULT_PORT, DataPorts, Server, ServerConfig, Store};
 use lftp_netem::world::WorldStats;
+use lftp_transport::{Runtime, VirtualRuntime};
 
 use super::arrival::Expectation;
 use super::transfer::{Job, Place, Steps, file_name};
 use super::virtual_world::{self, SERVER, VirtualWorld};
-use super::{Plan, RunError, VirtualRuntime};
+use super::{Plan, RunError};
 use crate::record::{Outcome, SenderLog, assemble};
 use crate::rows::RunRecord;
 use crate::scenario::Way;
@@ -37,7 +38,7 @@ pub(super) fn run_counted(
 
     let mut jobs: Vec<virtual_world::Job> = Vec::new();
     for index in 0..flows.len() {
-        let runtime = VirtualRuntime::shared(world.add_client(index)?);
+        let runtime: Arc<dyn Runtime> = VirtualRuntime::new(world.add_client(index)?);
         let place = Place {
             runtime: Arc::clone(&runtime),
             server: SocketAddr::new(SERVER, DEFAULT_PORT),
@@ -69,7 +70,7 @@ fn start_server(
     files: &Expectation,
     senders: &SenderLog,
 ) -> Result<lftp_ftp::ServerHandle, RunError> {
-    let runtime = VirtualRuntime::shared(world.add_server()?);
+    let runtime: Arc<dyn Runtime> = VirtualRuntime::new(world.add_server()?);
     let count = plan.scenario.flows().len();
     let mut config = ServerConfig::default();
     config.transport = plan.scenario.transport.config();

@@ -1,6 +1,6 @@
-//! A file server and a client in the virtual world, and what is between them.
+//! A file server and a client in the virtual world, and the network between them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,25 +10,30 @@ use lftp_ftp::{
 };
 use lftp_netem::profile::NetworkProfile;
 use lftp_netem::world::{Host, Side, World, WorldConfig};
-use lftp_transport::Identity;
-
-use crate::run::{SERVER, VirtualRuntime, client_ip};
+use lftp_transport::{Identity, Runtime, VirtualRuntime};
 
 /// The file's name at the server.
 pub(super) const FILE: &str = "harvest/wheat-of-1997.bin";
 
-/// A world with a server in it that runs, and a host for a client.
-pub(super) struct House {
+/// The address of the server.
+const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 1, 1));
+
+/// The address of a client.
+pub(super) fn client_ip(index: u8) -> IpAddr {
+    Ipv4Addr::new(10, 0, 2, 1 + index).into()
+}
+
+/// A world with a running server and a host for a client.
+pub(super) struct Fixture {
     pub(super) world: World,
-    /// Where the server is.
-    pub(super) place: Host,
+    pub(super) server_host: Host,
     pub(super) client: Host,
     pub(super) server: ServerHandle,
-    /// Where the server's control port is.
+    /// The server's control port.
     pub(super) addr: SocketAddr,
-    /// Its first data port.
+    /// The server's first data port.
     pub(super) data_port: u16,
-    /// What the server has.
+    /// The server's files.
     pub(super) files: MemStore,
 }
 
@@ -41,28 +46,34 @@ pub(super) fn identity(number: u8) -> Identity {
 pub(super) const SERVER_KEY: u8 = 1;
 pub(super) const CLIENT_KEY: u8 = 2;
 
-impl House {
-    /// Over a network as a scenario's `[network]` has it, with one data port.
+impl Fixture {
+    /// A network given as a scenario's `[network]` table, and a server with one data port.
     pub(super) fn new(network: &str, seed: u64) -> Self {
         Self::with_ports(1, network, seed)
     }
 
-    /// The same with so many data ports.
+    /// The same with `ports` data ports.
     pub(super) fn with_ports(ports: u16, network: &str, seed: u64) -> Self {
-        let network = NetworkProfile::from_toml_str(network).expect("a sound network");
-        let mut world = World::with_config(&WorldConfig::new(&network, seed));
-        let place = world.add_host(Side::Server, SERVER).expect("the first");
+        let network = NetworkProfile::from_toml_str(network).expect("a valid network");
+        let config = WorldConfig::new(&network, seed);
+        let mut server = ServerConfig::default();
+        server.data_ports = DataPorts::Auto(ports);
+        server.transport.identity = Some(identity(SERVER_KEY));
+        Self::with_config(&config, server)
+    }
+
+    /// Any world, any server.
+    pub(super) fn with_config(config: &WorldConfig, server: ServerConfig) -> Self {
+        let mut world = World::with_config(config);
+        let server_host = world.add_host(Side::Server, SERVER).expect("the first");
         let client = world
             .add_host(Side::Client, client_ip(0))
             .expect("the second");
         let files = MemStore::new();
-        let mut config = ServerConfig::default();
-        config.data_ports = DataPorts::Auto(ports);
-        config.transport.identity = Some(identity(SERVER_KEY));
-        let (server, data_port) = serve(&place, config, &files);
+        let (server, data_port) = serve(&server_host, server, &files);
         Self {
             world,
-            place,
+            server_host,
             client,
             server,
             addr: SocketAddr::new(SERVER, DEFAULT_PORT),
@@ -71,10 +82,9 @@ impl House {
         }
     }
 
-    /// A client on that host, with the key pair of that number, that knows the data port: what it
-    /// sends, somebody gets.
+    /// A client on `host`, with the key pair of number `key`, that guesses the data port right.
     pub(super) fn connect(&self, host: &Host, key: u8) -> impl Future<Output = Client> + use<> {
-        let (runtime, addr) = (VirtualRuntime::shared(host.clone()), self.addr);
+        let (runtime, addr) = (VirtualRuntime::new(host.clone()), self.addr);
         let mut config = ClientConfig::default();
         config.transport.identity = Some(identity(key));
         config.likely_ports = Some(vec![self.data_port]);
@@ -84,25 +94,33 @@ impl House {
         }
     }
 
-    /// Connects, and takes one file there and back, or one of the two.
-    pub(super) fn carry(&mut self, contents: &Bytes, ways: &[Way]) -> Vec<Receipt> {
+    /// Connects a client and performs `operations` with one file.
+    pub(super) fn transfer(&mut self, contents: &Bytes, operations: &[Operation]) -> Vec<Receipt> {
         let (connect, files) = (self.connect(&self.client, CLIENT_KEY), self.files.clone());
-        let errand = async move {
+        let task = async move {
             let mut client = connect.await;
             let mut receipts = Vec::new();
-            for way in ways {
-                receipts.push(way.go(&mut client, &files, contents).await);
+            for operation in operations {
+                receipts.push(operation.run(&mut client, &files, contents).await);
             }
             client.close().await;
             receipts
         };
-        self.world.block_on(errand).expect("an end")
+        self.world.block_on(task).expect("an end")
     }
 }
 
-/// Runs a server on that host; it ends with the world. Gives its first data port too.
+/// A world in which one client with default settings transfers one file and no more.
+pub(super) fn single_transfer(config: &WorldConfig) -> (Fixture, ClientConfig) {
+    let fixture = Fixture::with_config(config, ServerConfig::default());
+    let mut client = ClientConfig::default();
+    client.transfers_at_once = true;
+    (fixture, client)
+}
+
+/// Runs a server on `host`; it ends with the world. Returns its handle and its first data port.
 pub(super) fn serve(host: &Host, config: ServerConfig, files: &MemStore) -> (ServerHandle, u16) {
-    let runtime = VirtualRuntime::shared(host.clone());
+    let runtime: Arc<dyn Runtime> = VirtualRuntime::new(host.clone());
     let store: Arc<dyn Store> = Arc::new(files.clone());
     let server = Server::bind(Arc::clone(&runtime), config, store).expect("free ports");
     let (handle, data_port) = (server.handle(), server.data_ports()[0]);
@@ -112,15 +130,15 @@ pub(super) fn serve(host: &Host, config: ServerConfig, files: &MemStore) -> (Ser
     (handle, data_port)
 }
 
-/// Which way a file goes.
+/// What a client does with a file.
 #[derive(Copy, Clone, Debug)]
-pub(super) enum Way {
+pub(super) enum Operation {
     Put,
     Get,
 }
 
-impl Way {
-    pub(super) async fn go(
+impl Operation {
+    pub(super) async fn run(
         self,
         client: &mut Client,
         files: &MemStore,
@@ -163,7 +181,7 @@ pub(super) async fn get(client: &mut Client, into: &MemStore) -> Result<Receipt,
     client.get(FILE, target, &()).await
 }
 
-/// Bytes that no compression could shorten, told by `seed`.
+/// Incompressible bytes that follow from `seed`.
 pub(super) fn noise(seed: u64, len: usize) -> Bytes {
     use rand::{Rng, SeedableRng};
     let mut bytes = vec![0; len];

@@ -1,5 +1,7 @@
-//! LFTP's runtime on a virtual host: the few lines between the two crates that do not know
-//! each other.
+//! The [`Runtime`] of a virtual host: virtual time, and the sockets of [`lftp_netem::world`].
+//!
+//! The driver above it is the one that runs on the operating system, so a test in virtual time
+//! exercises the code that a program runs.
 
 use std::fmt;
 use std::io;
@@ -9,16 +11,38 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use lftp_netem::world::{self, Host, Run};
-use lftp_transport::{BoxFuture, Ecn, RecvBatch, RecvMeta, Runtime, Socket, Time, Timer, Transmit};
 
-/// A host of the virtual world, as a transport sees its surroundings.
-pub(crate) struct VirtualRuntime {
+use super::runtime::{BoxFuture, RecvBatch, RecvMeta, Runtime, Socket, Timer, Transmit};
+use crate::{Ecn, Time};
+
+/// A host of netem's virtual world as a [`Runtime`]: feature `netem`.
+///
+/// ```
+/// use lftp_netem::{profile::NetworkProfile, world::{Side, World}};
+/// use lftp_transport::{Config, Listener, Stream, VirtualRuntime};
+///
+/// let network = NetworkProfile::from_toml_str("delay = '20ms'\nloss = '1%'")?;
+/// let mut world = World::new(&network, 1);
+/// let server = VirtualRuntime::new(world.add_host(Side::Server, "10.0.1.1".parse()?)?);
+/// let client = VirtualRuntime::new(world.add_host(Side::Client, "10.0.2.1".parse()?)?);
+/// let listener = Listener::bind(server, "0.0.0.0:7".parse()?, Config::default())?;
+/// let remote = "10.0.1.1:7".parse()?;
+/// world.block_on(async move {
+///     let client = Stream::connect(client, remote, Config::default()).await?;
+///     let accepted = listener.accept().await?;
+///     assert_eq!(accepted.remote_addr().ip(), client_ip());
+///     Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// })?.unwrap();
+/// # fn client_ip() -> std::net::IpAddr { [10, 0, 2, 1].into() }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct VirtualRuntime {
     host: Host,
 }
 
 impl VirtualRuntime {
-    /// As a transport wants it.
-    pub(crate) fn shared(host: Host) -> Arc<dyn Runtime> {
+    /// The runtime of `host`. Its clock, timers, tasks, sockets and randomness are the host's.
+    pub fn new(host: Host) -> Arc<Self> {
         Arc::new(Self { host })
     }
 }

@@ -1,20 +1,20 @@
-//! What somebody on the way sees of a transfer, and can do to it.
+//! An observer on the path learns nothing of a transfer, and flipped bits cannot harm it.
 
 use std::collections::HashSet;
 
 use lftp_netem::Direction;
 use lftp_netem::record::{PacketOutcome, PacketRecord};
 
-use super::house::{CLIENT_KEY, FILE, House, SERVER_KEY, Way, identity, noise};
+use super::fixture::{CLIENT_KEY, FILE, Fixture, Operation, SERVER_KEY, identity, noise};
 
 const NETWORK: &str = "rate = \"50mbit\"\ndelay = \"10ms\"\nloss = \"1%\"";
 
 const FILE_BYTES: usize = 1 << 20;
 
-/// So many bytes in a row are no accident.
+/// Bytes in a row that cannot agree by accident.
 const WINDOW: usize = 8;
 
-/// What must not be seen: any [`WINDOW`] bytes of the secrets, and any of the words.
+/// Looks for any [`WINDOW`] bytes of the secrets, and for any of the words.
 struct Search {
     windows: HashSet<[u8; WINDOW]>,
     words: Vec<Vec<u8>>,
@@ -43,23 +43,23 @@ impl Search {
     }
 }
 
-/// Every datagram on both links since the last call.
-fn records(house: &House) -> Vec<PacketRecord> {
+/// The records of both links since the last call.
+fn records(fixture: &Fixture) -> Vec<PacketRecord> {
     let mut records = Vec::new();
     for direction in [Direction::Forward, Direction::Reverse] {
-        house.world.links().take_records(direction, &mut records);
+        fixture.world.links().take_records(direction, &mut records);
     }
     records
 }
 
 #[test]
 fn a_capture_holds_no_byte_of_the_file_no_name_and_no_key() {
-    let mut house = House::new(NETWORK, 3);
-    house.world.links().keep_records(true);
-    house.world.links().keep_payloads(true);
+    let mut fixture = Fixture::new(NETWORK, 3);
+    fixture.world.links().keep_records(true);
+    fixture.world.links().keep_payloads(true);
     let contents = noise(1, FILE_BYTES);
-    let receipts = house.carry(&contents, &[Way::Put, Way::Get]);
-    let captured = records(&house);
+    let receipts = fixture.transfer(&contents, &[Operation::Put, Operation::Get]);
+    let captured = records(&fixture);
     let bytes: usize = captured.iter().map(|packet| packet.contents.len()).sum();
     assert!(bytes > 2 * FILE_BYTES, "all of it was captured: {bytes}");
 
@@ -85,7 +85,7 @@ fn a_capture_holds_no_byte_of_the_file_no_name_and_no_key() {
         assert!(!search.finds(&packet.contents), "{packet:?}");
     }
 
-    // The search is one that finds: each secret, planted where a datagram's sealed part is.
+    // The search does find: each secret is planted in the middle of a datagram.
     let largest = captured.iter().map(|packet| &packet.contents);
     let largest = largest.max_by_key(|contents| contents.len());
     let largest = largest.expect("datagrams");
@@ -107,20 +107,20 @@ fn flipped_bits_change_nothing_but_retransmissions() {
     let (mut flipped, mut rejected) = (0, 0);
     for seed in 0..20 {
         let network = "rate = \"50mbit\"\ndelay = \"10ms\"\ncorrupt = \"5%\"";
-        let mut house = House::new(network, seed);
-        house.world.links().keep_records(true);
+        let mut fixture = Fixture::new(network, seed);
+        fixture.world.links().keep_records(true);
         // Both files arrive whole, and no connection ends with an error, or this panics.
-        let receipts = house.carry(&contents, &[Way::Put, Way::Get]);
+        let receipts = fixture.transfer(&contents, &[Operation::Put, Operation::Get]);
         assert!(receipts[0].stats.packets_retransmitted > 0);
-        let records = records(&house);
+        let records = records(&fixture);
         let damaged = |direction| {
-            let met = records.iter().filter(|it| it.direction == direction);
-            met.filter(|it| it.corrupted && it.outcome == PacketOutcome::Delivered)
+            let seen = records.iter().filter(|it| it.direction == direction);
+            seen.filter(|it| it.corrupted && it.outcome == PacketOutcome::Delivered)
                 .count() as u64
         };
         let to_server = damaged(Direction::Forward);
         assert!(to_server > 0 && damaged(Direction::Reverse) > 0);
-        let dropped = house.server.load().dropped_datagrams;
+        let dropped = fixture.server.load().dropped_datagrams;
         assert_eq!(dropped, to_server, "seed {seed}");
         flipped += to_server + damaged(Direction::Reverse);
         rejected += dropped;
