@@ -4,7 +4,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use lftp_transport::ConnectError;
+use lftp_transport::{ConnectError, ConnectionError};
 
 use crate::client::{OpenError, RequestError, TransferError};
 use crate::code::Code;
@@ -191,7 +191,7 @@ impl From<&OpenError> for Exit {
     fn from(error: &OpenError) -> Self {
         match error {
             OpenError::Connect {
-                source: ConnectError::UntrustedPeer { .. },
+                source: ConnectError::Connection(ConnectionError::UntrustedPeer { .. }),
                 ..
             } => Self::UntrustedServer,
             OpenError::NotAdmitted { .. } => Self::NotAdmitted,

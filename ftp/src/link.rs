@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use lftp_transport::{Config, ReadError, Refusal, Runtime, Stream, WriteError, timeout};
+use lftp_transport::{
+    Config, ConnectionError, ReadError, Refusal, Runtime, Stream, WriteError, timeout,
+};
 use serde::de::DeserializeOwned;
 
 use crate::code::Code;
@@ -63,13 +65,23 @@ fn reset(reason: u32) -> LinkError {
     }
 }
 
+impl From<ConnectionError> for LinkError {
+    fn from(error: ConnectionError) -> Self {
+        match error {
+            ConnectionError::Reset { reason } => reset(reason),
+            ConnectionError::Refused(Refusal::UntrustedKey) => Self::NotAdmitted,
+            ConnectionError::TimedOut => Self::Silent,
+            ConnectionError::Lost => Self::WentAway,
+            error => Self::Transport(error.to_string()),
+        }
+    }
+}
+
 impl From<ReadError> for LinkError {
     fn from(error: ReadError) -> Self {
         match error {
-            ReadError::Reset { reason } => reset(reason),
-            ReadError::Refused(Refusal::UntrustedKey) => Self::NotAdmitted,
-            ReadError::TimedOut => Self::Silent,
-            ReadError::UnexpectedEnd | ReadError::Lost => Self::WentAway,
+            ReadError::Connection(error) => error.into(),
+            ReadError::UnexpectedEnd => Self::WentAway,
             error => Self::Transport(error.to_string()),
         }
     }
@@ -78,10 +90,7 @@ impl From<ReadError> for LinkError {
 impl From<WriteError> for LinkError {
     fn from(error: WriteError) -> Self {
         match error {
-            WriteError::Reset { reason } => reset(reason),
-            WriteError::Refused(Refusal::UntrustedKey) => Self::NotAdmitted,
-            WriteError::TimedOut => Self::Silent,
-            WriteError::Lost => Self::WentAway,
+            WriteError::Connection(error) => error.into(),
             error => Self::Transport(error.to_string()),
         }
     }

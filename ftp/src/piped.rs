@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use blake3::Hash;
 use bytes::{BufMut, Bytes, BytesMut};
-use lftp_transport::{Runtime, Stream, unblock};
+use lftp_transport::{Runtime, Stream, spawn_blocking};
 
 use crate::blocks::{BLOCK_BYTES, BlockHash, OpenEndedHasher};
 use crate::delivered::SendMeter;
@@ -45,7 +45,7 @@ struct Draining {
 impl Draining {
     /// The next block with what goes around it; `None` at the end.
     async fn next(mut self, runtime: &dyn Runtime) -> Result<(Self, Option<Bytes>), SendError> {
-        unblock(runtime, move || {
+        spawn_blocking(runtime, move || {
             let mut framed = vec![0; LENGTH_BYTES];
             let mut block = Read::by_ref(&mut self.pipe).take(BLOCK_BYTES);
             block.read_to_end(&mut framed).map_err(failed)?;
@@ -181,7 +181,7 @@ impl Filling {
         mut block: BytesMut,
         expected: BlockHash,
     ) -> Result<(Self, BytesMut), ReceiveError> {
-        unblock(runtime, move || {
+        spawn_blocking(runtime, move || {
             if self.hasher.push(&block) != expected {
                 return Err(ReceiveError::Integrity);
             }

@@ -1,6 +1,6 @@
 //! Going on with a transfer that broke off: what is held, and whether the source still has it.
 
-use lftp_transport::{Runtime, unblock};
+use lftp_transport::{Runtime, spawn_blocking};
 
 use crate::blocks::{self, BLOCK_BYTES, BlockHash, Prefix};
 use crate::message::Held;
@@ -27,7 +27,7 @@ pub(crate) async fn go_on(
         return Ok((source, Prefix::default()));
     };
     let held = held.clone();
-    unblock(runtime, move || {
+    spawn_blocking(runtime, move || {
         let prefix = if is_of(&mut *source, &held)? {
             prefix
         } else {

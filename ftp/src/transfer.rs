@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use blake3::Hash;
 use bytes::{BufMut, Bytes, BytesMut};
-use lftp_transport::{Runtime, Stream, unblock};
+use lftp_transport::{Runtime, Stream, spawn_blocking};
 
 use crate::blocks::{BLOCK_BYTES, BlockHash, Prefix, TreeHasher};
 use crate::code::Code;
@@ -82,7 +82,7 @@ impl Reading {
         if left == 0 {
             return Ok((self, None));
         }
-        unblock(runtime, move || {
+        spawn_blocking(runtime, move || {
             let max = usize::try_from(left).map_or(PIECE_BYTES, |left| left.min(PIECE_BYTES));
             let piece = self.source.read(max).map_err(SendError::Store)?;
             if piece.is_empty() {
@@ -142,7 +142,7 @@ impl Writing {
         if piece.is_empty() {
             return Ok((self, piece));
         }
-        unblock(runtime, move || {
+        spawn_blocking(runtime, move || {
             let hash = self.tree.update(&piece);
             self.sink.write(&piece).map_err(ReceiveError::Store)?;
             piece.clear();
@@ -197,7 +197,7 @@ impl Received {
         let Self {
             sink, hash, bytes, ..
         } = self;
-        unblock(runtime, move || sink.commit())
+        spawn_blocking(runtime, move || sink.commit())
             .await
             .map_err(ReceiveError::Store)?;
         Ok(Whole {
@@ -271,7 +271,7 @@ pub(crate) async fn receive_file(
     let expected = Hash::from_bytes(read_hash(watchdog, stream).await?);
     let Writing { sink, tree, .. } = writing;
     if tree.root() != Some(expected) {
-        unblock(&**runtime, move || sink.discard()).await;
+        spawn_blocking(&**runtime, move || sink.discard()).await;
         return Err(ReceiveError::Integrity);
     }
     Ok(Received::new(sink, received, expected))

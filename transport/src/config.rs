@@ -1,4 +1,4 @@
-//! Every knob of the transport, its default, and why that is the default.
+//! Every setting of the transport, its default, and the reason for the default.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,20 +9,20 @@ use crate::crypto::{Cipher, Identity, PeerVerifier};
 use crate::proto::Observer;
 pub use crate::proto::congestion::Congestion;
 
-/// How lost data is found and sent again.
+/// Loss detection and retransmission.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Recovery {
     /// Acknowledged ranges, packet and time thresholds, probe timeouts (RFC 9002, RFC 8985).
     #[default]
     Selective,
-    /// The seed's: the receiver takes nothing out of order, the sender starts again at the
-    /// first missing byte when a fixed timer runs out. The baseline.
+    /// The seed's, as a baseline: the receiver drops what is out of order, and the sender starts
+    /// again at the first missing byte when a fixed timer expires.
     GoBackN,
 }
 
 impl Recovery {
-    /// The name used in scenarios and on command lines.
+    /// The name in scenarios and on command lines.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Selective => "selective",
@@ -37,7 +37,7 @@ impl fmt::Display for Recovery {
     }
 }
 
-/// No recovery has that name.
+/// The error of an unknown recovery name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no recovery is called {0:?}; there are \"selective\" and \"go-back-n\"")]
 pub struct UnknownRecovery(String);
@@ -57,97 +57,95 @@ impl FromStr for Recovery {
 ///
 /// # Memory
 ///
-/// What peers can make this side hold, at most; `tests/memory.rs` counts it in the allocator.
+/// The most that peers can make this side hold; `tests/memory.rs` measures it in the allocator.
 ///
 /// | for each | bytes |
 /// |---|---|
-/// | handshake under way | 4 KiB; [`half_open_limit`](Self::half_open_limit) of them |
-/// | connection on which nothing is under way | 16 KiB; [`listen_limit`](Self::listen_limit) of them |
-/// | and what was received and not read | [`max_receive_window_bytes`](Self::max_receive_window_bytes), and six blocks of 64 KiB |
-/// | and what was written and not acknowledged | [`send_buffer_bytes`](Self::send_buffer_bytes), and the one write that went beyond it |
+/// | half-open handshake | 4 KiB; [`half_open_limit`](Self::half_open_limit) of them |
+/// | idle connection | 16 KiB; [`listen_limit`](Self::listen_limit) of them |
+/// | and unread received bytes | [`max_receive_window_bytes`](Self::max_receive_window_bytes), and six blocks of 64 KiB |
+/// | and unacknowledged written bytes | [`send_buffer_bytes`](Self::send_buffer_bytes), and the one write that exceeded it |
 /// | and packets sent in the last few round trips | 256 each, a sixth of the bytes in them |
-/// | and gaps in what arrived | 512 ranges of packet numbers, 16 KiB; older ones count as arrived |
-/// | stranger's reply that waits to be sent | 1.5 KiB; 64 of them |
+/// | and gaps in the received packets | 512 ranges of packet numbers, 16 KiB; older numbers count as received |
+/// | queued reply to an unvalidated address | 1.5 KiB; 64 of them |
 ///
-/// A stranger that has been asked for a cookie costs nothing. One address, or one /64 of IPv6,
-/// has [`address_limit`](Self::address_limit) handshakes and connections. A driver adds nothing
-/// of note; all that run on one thread share 0.6 MiB.
+/// A client that has been sent a cookie costs nothing. One IPv4 address, or one /64 of IPv6, is
+/// limited to [`address_limit`](Self::address_limit) handshakes and connections. The drivers of one
+/// thread share 0.6 MiB of buffers and add nothing else of note.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Congestion control. Default `bbr`: the only one here that keeps a lossy link busy.
     pub congestion: Congestion,
     /// Loss recovery. Default `selective`. Both ends should agree.
     pub recovery: Recovery,
-    /// The largest datagram sent, in bytes of UDP payload; an IPv6 path takes 20 fewer.
-    /// Default 1,472: what a 1,500-byte MTU leaves behind IPv4 and UDP headers.
+    /// The largest datagram sent, in bytes of UDP payload; 20 fewer on an IPv6 path.
+    /// Default 1,472: a 1,500-byte MTU less the IPv4 and UDP headers.
     pub max_datagram_bytes: usize,
-    /// Packets sent before the first acknowledgement. Default 32: above the 10 of RFC 9002
-    /// §7.2, but paced over the round trip that the handshake has just measured.
+    /// The initial congestion window, in packets. Default 32: above the 10 of RFC 9002 §7.2, but
+    /// paced over the round trip that the handshake has just measured.
     pub initial_window_packets: u32,
     /// An upper bound on packets in flight, whatever the controller says. Default none; the
     /// seed's is 16.
     pub fixed_window_packets: Option<u32>,
-    /// Scales the pacing rate, in thousandths. Default 1,000. For experiments.
+    /// A factor on the pacing rate, in thousandths, for experiments. Default 1,000.
     pub pacing_permille: u32,
-    /// The receive window at the start, in bytes. Default 8 MiB: start-up on a long, fast path is
-    /// not to wait for it.
+    /// The initial receive window, in bytes. Default 8 MiB, so that start-up on a long, fast path
+    /// is not limited by it.
     pub receive_window_bytes: u64,
-    /// How far the receive window may grow, in bytes: the most one peer can make this side
+    /// The upper bound of the receive window, in bytes: the most that one peer can make this side
     /// hold. Default 64 MiB, 5 BDP of 500 Mbit/s over 200 ms.
     pub max_receive_window_bytes: u64,
-    /// The bytes the application may write ahead of acknowledgements. Default 64 MiB: an
-    /// in-order window at 10 % loss holds 5 to 6 BDP.
+    /// The send buffer, in bytes written but not yet acknowledged. Default 64 MiB: at 10 % loss, the
+    /// unacknowledged range spans 5 to 6 BDP.
     pub send_buffer_bytes: u64,
-    /// Bytes written and not sent yet, beyond which the application waits (Linux's
-    /// `TCP_NOTSENT_LOWAT`): what is sent soon after it was made is still in the processor's
-    /// cache. Default 1 MiB.
+    /// Bytes written but not yet sent beyond which a write waits (Linux's `TCP_NOTSENT_LOWAT`):
+    /// bytes sent soon after they were written are still in the processor's cache. Default 1 MiB.
     pub unsent_bytes: u64,
-    /// Silence after which a connection is given up. Default 30 s.
+    /// Time without a packet from the peer after which a connection fails. Default 30 s.
     pub idle_timeout: Duration,
-    /// Silence after which a sign of life is asked for, unless something is under way that has to
-    /// be acknowledged anyway. Default none.
+    /// Time without a packet from the peer after which a PING is sent, unless packets are in flight
+    /// that must be acknowledged anyway. Default none.
     pub keep_alive: Option<Duration>,
-    /// What is known of the round trip before the first packet, from an earlier connection on
-    /// the same path (RFC 9002 §6.2.2). Default nothing.
+    /// The round-trip time of an earlier connection on the same path (RFC 9002 §6.2.2). Default
+    /// none.
     pub initial_rtt: Option<Duration>,
-    /// The wait for an answer to a handshake packet; from the fifth on it doubles, up to 3 s. A
-    /// client waits a quarter and half of it the first two times, or one and a half times
-    /// [`initial_rtt`](Self::initial_rtt) where that is known. Default 200 ms: longer than most
-    /// paths, and on a lossy one the seed's whole second (and RFC 6298's) is what a short transfer
-    /// mostly waits for. Where the path is longer, a SYN is sent in vain.
+    /// The retransmission timeout of handshake packets; from the fifth on it doubles, up to 3 s. A
+    /// client's first two timeouts are a quarter and a half of it, or one and a half times
+    /// [`initial_rtt`](Self::initial_rtt) where that is known. Default 200 ms: longer than the round
+    /// trip of most paths; on a lossy path, the seed's (and RFC 6298's) whole second would make up
+    /// most of a short transfer. On a longer path, a SYN is retransmitted needlessly.
     pub handshake_retry: Duration,
-    /// How often a handshake packet is repeated. Default 20, together 43 s (the seed's 3 give
-    /// up too soon at 40 % loss).
+    /// The most retransmissions of a handshake packet. Default 20, 43 s in all (the seed's 3 fail
+    /// too soon at 40 % loss).
     pub handshake_retries: u32,
-    /// Connections a listener has at once; a SYN beyond is refused. Default 1,024.
+    /// The most connections of a listener; further SYNs are refused. Default 1,024.
     pub listen_limit: usize,
-    /// Handshakes a listener has under way at once; a SYN beyond is ignored. Default 256; each
+    /// The most half-open handshakes of a listener; further SYNs are ignored. Default 256; each
     /// holds less than 4 KiB.
     pub half_open_limit: usize,
-    /// Handshakes under way from which on a client has to prove its address by a cookie
-    /// before a listener keeps anything for it. Default 64.
+    /// Half-open handshakes from which on a listener keeps no state for a client until it has
+    /// validated its address by a cookie. Default 64.
     pub cookie_threshold: usize,
-    /// Connections and handshakes that one IPv4 address, or one /64 of IPv6, has with a
-    /// listener at once; a SYN beyond is refused. Default 256.
+    /// The most connections and handshakes of one IPv4 address, or one /64 of IPv6, with a listener;
+    /// further SYNs are refused. Default 256.
     pub address_limit: usize,
-    /// This side's key pair. Default none: every endpoint draws one of its own.
+    /// This side's key pair. Default none: every endpoint generates one of its own.
     pub identity: Option<Identity>,
-    /// Decides which peers are let in. Default none: all are.
+    /// Decides which peers may connect. Default none: all may.
     pub verifier: Option<Arc<dyn PeerVerifier>>,
-    /// The cipher this side would have. Default none: what the processor is best at. AES is
-    /// used when both sides would have it.
+    /// The preferred cipher. Default none: the processor's fastest. AES is used when both sides
+    /// prefer it.
     pub cipher: Option<Cipher>,
-    /// Packets that one key seals before it is changed. Default 2²⁰, an eighth of what
-    /// AES-GCM allows.
+    /// Packets sealed with one key before it is updated. Default 2²⁰, an eighth of AES-GCM's limit.
     pub key_update_packets: u64,
-    /// The longest an acknowledgement is held back. Default 25 ms (RFC 9000 §18.2); on a
-    /// short path an eighth of the round trip.
+    /// The longest delay of an acknowledgement. Default 25 ms (RFC 9000 §18.2); on a short path an
+    /// eighth of the round trip.
     pub max_ack_delay: Duration,
     /// The fixed retransmission timer of `go-back-n`. Default 1 s, the seed's.
     pub go_back_n_timeout: Duration,
-    /// Marks packets ECT(0) and reacts to CE. Default on.
+    /// Marks packets ECT(0) and responds to CE. Default on.
     pub ecn: bool,
-    /// Told what every connection does. Default none.
+    /// Receives the trace events of every connection. Default none.
     pub observer: Option<Arc<dyn Observer>>,
 }
 

@@ -1,23 +1,63 @@
-//! A reliable, congestion-controlled byte stream over UDP.
+//! A reliable, encrypted, congestion-controlled byte stream over UDP.
 //!
-//! The crate is two layers. [`proto`] is the protocol as a state machine: it is told the time
-//! and handed datagrams, and answers with datagrams and with the time at which it wants to be
-//! called again. It opens no socket, reads no clock and draws no randomness of its own.
-//! `net` (feature `tokio`, on by default) is the driver: it moves datagrams between a socket
-//! and the state machine, and shows the application a [`Listener`] and a [`Stream`].
+//! ```
+//! # #[cfg(feature = "tokio")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//! use lftp_transport::{Config, Listener, Stream, TokioRuntime};
 //!
-//! A byte travels: [`Stream::write`] → [`proto::Endpoint::write`] → `send_buffer` → `transmit`
-//! → [`wire`] → [`Socket`] → network → [`Socket`] → [`proto::Endpoint::handle_datagram`] →
-//! `receive` → `assembler` → [`Stream::read`].
+//! let runtime = TokioRuntime::new();
+//! let listener = Listener::bind(runtime.clone(), "127.0.0.1:0".parse()?, Config::default())?;
+//! let addr = listener.local_addr();
 //!
-//! For readers of the seed: its `mysocket` is [`Stream`] and [`Listener`]; `bind` and
-//! `listen(num)` are [`Listener::bind`] with [`Config::listen_limit`]; `accept` is
-//! [`Listener::accept`]; `connect`, `send` and `recv` are [`Stream::connect`],
-//! [`Stream::write`] and [`Stream::read`].
+//! // An echo server.
+//! tokio::spawn(async move {
+//!     let mut stream = listener.accept().await?;
+//!     while let Some(chunk) = stream.read_chunk(64 << 10).await? {
+//!         stream.write_bytes(chunk).await?;
+//!     }
+//!     stream.finish().await?;
+//!     Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+//! });
+//!
+//! // And its client.
+//! let mut stream = Stream::connect(runtime, addr, Config::default()).await?;
+//! stream.write_all(b"hello").await?;
+//! stream.finish().await?;
+//! let mut answer = [0; 5];
+//! stream.read_exact(&mut answer).await?;
+//! assert_eq!(&answer, b"hello");
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "tokio"))]
+//! # fn main() {}
+//! ```
+//!
+//! # Layers
+//!
+//! [`proto`] is the protocol as a state machine. Its caller hands it the time and the received
+//! datagrams; it returns datagrams to send and the time of its next timeout. It opens no socket,
+//! reads no clock and draws no randomness of its own.
+//!
+//! `net` (feature `tokio`, on by default) is the driver. It moves datagrams between a socket and
+//! the state machine, and gives the application a [`Listener`] and a [`Stream`]. Its environment
+//! is a [`Runtime`]: [`TokioRuntime`] is the operating system, `VirtualRuntime` (feature `netem`)
+//! a host of `lftp-netem`'s virtual world, where a test of a minute takes a blink and gives the
+//! same packets every time.
+//!
+//! The path of a byte: [`Stream::write`] → [`proto::Endpoint::write`] → `send` → `transmit` →
+//! [`wire`] → [`Socket`] → network → [`Socket`] → [`proto::Endpoint::handle_datagram`] → `receive`
+//! → [`Stream::read`].
+//!
+//! # Names in the seed
+//!
+//! Its `mysocket` is [`Stream`] and [`Listener`]; `bind` and `listen(num)` are [`Listener::bind`]
+//! with [`Config::listen_limit`]; `accept` is [`Listener::accept`]; `connect`, `send` and `recv`
+//! are [`Stream::connect`], [`Stream::write`] and [`Stream::read`].
 
 #![allow(
     rustdoc::private_intra_doc_links,
-    reason = "the tables of files are for who reads the source"
+    reason = "the tables of files are for readers of the source"
 )]
 #![cfg_attr(
     not(feature = "tokio"),
@@ -37,7 +77,8 @@ pub use crypto::{Cipher, Identity, InvalidKey, Peer, PeerVerifier, PublicKey, Un
 #[cfg(feature = "tokio")]
 pub use net::*;
 pub use proto::{
-    ConnectionError, FlowId, Load, LossTrigger, Metrics, Observer, Refusal, Stats, TraceEvent,
+    ConnectionError, EndpointMetrics, FlowId, LossTrigger, Metrics, Observer, Refusal, Stats,
+    TraceEvent,
 };
 pub use time::Time;
 pub use wire::DecodeError;

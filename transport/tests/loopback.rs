@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lftp_transport::{
-    Config, ConnectError, Listener, ReadError, Recovery, Refusal, Runtime, Stream, TokioRuntime,
+    Config, ConnectError, ConnectionError, Listener, ReadError, Recovery, Refusal, Runtime, Stream,
+    TokioRuntime,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -134,7 +135,12 @@ async fn beyond_the_listen_limit_a_connection_is_refused() {
     let accepted = in_time(listener.accept()).await.expect("accepts");
     let second = in_time(Stream::connect(runtime(), addr, Config::default())).await;
     assert!(
-        matches!(second, Err(ConnectError::Refused(Refusal::ListenLimit))),
+        matches!(
+            second,
+            Err(ConnectError::Connection(ConnectionError::Refused(
+                Refusal::ListenLimit
+            )))
+        ),
         "{second:?}"
     );
     drop((first, accepted));
@@ -152,7 +158,10 @@ async fn where_nobody_answers_connecting_ends() {
     };
     let outcome = in_time(Stream::connect(runtime(), addr, config)).await;
     assert!(
-        matches!(outcome, Err(ConnectError::TimedOut)),
+        matches!(
+            outcome,
+            Err(ConnectError::Connection(ConnectionError::TimedOut))
+        ),
         "{outcome:?}"
     );
 }
@@ -165,7 +174,10 @@ async fn a_reset_reaches_the_reader_with_its_reason() {
     client.reset(42);
     let outcome = in_time(server.read(&mut [0; 10])).await;
     assert!(
-        matches!(outcome, Err(ReadError::Reset { reason: 42 })),
+        matches!(
+            outcome,
+            Err(ReadError::Connection(ConnectionError::Reset { reason: 42 }))
+        ),
         "{outcome:?}"
     );
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use lftp_netem::profile::NetworkProfile;
 use lftp_netem::world::{Side, World, WorldStats};
-use lftp_transport::{Config, ConnectError, Listener, Runtime, Stream, VirtualRuntime, sleep};
+use lftp_transport::{
+    Config, ConnectError, ConnectionError, Listener, Runtime, Stream, VirtualRuntime, sleep,
+};
 
 const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 1, 1));
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 2, 1));
@@ -74,7 +76,7 @@ fn a_host_without_a_listener_never_answers() {
     let connected = world.block_on(Stream::connect(client, addr, Config::default()));
     assert!(matches!(
         connected.unwrap().unwrap_err(),
-        ConnectError::TimedOut
+        ConnectError::Connection(ConnectionError::TimedOut)
     ));
     // The 20 retransmissions of a SYN, and the wait after the last one.
     assert!(world.now().as_nanos() > 40_000_000_000);

@@ -97,7 +97,7 @@ impl Client {
             return;
         }
         let (runtime, addr) = (self.runtime.clone(), self.data_addr(port));
-        self.ahead = match Stream::begin(runtime, addr, self.data_transport()) {
+        self.ahead = match Stream::start_connect(runtime, addr, self.data_transport()) {
             Ok(stream) => Some(Ahead {
                 port,
                 stream,

@@ -17,7 +17,10 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use blake3::Hash;
-use lftp_transport::{ConnectError, FlowId, Identity, PublicKey, Runtime, Stats, Stream, timeout};
+use lftp_transport::{
+    ConnectError, ConnectionError, FlowId, Identity, PublicKey, Refusal, Runtime, Stats, Stream,
+    timeout,
+};
 use serde::de::DeserializeOwned;
 
 use self::ahead::Ahead;
@@ -199,7 +202,7 @@ impl Client {
         let connect = Stream::connect(Arc::clone(&self.runtime), addr, transport);
         match timeout(&*self.runtime, self.config.connect_timeout, connect).await {
             Ok(Ok(stream)) => Ok(stream),
-            Ok(Err(ConnectError::Refused(lftp_transport::Refusal::UntrustedKey))) => {
+            Ok(Err(ConnectError::Connection(ConnectionError::Refused(Refusal::UntrustedKey)))) => {
                 Err(OpenError::NotAdmitted { key: self.key })
             }
             Ok(Err(source)) => Err(OpenError::Connect { addr, source }),

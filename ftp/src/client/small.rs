@@ -2,7 +2,7 @@
 
 use blake3::Hash;
 use bytes::Bytes;
-use lftp_transport::{Runtime, Stream, Time, unblock};
+use lftp_transport::{Runtime, Stream, Time, spawn_blocking};
 
 use super::ahead::Begun;
 use super::{Client, Receipt, TransferError};
@@ -45,7 +45,7 @@ impl Small {
                 hash: tree.root().ok_or(SendError::Changed)?,
             })
         };
-        Ok(unblock(runtime, read).await?)
+        Ok(spawn_blocking(runtime, read).await?)
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use blake3::Hash;
 use bytes::{Bytes, BytesMut};
-use lftp_transport::{Stream, Time, unblock};
+use lftp_transport::{Stream, Time, spawn_blocking};
 
 use super::ahead::Begun;
 use super::small::Small;
@@ -225,7 +225,7 @@ impl Client {
         let store = Arc::clone(target.store);
         let (to, overwrite, key) = (target.name.clone(), target.overwrite, key(name));
         let open = move || store.parked(&to, &key, overwrite);
-        match unblock(&*self.runtime, open).await {
+        match spawn_blocking(&*self.runtime, open).await {
             // Whether the file may be there at all is asked when it is begun.
             Err(error) => {
                 tracing::debug!(%error, "nothing to go on with");
@@ -270,7 +270,7 @@ impl Client {
                 None => store.create(&to, size, overwrite),
             }
         };
-        let sink = unblock(&*self.runtime, create).await?;
+        let sink = spawn_blocking(&*self.runtime, create).await?;
         Ok((sink, Prefix::default()))
     }
 

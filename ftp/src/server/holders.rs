@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use lftp_transport::{PublicKey, Pulse, Runtime, sleep};
+use lftp_transport::{PublicKey, Runtime, StreamMonitor, sleep};
 use tokio::sync::Notify;
 
 use crate::ports::{Lease, PortPool};
@@ -39,7 +39,7 @@ struct Running {
 struct Holding {
     key: Option<PublicKey>,
     /// Of the control connection, until there is one that carries the file.
-    pulse: Mutex<Pulse>,
+    monitor: Mutex<StreamMonitor>,
     is_evicted: AtomicBool,
     evicted: Notify,
 }
@@ -55,8 +55,8 @@ pub(super) struct Holder {
 /// A holding that was asked for a sign of life.
 struct Asked {
     holding: Arc<Holding>,
-    pulse: Pulse,
-    asked: u64,
+    monitor: StreamMonitor,
+    ping: u64,
 }
 
 impl Holders {
@@ -64,11 +64,11 @@ impl Holders {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A transfer that was granted over the connection with this pulse.
-    pub(super) fn enter(&self, key: Option<PublicKey>, control: Pulse) -> Holder {
+    /// A transfer that was granted over the connection that `control` monitors.
+    pub(super) fn enter(&self, key: Option<PublicKey>, control: StreamMonitor) -> Holder {
         let holding = Arc::new(Holding {
             key,
-            pulse: Mutex::new(control),
+            monitor: Mutex::new(control),
             is_evicted: AtomicBool::new(false),
             evicted: Notify::new(),
         });
@@ -124,8 +124,8 @@ impl Holders {
 }
 
 impl Holding {
-    fn pulse(&self) -> MutexGuard<'_, Pulse> {
-        self.pulse.lock().unwrap_or_else(PoisonError::into_inner)
+    fn monitor(&self) -> MutexGuard<'_, StreamMonitor> {
+        self.monitor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells the transfer to end; false when somebody has done so already.
@@ -140,24 +140,25 @@ impl Holding {
 
 impl Asked {
     fn new(holding: &Arc<Holding>) -> Self {
-        let pulse = holding.pulse().clone();
+        let monitor = holding.monitor().clone();
         Self {
             holding: Arc::clone(holding),
-            asked: pulse.ask(),
-            pulse,
+            ping: monitor.ping(),
+            monitor,
         }
     }
 
     /// There was a sign of life, or the client has come for its file meanwhile.
     fn has_answered(&self) -> bool {
-        self.pulse.has_answered(self.asked) || !self.holding.pulse().is_of_same(&self.pulse)
+        self.monitor.is_answered(self.ping)
+            || !self.holding.monitor().is_same_connection(&self.monitor)
     }
 }
 
 impl Holder {
-    /// The file is carried by the connection with this pulse.
-    pub(super) fn carried_by(&self, pulse: Pulse) {
-        *self.holding.pulse() = pulse;
+    /// The file is carried by the connection that `control` monitors.
+    pub(super) fn carried_by(&self, monitor: StreamMonitor) {
+        *self.holding.monitor() = monitor;
     }
 
     /// Waits until the transfer has to make room.

@@ -26,7 +26,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lftp_transport::{AcceptError, BindError, Gauge, Identity, Listener, Load, Runtime, timeout};
+use lftp_transport::{
+    AcceptError, BindError, EndpointMetrics, Identity, Listener, MetricsHandle, Runtime, timeout,
+};
 use tokio::sync::Semaphore;
 
 use self::access::Door;
@@ -78,7 +80,7 @@ pub struct Server {
 pub struct ServerHandle {
     tasks: Tasks,
     pool: PortPool,
-    gauges: Arc<[Gauge]>,
+    metrics: Arc<[MetricsHandle]>,
 }
 
 impl fmt::Debug for ServerHandle {
@@ -189,9 +191,9 @@ impl Server {
         ServerHandle {
             tasks: self.context.tasks.clone(),
             pool: self.context.pool.clone(),
-            gauges: std::iter::once(&self.control)
+            metrics: std::iter::once(&self.control)
                 .chain(&self.data)
-                .map(Listener::gauge)
+                .map(Listener::metrics)
                 .collect(),
         }
     }
@@ -241,8 +243,8 @@ impl ServerHandle {
     }
 
     /// What all ports together hold for peers.
-    pub fn load(&self) -> Load {
-        self.gauges.iter().map(Gauge::read).sum()
+    pub fn load(&self) -> EndpointMetrics {
+        self.metrics.iter().map(MetricsHandle::read).sum()
     }
 
     /// The data ports and which of them are free.

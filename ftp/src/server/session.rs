@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lftp_transport::{Pulse, Stream, Time, unblock};
+use lftp_transport::{Stream, StreamMonitor, Time, spawn_blocking};
 
 use super::Context;
 use super::access::{Client, Who};
@@ -65,7 +65,7 @@ pub(super) async fn serve(context: Arc<Context>, mut stream: Stream, data_port: 
     };
     let (asked, of) = (Arc::clone(&context), who.key);
     let admit = move || asked.config.access.admit(of);
-    let admitted = match unblock(&*context.runtime, admit).await {
+    let admitted = match spawn_blocking(&*context.runtime, admit).await {
         Ok(admission) => Client::new(admission, &context.everything, who),
         Err(refusal) => {
             drop(place);
@@ -78,7 +78,7 @@ pub(super) async fn serve(context: Arc<Context>, mut stream: Stream, data_port: 
     let mut session = Session {
         context: Arc::clone(&context),
         client: admitted,
-        pulse: stream.pulse(),
+        monitor: stream.monitor(),
         data_port,
         shown: None,
         granted: Vec::new(),
@@ -121,7 +121,7 @@ struct Session {
     context: Arc<Context>,
     client: Client,
     /// Of the control connection.
-    pulse: Pulse,
+    monitor: StreamMonitor,
     /// Where the client comes while it asks.
     data_port: Option<u16>,
     /// What it shows there, if it has said so with this request.
@@ -254,7 +254,7 @@ impl Session {
         let client = self.client.clone();
         let superseded = reception.as_ref().map(Reception::superseded);
         let begin = move || wanted.begin(client.store_to_write()?, reception);
-        let put = unblock(&*context.runtime, begin).await?;
+        let put = spawn_blocking(&*context.runtime, begin).await?;
         let held = put.held(&*context.runtime);
         let job = Job::Put(put, superseded.unwrap_or_default());
         let mut granted = self.grant(lease, name.to_string(), size, job);
@@ -268,7 +268,7 @@ impl Session {
         let lease = self.lease().await?;
         let (client, wanted) = (self.client.clone(), name.clone());
         let create = move || client.store_to_write()?.create(&wanted, 0, overwrite);
-        let sink = unblock(&*self.context.runtime, create).await?;
+        let sink = spawn_blocking(&*self.context.runtime, create).await?;
         Ok(self.grant(lease, name.to_string(), 0, Job::PutPiped(sink)))
     }
 
@@ -279,7 +279,7 @@ impl Session {
         let runtime = &*self.context.runtime;
         let store = Arc::clone(&self.client.place.store);
         let wanted = name.clone();
-        let mut source = unblock(runtime, move || store.open(&wanted)).await?;
+        let mut source = spawn_blocking(runtime, move || store.open(&wanted)).await?;
         let size = source.size();
         let fingerprint = source.fingerprint().filter(|_| size > BLOCK_BYTES);
         let allocated = source.allocated();
@@ -312,7 +312,7 @@ impl Session {
             .take_over(&*context.runtime, &place)
             .await;
         let client = self.client.clone();
-        let store = unblock(&*context.runtime, move || client.store_to_write()).await?;
+        let store = spawn_blocking(&*context.runtime, move || client.store_to_write()).await?;
         let target = Target {
             store,
             root,
@@ -333,7 +333,7 @@ impl Session {
         let links = if follow { Links::Follow } else { Links::Skip };
         let mut walk = Walk::new(store, root, Filter::default(), links);
         let begin = move || walk.begin().map(|()| walk);
-        let walk = unblock(&*self.context.runtime, begin).await?;
+        let walk = spawn_blocking(&*self.context.runtime, begin).await?;
         Ok(self.grant(lease, shown(name), 0, Job::GetTree(Box::new(walk))))
     }
 
@@ -344,7 +344,7 @@ impl Session {
         let _lease = self.lease().await?;
         let runtime = &*self.context.runtime;
         let store = Arc::clone(&self.client.place.store);
-        let source = unblock(runtime, move || store.open(&name)).await?;
+        let source = spawn_blocking(runtime, move || store.open(&name)).await?;
         let (bytes, hash) = tokio::select! {
             biased;
             () = self.context.tasks.reached(Stage::Stopped) => {
@@ -392,7 +392,7 @@ impl Session {
         self.granted.push(token);
         let key = self.client.who.key;
         let transfer = Transfer {
-            holder: self.context.holders.enter(key, self.pulse.clone()),
+            holder: self.context.holders.enter(key, self.monitor.clone()),
             who: self.client.who.clone(),
             name,
             job,
@@ -417,7 +417,7 @@ impl Session {
         let folder = Name::parse_folder(path)?;
         let store = Arc::clone(&self.client.place.store);
         let list = move || store.list(folder.as_ref(), after.as_deref(), MAX_PAGE_ENTRIES + 1);
-        let entries = unblock(&*self.context.runtime, list).await?;
+        let entries = spawn_blocking(&*self.context.runtime, list).await?;
         Ok(page(entries))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lftp_transport::{Stream, timeout, unblock};
+use lftp_transport::{Stream, spawn_blocking, timeout};
 
 use super::Context;
 use super::access::Who;
@@ -161,7 +161,7 @@ pub(super) async fn run(context: Arc<Context>, transfer: Transfer) {
             "the client did not come for it"
         );
     };
-    holder.carried_by(stream.pulse());
+    holder.carried_by(stream.monitor());
     let (begun, operation) = (runtime.now(), job.action());
     let carried = tokio::select! {
         biased;
@@ -226,7 +226,7 @@ async fn put(
     let (runtime, config) = (&context.runtime, &context.config);
     link::write(stream, message::encode(&Ready { ack: Ack::Ack })?).await?;
     let size = begun.size();
-    let (sink, prefix) = unblock(&**runtime, move || begun.decide(resume)).await?;
+    let (sink, prefix) = spawn_blocking(&**runtime, move || begun.decide(resume)).await?;
     let mut watchdog = Watchdog::new(runtime, config.stall_limit);
     let plan = Receiving {
         size,

@@ -1,7 +1,7 @@
 //! The hash of a file that is there.
 
 use blake3::{Hash, Hasher};
-use lftp_transport::{Runtime, unblock};
+use lftp_transport::{Runtime, spawn_blocking};
 
 use super::{Source, StoreError};
 
@@ -19,7 +19,7 @@ pub async fn hash_source(
 ) -> Result<(u64, Hash), StoreError> {
     let mut hasher = Hasher::new();
     loop {
-        let step = unblock(runtime, move || {
+        let step = spawn_blocking(runtime, move || {
             let bytes = source.read(STEP_BYTES)?;
             hasher.update(&bytes);
             Ok::<_, StoreError>((source, hasher, bytes.is_empty()))

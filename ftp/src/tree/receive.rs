@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use blake3::Hash;
 use bytes::{Bytes, BytesMut};
-use lftp_transport::{Runtime, Stream, unblock};
+use lftp_transport::{Runtime, Stream, spawn_blocking};
 use tokio::sync::oneshot;
 
 use super::decide::{Decider, Wanted};
@@ -106,7 +106,7 @@ impl Receiver<'_> {
     ) -> Result<T, ReceiveError> {
         self.named().await?;
         let mut decider = self.take_decider();
-        let (decider, output) = unblock(&**self.runtime, move || {
+        let (decider, output) = spawn_blocking(&**self.runtime, move || {
             let output = job(&mut decider);
             (decider, output)
         })
@@ -252,7 +252,7 @@ impl Receiver<'_> {
             _ if resume => {
                 return Err(out_of_place("a file that goes on where it never was").into());
             }
-            Some(parked) => unblock(&**self.runtime, move || parked.sink.discard()).await,
+            Some(parked) => spawn_blocking(&**self.runtime, move || parked.sink.discard()).await,
             None => {}
         }
         let created = self.decide(move |decider| decider.create(&wanted, size));

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use lftp_transport::{Runtime, Stream, unblock};
+use lftp_transport::{Runtime, Stream, spawn_blocking};
 
 use super::small::{Ahead, failed};
 use super::walk::Walk;
@@ -48,7 +48,7 @@ async fn next_page(
     stream: &mut Stream,
     mut walk: Walk,
 ) -> Result<(Walk, Page), SendError> {
-    let (walk, page) = unblock(runtime, move || {
+    let (walk, page) = spawn_blocking(runtime, move || {
         let page = walk.page();
         (walk, page)
     })
@@ -71,7 +71,7 @@ async fn send_wanted(
     let read = |wants: &VecDeque<Want>| {
         let ahead = Ahead::new(walk, page, wants);
         async move {
-            let batch = unblock(runtime, move || ahead.read()).await;
+            let batch = spawn_blocking(runtime, move || ahead.read()).await;
             batch.map_err(|error| SendError::from(LinkError::from(error)))
         }
     };
@@ -109,7 +109,7 @@ async fn send_one(
         return Err(LinkError::from(error).into());
     };
     let path = entry.path.clone();
-    let opened = unblock(runtime, {
+    let opened = spawn_blocking(runtime, {
         let (store, name) = (walk.store().clone(), walk.name(&path));
         move || store.open(&name?)
     })

@@ -72,7 +72,9 @@ pub(crate) async fn reset_of(mut stream: Stream) -> Option<Code> {
         match stream.read_chunk(1 << 20).await {
             Ok(Some(_)) => {}
             Ok(None) => return None,
-            Err(lftp_transport::ReadError::Reset { reason }) => {
+            Err(lftp_transport::ReadError::Connection(
+                lftp_transport::ConnectionError::Reset { reason },
+            )) => {
                 return Code::from_reset_reason(reason);
             }
             Err(error) => panic!("{error}"),

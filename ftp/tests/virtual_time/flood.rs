@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use lftp_netem::world::{Host, Side, Socket};
 use lftp_transport::proto::Endpoint;
-use lftp_transport::{Config, Load, Time};
+use lftp_transport::{Config, EndpointMetrics, Time};
 
 use super::fixture::{Fixture, Operation, noise};
 
@@ -43,7 +43,7 @@ struct Accounting {
     syns: u64,
     sources: Vec<Traffic>,
     /// The most of each that the server ever held.
-    peak: Load,
+    peak: EndpointMetrics,
     is_over: bool,
 }
 

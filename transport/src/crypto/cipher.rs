@@ -1,4 +1,4 @@
-//! Which AEAD seals the packets, and one key of it.
+//! The AEADs that protect packets, and a packet key.
 //!
 //! AES-128-GCM where both processors have instructions for it, ChaCha20-Poly1305 otherwise
 //! (RFC 9001 §5.3 has the same two). The library is `aws-lc-rs`, which builds with a C compiler
@@ -15,21 +15,21 @@ use aws_lc_rs::aead::{
 use aws_lc_rs::hkdf;
 use zeroize::Zeroizing;
 
-/// The bytes by which sealing makes a packet longer.
+/// Length of the authentication tag, bytes.
 pub(crate) const TAG_BYTES: usize = 16;
 
 /// An authenticated cipher.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cipher {
-    /// AES-128 in Galois counter mode: the faster one where the processor helps.
+    /// AES-128 in Galois/counter mode: the faster one with processor support.
     Aes128Gcm,
-    /// ChaCha20 with Poly1305 (RFC 8439): as fast everywhere, and in constant time.
+    /// ChaCha20 with Poly1305 (RFC 8439): fast and constant-time without processor support.
     ChaCha20Poly1305,
 }
 
 impl Cipher {
-    /// The one that this processor is best at.
+    /// The faster cipher on this processor.
     pub fn preferred() -> Self {
         if has_aes() {
             Self::Aes128Gcm
@@ -53,12 +53,12 @@ impl Cipher {
         }
     }
 
-    /// What a side that prefers this one offers: everybody can do ChaCha20.
+    /// The offer of a side that prefers this cipher. Every side supports ChaCha20.
     pub(crate) const fn offer(self) -> u64 {
         self.bit() | Self::ChaCha20Poly1305.bit()
     }
 
-    /// The server's choice: AES when both would have it.
+    /// The server's choice: AES when both sides offer it.
     pub(crate) const fn choose(self, offered: u64) -> Option<Self> {
         let common = self.offer() & offered;
         if common & Self::Aes128Gcm.bit() != 0 {
@@ -70,25 +70,26 @@ impl Cipher {
         }
     }
 
-    /// The server's choice as its answer carries it.
+    /// The encoding of the server's choice in its answer.
     pub(crate) const fn chosen(self) -> u64 {
         self.bit()
     }
 
-    /// Reads the server's choice, which has to be among what this side offered.
+    /// Decodes the server's choice; `None` when this side did not offer it.
     pub(crate) fn from_chosen(chosen: u64, preferred: Self) -> Option<Self> {
         [Self::Aes128Gcm, Self::ChaCha20Poly1305]
             .into_iter()
             .find(|cipher| cipher.bit() == chosen && preferred.offer() & chosen != 0)
     }
 
-    /// How many packets one key may seal. For AES-GCM RFC 9001 §6.6 has 2²³; ChaCha20 has no
-    /// such limit, and gets the same.
+    /// The most packets one key may seal. RFC 9001 §6.6 has 2²³ for AES-GCM; ChaCha20 has no such
+    /// limit and is given the same.
     pub(crate) const fn confidentiality_limit(self) -> u64 {
         1 << 23
     }
 
-    /// How many packets may fail to open before the connection has to end (RFC 9001 §6.6).
+    /// The most packets that may fail authentication before the connection must end (RFC 9001
+    /// §6.6).
     pub(crate) const fn integrity_limit(self) -> u64 {
         match self {
             Self::Aes128Gcm => 1 << 52,
@@ -110,7 +111,7 @@ impl fmt::Display for Cipher {
     }
 }
 
-/// No cipher has that name.
+/// The error of an unknown cipher name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no cipher is called {0:?}; there are \"aes-128-gcm\" and \"chacha20-poly1305\"")]
 pub struct UnknownCipher(String);
@@ -126,7 +127,7 @@ impl FromStr for Cipher {
     }
 }
 
-/// Whether the processor multiplies and encrypts for GCM.
+/// Returns `true` when the processor has instructions for both halves of AES-GCM.
 fn has_aes() -> bool {
     #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
     return std::arch::is_x86_feature_detected!("aes")
@@ -138,10 +139,10 @@ fn has_aes() -> bool {
     return false;
 }
 
-/// A secret from which one direction's keys come.
+/// The secret from which one direction's keys are derived.
 pub(crate) type Secret = Zeroizing<[u8; 32]>;
 
-/// The length of what HKDF is to give.
+/// Output length of HKDF, bytes.
 struct Length(usize);
 
 impl hkdf::KeyType for Length {
@@ -166,7 +167,7 @@ pub(crate) fn next_secret(secret: &Secret) -> Secret {
     next
 }
 
-/// One key for one direction: seals or opens packets by their number.
+/// A key for one direction. The packet number is the nonce.
 pub(crate) struct PacketKey {
     key: LessSafeKey,
     iv: [u8; NONCE_LEN],
@@ -196,8 +197,7 @@ impl PacketKey {
         Nonce::assume_unique_for_key(nonce)
     }
 
-    /// Seals in place what lies behind the header of the packet that begins at `start`, and
-    /// appends the tag.
+    /// Encrypts in place the packet that starts at `start`, behind its header, and appends the tag.
     pub(crate) fn seal(&self, out: &mut Vec<u8>, start: usize, header_bytes: usize, number: u64) {
         let (header, text) = out[start..].split_at_mut(header_bytes);
         let tag = self
@@ -207,8 +207,8 @@ impl PacketKey {
         out.extend_from_slice(tag.as_ref());
     }
 
-    /// Opens in place; gives what lies behind the header, without the tag. When it does not
-    /// open, the packet's bytes are spoilt.
+    /// Decrypts in place; returns the plaintext behind the header, without the tag. On failure the
+    /// packet's bytes are unspecified.
     pub(crate) fn open<'a>(
         &self,
         packet: &'a mut [u8],

@@ -1,4 +1,4 @@
-//! A side's static key pair, and who decides whether a peer's key will do.
+//! Static key pairs, and the verifier of a peer's key.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -8,10 +8,10 @@ use snow::params::DHChoice;
 use snow::resolvers::{CryptoResolver, DefaultResolver};
 use zeroize::Zeroizing;
 
-/// The bytes of an X25519 key (RFC 7748 §5).
+/// Length of an X25519 key, bytes (RFC 7748 §5).
 pub(crate) const KEY_BYTES: usize = 32;
 
-/// An X25519 public key: what a peer is known by. Written as 64 hexadecimal digits.
+/// An X25519 public key, the identity of a peer. Displayed as 64 hexadecimal digits.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicKey([u8; KEY_BYTES]);
 
@@ -21,7 +21,7 @@ impl PublicKey {
         Self(bytes)
     }
 
-    /// Its bytes.
+    /// The key's bytes.
     pub const fn as_bytes(&self) -> &[u8; KEY_BYTES] {
         &self.0
     }
@@ -39,7 +39,7 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// A text that is no key.
+/// The error of a text that is not a key.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a key is 64 hexadecimal digits")]
 pub struct InvalidKey;
@@ -52,7 +52,7 @@ impl FromStr for PublicKey {
     }
 }
 
-/// 32 bytes out of 64 hexadecimal digits.
+/// Decodes 64 hexadecimal digits.
 fn parse_hex(text: &str) -> Result<[u8; KEY_BYTES], InvalidKey> {
     let digits = text.as_bytes();
     if digits.len() != 2 * KEY_BYTES {
@@ -66,7 +66,7 @@ fn parse_hex(text: &str) -> Result<[u8; KEY_BYTES], InvalidKey> {
     Ok(bytes)
 }
 
-/// A static X25519 key pair. The secret half is wiped when the last copy goes.
+/// A static X25519 key pair. The secret key is zeroized when it is dropped.
 #[derive(Clone)]
 pub struct Identity {
     secret: Zeroizing<[u8; KEY_BYTES]>,
@@ -80,14 +80,14 @@ impl fmt::Debug for Identity {
 }
 
 impl Identity {
-    /// A new key pair out of what `fill_random` gives, which has to be secret.
+    /// Generates a key pair from `fill_random`, which must be a cryptographically secure source.
     pub fn generate(fill_random: impl FnOnce(&mut [u8])) -> Self {
         let mut secret = Zeroizing::new([0; KEY_BYTES]);
         fill_random(&mut secret[..]);
         Self::from_secret(*secret)
     }
 
-    /// The key pair with this secret half, as [`secret`](Self::secret) gave it.
+    /// The key pair of a secret key, as returned by [`secret`](Self::secret).
     pub fn from_secret(secret: [u8; KEY_BYTES]) -> Self {
         let mut dh = DefaultResolver
             .resolve_dh(&DHChoice::Curve25519)
@@ -101,40 +101,40 @@ impl Identity {
         }
     }
 
-    /// The secret half, to be kept where nobody else reads it.
+    /// The secret key. A reader of it can impersonate this side.
     pub fn secret(&self) -> &[u8; KEY_BYTES] {
         &self.secret
     }
 
-    /// The secret half as 64 hexadecimal digits, for a file that nobody else reads.
+    /// The secret key as 64 hexadecimal digits, for a file that only its owner can read.
     pub fn secret_hex(&self) -> Zeroizing<String> {
         Zeroizing::new(PublicKey(*self.secret).to_string())
     }
 
-    /// The key pair whose secret half is written in `text` as 64 hexadecimal digits.
+    /// Parses a secret key of 64 hexadecimal digits.
     ///
     /// # Errors
     ///
-    /// [`InvalidKey`] when it is anything else.
+    /// [`InvalidKey`] when `text` is anything else.
     pub fn from_secret_hex(text: &str) -> Result<Self, InvalidKey> {
         parse_hex(text).map(Self::from_secret)
     }
 
-    /// The public half, by which peers know this side.
+    /// The public key, by which peers identify this side.
     pub const fn public_key(&self) -> PublicKey {
         self.public
     }
 }
 
-/// A peer that has proved that it holds the secret half of its key.
+/// A peer that has proved possession of its secret key.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Peer {
-    /// Its key.
+    /// The peer's public key.
     pub key: PublicKey,
-    /// Its address; proved as well.
+    /// The peer's address, validated by the handshake.
     pub addr: SocketAddr,
-    /// Whether it is the one that connects, and this side the one that listens.
+    /// `true` when the peer is the client and this side the listener.
     pub is_client: bool,
 }
 
@@ -148,10 +148,10 @@ impl Peer {
     }
 }
 
-/// Decides which peers are let in. Calls come from inside the state machine: be quick.
+/// Decides which peers may connect. Called from inside the state machine, so it must not block.
 pub trait PeerVerifier: Send + Sync + fmt::Debug {
-    /// Whether a connection with this peer may come about. A peer that may not is told, and
-    /// this side's connection ends with
+    /// Returns `true` to accept `peer`. A rejected peer receives a refusal, and this side's
+    /// connection fails with
     /// [`ConnectionError::UntrustedPeer`](crate::ConnectionError::UntrustedPeer).
     fn verify(&self, peer: &Peer) -> bool;
 }

@@ -1,29 +1,28 @@
 //! A connection's keys and their update.
 //!
-//! Each direction has a secret of its own out of the handshake. Its sender goes over to the
-//! next one after a given number of packets, far below the cipher's limit, and says so by the
-//! key phase in the packet's first byte (as RFC 9001 §6, but each direction by itself). It
-//! does so only when a packet of the present phase was acknowledged: the receiver then has
-//! the present key, and one bit cannot be mistaken. The receiver has the next key at hand, so
-//! that a forged phase costs it no more than any forged packet, and keeps the previous one
-//! for packets that arrive late.
+//! The handshake yields one secret per direction. The sender switches to the next key after a given
+//! number of packets, far below the cipher's limit, and signals it by the key phase in the packet's
+//! first byte (RFC 9001 §6, but each direction by itself). It switches only once a packet of the
+//! present phase is acknowledged: the receiver then has the present key, so one bit is unambiguous.
+//! The receiver derives the next key in advance, so that a forged phase costs it no more than any
+//! forged packet, and keeps the previous key for packets that arrive late.
 
 use std::fmt;
 
 use super::cipher::{Cipher, PacketKey, Secret, next_secret};
 
-/// What the handshake gives: a secret a direction.
+/// The handshake's result: one secret per direction.
 #[derive(Clone)]
 pub(crate) struct Secrets {
     pub(crate) from_client: Secret,
     pub(crate) from_server: Secret,
 }
 
-/// Both directions' keys of one side.
+/// One side's keys for both directions.
 pub(crate) struct Keys {
     pub(crate) sealer: Sealer,
     pub(crate) opener: Opener,
-    /// The other side's view, for tests that look into packets or invent them.
+    /// The other side's keys, for tests that decrypt packets or forge them.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) twin: (Sealer, Opener),
 }
@@ -39,7 +38,7 @@ impl fmt::Debug for Keys {
 }
 
 impl Keys {
-    /// `update_after` is how many packets one key seals.
+    /// `update_after` is the number of packets sealed with one key.
     pub(crate) fn new(
         cipher: Cipher,
         secrets: &Secrets,
@@ -63,7 +62,7 @@ impl Keys {
     }
 }
 
-/// Seals what this side sends.
+/// Encrypts and authenticates the packets of this side.
 pub(crate) struct Sealer {
     cipher: Cipher,
     key: PacketKey,
@@ -73,7 +72,7 @@ pub(crate) struct Sealer {
     sealed: u64,
     /// The first packet number of the present phase, once it is known.
     first: Option<u64>,
-    /// A packet of the present phase was acknowledged.
+    /// Set once a packet of the present phase is acknowledged.
     confirmed: bool,
     update_after: u64,
     updates: u64,
@@ -99,8 +98,10 @@ impl Sealer {
         self.cipher
     }
 
-    /// The phase for the next packet's header. Goes over to the next key when it is time.
+    /// Returns the phase for the next packet's header, after a key update if one is due.
     pub(crate) fn next_phase(&mut self) -> bool {
+        // Not before the peer has confirmed the present key: two updates in flight would make the
+        // one-bit phase ambiguous (RFC 9001 §6.1).
         if self.sealed >= self.update_after && self.confirmed {
             self.secret = next_secret(&self.secret);
             self.key = PacketKey::new(self.cipher, &self.secret);
@@ -113,12 +114,13 @@ impl Sealer {
         self.phase
     }
 
-    /// How often the key was changed.
+    /// Number of key updates so far.
     pub(crate) const fn updates(&self) -> u64 {
         self.updates
     }
 
-    /// Whether the key must seal no further packet: the peer acknowledges none of them.
+    /// Returns `true` when the key must not seal any further packet. That only happens to a peer
+    /// that acknowledges none of them.
     pub(crate) const fn is_used_up(&self) -> bool {
         self.sealed >= self.cipher.confidentiality_limit()
     }
@@ -136,13 +138,13 @@ impl Sealer {
         self.key.seal(out, start, header_bytes, number);
     }
 
-    /// The peer has acknowledged a packet with this number.
+    /// Notes that the peer has acknowledged packet `number`.
     pub(crate) fn on_acked(&mut self, number: u64) {
         self.confirmed |= self.first.is_some_and(|first| number >= first);
     }
 }
 
-/// Opens what the peer sends.
+/// Authenticates and decrypts the packets of the peer.
 pub(crate) struct Opener {
     cipher: Cipher,
     previous: Option<PacketKey>,
@@ -152,7 +154,7 @@ pub(crate) struct Opener {
     phase: bool,
     /// The lowest packet number opened in the present phase.
     first: u64,
-    /// Packets that did not open.
+    /// Packets that failed authentication.
     forged: u64,
 }
 
@@ -171,8 +173,8 @@ impl Opener {
         }
     }
 
-    /// Opens a packet in place: the bytes behind its header, or nothing when it is not from
-    /// the peer, or not as the peer sent it.
+    /// Decrypts a packet in place. Returns the plaintext behind its header, or `None` when it is
+    /// not from the peer or was changed on the way.
     pub(crate) fn open<'a>(
         &mut self,
         packet: &'a mut [u8],
@@ -181,6 +183,8 @@ impl Opener {
         phase: bool,
     ) -> Option<&'a mut [u8]> {
         let is_current = phase == self.phase;
+        // A late packet of the previous phase has the same phase bit as the next one; only its
+        // number tells them apart.
         let is_next = !is_current && number > self.first;
         let key = if is_current {
             Some(&self.current)
@@ -193,15 +197,15 @@ impl Opener {
         if text.is_none() {
             self.forged += 1;
         } else if is_next {
-            self.go_over(number);
+            self.switch_to_next(number);
         } else if is_current {
             self.first = self.first.min(number);
         }
         text
     }
 
-    /// The peer has gone over to the next key with this packet, or just before.
-    fn go_over(&mut self, number: u64) {
+    /// Follows the peer's key update, which took place at packet `number` or shortly before.
+    fn switch_to_next(&mut self, number: u64) {
         self.next_secret = next_secret(&self.next_secret);
         let after = PacketKey::new(self.cipher, &self.next_secret);
         let next = std::mem::replace(&mut self.next, after);
@@ -210,8 +214,9 @@ impl Opener {
         self.first = number;
     }
 
-    /// Whether so much was forged that the cipher's promise wears thin.
-    pub(crate) const fn is_worn_out(&self) -> bool {
+    /// Returns `true` when so many packets failed authentication that the cipher's integrity bound
+    /// no longer holds (RFC 9001 §6.6).
+    pub(crate) const fn is_integrity_exhausted(&self) -> bool {
         self.forged >= self.cipher.integrity_limit()
     }
 }

@@ -1,18 +1,19 @@
-//! Who the peer is, and that nobody else reads, changes or invents what is said.
+//! Authentication of the peer; confidentiality and integrity of the packets.
 //!
-//! | file | what |
+//! | file | content |
 //! |---|---|
-//! | [`identity`] | a side's key pair, and who decides whether a peer's key will do |
+//! | [`identity`] | static key pairs, and the verifier of a peer's key |
 //! | [`noise`] | Noise XX in the handshake's three messages |
-//! | [`cipher`] | which AEAD, and one key of it |
+//! | [`cipher`] | the AEADs, and a packet key |
 //! | [`keys`] | a connection's keys, and their update |
-//! | [`cookie`] | proof of an address without keeping anything |
-//! | [`stateless_reset`] | proof that a connection is lost without keeping anything |
+//! | [`cookie`] | address validation without state |
+//! | [`stateless_reset`] | proof of a lost connection without state |
 //!
-//! Everything secret starts from bytes that the endpoint's caller hands in; nothing in here
-//! asks the operating system. Replays are told by the packet number: what has arrived is
-//! kept by [`crate::proto`]'s `ack` (512 ranges, and a floor below which everything counts
-//! as received), and a number that was there is dropped before it has any effect.
+//! Every secret derives from bytes that the endpoint's caller hands in; nothing here asks the
+//! operating system. It relies on [`crate::wire`] for lengths only, and knows no connection. Replays
+//! are not detected here but by the packet number: [`crate::proto`] keeps the received numbers (512
+//! ranges, and a floor below which every number counts as received) and drops a packet whose number
+//! it has before the packet has any effect.
 
 pub(crate) mod cipher;
 pub(crate) mod cookie;

@@ -1,10 +1,10 @@
 //! Noise XX in the handshake's three messages (The Noise Protocol Framework, revision 34,
 //! §7.5): `-> e`, `<- e, ee, s, es`, `-> s, se`.
 //!
-//! SYN carries the first message, SYN/ACK the second, ACK the third. Both sides prove a
-//! static key; the server's is hidden from who only listens, the client's from everybody but
-//! the server. Each side's ephemeral key comes from a seed that is handed in, so that the
-//! same seed gives the same packets.
+//! SYN carries the first message, SYN/ACK the second, ACK the third. Both sides prove a static key;
+//! the server's is hidden from passive observers, the client's from everyone but the server. Each
+//! side's ephemeral key comes from a seed that is handed in, so the same seed gives the same
+//! packets.
 
 use std::fmt;
 
@@ -20,19 +20,19 @@ use crate::wire::THIRD_BYTES;
 
 const PATTERN: &str = "Noise_XX_25519_ChaChaPoly_BLAKE2s";
 
-/// Both sides mix it in: who speaks something else is not understood.
+/// Mixed into the handshake by both sides, so that another protocol or version fails.
 const PROLOGUE: &[u8] = b"LFTP 2";
 
-/// The longest payload of a first message that is looked at.
+/// The longest accepted payload of a first message, bytes.
 const MAX_PAYLOAD: usize = 64;
 
-/// Room for the second message: two keys, two tags, and its payload.
+/// Buffer size for the second message: two keys, two tags, and its payload.
 const SECOND_ROOM: usize = 256;
 
-/// What an ephemeral key is made of.
+/// The seed of an ephemeral key.
 pub(crate) type Seed = Zeroizing<[u8; KEY_BYTES]>;
 
-/// A message that does not follow from the ones before it, or that somebody changed.
+/// A message that does not follow from the ones before it, or was changed on the way.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a handshake message is not what the peer would have sent")]
 pub(crate) struct HandshakeError;
@@ -43,7 +43,7 @@ impl From<snow::Error> for HandshakeError {
     }
 }
 
-/// snow's own primitives, and a random source that gives the seed once.
+/// snow's default primitives, with the seed as the source of randomness.
 struct Seeded(Seed);
 
 impl CryptoResolver for Seeded {
@@ -64,7 +64,7 @@ impl CryptoResolver for Seeded {
     }
 }
 
-/// Gives the seed to the one ephemeral key there is, and nothing to anybody after.
+/// Yields the seed once, to the only ephemeral key, and fails after that.
 struct Once(Option<Seed>);
 
 impl Random for Once {
@@ -75,7 +75,7 @@ impl Random for Once {
     }
 }
 
-fn begin(identity: &Identity, seed: &Seed, is_client: bool) -> HandshakeState {
+fn start(identity: &Identity, seed: &Seed, is_client: bool) -> HandshakeState {
     let params: NoiseParams = PATTERN.parse().expect("snow knows the pattern");
     Builder::with_resolver(params, Box::new(Seeded(seed.clone())))
         .local_private_key(identity.secret())
@@ -104,7 +104,7 @@ fn remote_key(state: &HandshakeState) -> Result<PublicKey, HandshakeError> {
     Ok(PublicKey::from_bytes(bytes))
 }
 
-/// The first eight bytes: enough for a peer to show that it saw the rest.
+/// The first eight bytes, whose echo shows that a peer has received the message.
 pub(crate) fn echo_of(bytes: &[u8]) -> u64 {
     let head = bytes.first_chunk().copied().unwrap_or_default();
     u64::from_be_bytes(head)
@@ -122,20 +122,21 @@ impl fmt::Debug for Initiator {
     }
 }
 
-/// The client's handshake is done: what goes to the server, and what stays.
+/// The result of the client's handshake: the third message, and the secrets.
 pub(crate) struct Completed {
     pub(crate) third: [u8; THIRD_BYTES],
     pub(crate) secrets: Secrets,
 }
 
 impl Initiator {
-    /// Begins; `payload` goes in the clear, but the handshake fails if somebody changes it.
+    /// Starts a handshake. `payload` is sent in the clear but authenticated: a change of it makes
+    /// the handshake fail.
     pub(crate) fn new(identity: &Identity, seed: &Seed, payload: &[u8]) -> Self {
-        let mut state = begin(identity, seed, true);
-        // snow wants room for a tag, which a first message does not have.
+        let mut state = start(identity, seed, true);
+        // snow insists on space for a tag, which a first message does not have.
         let mut first = vec![0; KEY_BYTES + payload.len() + 16];
         let len = state.write_message(payload, &mut first);
-        first.truncate(len.expect("there is room"));
+        first.truncate(len.expect("the buffer is large enough"));
         Self { state, first }
     }
 
@@ -144,13 +145,13 @@ impl Initiator {
         &self.first
     }
 
-    /// What an answer before there are keys has to repeat.
+    /// The echo expected in an unprotected answer.
     pub(crate) fn echo(&self) -> u64 {
         echo_of(&self.first)
     }
 
-    /// Reads the second message: its payload and the server's key. One that somebody changed
-    /// leaves everything as it was.
+    /// Reads the second message; returns its payload and the server's key. A forged message leaves
+    /// the state unchanged.
     pub(crate) fn read_second(
         &mut self,
         message: &[u8],
@@ -161,12 +162,12 @@ impl Initiator {
         Ok((payload, remote_key(&self.state)?))
     }
 
-    /// After the second message: what a refusal by the client has to repeat.
+    /// The echo in the client's refusal, known after the second message.
     pub(crate) fn refusal_echo(&self) -> u64 {
         echo_of(self.state.get_handshake_hash())
     }
 
-    /// After the second message: the third, and the secrets.
+    /// Completes the handshake after the second message.
     pub(crate) fn complete(&mut self) -> Result<Completed, HandshakeError> {
         let mut third = [0; THIRD_BYTES];
         let len = self.state.write_message(&[], &mut third)?;
@@ -178,8 +179,7 @@ impl Initiator {
     }
 }
 
-/// The server's side. After a third message that somebody changed, Noise cannot go on; it is
-/// then done anew from the seed up to where it was.
+/// The server's side. A forged third message spoils snow's state; it is then replayed from the seed.
 pub(crate) struct Responder {
     state: Option<HandshakeState>,
     seed: Seed,
@@ -195,7 +195,7 @@ impl fmt::Debug for Responder {
     }
 }
 
-/// The client's payload in a first message; it is not proved by anything yet.
+/// The client's payload in a first message, not yet authenticated.
 pub(crate) fn first_payload(message: &[u8]) -> Result<&[u8], HandshakeError> {
     let payload = message.get(KEY_BYTES..).ok_or(HandshakeError)?;
     if payload.len() > MAX_PAYLOAD {
@@ -229,7 +229,7 @@ impl Responder {
         first: &[u8],
         payload: &[u8],
     ) -> Result<(HandshakeState, Vec<u8>), HandshakeError> {
-        let mut state = begin(identity, seed, false);
+        let mut state = start(identity, seed, false);
         let mut read = [0; SECOND_ROOM];
         state.read_message(first, &mut read)?;
         let mut second = vec![0; SECOND_ROOM];
@@ -243,12 +243,12 @@ impl Responder {
         &self.second
     }
 
-    /// What a client that will have nothing to do with this server repeats.
+    /// The echo expected in a refusal by the client.
     pub(crate) const fn refusal_echo(&self) -> u64 {
         self.refusal_echo
     }
 
-    /// Reads the third message: the client's key, and the secrets.
+    /// Reads the third message; returns the client's key and the secrets.
     pub(crate) fn read_third(
         &mut self,
         identity: &Identity,

@@ -1,13 +1,13 @@
-//! Stateless resets (RFC 9000 §10.3): who has lost a connection, in a crash for instance, can
-//! still tell its peer so, and nobody else can.
+//! Stateless resets (RFC 9000 §10.3): a server that has lost a connection, in a crash for instance,
+//! can still tell the client, and an attacker cannot.
 //!
-//! The server gives every client a token with the answer to its SYN. It is an HMAC-SHA-256 over
-//! the connection's id and the client's address, under a key that follows from the server's own
-//! and from its port: whoever is started again there can make the token anew, from a packet of a
-//! connection that it does not know. It makes one for such packets only, and for the address that
-//! they came from. So a token is never told while its connection is there, neither to somebody
-//! elsewhere nor by the server's other ports (the oracle of RFC 9000 §21.11). A client that has
-//! moved meanwhile does not know it again, and waits for its idle timeout.
+//! The server sends every client a token in its SYN/ACK: an HMAC-SHA-256 over the connection id and
+//! the client's address, under a key derived from the server's secret key and its port. A restarted
+//! server computes the same token from a packet of a connection that it does not know. It sends a
+//! token for such packets only, and only to the address they came from. So the token of a live
+//! connection is never disclosed, neither to another address nor by another port of the server (the
+//! oracle of RFC 9000 §21.11). A client that has moved meanwhile does not recognize its token, and
+//! waits for its idle timeout.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -17,10 +17,10 @@ use aws_lc_rs::hmac;
 use super::Identity;
 use crate::wire::RESET_TOKEN_BYTES;
 
-/// Proves that the server has lost a connection.
+/// The proof that the server has lost a connection.
 pub(crate) type ResetToken = [u8; RESET_TOKEN_BYTES];
 
-/// Makes the tokens of one listening port.
+/// Derives the tokens of one listening port.
 pub(crate) struct ResetKey {
     key: hmac::Key,
 }
@@ -42,7 +42,7 @@ impl ResetKey {
         }
     }
 
-    /// The token of the connection that is called `id` here, with a client at `remote`.
+    /// The token of connection `id` with a client at `remote`.
     pub(crate) fn token(&self, id: u32, remote: SocketAddr) -> ResetToken {
         let mut context = hmac::Context::with_key(&self.key);
         context.update(&id.to_be_bytes());
@@ -57,7 +57,7 @@ impl ResetKey {
     }
 }
 
-/// Whether both are the same; how long that takes tells nothing.
+/// Compares two tokens in constant time.
 pub(crate) fn is_same(one: &ResetToken, other: &ResetToken) -> bool {
     aws_lc_rs::constant_time::verify_slices_are_equal(one, other).is_ok()
 }

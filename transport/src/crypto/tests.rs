@@ -118,23 +118,23 @@ fn a_cookie_is_good_for_one_client_and_half_a_minute() {
     let now = Time::from_nanos(1_000_000_000);
     for addr in ["10.0.0.1:5", "[fd00::1]:5"] {
         let addr: SocketAddr = addr.parse().unwrap();
-        let cookie = jar.make(now, addr, 9);
+        let cookie = jar.issue(now, addr, 9);
         let mut elsewhere = addr;
         elsewhere.set_port(6);
-        assert!(jar.is_good(now, addr, 9, &cookie));
-        assert!(jar.is_good(now + Duration::from_secs(30), addr, 9, &cookie));
-        assert!(!jar.is_good(now + Duration::from_secs(31), addr, 9, &cookie));
+        assert!(jar.is_valid(now, addr, 9, &cookie));
+        assert!(jar.is_valid(now + Duration::from_secs(30), addr, 9, &cookie));
+        assert!(!jar.is_valid(now + Duration::from_secs(31), addr, 9, &cookie));
         assert!(
-            !jar.is_good(Time::ZERO, addr, 9, &cookie),
+            !jar.is_valid(Time::ZERO, addr, 9, &cookie),
             "from the future"
         );
-        assert!(!jar.is_good(now, elsewhere, 9, &cookie));
-        assert!(!jar.is_good(now, addr, 8, &cookie));
-        assert!(!CookieJar::new(&[6; 32]).is_good(now, addr, 9, &cookie));
+        assert!(!jar.is_valid(now, elsewhere, 9, &cookie));
+        assert!(!jar.is_valid(now, addr, 8, &cookie));
+        assert!(!CookieJar::new(&[6; 32]).is_valid(now, addr, 9, &cookie));
         for at in 0..cookie.len() {
             let mut forged = cookie;
             forged[at] ^= 1;
-            assert!(!jar.is_good(now, addr, 9, &forged));
+            assert!(!jar.is_valid(now, addr, 9, &forged));
         }
     }
 }

@@ -1,14 +1,16 @@
-//! The loop that moves datagrams: receive, do what is due, transmit, wake the application.
+//! The loop that moves datagrams: receive, transmit, wake the application, handle timeouts.
 //!
-//! One task drives one endpoint. The lock around the state machine is held while it thinks
-//! and never while the system is called.
+//! One task drives one endpoint. The lock around the state machine is held while it computes and
+//! never across a system call.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::error::Failure;
 use super::runtime::{Runtime, Socket, Timer, Transmit};
@@ -17,10 +19,10 @@ use crate::config::Config;
 use crate::proto::{ConnectionId, Endpoint, Event, Outgoing};
 use crate::{Ecn, Time};
 
-/// Turns of the loop before other tasks get their chance.
-const MAX_TURNS: usize = 32;
+/// Iterations of the loop before the task yields to others.
+const MAX_ITERATIONS: usize = 32;
 
-/// What the driver and the application's handles share.
+/// State shared between the driver and the application's handles.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) runtime: Arc<dyn Runtime>,
@@ -28,7 +30,7 @@ pub(super) struct Shared {
     state: Mutex<State>,
 }
 
-/// The state machine and who waits for it.
+/// The state machine, and the wakers of the tasks that wait for it.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) endpoint: Endpoint,
@@ -36,7 +38,7 @@ pub(super) struct State {
     pub(super) accept_waker: Option<Waker>,
     wakers: BTreeMap<ConnectionId, StreamWakers>,
     driver: Option<Waker>,
-    /// Listeners and streams that are held.
+    /// Listeners and streams in use; the driver ends after the last.
     handles: usize,
     failure: Option<std::io::ErrorKind>,
 }
@@ -79,10 +81,10 @@ impl Shared {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
-    /// Lets `act` change the state machine, and the driver send what follows from it.
+    /// Applies `act` to the state machine and wakes the driver if there is something to send.
     pub(super) fn act<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.lock();
         let result = act(&mut state);
@@ -98,7 +100,7 @@ impl Shared {
         result
     }
 
-    /// One handle fewer; the driver ends when none is left and every connection is done.
+    /// Gives up a handle; the driver ends when none is left and every connection is done.
     pub(super) fn release(&self) {
         let mut state = self.lock();
         state.handles -= 1;
@@ -136,7 +138,7 @@ impl State {
         self.wakers.remove(&id);
     }
 
-    /// Takes the wakers of everybody who should hear of what happened.
+    /// Moves the wakers of the tasks that the pending events concern to `out`.
     fn collect_wakers(&mut self, out: &mut Vec<Waker>) {
         while let Some(event) = self.endpoint.poll_event() {
             let (id, read, write) = match event {
@@ -168,18 +170,18 @@ impl State {
     }
 }
 
-/// Drives one endpoint until nobody needs it.
+/// Drives one endpoint until it is no longer in use.
 struct Driver {
     shared: Arc<Shared>,
     socket: Arc<dyn Socket>,
     timer: Pin<Box<dyn Timer>>,
     timer_at: Option<Time>,
-    /// A burst that the socket had no room for.
+    /// A burst that the socket refused with `WouldBlock`, to be sent first.
     held: Option<(Outgoing, Vec<u8>)>,
     wakers: Vec<Waker>,
 }
 
-/// What a step of the loop came to.
+/// The result of one step of the loop.
 #[derive(PartialEq)]
 enum Step {
     Progress,
@@ -202,7 +204,8 @@ impl Driver {
     fn receive(&mut self, cx: &mut Context<'_>) -> std::io::Result<Step> {
         scratch::with_batch(|batch| match self.socket.poll_recv(cx, batch) {
             Poll::Pending => Ok(Step::Idle),
-            // An earlier datagram met a closed port (ICMP): its connection will time out.
+            // ICMP reports on an earlier datagram are not authenticated, so they must not end a
+            // connection: if the peer is really gone, its idle timeout does.
             Poll::Ready(Err(error)) if is_transient(&error) => Ok(Step::Progress),
             Poll::Ready(Err(error)) => Err(error),
             Poll::Ready(Ok(())) => {
@@ -218,7 +221,7 @@ impl Driver {
         })
     }
 
-    /// Sends until there is nothing more to send or the socket is full. Each burst is made in
+    /// Sends until there is nothing more to send or the socket is full. Each burst is assembled in
     /// `burst`.
     fn transmit(&mut self, cx: &mut Context<'_>, burst: &mut Vec<u8>) -> std::io::Result<()> {
         let max_segments = self.socket.max_segments();
@@ -238,7 +241,7 @@ impl Driver {
                     }
                 }
             };
-            match self.socket.try_send(&describe(&outgoing, burst)) {
+            match self.socket.try_send(&transmit_of(&outgoing, burst)) {
                 Ok(()) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
                     self.held = Some((outgoing, std::mem::take(burst)));
@@ -247,18 +250,19 @@ impl Driver {
                         Poll::Ready(ready) => ready?,
                     }
                 }
-                // Lost like any other packet: the network may be back before the timeout.
+                // Not fatal: treated as a loss, since the network may come back before the timeout.
                 Err(error) => tracing::debug!(%error, to = %outgoing.destination, "not sent"),
             }
         }
     }
 
-    /// Wakes the application, and waits for the next deadline.
-    fn settle(&mut self, cx: &mut Context<'_>) -> Step {
+    /// Wakes the application and handles the next deadline if it has passed.
+    fn wake_and_wait(&mut self, cx: &mut Context<'_>) -> Step {
         let mut state = self.shared.lock();
         state.collect_wakers(&mut self.wakers);
         let deadline = state.endpoint.poll_timeout();
         state.driver = Some(cx.waker().clone());
+        // With a burst held back, only the socket can make progress: another turn would spin.
         let more = state.endpoint.wants_transmit() && self.held.is_none();
         drop(state);
         for waker in self.wakers.drain(..) {
@@ -270,6 +274,7 @@ impl Driver {
         let Some(deadline) = deadline else {
             return Step::Idle;
         };
+        // Resetting a timer is a system call, and most packets leave the deadline as it was.
         if self.timer_at != Some(deadline) {
             self.timer.as_mut().reset(deadline);
             self.timer_at = Some(deadline);
@@ -294,7 +299,7 @@ impl Future for Driver {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        for _ in 0..MAX_TURNS {
+        for _ in 0..MAX_ITERATIONS {
             let stepped = this.receive(cx).and_then(|received| {
                 scratch::with_burst(|burst| this.transmit(cx, burst))?;
                 Ok(received)
@@ -309,11 +314,11 @@ impl Future for Driver {
                     return Poll::Ready(());
                 }
             };
-            let settled = this.settle(cx);
+            let waited = this.wake_and_wait(cx);
             if this.is_done() {
                 return Poll::Ready(());
             }
-            if received == Step::Idle && settled == Step::Idle {
+            if received == Step::Idle && waited == Step::Idle {
                 return Poll::Pending;
             }
         }
@@ -322,7 +327,7 @@ impl Future for Driver {
     }
 }
 
-fn describe<'a>(outgoing: &Outgoing, contents: &'a [u8]) -> Transmit<'a> {
+fn transmit_of<'a>(outgoing: &Outgoing, contents: &'a [u8]) -> Transmit<'a> {
     let several = contents.len() > outgoing.segment_bytes;
     Transmit {
         destination: outgoing.destination,

@@ -1,4 +1,4 @@
-//! Accepting connections.
+//! A listening address.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -10,11 +10,11 @@ use super::error::{AcceptError, BindError};
 use super::runtime::Runtime;
 use super::stream::Stream;
 use crate::config::Config;
-use crate::proto::Load;
+use crate::proto::EndpointMetrics;
 
-/// A UDP address on which connections are accepted. The seed's `bind` and `listen`.
+/// A UDP address that accepts connections. The seed's `bind` and `listen`.
 ///
-/// Dropping it refuses new connections; streams that were accepted live on.
+/// Dropping it refuses new connections; accepted streams stay open.
 pub struct Listener {
     shared: Arc<Shared>,
 }
@@ -32,7 +32,7 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// [`BindError`] when the address cannot be had.
+    /// [`BindError`] when the address is taken or not this host's.
     pub fn bind(
         runtime: Arc<dyn Runtime>,
         addr: SocketAddr,
@@ -44,23 +44,23 @@ impl Listener {
         Ok(Self { shared })
     }
 
-    /// The address bound.
+    /// The bound address.
     pub fn local_addr(&self) -> SocketAddr {
         self.shared.local_addr
     }
 
-    /// A look at what the listener's address holds.
-    pub fn gauge(&self) -> Gauge {
-        Gauge {
+    /// A handle to the counters of everything on the listener's address.
+    pub fn metrics(&self) -> MetricsHandle {
+        MetricsHandle {
             shared: Arc::clone(&self.shared),
         }
     }
 
-    /// Waits for a client that has completed its handshake.
+    /// Waits for a client to complete its handshake.
     ///
     /// # Errors
     ///
-    /// [`AcceptError::Io`] when the socket failed; nothing will ever be accepted then.
+    /// [`AcceptError::Io`] when the socket failed; every later call fails as well.
     pub async fn accept(&self) -> Result<Stream, AcceptError> {
         std::future::poll_fn(|cx| {
             let mut state = self.shared.lock();
@@ -79,22 +79,23 @@ impl Listener {
     }
 }
 
-/// Tells what a listener's address holds, whoever has the listener by then. Keeps nothing open.
+/// Reads the [`EndpointMetrics`] of a listener's address without borrowing the listener. Does not
+/// keep the address open.
 #[derive(Clone)]
-pub struct Gauge {
+pub struct MetricsHandle {
     shared: Arc<Shared>,
 }
 
-impl Gauge {
-    /// What is held now.
-    pub fn read(&self) -> Load {
-        self.shared.lock().endpoint.load()
+impl MetricsHandle {
+    /// The present counts.
+    pub fn read(&self) -> EndpointMetrics {
+        self.shared.lock().endpoint.metrics()
     }
 }
 
-impl fmt::Debug for Gauge {
+impl fmt::Debug for MetricsHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Gauge")
+        f.debug_tuple("MetricsHandle")
             .field(&self.shared.local_addr)
             .finish()
     }

@@ -1,8 +1,8 @@
-//! A timer that keeps to the microsecond where that matters.
+//! A timer with microsecond precision for near deadlines.
 //!
-//! Tokio's own timers tick in milliseconds: a packet paced by them leaves up to a millisecond
-//! late. On Linux a deadline that is near is handed to a `timerfd`; one that is far, as most
-//! time-outs are, costs no file descriptor.
+//! Tokio's timers tick in milliseconds: a packet paced by them leaves up to a millisecond late. On
+//! Linux a near deadline is kept by a `timerfd`; a far one, as of most timeouts, needs no file
+//! descriptor.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,11 +13,11 @@ use tokio::time::Sleep;
 use crate::Time;
 use crate::net::runtime::Timer;
 
-/// Deadlines nearer than this are kept precisely.
+/// Deadlines nearer than this use the `timerfd`.
 #[cfg(target_os = "linux")]
 const NEAR: Duration = Duration::from_millis(50);
 
-/// A timer on the tokio runtime it was made in.
+/// A timer on the tokio runtime in which it was created.
 #[derive(Debug)]
 pub(super) struct PreciseTimer {
     origin: Instant,
@@ -55,7 +55,7 @@ impl PreciseTimer {
                 return;
             }
         }
-        // Far enough for every time-out, near enough for tokio's wheel.
+        // `Instant` cannot represent `Time::MAX`; 18 years are beyond every timeout.
         let from_origin = Duration::from_nanos(at.as_nanos().min(u64::MAX / 32));
         self.coarse
             .as_mut()
@@ -96,6 +96,7 @@ impl Timer for PreciseTimer {
             if !fired {
                 return Poll::Pending;
             }
+            // Early by the rounding between the two clocks: wait for the rest.
             if this.now() < this.at {
                 let at = this.at;
                 this.set(at);
@@ -111,7 +112,7 @@ impl Timer for PreciseTimer {
 #[cfg(target_os = "linux")]
 use std::future::Future;
 
-/// A `timerfd` among tokio's file descriptors.
+/// A `timerfd` registered with tokio.
 #[cfg(target_os = "linux")]
 #[derive(Debug)]
 struct Fine {
@@ -134,7 +135,7 @@ impl Fine {
 
     fn set(&mut self, wait: Duration) -> std::io::Result<()> {
         use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec, timerfd_settime};
-        // Zero would disarm it.
+        // An interval of zero would disarm the timer.
         let wait = wait.max(Duration::from_nanos(1));
         let spec = Itimerspec {
             it_interval: Timespec {

@@ -1,7 +1,8 @@
-//! What the driver asks of its surroundings: a clock, timers, tasks, sockets, randomness.
+//! The driver's interface to its environment: a clock, timers, tasks, sockets, randomness.
 //!
-//! [`TokioRuntime`](super::TokioRuntime) answers with the operating system. Any other
-//! implementation (a virtual world, say) runs the very same driver, client and server.
+//! [`TokioRuntime`](super::TokioRuntime) implements it on the operating system. Any other
+//! implementation (`VirtualRuntime` on netem's virtual world, say) runs the same driver, client
+//! and server.
 
 use std::fmt;
 use std::future::Future;
@@ -12,35 +13,41 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
 use crate::{Ecn, Time};
 
-/// A future without a name.
+/// A boxed future.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// The surroundings of a driver.
+/// The environment of a driver.
 pub trait Runtime: Send + Sync + fmt::Debug + 'static {
-    /// The present time. Never goes back.
+    /// The present time; monotonic.
     fn now(&self) -> Time;
 
     /// A timer that fires at `at`.
     fn timer(&self, at: Time) -> Pin<Box<dyn Timer>>;
 
-    /// Runs a future to its end beside everything else.
+    /// Runs a future to completion as a task of its own.
     fn spawn(&self, future: BoxFuture<()>);
 
     /// Opens a UDP socket. Port 0 takes any free port.
+    ///
+    /// # Errors
+    ///
+    /// As the operating system's `bind`.
     fn bind(&self, addr: SocketAddr) -> io::Result<Arc<dyn Socket>>;
 
-    /// Fills `bytes` with randomness: the operating system's in real time, the seed's in
+    /// Fills `bytes` with randomness: from the operating system in real time, from the seed in
     /// virtual time.
     fn fill_random(&self, bytes: &mut [u8]);
 
-    /// Runs a blocking job (file reads and writes) where it holds nobody up: on a thread in
+    /// Runs a blocking job (file reads and writes) off the async threads: on a thread pool in
     /// real time, inline in virtual time.
     fn spawn_blocking(&self, job: Box<dyn FnOnce() + Send>) -> BoxFuture<()>;
 }
 
-/// A timer that can be set again.
+/// A resettable timer.
 pub trait Timer: Send + fmt::Debug {
     /// Moves the deadline.
     fn reset(self: Pin<&mut Self>, at: Time);
@@ -49,65 +56,77 @@ pub trait Timer: Send + fmt::Debug {
     fn poll_fire(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;
 }
 
-/// A UDP socket that does not block. One task at a time waits on it.
+/// A non-blocking UDP socket. One task at a time waits on it.
 pub trait Socket: Send + Sync + fmt::Debug {
     /// The address the socket is bound to.
     fn local_addr(&self) -> io::Result<SocketAddr>;
 
-    /// Fills `batch` with what has arrived, or waits. `Ok` means `batch` holds at least one
-    /// datagram.
+    /// Receives into an empty `batch`, or waits. After `Ok`, `batch` holds at least one datagram.
+    ///
+    /// # Errors
+    ///
+    /// As the operating system's `recvmsg`.
     fn poll_recv(&self, cx: &mut Context<'_>, batch: &mut RecvBatch) -> Poll<io::Result<()>>;
 
-    /// Hands datagrams to the network. `WouldBlock` asks for
-    /// [`poll_writable`](Self::poll_writable).
+    /// Sends datagrams.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` when the socket's buffer is full: see
+    /// [`poll_writable`](Self::poll_writable). Otherwise as the operating system's `sendmsg`.
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()>;
 
-    /// Ready when [`try_send`](Self::try_send) is worth another try.
+    /// Ready when [`try_send`](Self::try_send) is worth another attempt.
+    ///
+    /// # Errors
+    ///
+    /// When the socket failed.
     fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// How many segments of one size a single [`Transmit`] may carry (GSO); at least 1.
+    /// The most segments in one [`Transmit`] (generic segmentation offload); at least 1.
     fn max_segments(&self) -> usize;
 }
 
-/// Datagrams on their way out: one, or several of one size in a row (GSO).
+/// Datagrams to send: one, or several of equal size (generic segmentation offload).
 #[derive(Debug)]
 pub struct Transmit<'a> {
-    /// Where to.
+    /// The destination address.
     pub destination: SocketAddr,
-    /// The ECN mark, if any.
+    /// The ECN codepoint; `None` for Not-ECT.
     pub ecn: Option<Ecn>,
-    /// The payloads, one behind the other.
+    /// The payloads, concatenated.
     pub contents: &'a [u8],
     /// The size of each payload but the last, which may be shorter. `None`: one datagram.
     pub segment_size: Option<usize>,
 }
 
-/// Datagrams that have arrived: `buffer` holds runs of them, `metas` says which.
+/// Received datagrams: `buffer` holds runs of them, described by `metas`.
 #[derive(Debug)]
 pub struct RecvBatch {
-    /// Fixed slots of [`Self::SLOT_BYTES`] bytes; run `i` begins at `i * SLOT_BYTES`.
+    /// Slots of [`Self::SLOT_BYTES`] bytes; run `i` starts at `i * SLOT_BYTES`.
     pub buffer: Box<[u8]>,
-    /// One entry a run; empty before a call of [`Socket::poll_recv`].
+    /// One entry per run; empty before a call of [`Socket::poll_recv`].
     pub metas: Vec<RecvMeta>,
 }
 
 /// One run of datagrams from one source.
 #[derive(Copy, Clone, Debug)]
 pub struct RecvMeta {
-    /// Where from.
+    /// The source address.
     pub source: SocketAddr,
     /// Bytes in the run.
     pub len: usize,
-    /// Bytes of each datagram but the last, which may be shorter (GRO). Equals `len` for one.
+    /// Bytes of each datagram but the last, which may be shorter (generic receive offload). Equal to
+    /// `len` for a single datagram.
     pub stride: usize,
-    /// The ECN mark, if any.
+    /// The ECN codepoint; `None` for Not-ECT.
     pub ecn: Option<Ecn>,
 }
 
 impl RecvBatch {
-    /// The room for one run: the largest UDP payload, rounded up.
+    /// Space for one run: the largest UDP payload, rounded up.
     pub const SLOT_BYTES: usize = 65_536;
-    /// How many runs a batch may hold.
+    /// The most runs in a batch.
     pub const SLOTS: usize = 8;
 
     /// An empty batch.
@@ -118,7 +137,8 @@ impl RecvBatch {
         }
     }
 
-    /// Every datagram of the batch, in order of arrival, to be opened where it lies.
+    /// Every datagram of the batch in order of arrival, mutable so that it can be decrypted in
+    /// place.
     pub fn datagrams_mut(&mut self) -> impl Iterator<Item = (RecvMeta, &mut [u8])> {
         let slots = self.buffer.chunks_mut(Self::SLOT_BYTES);
         self.metas.iter().zip(slots).flat_map(|(&meta, slot)| {
@@ -141,12 +161,16 @@ pub async fn sleep(runtime: &dyn Runtime, duration: Duration) {
     std::future::poll_fn(|cx| timer.as_mut().poll_fire(cx)).await;
 }
 
-/// The deadline of [`timeout`] passed first.
+/// The error of a [`timeout`] whose deadline passed first.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("timed out")]
 pub struct Elapsed;
 
 /// Runs `future` for at most `duration`.
+///
+/// # Errors
+///
+/// [`Elapsed`] when it is not done by then.
 pub async fn timeout<F: Future>(
     runtime: &dyn Runtime,
     duration: Duration,
@@ -163,28 +187,23 @@ pub async fn timeout<F: Future>(
     .await
 }
 
-/// Runs a blocking job through [`Runtime::spawn_blocking`] and gives its result back.
+/// Runs a blocking job through [`Runtime::spawn_blocking`] and returns its result.
 ///
 /// # Panics
 ///
 /// Panics when the job panicked.
-pub async fn unblock<T: Send + 'static>(
+pub async fn spawn_blocking<T: Send + 'static>(
     runtime: &dyn Runtime,
     job: impl FnOnce() -> T + Send + 'static,
 ) -> T {
-    let slot = Arc::new(std::sync::Mutex::new(None));
+    let slot = Arc::new(Mutex::new(None));
     let filled = Arc::clone(&slot);
     runtime
         .spawn_blocking(Box::new(move || {
             let value = job();
-            *filled
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(value);
+            *filled.lock() = Some(value);
         }))
         .await;
-    let value = slot
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-        .take();
-    value.expect("the job ran to its end, or its panic has been passed on")
+    let value = slot.lock().take();
+    value.expect("the job has run, or its panic has been propagated")
 }

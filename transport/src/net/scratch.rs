@@ -1,13 +1,13 @@
-//! Buffers that all drivers of a thread share, one after the other.
+//! Receive and send buffers, one pair per thread, lent to each driver while it is polled.
 //!
-//! A driver needs them while it is polled and not beyond. What one has just used is still in the
-//! processor's cache for the next, and a thousand sockets take no more memory than one.
+//! The buffers stay in the processor's cache from one driver to the next, and a thousand sockets
+//! take no more memory than one.
 
 use std::cell::Cell;
 
 use super::runtime::RecvBatch;
 
-/// Reserved for one burst.
+/// Capacity reserved for one burst, bytes.
 const BURST_BYTES: usize = 64 * 1024;
 
 thread_local! {
@@ -15,7 +15,7 @@ thread_local! {
     static BURST: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Lends an empty batch. Whoever asks while it is lent gets one of their own.
+/// Lends an empty batch to `act`. A nested call gets a batch of its own.
 pub(super) fn with_batch<R>(act: impl FnOnce(&mut RecvBatch) -> R) -> R {
     let mut batch = BATCH.take().unwrap_or_default();
     batch.metas.clear();
@@ -24,7 +24,7 @@ pub(super) fn with_batch<R>(act: impl FnOnce(&mut RecvBatch) -> R) -> R {
     result
 }
 
-/// Lends an empty buffer for bursts, on the same terms. Its contents may be taken away.
+/// Lends an empty buffer for bursts, on the same terms; `act` may take its contents.
 pub(super) fn with_burst<R>(act: impl FnOnce(&mut Vec<u8>) -> R) -> R {
     let mut burst = BURST.take();
     burst.clear();

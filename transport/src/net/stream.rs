@@ -1,4 +1,4 @@
-//! One connection, as the application holds it.
+//! One connection, as the application uses it.
 
 use std::fmt;
 use std::io;
@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::crypto::PublicKey;
 use crate::proto::{ConnectionId, FlowId, Stats};
 
-/// A reliable byte stream in both directions. The seed's `mysocket`.
+/// A reliable, bidirectional byte stream. The seed's `mysocket`.
 ///
 /// Dropping it before both sides have [finished](Self::finish) resets the connection, with
 /// reason 0.
@@ -25,7 +25,7 @@ pub struct Stream {
     shared: Arc<Shared>,
     id: ConnectionId,
     flow: Option<FlowId>,
-    /// The rest of a chunk of which [`read`](Self::read) gave only a part.
+    /// The rest of a chunk that [`read`](Self::read) has returned in part.
     rest: Bytes,
     finished: bool,
 }
@@ -54,23 +54,24 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// [`ConnectError`]: no answer, a refusal, or a socket that cannot be opened.
+    /// [`ConnectError`] when the handshake fails or no socket can be opened.
     pub async fn connect(
         runtime: Arc<dyn Runtime>,
         remote: SocketAddr,
         config: Config,
     ) -> Result<Self, ConnectError> {
-        let stream = Self::begin(runtime, remote, config)?;
+        let stream = Self::start_connect(runtime, remote, config)?;
         stream.established().await?;
         Ok(stream)
     }
 
-    /// Begins to connect, and waits for nothing: the handshake goes on by itself.
+    /// Starts to connect and returns at once; the driver completes the handshake. Bytes can be
+    /// written before that.
     ///
     /// # Errors
     ///
-    /// [`ConnectError`]: a socket that cannot be opened.
-    pub fn begin(
+    /// [`ConnectError::Io`] when no socket can be opened.
+    pub fn start_connect(
         runtime: Arc<dyn Runtime>,
         remote: SocketAddr,
         config: Config,
@@ -82,15 +83,15 @@ impl Stream {
         let shared = Shared::start(runtime, any, config)?;
         let now = shared.runtime.now();
         let id = shared.act(|state| state.endpoint.connect(now, remote));
-        // From here on dropping the stream cleans up, also when this future is dropped.
+        // From here on the stream's destructor cleans up, also when `connect` is cancelled.
         Ok(Self::new(shared, id))
     }
 
-    /// Waits until the handshake is done.
+    /// Waits for the handshake to complete.
     ///
     /// # Errors
     ///
-    /// [`ConnectError`]: no answer, or a refusal.
+    /// [`ConnectError`] when it fails.
     pub async fn established(&self) -> Result<(), ConnectError> {
         std::future::poll_fn(|cx| {
             let mut state = self.shared.lock();
@@ -111,39 +112,39 @@ impl Stream {
         self.shared.local_addr
     }
 
-    /// The peer's address when the connection was made.
+    /// The peer's address at the time of the handshake.
     pub fn remote_addr(&self) -> SocketAddr {
         self.flow.map_or(self.shared.local_addr, |flow| flow.remote)
     }
 
-    /// The key that the peer has proved to hold.
+    /// The peer's public key, once the handshake is complete.
     pub fn peer_key(&self) -> Option<PublicKey> {
         self.shared.lock().endpoint.peer_key(self.id)
     }
 
-    /// The connection's name in traces.
+    /// The connection's identifier in traces.
     pub fn flow(&self) -> Option<FlowId> {
         self.flow
     }
 
-    /// Counters and state.
+    /// The connection's counters and state.
     pub fn stats(&self) -> Stats {
         self.shared.lock().endpoint.stats(self.id)
     }
 
-    /// A look at whether the peer is still there, for somebody else than who reads and writes.
-    pub fn pulse(&self) -> Pulse {
-        Pulse {
+    /// A handle to the connection's counters and liveness, independent of the stream's borrow.
+    pub fn monitor(&self) -> StreamMonitor {
+        StreamMonitor {
             shared: Arc::clone(&self.shared),
             id: self.id,
         }
     }
 
-    /// Reads what is there, at least one byte; 0 is the peer's FIN. The seed's `recv`.
+    /// Reads what is available, at least one byte; 0 is the peer's FIN. The seed's `recv`.
     ///
     /// # Errors
     ///
-    /// [`ReadError`] when the connection ended in any other way.
+    /// [`ReadError`] when the connection ended without a FIN.
     pub async fn read(&mut self, buf: &mut [u8]) -> Result<usize, ReadError> {
         std::future::poll_fn(|cx| self.poll_read_into(cx, buf)).await
     }
@@ -163,7 +164,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Reads what is there without copying, at most `max` bytes; `None` is the peer's FIN.
+    /// Reads what is available without copying, at most `max` bytes; `None` is the peer's FIN.
     ///
     /// # Errors
     ///
@@ -211,7 +212,7 @@ impl Stream {
         Poll::Ready(Ok(chunk.len()))
     }
 
-    /// Takes some of `buf` into the send buffer, at least one byte. The seed's `send`.
+    /// Copies some of `buf` into the send buffer, at least one byte. The seed's `send`.
     ///
     /// # Errors
     ///
@@ -224,15 +225,15 @@ impl Stream {
     }
 
     fn poll_write_some(&mut self, cx: &Context<'_>, buf: &[u8]) -> Poll<Result<usize, WriteError>> {
-        let room = ready!(self.poll_room(cx))?;
-        let len = buf.len().min(usize::try_from(room).unwrap_or(usize::MAX));
+        let space = ready!(self.poll_space(cx))?;
+        let len = buf.len().min(usize::try_from(space).unwrap_or(usize::MAX));
         let bytes = Bytes::copy_from_slice(&buf[..len]);
         self.shared
             .act(|state| state.endpoint.write(self.id, bytes));
         Poll::Ready(Ok(len))
     }
 
-    /// Takes all of `buf` into the send buffer, waiting for room as needed.
+    /// Copies all of `buf` into the send buffer, waiting for space as needed.
     ///
     /// # Errors
     ///
@@ -245,7 +246,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Takes `bytes` into the send buffer without copying, once there is any room.
+    /// Moves `bytes` into the send buffer without copying, as soon as it has any space.
     ///
     /// # Errors
     ///
@@ -254,15 +255,15 @@ impl Stream {
         if bytes.is_empty() {
             return Ok(());
         }
-        std::future::poll_fn(|cx| self.poll_room(cx)).await?;
+        std::future::poll_fn(|cx| self.poll_space(cx)).await?;
         self.shared
             .act(|state| state.endpoint.write(self.id, bytes));
         Ok(())
     }
 
-    fn poll_room(&self, cx: &Context<'_>) -> Poll<Result<u64, WriteError>> {
+    fn poll_space(&self, cx: &Context<'_>) -> Poll<Result<u64, WriteError>> {
         if self.finished {
-            return Poll::Ready(Err(WriteError::Closed));
+            return Poll::Ready(Err(WriteError::Finished));
         }
         let mut state = self.shared.lock();
         if let Some(failure) = state.failure(self.id) {
@@ -273,7 +274,7 @@ impl Stream {
                 state.wait_write(self.id, cx);
                 Poll::Pending
             }
-            room => Poll::Ready(Ok(room)),
+            space => Poll::Ready(Ok(space)),
         }
     }
 
@@ -287,9 +288,9 @@ impl Stream {
     }
 
     fn poll_finish(&mut self, cx: &Context<'_>) -> Poll<Result<(), WriteError>> {
-        let begun = std::mem::replace(&mut self.finished, true);
+        let was_finished = std::mem::replace(&mut self.finished, true);
         self.shared.act(|state| {
-            if !begun {
+            if !was_finished {
                 state.endpoint.finish(self.id);
             }
             if state.endpoint.is_finished(self.id) {
@@ -303,7 +304,7 @@ impl Stream {
         })
     }
 
-    /// Ends both directions now; the peer's reads and writes fail with `reason`.
+    /// Resets both directions at once; the peer's reads and writes fail with `reason`.
     pub fn reset(&mut self, reason: u32) {
         let now = self.shared.runtime.now();
         self.shared
@@ -311,36 +312,43 @@ impl Stream {
     }
 }
 
-/// Tells whether the peer of a stream is still there. Keeps nothing open.
+/// Observes a stream's connection: its counters, and whether the peer still answers. Does not keep
+/// the connection open.
 #[derive(Clone)]
-pub struct Pulse {
+pub struct StreamMonitor {
     shared: Arc<Shared>,
     id: ConnectionId,
 }
 
-impl Pulse {
-    /// Asks the peer for a sign of life (PING); the question is repeated until it is answered.
-    /// Returns what [`has_answered`](Self::has_answered) wants to know.
-    pub fn ask(&self) -> u64 {
+impl StreamMonitor {
+    /// The connection's counters and state; all zero once the stream is dropped and its connection
+    /// closed.
+    pub fn stats(&self) -> Stats {
+        self.shared.lock().endpoint.stats(self.id)
+    }
+
+    /// Sends a PING, retransmitted until the peer acknowledges it. Returns the number of the first
+    /// packet that can be it, for [`is_answered`](Self::is_answered).
+    pub fn ping(&self) -> u64 {
         self.shared.act(|state| state.endpoint.ping(self.id))
     }
 
-    /// Whether the peer has answered what was asked then. What it said before, and arrives only
-    /// now, is no answer.
-    pub fn has_answered(&self, asked: u64) -> bool {
+    /// Returns `true` once the peer has acknowledged the PING, or any packet sent after it. An
+    /// acknowledgement of earlier packets that arrives only now proves nothing.
+    pub fn is_answered(&self, ping: u64) -> bool {
         let newest = self.shared.lock().endpoint.newest_acknowledged(self.id);
-        newest.is_some_and(|newest| newest >= asked)
+        newest.is_some_and(|newest| newest >= ping)
     }
 
-    /// Whether both are of the same connection.
-    pub fn is_of_same(&self, other: &Self) -> bool {
+    /// Returns `true` when both observe the same connection.
+    pub fn is_same_connection(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.shared, &other.shared) && self.id == other.id
     }
 }
 
-impl fmt::Debug for Pulse {
+impl fmt::Debug for StreamMonitor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Pulse").field(&self.id).finish()
+        f.debug_tuple("StreamMonitor").field(&self.id).finish()
     }
 }
 
@@ -377,7 +385,7 @@ impl AsyncWrite for Stream {
         self.poll_write_some(cx, buf).map_err(io::Error::from)
     }
 
-    /// Bytes are on their way as soon as they are written.
+    /// Ready at once: written bytes are sent without a flush.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }

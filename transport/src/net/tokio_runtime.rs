@@ -1,4 +1,5 @@
-//! Real time: tokio's tasks, the operating system's sockets, clock and randomness.
+//! The [`Runtime`] of real time: tokio's tasks, the operating system's sockets, clock and
+//! randomness.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,11 +16,11 @@ use super::precise_timer::PreciseTimer;
 use super::runtime::{BoxFuture, RecvBatch, RecvMeta, Runtime, Socket, Timer, Transmit};
 use crate::{Ecn, Time};
 
-/// What is asked of the system for a socket's buffers: a round trip's worth of a fast path.
-/// Systems that allow less give what they allow.
+/// Requested size of a socket's buffers: the bandwidth-delay product of a fast path. Systems that
+/// allow less grant what they allow.
 const SOCKET_BUFFER_BYTES: usize = 8 << 20;
 
-/// The operating system, through tokio.
+/// A [`Runtime`] on the operating system, through tokio.
 #[derive(Debug)]
 pub struct TokioRuntime {
     handle: Handle,
@@ -27,7 +28,7 @@ pub struct TokioRuntime {
 }
 
 impl TokioRuntime {
-    /// The tokio runtime of the caller; its clock begins at zero now.
+    /// The tokio runtime of the caller, with a clock that starts at zero now.
     ///
     /// # Panics
     ///
@@ -37,7 +38,7 @@ impl TokioRuntime {
         Self::with_origin(Instant::now())
     }
 
-    /// The same with a clock that began at `origin`, so that traces of several parts line up.
+    /// The same with a clock that is zero at `origin`, so that several traces share a time axis.
     ///
     /// # Panics
     ///
@@ -68,7 +69,7 @@ impl Runtime for TokioRuntime {
         let _inside = self.handle.enter();
         let socket = std::net::UdpSocket::bind(addr)?;
         let options = socket2::SockRef::from(&socket);
-        // Best effort: a smaller buffer costs speed on fast paths, nothing else.
+        // Best effort: a smaller buffer only costs throughput on fast paths.
         let _ = options.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
         let _ = options.set_send_buffer_size(SOCKET_BUFFER_BYTES);
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;

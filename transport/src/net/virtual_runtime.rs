@@ -7,10 +7,11 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use lftp_netem::world::{self, Host, Run};
+use parking_lot::Mutex;
 
 use super::runtime::{BoxFuture, RecvBatch, RecvMeta, Runtime, Socket, Timer, Transmit};
 use crate::{Ecn, Time};
@@ -82,7 +83,7 @@ impl Runtime for VirtualRuntime {
         self.host.fill_random(bytes);
     }
 
-    /// At once: in virtual time a disk takes no time.
+    /// Runs the job when the future is polled: in virtual time a disk takes no time.
     fn spawn_blocking(&self, job: Box<dyn FnOnce() + Send>) -> BoxFuture<()> {
         Box::pin(async move { job() })
     }
@@ -127,7 +128,7 @@ impl Socket for VirtualSocket {
     }
 
     fn poll_recv(&self, cx: &mut Context<'_>, batch: &mut RecvBatch) -> Poll<io::Result<()>> {
-        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut runs = self.runs.lock();
         let slot_bytes = RecvBatch::SLOT_BYTES;
         let buffer = &mut batch.buffer[..];
         let count = ready!(
@@ -162,7 +163,7 @@ impl Socket for VirtualSocket {
     }
 }
 
-/// The two bits of RFC 3168 §5.
+/// The ECN field of RFC 3168 §5.
 const fn to_bits(ecn: Ecn) -> u8 {
     match ecn {
         Ecn::Ect1 => 0b01,

@@ -32,7 +32,7 @@ pub use connection::{
     ConnectionError, DATA_OVERHEAD_BYTES, FlowId, LossTrigger, Metrics, Observer, Refusal, Stats,
     TraceEvent,
 };
-pub use endpoint::{ConnectionId, Endpoint, Event, Load, Outgoing, Random};
+pub use endpoint::{ConnectionId, Endpoint, EndpointMetrics, Event, Outgoing, Random};
 
 #[cfg(test)]
 mod tests;

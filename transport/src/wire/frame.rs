@@ -1,4 +1,4 @@
-//! Frames: what ACK and DATA packets carry behind their header.
+//! Frames: the contents of ACK and DATA packets.
 //!
 //! ```text
 //! PADDING     0x00
@@ -6,11 +6,11 @@
 //! ACKED       0x02  largest, delay in µs, gaps, first run, (gap, run)*       (RFC 9000 §19.3)
 //! ACKED+ECN   0x03  the same, then counts of ECT(0), ECT(1), CE
 //! RWND        0x04  first offset that may not be sent yet
-//! RWND_CHECK  0x05  the offset at which the sender stands still
+//! RWND_CHECK  0x05  the offset at which the sender is blocked
 //! RESET       0x06  reason
 //! STREAM      0x08  offset, bytes up to the end of the packet
 //! STREAM+FIN  0x09  the same, and no byte follows
-//! CHALLENGE   0x0a  8 bytes, to an address that is to prove itself          (RFC 9000 §8.2)
+//! CHALLENGE   0x0a  8 bytes, to an address to be validated                  (RFC 9000 §8.2)
 //! RESPONSE    0x0b  the same 8 bytes
 //! ```
 //!
@@ -33,7 +33,7 @@ const STREAM_FIN: u8 = 0x09;
 const CHALLENGE: u8 = 0x0a;
 const RESPONSE: u8 = 0x0b;
 
-/// How many packets arrived with each ECN codepoint (RFC 9000 §13.4).
+/// Packets received with each ECN codepoint (RFC 9000 §13.4).
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct EcnCounts {
     pub(crate) ect0: u64,
@@ -41,7 +41,7 @@ pub(crate) struct EcnCounts {
     pub(crate) ce: u64,
 }
 
-/// One frame; the bytes stay in the datagram.
+/// One frame, borrowed from the datagram.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Frame<'a> {
     Ping,
@@ -68,14 +68,14 @@ pub(crate) enum Frame<'a> {
     },
 }
 
-/// Ranges of packet numbers that have arrived.
+/// Ranges of received packet numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AckFrame<'a> {
     pub(crate) largest: u64,
     pub(crate) delay_us: u64,
     pub(crate) ecn: Option<EcnCounts>,
     first_run: u64,
-    /// The (gap, run) pairs, checked when the frame was decoded.
+    /// The (gap, run) pairs, validated when the frame was decoded.
     pairs: &'a [u8],
 }
 
@@ -95,7 +95,7 @@ impl AckFrame<'_> {
     }
 }
 
-/// The frames of a packet, one at a time; ends after the first error.
+/// Iterator over the frames of a packet; ends after the first error.
 #[derive(Clone, Debug)]
 pub(crate) struct Frames<'a> {
     reader: Reader<'a>,
@@ -200,12 +200,12 @@ pub(crate) mod encode {
     use super::super::varint_len;
     use super::*;
 
-    /// The bytes that the front of a STREAM frame takes.
+    /// Length of a STREAM frame's header, bytes.
     pub(crate) const fn stream_overhead(offset: u64) -> usize {
         1 + varint_len(offset)
     }
 
-    /// The front of a STREAM frame; the bytes follow and end the packet.
+    /// Appends the header of a STREAM frame; its bytes follow and end the packet.
     pub(crate) fn stream(out: &mut Vec<u8>, offset: u64, fin: bool) {
         out.push(if fin { STREAM_FIN } else { STREAM });
         put_varint(out, offset);
@@ -240,15 +240,14 @@ pub(crate) mod encode {
         put_varint(out, u64::from(reason));
     }
 
-    /// An ACKED frame of `ranges` (half-open, highest first) in at most `room` bytes: the
-    /// lowest ranges are left out when it gets tight. Nothing is written when not even one
-    /// fits.
+    /// Appends an ACKED frame of `ranges` (half-open, highest first) in at most `space` bytes. The
+    /// lowest ranges are left out where they do not fit; nothing is written when not even one does.
     pub(crate) fn acked(
         out: &mut Vec<u8>,
         ranges: impl Iterator<Item = Range<u64>> + Clone,
         delay_us: u64,
         ecn: Option<EcnCounts>,
-        room: usize,
+        space: usize,
     ) {
         let mut rest = ranges.clone();
         let Some(first) = rest.next() else { return };
@@ -256,17 +255,18 @@ pub(crate) mod encode {
         let ecn_bytes = ecn.map_or(0, |e| {
             varint_len(e.ect0) + varint_len(e.ect1) + varint_len(e.ce)
         });
-        // The count of gaps is written before they are known to fit: two bytes are kept for it.
+        // The count of gaps precedes them, when it is not yet known how many fit: reserve the two
+        // bytes of the largest count.
         let mut used = 1 + varint_len(largest) + varint_len(delay_us) + 2;
         used += varint_len(first.end - first.start - 1) + ecn_bytes;
-        if used > room {
+        if used > space {
             return;
         }
         let mut gaps = 0;
         let mut low = first.start;
         for range in rest {
             used += varint_len(low - range.end - 1) + varint_len(range.end - range.start - 1);
-            if used > room || gaps == 0x3fff {
+            if used > space || gaps == 0x3fff {
                 break;
             }
             low = range.start;

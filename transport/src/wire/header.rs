@@ -10,39 +10,39 @@ const DATA: u8 = 0x34;
 const REFUSE: u8 = 0x35;
 const COOKIE: u8 = 0x36;
 const LOST: u8 = 0x37;
-/// A DATA packet sealed with every other key.
+/// A DATA packet of an odd key phase.
 const DATA_PHASE_1: u8 = 0x3c;
 
-/// Every SYN is padded to this size, so that an answer never exceeds what an unproved
-/// address sent by more than the usual factor (RFC 9000 §8.1, §14.1).
+/// Size of every SYN, by padding, so that an answer to an unvalidated address stays within the
+/// anti-amplification limit (RFC 9000 §8.1, §14.1).
 pub(crate) const SYN_BYTES: usize = 1200;
 
-/// The length of the third Noise message: an encrypted key and the tag of an empty payload.
+/// Length of the third Noise message: an encrypted key and the tag of an empty payload.
 pub(crate) const THIRD_BYTES: usize = 64;
 
-/// The length of a cookie: a time and its authenticator.
+/// Length of a cookie: a time and its authenticator.
 pub(crate) const COOKIE_BYTES: usize = 40;
 
-/// The length of a stateless reset's token (RFC 9000 §10.3).
+/// Length of a stateless reset's token (RFC 9000 §10.3).
 pub(crate) const RESET_TOKEN_BYTES: usize = 16;
 
-/// The length of a LOST packet.
+/// Length of a LOST packet.
 pub(crate) const LOST_BYTES: usize = 1 + 4 + RESET_TOKEN_BYTES;
 
-/// What a side tells the other at the start.
+/// The transport parameters that the handshake carries.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Parameters {
-    /// The largest datagram this side takes, in bytes of UDP payload.
+    /// The largest datagram this side accepts, in bytes of UDP payload.
     pub(crate) max_datagram_bytes: u64,
-    /// The first offset that may not be sent to this side yet.
+    /// The initial receive window: the first stream offset that may not be sent yet.
     pub(crate) initial_rwnd: u64,
-    /// The longest this side holds an acknowledgement back, in microseconds.
+    /// The longest delay of this side's acknowledgements, in microseconds.
     pub(crate) max_ack_delay_us: u64,
-    /// The ciphers this side would have, a bit each; in the answer, the one that is used.
+    /// The offered ciphers, one bit each; in the answer, the chosen one.
     pub(crate) ciphers: u64,
 }
 
-/// The front of a packet. Behind [`Header::Ack`] and [`Header::Data`] come sealed frames.
+/// The header of a packet. [`Header::Ack`] and [`Header::Data`] are followed by encrypted frames.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Header<'a> {
     Syn {
@@ -75,14 +75,14 @@ pub(crate) enum Header<'a> {
         cookie: &'a [u8; COOKIE_BYTES],
     },
     Lost {
-        /// The server's id of the connection.
+        /// The server's connection id.
         source: u32,
         token: &'a [u8; RESET_TOKEN_BYTES],
     },
 }
 
 impl<'a> Header<'a> {
-    /// Appends the header; for packets without frames that is all of the datagram.
+    /// Appends the header, which is the whole datagram of packets without frames.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         let start = out.len();
         match *self {
@@ -91,7 +91,7 @@ impl<'a> Header<'a> {
                 cookie,
                 noise,
             } => {
-                put_front(out, SYN, 0);
+                put_prefix(out, SYN, 0);
                 out.extend_from_slice(&source.to_be_bytes());
                 out.push(u8::from(cookie.is_some()));
                 out.extend_from_slice(cookie.map_or(&[][..], |cookie| &cookie[..]));
@@ -101,7 +101,7 @@ impl<'a> Header<'a> {
                 seal_checksum(out, start);
             }
             Self::SynAck { destination, noise } => {
-                put_front(out, SYN_ACK, destination);
+                put_prefix(out, SYN_ACK, destination);
                 out.extend_from_slice(noise);
             }
             Self::Ack {
@@ -109,7 +109,7 @@ impl<'a> Header<'a> {
                 third,
                 packet_number,
             } => {
-                put_front(out, ACK, destination);
+                put_prefix(out, ACK, destination);
                 out.extend_from_slice(third);
                 put_varint(out, packet_number);
             }
@@ -118,7 +118,7 @@ impl<'a> Header<'a> {
                 phase,
                 packet_number,
             } => {
-                put_front(out, if phase { DATA_PHASE_1 } else { DATA }, destination);
+                put_prefix(out, if phase { DATA_PHASE_1 } else { DATA }, destination);
                 put_varint(out, packet_number);
             }
             Self::Refuse {
@@ -126,7 +126,7 @@ impl<'a> Header<'a> {
                 echo,
                 reason,
             } => {
-                put_front(out, REFUSE, destination);
+                put_prefix(out, REFUSE, destination);
                 out.extend_from_slice(&echo.to_be_bytes());
                 put_varint(out, reason);
                 seal_checksum(out, start);
@@ -136,19 +136,19 @@ impl<'a> Header<'a> {
                 echo,
                 cookie,
             } => {
-                put_front(out, COOKIE, destination);
+                put_prefix(out, COOKIE, destination);
                 out.extend_from_slice(&echo.to_be_bytes());
                 out.extend_from_slice(cookie);
                 seal_checksum(out, start);
             }
             Self::Lost { source, token } => {
-                put_front(out, LOST, source);
+                put_prefix(out, LOST, source);
                 out.extend_from_slice(token);
             }
         }
     }
 
-    /// Reads the header off the front of a datagram, and tells its length.
+    /// Decodes the header of a datagram; returns it and its length.
     pub(crate) fn decode(datagram: &'a [u8]) -> Result<(Self, usize), DecodeError> {
         let mut reader = Reader::new(datagram);
         let kind = reader.u8()?;
@@ -176,6 +176,7 @@ impl<'a> Header<'a> {
                 source: destination,
                 token: reader.array()?,
             },
+            // The checksum is verified before any field is believed.
             SYN | REFUSE | COOKIE => {
                 let mut body = Reader::new(verify_checksum(datagram)?);
                 body.bytes(1 + 4)?;
@@ -218,7 +219,7 @@ fn decode_syn<'a>(body: &mut Reader<'a>, bytes: usize) -> Result<Header<'a>, Dec
     })
 }
 
-fn put_front(out: &mut Vec<u8>, kind: u8, destination: u32) {
+fn put_prefix(out: &mut Vec<u8>, kind: u8, destination: u32) {
     out.push(kind);
     out.extend_from_slice(&destination.to_be_bytes());
 }
@@ -251,7 +252,7 @@ impl Parameters {
     }
 }
 
-/// The length of a DATA packet's header.
+/// Length of a DATA packet's header.
 pub(crate) const fn data_header_bytes(packet_number: u64) -> usize {
     1 + 4 + varint_len(packet_number)
 }

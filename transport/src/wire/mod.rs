@@ -1,11 +1,13 @@
-//! How LFTP looks on the wire: headers, frames, integers.
+//! The wire format: headers, frames, integers.
+//!
+//! Pure encoding and decoding: nothing here knows a connection, a key or a clock.
 //!
 //! Every datagram is one packet:
 //!
 //! ```text
 //!  0         1                 5
 //! +---------+-----------------+----------------- - - -+
-//! | kind    | destination id  | by kind               |
+//! | type    | destination id  | by type               |
 //! | 1 byte  | 4 bytes         |                       |
 //! +---------+-----------------+----------------- - - -+
 //!
@@ -20,16 +22,16 @@
 //! ```
 //!
 //! Integers are big-endian; those called varint follow RFC 9000 §16. The high half of the
-//! first byte is the version, 3. A client sends ACK packets until the server has proved that
-//! one arrived; they carry frames like DATA packets, so a lost third message delays nothing.
+//! first byte is the version, 3. A client sends ACK packets until the server has proved that one
+//! arrived; they carry frames like DATA packets, so a lost third handshake message delays nothing.
 //!
 //! The AEAD's tag at the end of ACK and DATA covers every byte before it: the header as
-//! associated data, the frames as text. Noise's own tags cover SYN/ACK. What is sent before
-//! there is any key ends in a checksum. LOST is what a server answers to ACK and DATA of a
-//! connection that it does not know: a stateless reset (RFC 9000 §10.3). It is the one packet
-//! with the sender's id in front: the receiver's is not known any more.
+//! associated data, the frames as plaintext. Noise's own tags cover SYN/ACK. Packets sent before
+//! there are keys end in a checksum. LOST is a server's answer to ACK and DATA packets of an unknown
+//! connection: a stateless reset (RFC 9000 §10.3). It is the only packet that carries the sender's
+//! connection id, since the receiver's is no longer known.
 //!
-//! Decoding takes any bytes and answers with a value or a [`DecodeError`].
+//! Decoding accepts any bytes and returns a value or a [`DecodeError`]; it never panics.
 
 mod checksum;
 mod frame;
@@ -43,7 +45,7 @@ pub(crate) use header::{
 };
 pub(crate) use varint::{Reader, put_varint, varint_len};
 
-/// Why a datagram could not be read.
+/// The error of a datagram that cannot be decoded.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
@@ -53,13 +55,13 @@ pub enum DecodeError {
     /// The checksum does not match the bytes before it.
     #[error("the checksum does not match")]
     Checksum,
-    /// The first byte names no packet of this version.
-    #[error("no packet of this version begins with byte {0:#04x}")]
+    /// The first byte is not a packet type of this version.
+    #[error("no packet of this version starts with byte {0:#04x}")]
     UnknownPacket(u8),
-    /// A frame type that this version does not have.
+    /// The frame type does not exist in this version.
     #[error("no frame of this version has type {0:#04x}")]
     UnknownFrame(u8),
-    /// A field holds a value that it must not hold.
+    /// A field is out of its range.
     #[error("impossible value in {0}")]
     Invalid(&'static str),
 }

@@ -2,10 +2,10 @@
 
 use super::DecodeError;
 
-/// The largest value a varint holds.
+/// The largest value of a varint.
 pub(crate) const VARINT_MAX: u64 = (1 << 62) - 1;
 
-/// The bytes that `value` takes as a varint.
+/// The encoded length of `value`, bytes.
 pub(crate) const fn varint_len(value: u64) -> usize {
     match value {
         0..=0x3f => 1,
@@ -15,8 +15,8 @@ pub(crate) const fn varint_len(value: u64) -> usize {
     }
 }
 
-/// Appends `value` as a varint. Values above [`VARINT_MAX`] do not occur: offsets, packet
-/// numbers and times all stay far below.
+/// Appends `value` as a varint. It must not exceed [`VARINT_MAX`]: offsets, packet numbers and times
+/// all stay far below.
 pub(crate) fn put_varint(out: &mut Vec<u8>, value: u64) {
     debug_assert!(value <= VARINT_MAX);
     match varint_len(value) {
@@ -38,7 +38,7 @@ impl<'a> Reader<'a> {
         Self { rest: bytes }
     }
 
-    /// Everything that has not been read.
+    /// The unread bytes.
     pub(crate) const fn rest(&self) -> &'a [u8] {
         self.rest
     }

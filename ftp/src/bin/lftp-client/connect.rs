@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use lftp_ftp::{Client, ClientConfig, Exit, OpenError};
-use lftp_transport::{ConnectError, PublicKey, Runtime, Timer, unblock};
+use lftp_transport::{ConnectError, ConnectionError, PublicKey, Runtime, Timer, spawn_blocking};
 
 use crate::failure::Failure;
 use crate::host::Host;
@@ -39,7 +39,7 @@ impl ConnectFailure {
 const fn untrusted_key(error: &OpenError) -> Option<PublicKey> {
     match error {
         OpenError::Connect {
-            source: ConnectError::UntrustedPeer { key },
+            source: ConnectError::Connection(ConnectionError::UntrustedPeer { key }),
             ..
         } => Some(*key),
         _ => None,
@@ -53,7 +53,7 @@ pub(crate) async fn connect(
     config: &ClientConfig,
 ) -> Result<Client, ConnectFailure> {
     let name = host.clone();
-    let resolved = unblock(&**runtime, move || name.resolve()).await;
+    let resolved = spawn_blocking(&**runtime, move || name.resolve()).await;
     let addresses = resolved.map_err(|error| {
         let message = format!("cannot resolve {host}: {error}");
         ConnectFailure::Failed(Failure::new(Exit::NoConnection, message))

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
 use lftp_ftp::Exit;
-use lftp_transport::unblock;
+use lftp_transport::spawn_blocking;
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 
@@ -87,7 +87,7 @@ pub(crate) async fn run(session: &mut Session) -> Result<(), Failure> {
     };
     loop {
         let shown = prompt.clone();
-        let (returned, line) = unblock(&*session.runtime, move || {
+        let (returned, line) = spawn_blocking(&*session.runtime, move || {
             let line = editor.readline(&shown);
             (editor, line)
         })

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
 use lftp_ftp::{Client, ClientConfig, Exit, Pinned};
-use lftp_transport::{Peer, PeerVerifier, PublicKey, Runtime, unblock};
+use lftp_transport::{Peer, PeerVerifier, PublicKey, Runtime, spawn_blocking};
 
 use crate::connect::{ConnectFailure, connect};
 use crate::failure::Failure;
@@ -106,7 +106,7 @@ where
     F: FnOnce(&KnownServers, &Host) -> Result<Vec<KnownServer>, Failure> + Send + 'static,
 {
     let (servers, host) = (servers.clone(), host.clone());
-    unblock(&**runtime, move || access(&servers, &host)).await
+    spawn_blocking(&**runtime, move || access(&servers, &host)).await
 }
 
 fn untrusted(message: String) -> Failure {
@@ -160,7 +160,7 @@ async fn ask_user(
          \"lftp-server key\" prints on the server. Trust this key from now on ({file})? [yes/no] "
     );
     let _ = std::io::stderr().flush();
-    let answer = unblock(&**runtime, || {
+    let answer = spawn_blocking(&**runtime, || {
         let mut line = String::new();
         std::io::stdin().read_line(&mut line).map(|_| line)
     });

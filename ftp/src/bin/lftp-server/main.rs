@@ -157,7 +157,7 @@ async fn sweep_periodically(
         lftp_transport::sleep(&*runtime, SWEEP_INTERVAL).await;
         let mut stores = authorization.external_roots();
         stores.push(Arc::clone(&store));
-        lftp_transport::unblock(&*runtime, move || {
+        lftp_transport::spawn_blocking(&*runtime, move || {
             stores.iter().for_each(|store| sweep(store));
         })
         .await;

@@ -1,35 +1,36 @@
-//! Why a connection ends before its end, or never begins.
+//! The errors of a connection.
 
 use std::fmt;
 
 use crate::crypto::PublicKey;
 
-/// Why a connection is over before its end.
+/// The reason for which a connection failed, or was never established.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectionError {
-    /// Nothing was heard from the peer for too long.
-    #[error("nothing was heard from the peer for too long")]
+    /// The peer did not answer for the idle timeout, or never answered the handshake.
+    #[error("no answer from the peer")]
     TimedOut,
-    /// The server has lost the connection: it was started anew (RFC 9000 §10.3).
+    /// The server has lost the connection's state: it was restarted (stateless reset, RFC 9000
+    /// §10.3).
     #[error("the server no longer knows the connection")]
     Lost,
-    /// The peer ended the connection.
+    /// The peer reset the connection.
     #[error("the peer reset the connection (reason {reason})")]
     Reset {
-        /// What the peer gave as its reason.
+        /// The peer's application error code.
         reason: u32,
     },
     /// The peer did not accept the connection.
-    #[error("the peer refused the connection ({0})")]
+    #[error("the peer refused the connection: {0}")]
     Refused(Refusal),
-    /// The peer's key is not one that this side accepts.
+    /// This side does not accept the peer's key.
     #[error("the peer's key is not accepted: {key}")]
     UntrustedPeer {
-        /// The key that the peer has proved to hold.
+        /// The key, of which the peer has proved possession.
         key: PublicKey,
     },
-    /// The peer broke the protocol.
+    /// The peer violated the protocol.
     #[error("the peer broke the protocol: {0}")]
     Protocol(&'static str),
     /// This side ended the connection.
@@ -37,15 +38,16 @@ pub enum ConnectionError {
     Closed,
 }
 
-/// Why a server does not accept a connection.
+/// The reason for which a server refuses a connection.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// Nobody listens there.
+    /// No listener at that address.
     NotListening,
-    /// The listener has as many connections as it takes.
+    /// The listener has reached [`Config::listen_limit`](crate::Config::listen_limit).
     ListenLimit,
-    /// The client's address has as many connections as one may have.
+    /// The client's address has reached
+    /// [`Config::address_limit`](crate::Config::address_limit).
     AddressLimit,
     /// The server does not accept the client's key.
     UntrustedKey,
@@ -78,7 +80,7 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotListening => f.write_str("nobody listens there"),
+            Self::NotListening => f.write_str("no listener there"),
             Self::ListenLimit => f.write_str("too many connections at once"),
             Self::AddressLimit => f.write_str("too many connections from one address"),
             Self::UntrustedKey => f.write_str("this side's key is not accepted there"),

@@ -410,6 +410,7 @@ impl Connection {
             congestion_window_bytes: self.controller.window_bytes(),
             bytes_in_flight: self.sent.bytes_in_flight(),
             receive_window_bytes: self.receive_window.window(),
+            delivered_bytes: self.recover.delivered_bytes(),
             ..self.stats
         }
     }

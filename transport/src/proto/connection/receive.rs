@@ -39,7 +39,7 @@ impl Connection {
             .opener
             .open(datagram, packet.header_bytes, number, phase)
         else {
-            if keys.opener.is_worn_out() {
+            if keys.opener.is_integrity_exhausted() {
                 self.fail(now, "too many packets did not open");
             }
             return false;

@@ -16,6 +16,9 @@ pub struct Stats {
     pub packets_lost: u64,
     /// Of those, the ones acknowledged after all.
     pub spurious_losses: u64,
+    /// Stream bytes that the peer has acknowledged. Bytes only written may wait in a send buffer of
+    /// many megabytes; these have arrived.
+    pub delivered_bytes: u64,
     /// Bytes sent.
     pub bytes_sent: u64,
     /// Stream bytes sent for a second or later time.

@@ -235,7 +235,7 @@ impl Endpoint {
 
     fn is_proved(&self, now: Time, remote: SocketAddr, syn: &Syn<'_>) -> bool {
         match (syn.cookie, &self.cookies) {
-            (Some(cookie), Some(jar)) => jar.is_good(now, remote, syn.source, cookie),
+            (Some(cookie), Some(jar)) => jar.is_valid(now, remote, syn.source, cookie),
             _ => false,
         }
     }
@@ -246,7 +246,7 @@ impl Endpoint {
             self.cookies = Some(CookieJar::new(&key));
         }
         let Some(jar) = &self.cookies else { return };
-        let cookie = jar.make(now, remote, syn.source);
+        let cookie = jar.issue(now, remote, syn.source);
         let mut datagram = Vec::with_capacity(80);
         Header::Cookie {
             destination: syn.source,

@@ -1,20 +1,21 @@
-//! What an endpoint holds, counted.
+//! Counts of the state that an endpoint holds.
 
-/// How much an endpoint holds for its peers, and what it has thrown away.
+/// The state that an endpoint holds for its peers, and the datagrams it has dropped.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Load {
-    /// Connections, also those that only linger.
+pub struct EndpointMetrics {
+    /// Connections, including those that are closing.
     pub connections: usize,
-    /// Handshakes under way on the listening side.
+    /// Half-open handshakes of the listener.
     pub half_open: usize,
-    /// Replies to strangers that wait to be sent.
+    /// Queued replies to unvalidated addresses.
     pub replies: usize,
-    /// Datagrams that were damaged, forged, or belonged to nobody, since the beginning.
+    /// Datagrams that were damaged, forged, or belonged to no connection, since the endpoint was
+    /// created.
     pub dropped_datagrams: u64,
 }
 
-impl std::ops::Add for Load {
+impl std::ops::Add for EndpointMetrics {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
@@ -27,8 +28,8 @@ impl std::ops::Add for Load {
     }
 }
 
-impl std::iter::Sum for Load {
-    fn sum<I: Iterator<Item = Self>>(loads: I) -> Self {
-        loads.fold(Self::default(), std::ops::Add::add)
+impl std::iter::Sum for EndpointMetrics {
+    fn sum<I: Iterator<Item = Self>>(metrics: I) -> Self {
+        metrics.fold(Self::default(), std::ops::Add::add)
     }
 }

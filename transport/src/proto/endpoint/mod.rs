@@ -35,7 +35,7 @@ use crate::proto::connection::{
 use crate::{Ecn, Time};
 
 pub use self::event::{Event, Outgoing};
-pub use self::metrics::Load;
+pub use self::metrics::EndpointMetrics;
 
 /// Names a connection within its endpoint: this side's random id.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -377,9 +377,9 @@ impl Endpoint {
         !self.dirty.is_empty() || !self.replies.is_empty()
     }
 
-    /// How much is held for peers.
-    pub fn load(&self) -> Load {
-        Load {
+    /// Counts of the state held for peers.
+    pub fn metrics(&self) -> EndpointMetrics {
+        EndpointMetrics {
             connections: self.connections.len(),
             half_open: self.half_open.len(),
             replies: self.replies.len(),
