@@ -1,4 +1,4 @@
-//! How fast one bulk stream goes over the loopback interface, and what it costs.
+//! Throughput of one bulk stream over the loopback interface, and its CPU cost.
 //!
 //! ```text
 //! cargo run --release -p lftp-transport --example loopback_speed [MiB] [bbr|cubic|newreno]
@@ -27,10 +27,10 @@ fn main() -> Result<(), Failure> {
     if let Some(name) = args.next() {
         config.congestion = name.parse()?;
     }
-    let (told, hears) = mpsc::channel();
+    let (address, addresses) = mpsc::channel();
     let receiving = config.clone();
-    let receiver = thread::spawn(move || single().block_on(receive(receiving, told)));
-    let addr = hears.recv()?;
+    let receiver = thread::spawn(move || single().block_on(receive(receiving, address)));
+    let addr = addresses.recv()?;
     let cpu_before = cpu_time()?;
     #[expect(clippy::disallowed_methods, reason = "measures real time")]
     let begin = Instant::now();
@@ -52,13 +52,13 @@ fn single() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .expect("a runtime can be made")
+        .expect("a runtime is available")
 }
 
-async fn receive(config: Config, told: mpsc::Sender<SocketAddr>) -> Result<u64, Failure> {
+async fn receive(config: Config, address: mpsc::Sender<SocketAddr>) -> Result<u64, Failure> {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let listener = Listener::bind(TokioRuntime::new(), any, config)?;
-    told.send(listener.local_addr())?;
+    address.send(listener.local_addr())?;
     let mut stream = listener.accept().await?;
     let mut received = 0;
     while let Some(bytes) = stream.read_chunk(usize::MAX).await? {
@@ -78,7 +78,7 @@ async fn send(config: Config, addr: SocketAddr, mib: usize) -> Result<(), Failur
     let rest = stream.read_chunk(1).await?;
     let stats = stream.stats();
     println!(
-        "{} packets, {} sent again, round trip {:?}",
+        "{} packets, {} retransmitted, round trip {:?}",
         stats.packets_sent, stats.packets_retransmitted, stats.smoothed_rtt
     );
     rest.map_or(Ok(()), |_| Err("the receiver sent something".into()))

@@ -38,7 +38,7 @@ async fn connect(addr: SocketAddr, config: Config) -> Stream {
         .expect("connects")
 }
 
-/// Writes `outgoing` and its FIN, reads to the peer's; gives what was read.
+/// Writes `outgoing` and the FIN, and reads to the peer's FIN; returns the bytes read.
 async fn exchange(stream: Stream, outgoing: Bytes) -> Vec<u8> {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let mut incoming = Vec::new();
@@ -147,8 +147,8 @@ async fn beyond_the_listen_limit_a_connection_is_refused() {
 }
 
 #[tokio::test]
-async fn where_nobody_answers_connecting_ends() {
-    // A socket that is open and silent.
+async fn connecting_to_a_silent_address_times_out() {
+    // An open socket that never answers.
     let silent = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port is free");
     let addr = silent.local_addr().expect("is bound");
     let config = Config {

@@ -1,8 +1,9 @@
-//! What peers can make an endpoint hold, counted in the allocator: the figures of [`Config`].
+//! The memory that peers can make an endpoint hold, measured in the allocator: the figures of
+//! [`Config`].
 //!
-//! What a side holds is what the allocator gets back when it is dropped.
+//! The memory of a side is what dropping it returns to the allocator.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use std::alloc::System;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,7 +22,7 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const KIB: usize = 1 << 10;
 
-/// The allocator counts for all threads: one test at a time.
+/// Serializes the tests: the allocator counts for all threads.
 fn alone() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
@@ -32,10 +33,10 @@ fn held() -> usize {
     stats.bytes_allocated - stats.bytes_deallocated
 }
 
-/// Drops it; how many bytes it held.
-fn weigh<T>(what: T) -> usize {
+/// Drops `value`; returns the bytes it held.
+fn bytes_of<T>(value: T) -> usize {
     let before = held();
-    drop(what);
+    drop(value);
     before - held()
 }
 
@@ -54,11 +55,11 @@ fn listener(config: Config) -> Endpoint {
 const SERVER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
 
 /// An address in 10.0.0.0/8.
-fn stranger(number: u32) -> SocketAddr {
+fn spoofed(number: u32) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::from(0x0a00_0000 | number), 5))
 }
 
-/// First packets of clients that never say anything else.
+/// First packets of clients that never send anything else.
 fn syns(count: usize) -> Vec<Vec<u8>> {
     let mut client = endpoint(Config::default(), 1);
     let syn = |_| {
@@ -70,14 +71,14 @@ fn syns(count: usize) -> Vec<Vec<u8>> {
     (0..count).map(syn).collect()
 }
 
-/// Lets each SYN come from an address of its own, a microsecond apart, and replies be sent.
+/// Delivers each SYN from an address of its own, a microsecond apart, and lets the server reply.
 fn flood(server: &mut Endpoint, syns: &[Vec<u8>], numbers: std::ops::Range<u32>) {
     let (mut out, mut copy) = (Vec::with_capacity(2 * KIB), Vec::with_capacity(2 * KIB));
     for number in numbers {
         let now = Time::ZERO + Duration::from_micros(u64::from(number));
         copy.clear();
         copy.extend_from_slice(&syns[number as usize % syns.len()]);
-        server.handle_datagram(now, stranger(number), None, &mut copy);
+        server.handle_datagram(now, spoofed(number), None, &mut copy);
         while server.poll_transmit(now, 1, &mut out).is_some() {
             out.clear();
         }
@@ -85,7 +86,7 @@ fn flood(server: &mut Endpoint, syns: &[Vec<u8>], numbers: std::ops::Range<u32>)
 }
 
 #[test]
-fn a_handshake_under_way_holds_less_than_4_kib_and_a_flood_of_them_no_more() {
+fn a_half_open_handshake_holds_less_than_4_kib_and_a_flood_of_them_no_more() {
     let _alone = alone();
     let syns = syns(500);
     let limit = Config::default().half_open_limit;
@@ -97,7 +98,7 @@ fn a_handshake_under_way_holds_less_than_4_kib_and_a_flood_of_them_no_more() {
     flood(&mut server, &syns, 0..limit as u32);
     assert_eq!(server.half_open_count(), limit);
     let each = (held() - before) / limit;
-    println!("a handshake under way: {each} bytes");
+    println!("a half-open handshake: {each} bytes");
     assert!((1..4 * KIB).contains(&each), "{each}");
     // At the limit.
     let before = held();
@@ -116,14 +117,14 @@ fn a_handshake_under_way_holds_less_than_4_kib_and_a_flood_of_them_no_more() {
     assert!(held() < before + KIB, "{} more", held() - before);
 }
 
-/// A server and clients, each with one connection, and nothing between them.
+/// A server and clients with one connection each, over a perfect network of 1 ms.
 struct Net {
     now: Time,
     server: Endpoint,
     clients: Vec<(Endpoint, ConnectionId)>,
     accepted: Vec<ConnectionId>,
-    /// What is sent to the clients is lost.
-    is_deaf: bool,
+    /// Loses every datagram to the clients.
+    loses_replies: bool,
 }
 
 impl Net {
@@ -138,14 +139,14 @@ impl Net {
             server: listener(config.clone()),
             clients: (0..clients).map(client).collect(),
             accepted: Vec::new(),
-            is_deaf: false,
+            loses_replies: false,
         };
         net.pass(Duration::from_secs(1));
         assert_eq!(net.accepted.len(), clients as usize);
         net
     }
 
-    /// A millisecond a step; a datagram takes one.
+    /// Runs for `time` in steps of a millisecond, which is also a datagram's delay.
     fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         let mut out = Vec::with_capacity(64 * KIB);
@@ -156,7 +157,7 @@ impl Net {
                 client.handle_timeout(self.now);
                 out.clear();
                 while client.poll_transmit(self.now, 1, &mut out).is_some() {
-                    let from = stranger(number as u32);
+                    let from = spoofed(number as u32);
                     self.server.handle_datagram(self.now, from, None, &mut out);
                     out.clear();
                 }
@@ -165,9 +166,9 @@ impl Net {
             self.server.handle_timeout(self.now);
             out.clear();
             while let Some(outgoing) = self.server.poll_transmit(self.now, 1, &mut out) {
-                let number = (0..).find(|&n| stranger(n) == outgoing.destination);
+                let number = (0..).find(|&n| spoofed(n) == outgoing.destination);
                 let client = &mut self.clients[number.unwrap() as usize].0;
-                if !self.is_deaf {
+                if !self.loses_replies {
                     client.handle_datagram(self.now, SERVER, None, &mut out);
                 }
                 out.clear();
@@ -180,7 +181,7 @@ impl Net {
         }
     }
 
-    /// The first client writes what there is room for, in pieces.
+    /// Fills the first client's send buffer, in pieces.
     fn write(&mut self, piece: usize) {
         let (client, id) = &mut self.clients[0];
         while client.write_room(*id) > 0 {
@@ -201,13 +202,13 @@ fn an_idle_connection_holds_less_than_16_kib() {
     let mut net = Net::new(&config, 200);
     net.pass(Duration::from_secs(10));
     assert_eq!(net.server.connection_count(), 200);
-    let each = weigh(net.server) / 200;
+    let each = bytes_of(net.server) / 200;
     println!("an idle connection: {each} bytes");
     assert!((1..IDLE).contains(&each), "{each}");
 }
 
 #[test]
-fn a_reader_that_stands_still_makes_its_side_hold_a_window_and_three_blocks() {
+fn a_stopped_reader_makes_its_side_hold_a_window_and_three_blocks() {
     let _alone = alone();
     let window = 2 << 20;
     let config = Config {
@@ -219,7 +220,7 @@ fn a_reader_that_stands_still_makes_its_side_hold_a_window_and_three_blocks() {
     let mut net = Net::new(&config, 1);
     net.write(16 * KIB);
     net.pass(Duration::from_secs(5));
-    let bytes = weigh(net.server);
+    let bytes = bytes_of(net.server);
     println!("a window of {window} bytes, full: {bytes} bytes");
     let window = window as usize;
     assert!(bytes >= window, "it is not full: {bytes}");
@@ -237,16 +238,16 @@ fn a_peer_that_acknowledges_nothing_makes_the_sender_hold_its_buffer_and_a_tenth
         ..Config::default()
     };
     let mut net = Net::new(&config, 1);
-    // Some of it gets through first, so that much is under way when silence begins.
+    // Some of it gets through first, so that the window is large when the acknowledgements stop.
     net.write(16 * KIB);
     net.pass(Duration::from_millis(50));
-    net.is_deaf = true;
+    net.loses_replies = true;
     for _ in 0..20 {
         net.write(16 * KIB);
         net.pass(Duration::from_secs(1));
     }
     let (client, _) = net.clients.remove(0);
-    let bytes = weigh(client);
+    let bytes = bytes_of(client);
     println!("a buffer of {buffer} bytes, full: {bytes} bytes");
     let buffer = buffer as usize;
     assert!(bytes >= buffer, "it is not full: {bytes}");

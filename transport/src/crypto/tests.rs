@@ -1,4 +1,4 @@
-//! Keys, seals, cookies, one by one.
+//! Unit tests of key pairs, packet keys, cookies and the handshake.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -20,7 +20,7 @@ fn keys(cipher: Cipher, update_after: u64) -> (Keys, Keys) {
     (of(true), of(false))
 }
 
-/// Seals `text` behind a header of one byte that tells the phase.
+/// Encrypts `text` behind a one-byte header that holds the phase.
 fn sealed(keys: &mut Keys, number: u64, text: &[u8]) -> Vec<u8> {
     let mut packet = vec![u8::from(keys.sealer.next_phase())];
     packet.extend_from_slice(text);
@@ -76,7 +76,7 @@ fn only_the_packet_itself_opens_and_only_under_its_number() {
 }
 
 #[test]
-fn keys_change_once_the_present_one_is_known_to_have_arrived() {
+fn a_key_is_updated_only_once_the_peer_has_confirmed_it() {
     let (mut client, mut server) = keys(Cipher::Aes128Gcm, 10);
     let mut late = Vec::new();
     for number in 0..100 {
@@ -87,21 +87,21 @@ fn keys_change_once_the_present_one_is_known_to_have_arrived() {
             assert!(opens(&mut server, number, &packet));
         }
         if number == 50 {
-            assert_eq!(client.sealer.updates(), 0, "nothing was acknowledged");
+            assert_eq!(client.sealer.updates(), 0, "no packet is acknowledged");
         }
         if number >= 50 {
             client.sealer.on_acked(number);
         }
     }
     assert_eq!(client.sealer.updates(), 5);
-    // One that is late by a phase still opens, one that is late by two does not.
+    // A packet late by one phase still opens; one late by two does not.
     let (last, earlier) = (late.pop().unwrap(), late.remove(0));
     assert!(opens(&mut server, last.0, &last.1));
     assert!(!opens(&mut server, earlier.0, &earlier.1));
 }
 
 #[test]
-fn a_forged_phase_moves_no_key() {
+fn a_forged_phase_changes_no_key() {
     let (mut client, mut server) = keys(Cipher::ChaCha20Poly1305, 10);
     for number in 0..50 {
         let mut forged = sealed(&mut client, number, b"text");
@@ -113,7 +113,7 @@ fn a_forged_phase_moves_no_key() {
 }
 
 #[test]
-fn a_cookie_is_good_for_one_client_and_half_a_minute() {
+fn a_cookie_is_valid_for_one_client_and_half_a_minute() {
     let jar = CookieJar::new(&[5; 32]);
     let now = Time::from_nanos(1_000_000_000);
     for addr in ["10.0.0.1:5", "[fd00::1]:5"] {

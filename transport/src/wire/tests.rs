@@ -1,4 +1,4 @@
-//! What is written is read as it was meant, and nothing that is read makes a panic.
+//! Round trips of every encoding; no input makes decoding panic.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::varint::VARINT_MAX;
 use super::*;
 
-/// The numbers on either side of a change of length, and any other.
+/// Numbers around each change of length, and any others.
 fn varint() -> impl Strategy<Value = u64> {
     let edges = [0x3f, 0x3fff, 0x3fff_ffff, VARINT_MAX - 1];
     prop_oneof![
@@ -43,7 +43,7 @@ fn read(bytes: &[u8]) -> Vec<Result<Frame<'_>, DecodeError>> {
 
 proptest! {
     #[test]
-    fn a_number_is_read_as_written_and_takes_the_bytes_it_says(value in varint()) {
+    fn a_varint_round_trips_and_has_its_computed_length(value in varint()) {
         let mut bytes = Vec::new();
         put_varint(&mut bytes, value);
         prop_assert_eq!(bytes.len(), varint_len(value));
@@ -53,7 +53,7 @@ proptest! {
     }
 
     #[test]
-    fn frames_are_read_in_order_as_written(
+    fn frames_round_trip_in_order(
         max_offset in varint(), offset in varint(), token in any::<u64>(), reason in any::<u32>(),
         data in vec(any::<u8>(), 0..100), at in 0..VARINT_MAX / 2, fin in any::<bool>(),
         padding in 0_usize..4,
@@ -82,15 +82,15 @@ proptest! {
     }
 
     #[test]
-    fn acknowledged_ranges_are_read_as_written_and_the_highest_when_room_is_short(
-        ranges in ranges(), delay_us in varint(), ecn in ecn(), room in 0_usize..800,
+    fn acknowledged_ranges_round_trip_and_the_highest_are_kept_when_space_is_short(
+        ranges in ranges(), delay_us in varint(), ecn in ecn(), space in 0_usize..800,
     ) {
         let mut bytes = Vec::new();
-        encode::acked(&mut bytes, ranges.iter().cloned(), delay_us, ecn, room);
-        prop_assert!(bytes.len() <= room);
+        encode::acked(&mut bytes, ranges.iter().cloned(), delay_us, ecn, space);
+        prop_assert!(bytes.len() <= space);
         let frames = read(&bytes);
         let Some(frame) = frames.first() else {
-            prop_assert!(room < 64, "one range fits");
+            prop_assert!(space < 64, "one range fits");
             return Ok(());
         };
         let Ok(Frame::Acked(frame)) = frame else {
@@ -99,13 +99,13 @@ proptest! {
         prop_assert_eq!(frame.largest, ranges[0].end - 1);
         prop_assert_eq!(frame.delay_us, delay_us);
         prop_assert_eq!(frame.ecn, ecn);
-        let told: Vec<_> = frame.ranges().map(|it| *it.start()..*it.end() + 1).collect();
-        prop_assert!(told.len() == ranges.len() || room < 400);
-        prop_assert_eq!(&told[..], &ranges[..told.len()]);
+        let decoded: Vec<_> = frame.ranges().map(|it| *it.start()..*it.end() + 1).collect();
+        prop_assert!(decoded.len() == ranges.len() || space < 400);
+        prop_assert_eq!(&decoded[..], &ranges[..decoded.len()]);
     }
 
     #[test]
-    fn headers_are_read_as_written(
+    fn headers_round_trip(
         destination in any::<u32>(), echo in any::<u64>(), number in varint(), phase in any::<bool>(),
         noise in vec(any::<u8>(), 1..200), cookie in any::<[u8; COOKIE_BYTES]>(),
         third in vec(any::<u8>(), THIRD_BYTES), with_cookie in any::<bool>(),
@@ -125,16 +125,16 @@ proptest! {
         ] {
             let mut bytes = Vec::new();
             header.encode(&mut bytes);
-            let (read, length) = Header::decode(&bytes).expect("what was written can be read");
+            let (read, length) = Header::decode(&bytes).expect("an encoded header decodes");
             prop_assert_eq!(read, header);
             prop_assert_eq!(length, bytes.len());
         }
     }
 
     #[test]
-    fn any_bytes_are_a_packet_and_frames_or_none(bytes in vec(any::<u8>(), 0..200)) {
+    fn any_bytes_decode_to_frames_or_one_error(bytes in vec(any::<u8>(), 0..200)) {
         let _ = Header::decode(&bytes);
-        // Nothing is read behind an error.
+        // Decoding stops at the first error.
         let frames = read(&bytes);
         let errors = frames.iter().filter(|frame| frame.is_err()).count();
         prop_assert!(errors <= 1);
