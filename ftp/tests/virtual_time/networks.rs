@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use lftp_ftp::Client;
-use lftp_netem::Time;
 use lftp_netem::Direction;
+use lftp_netem::Time;
 use lftp_netem::profile::NetworkProfile;
 use lftp_netem::world::WorldConfig;
 use lftp_transport::{VirtualRuntime, timeout};

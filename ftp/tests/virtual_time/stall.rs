@@ -19,7 +19,7 @@ fn duration_and_losses(trace: Option<&str>) -> (u64, u64) {
     let (mut fixture, config) = single_transfer(&world);
     if let Some(trace) = trace {
         let trace = trace.parse().expect("a loss trace");
-        fixture.world.links().set_tape(&trace);
+        fixture.world.links().replay(&trace);
     }
     let (runtime, addr) = (VirtualRuntime::new(fixture.client.clone()), fixture.addr);
     let (files, contents) = (fixture.files.clone(), noise(0, 256 << 10));
