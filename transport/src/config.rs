@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::crypto::{Cipher, Identity, PeerVerifier};
 use crate::proto::Observer;
 pub use crate::proto::congestion::Congestion;
+use crate::proto::congestion::{Controller, ControllerFactory, Params};
 
 /// Loss detection and retransmission.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -74,8 +75,11 @@ impl FromStr for Recovery {
 /// thread share 0.6 MiB of buffers and add nothing else of note.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Congestion control. Default `bbr`: the only one here that keeps a lossy link busy.
+    /// Congestion control. Default `fathom`: the only one here that keeps a lossy link busy.
     pub congestion: Congestion,
+    /// Congestion control of the caller's own, in place of [`congestion`](Self::congestion).
+    /// Default none.
+    pub controller_factory: Option<Arc<dyn ControllerFactory>>,
     /// Loss recovery. Default `selective`. Both ends should agree.
     pub recovery: Recovery,
     /// The largest datagram sent, in bytes of UDP payload; 20 fewer on an IPv6 path.
@@ -152,7 +156,8 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            congestion: Congestion::Bbr,
+            congestion: Congestion::default(),
+            controller_factory: None,
             recovery: Recovery::Selective,
             max_datagram_bytes: 1472,
             initial_window_packets: 32,
@@ -184,6 +189,14 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Creates the controller of a connection.
+    pub(crate) fn build_controller(&self, params: &Params) -> Box<dyn Controller> {
+        match &self.controller_factory {
+            Some(factory) => factory.build(params),
+            None => self.congestion.build(params),
+        }
+    }
+
     /// The seed's transport: `classic` and `go-back-n`, a window of 16 packets of 1,024 bytes.
     pub fn seed() -> Self {
         Self {

@@ -76,6 +76,7 @@ pub use config::{Config, Congestion, Recovery, UnknownRecovery};
 pub use crypto::{Cipher, Identity, InvalidKey, Peer, PeerVerifier, PublicKey, UnknownCipher};
 #[cfg(feature = "tokio")]
 pub use net::*;
+pub use proto::congestion;
 pub use proto::{
     ConnectionError, EndpointMetrics, FlowId, LossTrigger, Metrics, Observer, Refusal, Stats,
     TraceEvent,

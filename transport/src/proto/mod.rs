@@ -17,7 +17,7 @@
 //! | [`receive`] | the stream's bytes on the receiving side, their window and acknowledgements |
 //! | [`ranges`] | sets of packet numbers and stream offsets |
 
-pub(crate) mod congestion;
+pub mod congestion;
 mod connection;
 mod endpoint;
 #[cfg(any(test, feature = "fuzzing"))]

@@ -1,30 +1,33 @@
-//! The seed's congestion control, kept as the baseline.
+//! Congestion control of the protocol that LFTP started from, kept as a baseline.
 //!
-//! Slow start from one packet up to a threshold of eight, then one packet more for every
-//! window acknowledged. A loss halves both window and threshold and goes on in congestion
-//! avoidance. There is no pacing, and no lower bound but one packet.
+//! Slow start from one packet up to a threshold of eight, then one packet more for every window
+//! acknowledged. A loss halves both window and threshold and resumes in congestion avoidance.
+//! There is no pacing, and no lower bound but one packet.
 
-use super::{AckInfo, LossInfo, Params, window_was_used};
+use std::time::Duration;
+
+use super::{AckInfo, Controller, LossInfo, Params};
 use crate::Time;
 
 const INITIAL_WINDOW_PACKETS: u64 = 1;
 const INITIAL_SSTHRESH_PACKETS: u64 = 8;
 
+/// The controller.
 #[derive(Clone, Debug)]
-pub(crate) struct Classic {
+pub(super) struct Classic {
     mss: u64,
     window: u64,
     ssthresh: u64,
-    /// Acknowledged in congestion avoidance since the window last grew.
+    /// Bytes acknowledged in congestion avoidance since the window last grew.
     acked: u64,
-    /// Losses of packets sent up to here belong to the episode already answered.
+    /// End of the last congestion episode: losses of packets sent before are part of it.
     episode_end: Option<Time>,
     /// Window and threshold before that episode.
     before: Option<(u64, u64)>,
 }
 
 impl Classic {
-    pub(crate) const fn new(params: Params) -> Self {
+    pub(super) const fn new(params: &Params) -> Self {
         let mss = params.mss_bytes;
         Self {
             mss,
@@ -36,8 +39,27 @@ impl Classic {
         }
     }
 
-    pub(crate) fn on_ack(&mut self, ack: &AckInfo<'_>) {
-        if !window_was_used(ack, self.window) {
+    fn on_congestion(&mut self, now: Time, sent_at: Time) {
+        // What was sent before the window was halved says nothing of the halved window.
+        if self.episode_end.is_some_and(|end| sent_at <= end) {
+            return;
+        }
+        self.episode_end = Some(now);
+        self.before = Some((self.window, self.ssthresh));
+        self.halve();
+    }
+
+    /// Halves window and threshold in whole packets, as the original counts, and never to none.
+    fn halve(&mut self) {
+        let half = |bytes: u64| (bytes / self.mss / 2).max(1) * self.mss;
+        (self.window, self.ssthresh) = (half(self.window), half(self.ssthresh));
+        self.acked = 0;
+    }
+}
+
+impl Controller for Classic {
+    fn on_acked(&mut self, ack: &AckInfo<'_>) {
+        if !ack.window_was_used(self.window) {
             return;
         }
         let mut bytes = ack.sample.newly_acked_bytes;
@@ -53,68 +75,43 @@ impl Classic {
         }
     }
 
-    pub(crate) fn on_loss(&mut self, loss: &LossInfo) {
+    fn on_lost(&mut self, loss: &LossInfo) {
         self.on_congestion(loss.now, loss.largest_lost_sent_at);
     }
 
-    pub(crate) const fn on_spurious(&mut self, _now: Time) {
+    fn on_ce(&mut self, now: Time, sent_at: Time) {
+        self.on_congestion(now, sent_at);
+    }
+
+    fn on_spurious(&mut self, _now: Time) {
         if let Some((window, ssthresh)) = self.before.take() {
             self.window = window;
             self.ssthresh = ssthresh;
         }
     }
 
-    pub(crate) fn on_persistent_congestion(&mut self, now: Time) {
+    fn on_persistent_congestion(&mut self, now: Time) {
+        // Halved once more, not cut to the minimum: the original knows no other answer.
         self.before = None;
         self.halve();
         self.episode_end = Some(now);
     }
 
-    pub(crate) fn on_ce(&mut self, now: Time, sent_at: Time) {
-        self.on_congestion(now, sent_at);
-    }
-
-    pub(crate) fn on_retransmission_timeout(&mut self, now: Time) {
-        self.before = None;
-        self.halve();
-        self.episode_end = Some(now);
-    }
-
-    fn on_congestion(&mut self, now: Time, sent_at: Time) {
-        if self.episode_end.is_some_and(|end| sent_at <= end) {
-            return;
-        }
-        self.episode_end = Some(now);
-        self.before = Some((self.window, self.ssthresh));
-        self.halve();
-    }
-
-    /// Whole packets, as the seed counts, but never none at all.
-    fn halve(&mut self) {
-        let half = |bytes: u64| (bytes / self.mss / 2).max(1) * self.mss;
-        (self.window, self.ssthresh) = (half(self.window), half(self.ssthresh));
-        self.acked = 0;
-    }
-
-    pub(crate) const fn window_bytes(&self) -> u64 {
-        self.window
-    }
-
-    pub(crate) const fn ssthresh_bytes(&self) -> u64 {
-        self.ssthresh
-    }
-
-    pub(crate) const fn phase(&self) -> &'static str {
-        if self.window < self.ssthresh {
-            "slow-start"
-        } else {
-            "congestion-avoidance"
-        }
-    }
-
-    pub(crate) fn set_mss(&mut self, mss: u64) {
+    fn on_mtu(&mut self, mss: u64) {
         self.window = (self.window * mss / self.mss).max(mss);
         self.ssthresh = (self.ssthresh * mss / self.mss).max(mss);
         self.mss = mss;
+    }
+
+    fn window_bytes(&self) -> u64 {
+        self.window
+    }
+
+    fn pacing_rate_bytes_per_second(&self, _smoothed_rtt: Option<Duration>) -> Option<u64> {
+        None
+    }
+
+    fn ssthresh_bytes(&self) -> Option<u64> {
+        Some(self.ssthresh)
     }
 }

@@ -7,45 +7,46 @@
 
 use std::time::Duration;
 
-use super::hystart::{HyStart, Verdict};
-use super::{AckInfo, LossInfo, Params, window_was_used};
+use super::hystart::{Growth, HyStart};
+use super::{AckInfo, Controller, LossInfo, Params};
 use crate::Time;
 
-/// Segments a second cubed (RFC 9438 §5.1).
+/// Steepness of the curve, segments a second cubed (RFC 9438 §5.1).
 const C: f64 = 0.4;
 
-/// The multiplicative decrease (RFC 9438 §4.6).
+/// Multiplicative decrease (RFC 9438 §4.6).
 const BETA: f64 = 0.7;
 
-/// What makes Reno with `BETA` as fast as Reno with a half (RFC 9438 §4.3).
+/// Additive increase with which Reno is as fast at `BETA` as it is at a half (RFC 9438 §4.3).
 const ALPHA: f64 = 3.0 * (1.0 - BETA) / (1.0 + BETA);
 
-/// RFC 9438 §4.6.
+/// Least window, packets (RFC 9438 §4.6).
 const MINIMUM_WINDOW_PACKETS: u64 = 2;
 
+/// The controller.
 #[derive(Clone, Debug)]
-pub(crate) struct Cubic {
+pub(super) struct Cubic {
     mss: u64,
     state: State,
-    /// When the present recovery period began; packets sent before belong to it.
+    /// Start of the present recovery period; packets sent before belong to it.
     recovery_start: Option<Time>,
     in_recovery: bool,
-    /// Growth stood still because the application did, since then.
+    /// Time since which growth has stood still because the application did.
     idle_since: Option<Time>,
     hystart: HyStart,
-    /// The state before the last congestion event, should it prove to have been none.
+    /// The state before the last congestion event, to be restored if that was spurious.
     before: Option<State>,
 }
 
-/// Everything that a spurious congestion event must give back (RFC 9438 §4.9).
+/// Everything that is restored after a spurious congestion event (RFC 9438 §4.9).
 #[derive(Copy, Clone, Debug, PartialEq)]
 struct State {
     window: u64,
     ssthresh: Option<u64>,
-    /// The window at the last congestion event, segments; lower by fast convergence.
+    /// Window at the last congestion event, segments; lowered by fast convergence.
     w_max: f64,
     epoch: Option<Epoch>,
-    /// Growth not yet worth a byte, bytes.
+    /// Growth that does not make a whole byte yet, bytes.
     fraction: f64,
 }
 
@@ -53,17 +54,17 @@ struct State {
 #[derive(Copy, Clone, Debug, PartialEq)]
 struct Epoch {
     start: Time,
-    /// Seconds after `start` at which the curve is back at `w_max`.
+    /// Time after `start` at which the curve is back at `w_max`, seconds.
     k: f64,
     w_max: f64,
-    /// The window Reno would have, segments.
+    /// Window that Reno would have, segments.
     w_est: f64,
-    /// The window when the epoch's congestion event struck, segments.
+    /// Window at the congestion event that began the epoch, segments.
     prior: f64,
 }
 
 impl Cubic {
-    pub(crate) fn new(params: Params) -> Self {
+    pub(super) fn new(params: &Params) -> Self {
         let mss = params.mss_bytes;
         Self {
             mss,
@@ -82,9 +83,11 @@ impl Cubic {
         }
     }
 
-    /// One that has left slow start with this window.
-    pub(super) fn avoiding(mss: u64, window: u64) -> Self {
-        let mut cubic = Self::new(Params {
+    /// Creates one that has left slow start with this window, for a controller that uses the curve
+    /// as a bound.
+    pub(super) fn avoiding(now: Time, mss: u64, window: u64) -> Self {
+        let mut cubic = Self::new(&Params {
+            now,
             mss_bytes: mss,
             initial_window_packets: window / mss,
         });
@@ -92,46 +95,27 @@ impl Cubic {
         cubic
     }
 
-    /// As [`Self::on_loss`]; what was never in flight is no window to come back to.
-    pub(super) fn on_loss_within(&mut self, loss: &LossInfo, in_flight: u64) {
+    /// Handles losses as [`Controller::on_lost`], from the lower of the window and what was in
+    /// flight: a window that was never filled is none to return to.
+    pub(super) fn on_lost_within(&mut self, loss: &LossInfo, in_flight: u64) {
         if !self.is_recovering_from(loss.largest_lost_sent_at) {
             let least = MINIMUM_WINDOW_PACKETS * self.mss;
             self.state.window = self.state.window.min(in_flight).max(least);
-            self.on_loss(loss);
+            self.on_lost(loss);
         }
     }
 
-    /// There is room that the curve does not know of.
+    /// Adds to the window because there is room that the curve does not know of.
     pub(super) fn raise(&mut self, bytes: u64) {
         self.state.window = self.state.window.saturating_add(bytes);
         self.state.epoch = None;
         self.state.fraction = 0.0;
     }
 
-    pub(crate) fn on_ack(&mut self, ack: &AckInfo<'_>) {
-        if self.is_recovering_from(ack.largest_acked_sent_at) {
-            return;
-        }
-        self.in_recovery = false;
-        if !window_was_used(ack, self.state.window) {
-            self.idle_since.get_or_insert(ack.now);
-            return;
-        }
-        // Time without load does not move the curve (RFC 9438 §5.8).
-        if let (Some(since), Some(epoch)) = (self.idle_since.take(), &mut self.state.epoch) {
-            epoch.start += ack.now.saturating_since(since);
-        }
-        if self.in_slow_start() {
-            self.slow_start(ack);
-        } else {
-            self.avoid(ack.now, ack.smoothed_rtt, ack.sample.newly_acked_bytes);
-        }
-    }
-
     fn slow_start(&mut self, ack: &AckInfo<'_>) {
         let bytes = ack.sample.newly_acked_bytes;
         if self.state.ssthresh.is_some() {
-            // HyStart++ is for the first slow start only (RFC 9406 §4.3).
+            // A later slow start knows its threshold: HyStart++ is for the first (RFC 9406 §4.3).
             let room = self
                 .state
                 .ssthresh
@@ -144,15 +128,15 @@ impl Cubic {
             .hystart
             .on_ack(ack.largest_acked, ack.next_packet_number, rtt, bytes)
         {
-            Verdict::Grow(growth) => self.state.window += growth,
-            Verdict::Leave => {
+            Growth::By(growth) => self.state.window += growth,
+            Growth::Over => {
                 self.state.ssthresh = Some(self.state.window);
                 self.state.w_max = self.segments(self.state.window);
             }
         }
     }
 
-    /// RFC 9438 §4.2 to §4.5.
+    /// Grows the window in congestion avoidance (RFC 9438 §4.2 to §4.5).
     fn avoid(&mut self, now: Time, rtt: Duration, acked_bytes: u64) {
         let segments = self.segments(self.state.window);
         let w_max = self.state.w_max;
@@ -176,7 +160,7 @@ impl Cubic {
         let reno = epoch.w_est;
         let elapsed = now.saturating_since(epoch.start);
         let growth = if epoch.at(elapsed) < reno {
-            // `reno` itself keeps what is left over.
+            // The Reno-friendly region (RFC 9438 §4.3): `w_est` itself keeps the fraction.
             self.state.fraction = 0.0;
             (reno - segments).max(0.0)
         } else {
@@ -189,38 +173,6 @@ impl Cubic {
         self.state.window += whole;
     }
 
-    pub(crate) fn on_loss(&mut self, loss: &LossInfo) {
-        self.on_congestion(loss.now, loss.largest_lost_sent_at);
-    }
-
-    pub(crate) fn on_spurious(&mut self, _now: Time) {
-        if let Some(before) = self.before.take() {
-            self.state = before;
-            self.recovery_start = None;
-            self.in_recovery = false;
-        }
-    }
-
-    pub(crate) fn on_persistent_congestion(&mut self, _now: Time) {
-        self.state.window = MINIMUM_WINDOW_PACKETS * self.mss;
-        self.state.epoch = None;
-        self.state.fraction = 0.0;
-        self.recovery_start = None;
-        self.in_recovery = false;
-        self.before = None;
-    }
-
-    pub(crate) fn on_ce(&mut self, now: Time, sent_at: Time) {
-        self.on_congestion(now, sent_at);
-        // A mark is never spurious.
-        self.before = None;
-    }
-
-    pub(crate) fn on_retransmission_timeout(&mut self, now: Time) {
-        self.on_congestion(now, now);
-        self.on_persistent_congestion(now);
-    }
-
     fn on_congestion(&mut self, now: Time, sent_at: Time) {
         if self.is_recovering_from(sent_at) {
             return;
@@ -230,7 +182,8 @@ impl Cubic {
         self.in_recovery = true;
         self.idle_since = None;
         let segments = self.segments(self.state.window);
-        // Fast convergence (RFC 9438 §4.7): a flow that is losing ground gives up more.
+        // Fast convergence (RFC 9438 §4.7): a flow that reached less than last time yields more, so
+        // that a newcomer finds room sooner.
         let losing_ground = segments < self.state.w_max;
         self.state.w_max = if losing_ground {
             segments * (1.0 + BETA) / 2.0
@@ -244,7 +197,7 @@ impl Cubic {
         self.state.fraction = 0.0;
     }
 
-    /// What was sent then belongs to the last congestion event.
+    /// Returns true if a packet sent at that time belongs to the last congestion event.
     fn is_recovering_from(&self, sent_at: Time) -> bool {
         self.recovery_start.is_some_and(|start| sent_at <= start)
     }
@@ -252,22 +205,77 @@ impl Cubic {
     fn segments(&self, bytes: u64) -> f64 {
         bytes as f64 / self.mss as f64
     }
+}
 
-    pub(crate) const fn window_bytes(&self) -> u64 {
+impl Controller for Cubic {
+    fn on_acked(&mut self, ack: &AckInfo<'_>) {
+        if self.is_recovering_from(ack.largest_acked_sent_at) {
+            return;
+        }
+        self.in_recovery = false;
+        if !ack.window_was_used(self.state.window) {
+            self.idle_since.get_or_insert(ack.now);
+            return;
+        }
+        // The curve is a function of time: without this, an idle sender would return to a window
+        // that nothing has tested (RFC 9438 §5.8).
+        if let (Some(since), Some(epoch)) = (self.idle_since.take(), &mut self.state.epoch) {
+            epoch.start += ack.now.saturating_since(since);
+        }
+        if self.in_slow_start() {
+            self.slow_start(ack);
+        } else {
+            self.avoid(ack.now, ack.smoothed_rtt, ack.sample.newly_acked_bytes);
+        }
+    }
+
+    fn on_lost(&mut self, loss: &LossInfo) {
+        self.on_congestion(loss.now, loss.largest_lost_sent_at);
+    }
+
+    fn on_spurious(&mut self, _now: Time) {
+        if let Some(before) = self.before.take() {
+            self.state = before;
+            self.recovery_start = None;
+            self.in_recovery = false;
+        }
+    }
+
+    fn on_persistent_congestion(&mut self, _now: Time) {
+        self.state.window = MINIMUM_WINDOW_PACKETS * self.mss;
+        self.state.epoch = None;
+        self.state.fraction = 0.0;
+        self.recovery_start = None;
+        self.in_recovery = false;
+        self.before = None;
+    }
+
+    fn on_ce(&mut self, now: Time, sent_at: Time) {
+        self.on_congestion(now, sent_at);
+        // A mark is never spurious: a packet found again later must not undo this cut.
+        self.before = None;
+    }
+
+    fn on_retransmission_timeout(&mut self, now: Time) {
+        self.on_congestion(now, now);
+        self.on_persistent_congestion(now);
+    }
+
+    fn window_bytes(&self) -> u64 {
         self.state.window
     }
 
-    pub(crate) const fn ssthresh_bytes(&self) -> Option<u64> {
+    fn ssthresh_bytes(&self) -> Option<u64> {
         self.state.ssthresh
     }
 
-    pub(crate) fn in_slow_start(&self) -> bool {
+    fn in_slow_start(&self) -> bool {
         self.state
             .ssthresh
             .is_none_or(|ssthresh| self.state.window < ssthresh)
     }
 
-    pub(crate) fn phase(&self) -> &'static str {
+    fn phase(&self) -> &'static str {
         if self.in_recovery {
             "recovery"
         } else if self.in_slow_start() {
@@ -277,7 +285,7 @@ impl Cubic {
         }
     }
 
-    pub(crate) fn set_mss(&mut self, mss: u64) {
+    fn on_mtu(&mut self, mss: u64) {
         let scale = self.mss as f64 / mss as f64;
         self.state.w_max *= scale;
         self.state.window = self.state.window.max(MINIMUM_WINDOW_PACKETS * mss);
@@ -288,7 +296,7 @@ impl Cubic {
 }
 
 impl Epoch {
-    /// W_cubic (RFC 9438 §4.2), segments.
+    /// Returns W_cubic (RFC 9438 §4.2), segments.
     fn at(&self, elapsed: Duration) -> f64 {
         let t = elapsed.as_nanos() as f64 / 1e9 - self.k;
         C * t * t * t + self.w_max

@@ -1,25 +1,26 @@
 //! NewReno (RFC 9002 §7 and appendix B).
 
-use super::{AckInfo, LossInfo, Params, window_was_used};
+use super::{AckInfo, Controller, LossInfo, Params};
 use crate::Time;
 
-/// RFC 9002 §7.2.
+/// Least window, packets (RFC 9002 §7.2).
 const MINIMUM_WINDOW_PACKETS: u64 = 2;
 
+/// The controller.
 #[derive(Clone, Debug)]
-pub(crate) struct NewReno {
+pub(super) struct NewReno {
     mss: u64,
     window: u64,
     ssthresh: Option<u64>,
-    /// Acknowledged in congestion avoidance since the window last grew.
+    /// Bytes acknowledged in congestion avoidance since the window last grew.
     acked: u64,
-    /// When the present recovery period began; packets sent before belong to it.
+    /// Start of the present recovery period; packets sent before belong to it.
     recovery_start: Option<Time>,
     in_recovery: bool,
     before: Option<Undo>,
 }
 
-/// The state before the last congestion event, should it prove to have been none.
+/// The state before the last congestion event, to be restored if that was spurious.
 #[derive(Copy, Clone, Debug)]
 struct Undo {
     window: u64,
@@ -28,7 +29,7 @@ struct Undo {
 }
 
 impl NewReno {
-    pub(crate) fn new(params: Params) -> Self {
+    pub(super) fn new(params: &Params) -> Self {
         let mss = params.mss_bytes;
         Self {
             mss,
@@ -41,7 +42,27 @@ impl NewReno {
         }
     }
 
-    pub(crate) fn on_ack(&mut self, ack: &AckInfo<'_>) {
+    fn on_congestion(&mut self, now: Time, sent_at: Time) {
+        // One cut a round trip: this packet was sent before the last one (RFC 9002 §7.3.2).
+        if self.recovery_start.is_some_and(|start| sent_at <= start) {
+            return;
+        }
+        self.before = Some(Undo {
+            window: self.window,
+            ssthresh: self.ssthresh,
+            acked: self.acked,
+        });
+        self.recovery_start = Some(now);
+        self.in_recovery = true;
+        self.window = (self.window / 2).max(MINIMUM_WINDOW_PACKETS * self.mss);
+        self.ssthresh = Some(self.window);
+        self.acked = 0;
+    }
+}
+
+impl Controller for NewReno {
+    fn on_acked(&mut self, ack: &AckInfo<'_>) {
+        // Growth waits for something sent after the cut (RFC 9002 §7.3.2).
         if self
             .recovery_start
             .is_some_and(|start| ack.largest_acked_sent_at <= start)
@@ -49,7 +70,7 @@ impl NewReno {
             return;
         }
         self.in_recovery = false;
-        if !window_was_used(ack, self.window) {
+        if !ack.window_was_used(self.window) {
             return;
         }
         let mut bytes = ack.sample.newly_acked_bytes;
@@ -68,11 +89,17 @@ impl NewReno {
         }
     }
 
-    pub(crate) fn on_loss(&mut self, loss: &LossInfo) {
+    fn on_lost(&mut self, loss: &LossInfo) {
         self.on_congestion(loss.now, loss.largest_lost_sent_at);
     }
 
-    pub(crate) const fn on_spurious(&mut self, _now: Time) {
+    fn on_ce(&mut self, now: Time, sent_at: Time) {
+        self.on_congestion(now, sent_at);
+        // A mark is never spurious: a packet found again later must not undo this cut.
+        self.before = None;
+    }
+
+    fn on_spurious(&mut self, _now: Time) {
         if let Some(before) = self.before.take() {
             self.window = before.window;
             self.ssthresh = before.ssthresh;
@@ -82,7 +109,7 @@ impl NewReno {
         }
     }
 
-    pub(crate) const fn on_persistent_congestion(&mut self, _now: Time) {
+    fn on_persistent_congestion(&mut self, _now: Time) {
         self.window = MINIMUM_WINDOW_PACKETS * self.mss;
         self.acked = 0;
         self.recovery_start = None;
@@ -90,46 +117,30 @@ impl NewReno {
         self.before = None;
     }
 
-    pub(crate) fn on_ce(&mut self, now: Time, sent_at: Time) {
-        self.on_congestion(now, sent_at);
-        // A mark is never spurious.
-        self.before = None;
-    }
-
-    pub(crate) fn on_retransmission_timeout(&mut self, now: Time) {
+    fn on_retransmission_timeout(&mut self, now: Time) {
+        // Sets the threshold first: without one, slow start would run until the next loss.
         self.on_congestion(now, now);
         self.on_persistent_congestion(now);
     }
 
-    fn on_congestion(&mut self, now: Time, sent_at: Time) {
-        if self.recovery_start.is_some_and(|start| sent_at <= start) {
-            return;
-        }
-        self.before = Some(Undo {
-            window: self.window,
-            ssthresh: self.ssthresh,
-            acked: self.acked,
-        });
-        self.recovery_start = Some(now);
-        self.in_recovery = true;
-        self.window = (self.window / 2).max(MINIMUM_WINDOW_PACKETS * self.mss);
-        self.ssthresh = Some(self.window);
-        self.acked = 0;
+    fn on_mtu(&mut self, mss: u64) {
+        self.window = self.window.max(MINIMUM_WINDOW_PACKETS * mss);
+        self.mss = mss;
     }
 
-    pub(crate) const fn window_bytes(&self) -> u64 {
+    fn window_bytes(&self) -> u64 {
         self.window
     }
 
-    pub(crate) const fn ssthresh_bytes(&self) -> Option<u64> {
+    fn ssthresh_bytes(&self) -> Option<u64> {
         self.ssthresh
     }
 
-    pub(crate) fn in_slow_start(&self) -> bool {
+    fn in_slow_start(&self) -> bool {
         self.ssthresh.is_none_or(|ssthresh| self.window < ssthresh)
     }
 
-    pub(crate) fn phase(&self) -> &'static str {
+    fn phase(&self) -> &'static str {
         if self.in_recovery {
             "recovery"
         } else if self.in_slow_start() {
@@ -137,10 +148,5 @@ impl NewReno {
         } else {
             "congestion-avoidance"
         }
-    }
-
-    pub(crate) fn set_mss(&mut self, mss: u64) {
-        self.window = self.window.max(MINIMUM_WINDOW_PACKETS * mss);
-        self.mss = mss;
     }
 }

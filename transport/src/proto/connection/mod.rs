@@ -151,7 +151,7 @@ pub(crate) struct Connection {
     pub(crate) loss: LossDetector,
     pub(crate) recover: Recoverer,
     pub(crate) sampler: RateSampler,
-    pub(crate) controller: Controller,
+    pub(crate) controller: Box<dyn Controller>,
     pub(crate) pacer: Pacer,
     pub(crate) ecn: EcnState,
     pub(crate) mtu: Mtu,
@@ -207,7 +207,7 @@ impl Connection {
     fn new(now: Time, config: Arc<Config>, flow: FlowId, remote_id: u32) -> Self {
         let overhead = if flow.remote.is_ipv6() { 20 } else { 0 };
         let mss = (config.max_datagram_bytes as u64).clamp(576, 65_507) - overhead;
-        let params = params(&config, mss);
+        let params = params(&config, mss, now);
         let mut timers = Timers::default();
         timers.set(Timer::Idle, now + config.idle_timeout);
         Self {
@@ -237,7 +237,7 @@ impl Connection {
             loss: LossDetector::new(),
             recover: Recoverer::default(),
             sampler: RateSampler::new(),
-            controller: Controller::new(config.congestion, params, now),
+            controller: config.build_controller(&params),
             pacer: Pacer::new(now, 2 * mss),
             ecn: EcnState::new(config.ecn),
             mtu: Mtu::new(mss),
@@ -267,7 +267,7 @@ impl Connection {
         self.state = State::Established;
         self.timers.stop(Timer::Handshake);
         self.mtu.limit(parameters.max_datagram_bytes);
-        self.controller.set_mss(self.mtu.current());
+        self.controller.on_mtu(self.mtu.current());
         self.send_window.on_limit(parameters.initial_rwnd);
         self.peer_max_ack_delay_us = parameters.max_ack_delay_us;
         if let Some(round_trip) = round_trip {
@@ -438,14 +438,15 @@ impl Connection {
         self.path.remote()
     }
 
-    /// What a congestion controller starts from.
-    pub(super) fn params(&self, mss: u64) -> Params {
-        params(&self.config, mss)
+    /// Returns the initial parameters of a congestion controller.
+    pub(super) fn params(&self, mss: u64, now: Time) -> Params {
+        params(&self.config, mss, now)
     }
 }
 
-fn params(config: &Config, mss_bytes: u64) -> Params {
+fn params(config: &Config, mss_bytes: u64, now: Time) -> Params {
     Params {
+        now,
         mss_bytes,
         initial_window_packets: u64::from(config.initial_window_packets),
     }

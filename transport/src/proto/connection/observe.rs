@@ -71,6 +71,15 @@ pub enum TraceEvent {
     Established,
     /// The sender's state after an acknowledgement, a loss or a timeout.
     MetricsUpdated(Metrics),
+    /// A further number of the congestion controller
+    /// ([`Controller::trace_fields`](crate::congestion::Controller::trace_fields)), after
+    /// [`MetricsUpdated`](Self::MetricsUpdated).
+    ControllerField {
+        /// Its name, which ends in its unit.
+        name: &'static str,
+        /// Its value.
+        value: u64,
+    },
     /// A packet that carries data or asks for an answer was sent.
     PacketSent {
         /// Its number.
@@ -131,5 +140,8 @@ impl Connection {
                 phase: self.controller.phase(),
             }),
         );
+        self.controller.trace_fields(&mut |name, value| {
+            self.trace(now, &TraceEvent::ControllerField { name, value });
+        });
     }
 }

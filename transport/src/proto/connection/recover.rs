@@ -100,7 +100,7 @@ impl Connection {
         self.update_rtt(now, ack, &gain);
         let new_ce = self.ecn.on_ack(gain.packets, ack.ecn);
         if self.mtu.on_ack(now, gain.largest_bytes) {
-            self.controller.set_mss(self.mtu.current());
+            self.controller.on_mtu(self.mtu.current());
         }
         self.recover.pto_count = 0;
         self.recover.probe_from = 0;
@@ -112,7 +112,7 @@ impl Connection {
             if new_ce > 0 {
                 self.controller.on_ce(now, largest_acked_sent_at);
             }
-            self.controller.on_ack(&AckInfo {
+            self.controller.on_acked(&AckInfo {
                 now,
                 sample: &sample,
                 bytes_in_flight: self.sent.bytes_in_flight(),
@@ -293,7 +293,7 @@ impl Connection {
         }
         let earlier = lost.partition_point(|&(number, _)| number < self.recover.episode_begin);
         self.recover.episode_lost += (lost.len() - earlier) as u64;
-        self.controller.on_loss(&info);
+        self.controller.on_lost(&info);
         if self.is_persistent_congestion(lost) {
             self.controller.on_persistent_congestion(now);
         }
@@ -341,7 +341,7 @@ impl Connection {
                 self.recover.probe_from = 0;
             }
             if self.mtu.on_probe_timeout(now, self.recover.pto_count) {
-                self.controller.set_mss(self.mtu.current());
+                self.controller.on_mtu(self.mtu.current());
             }
         }
         self.arm_loss_timers(now);

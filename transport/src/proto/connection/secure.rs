@@ -11,7 +11,6 @@ use crate::Time;
 use crate::crypto::keys::Keys;
 use crate::crypto::stateless_reset::{self, ResetToken};
 use crate::crypto::{Cipher, Peer};
-use crate::proto::congestion::Controller;
 use crate::proto::recovery::RttEstimator;
 use crate::proto::send::Pacer;
 use crate::wire::{COOKIE_BYTES, Header};
@@ -157,7 +156,7 @@ impl Connection {
             // Another network: what was learnt of the old one means nothing (RFC 9000 §9.4).
             let mss = self.mtu.current();
             let config = Arc::clone(&self.config);
-            self.controller = Controller::new(config.congestion, self.params(mss), now);
+            self.controller = config.build_controller(&self.params(mss, now));
             self.pacer = Pacer::new(now, 2 * mss);
             self.rtt = RttEstimator::new(None);
         }

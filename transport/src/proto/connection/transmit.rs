@@ -13,6 +13,7 @@ use super::{Connection, State};
 use crate::Time;
 use crate::config::Recovery;
 use crate::crypto::cipher::TAG_BYTES;
+use crate::proto::congestion::SentInfo;
 use crate::proto::recovery::{Fate, PacketRate, SentPacket};
 use crate::wire::{Header, data_header_bytes, encode, varint_len};
 
@@ -331,8 +332,12 @@ impl Connection {
         self.stats.bytes_sent += bytes as u64;
         if eliciting {
             let in_flight = self.sent.bytes_in_flight();
-            self.controller
-                .on_sent(now, number, bytes as u64, in_flight);
+            self.controller.on_sent(&SentInfo {
+                now,
+                packet_number: number,
+                bytes: bytes as u64,
+                bytes_in_flight: in_flight,
+            });
             self.pacer.on_sent(bytes as u64);
             self.recover.on_sent(now);
         }

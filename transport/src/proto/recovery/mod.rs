@@ -26,6 +26,7 @@ pub(super) use ecn::EcnState;
 pub(super) use loss::LossDetector;
 pub(super) use mtu::Mtu;
 pub(super) use proactive::SparePass;
-pub(super) use rate::{PacketRate, RateSample, RateSampler};
+pub use rate::RateSample;
+pub(super) use rate::{PacketRate, RateSampler};
 pub(super) use rtt::{FirstRtt, RttEstimator};
 pub(super) use sent::{Fate, SentPacket, SentPackets};

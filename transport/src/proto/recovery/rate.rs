@@ -55,29 +55,29 @@ pub(crate) struct PacketRate {
     lost: u64,
 }
 
-/// What one acknowledgement shows.
+/// A delivery-rate sample: what one acknowledgement shows.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct RateSample {
+pub struct RateSample {
     /// Bytes delivered since the connection began.
-    pub(crate) delivered: u64,
-    /// `delivered` as it was when the newest acknowledged packet was sent.
-    pub(crate) prior_delivered: u64,
-    /// The time over which `delivered - prior_delivered` bytes came through; zero when unknown.
-    pub(crate) interval: Duration,
-    /// Bits a second; `None` without a sound interval.
-    pub(crate) delivery_rate_bps: Option<u64>,
-    /// The application, not the network, may have set this rate.
-    pub(crate) is_app_limited: bool,
-    /// Round-trip time of the newest packet acknowledged, with the peer's delay in it.
-    pub(crate) rtt: Option<Duration>,
+    pub delivered: u64,
+    /// `delivered` when the newest acknowledged packet was sent.
+    pub prior_delivered: u64,
+    /// Time over which `delivered - prior_delivered` bytes came through; zero when unknown.
+    pub interval: Duration,
+    /// Delivery rate, bits a second; `None` without a sound interval.
+    pub delivery_rate_bps: Option<u64>,
+    /// True if the application, not the network, may have set this rate.
+    pub is_app_limited: bool,
+    /// Round-trip time of the newest packet acknowledged, the peer's delay included.
+    pub rtt: Option<Duration>,
     /// Bytes acknowledged since the last sample.
-    pub(crate) newly_acked_bytes: u64,
+    pub newly_acked_bytes: u64,
     /// Bytes in flight right after the newest acknowledged packet was sent.
-    pub(crate) tx_in_flight: u64,
+    pub tx_in_flight: u64,
     /// Bytes lost between the sending and the acknowledgement of that packet.
-    pub(crate) lost: u64,
+    pub lost: u64,
     /// Bytes lost since the connection began.
-    pub(crate) total_lost: u64,
+    pub total_lost: u64,
 }
 
 impl PacketRate {

@@ -65,7 +65,7 @@ fn hold_next(pair: &mut Pair) -> Rc<RefCell<Option<Datagram>>> {
 
 #[test]
 fn a_probe_timeout_does_not_collapse_the_window() {
-    for congestion in [Congestion::NewReno, Congestion::Cubic, Congestion::Bbr] {
+    for congestion in [Congestion::NewReno, Congestion::Cubic, Congestion::Fathom] {
         let mut pair = busy(&with(congestion), &Network::clean());
         pair.networks
             .iter_mut()
@@ -121,7 +121,7 @@ fn reordering_costs_few_retransmissions_once_it_is_known() {
         jitter: Duration::from_millis(8),
         ..Network::clean()
     };
-    let mut pair = busy(&with(Congestion::Bbr), &jittery);
+    let mut pair = busy(&with(Congestion::Fathom), &jittery);
     assert!(pair.run(60, |pair| pair.sides[CLIENT].was_finished));
     let stats = pair.sides[CLIENT].stats();
     assert!(
@@ -216,9 +216,9 @@ fn a_path_that_clears_marks_is_no_longer_marked() {
         carries_ecn: false,
         ..Network::clean()
     };
-    let pair = busy(&with(Congestion::Bbr), &bleached);
+    let pair = busy(&with(Congestion::Fathom), &bleached);
     assert!(!pair.sides[CLIENT].connection().unwrap().ecn.is_enabled());
-    let pair = busy(&with(Congestion::Bbr), &Network::clean());
+    let pair = busy(&with(Congestion::Fathom), &Network::clean());
     assert!(pair.sides[CLIENT].connection().unwrap().ecn.is_enabled());
 }
 

@@ -126,7 +126,7 @@ fn over_seeds(test: &str, seeds: u64, check: impl Fn(u64)) {
 #[test]
 fn a_stream_arrives_whole() {
     over_seeds("a_stream_arrives_whole", 1_000, |seed| {
-        check(seed, Congestion::Bbr, Recovery::Selective, 0.4);
+        check(seed, Congestion::Fathom, Recovery::Selective, 0.4);
     });
 }
 
@@ -136,7 +136,7 @@ fn seeds_that_failed_once_do_not_fail_again() {
     // next packet would have gone after minutes. 33,022: pings without end once a FIN that
     // had been given up was acknowledged.
     for seed in [350, 18_738, 33_022] {
-        check(seed, Congestion::Bbr, Recovery::Selective, 0.4);
+        check(seed, Congestion::Fathom, Recovery::Selective, 0.4);
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::sim::{MSS, Slot};
 use crate::Time;
-use crate::proto::congestion::{AckInfo, Controller, LossInfo};
+use crate::proto::congestion::{AckInfo, Controller, LossInfo, SentInfo};
 use crate::proto::recovery::{LossDetector, PacketRate, RateSampler, RttEstimator};
 use crate::proto::send::Pacer;
 
@@ -26,7 +26,7 @@ pub(super) struct Sent {
 /// One sender and its receiver.
 #[derive(Debug)]
 pub(super) struct Flow {
-    pub(super) controller: Controller,
+    pub(super) controller: Box<dyn Controller>,
     pub(super) sampler: RateSampler,
     pub(super) pacer: Pacer,
     pub(super) rtt: RttEstimator,
@@ -99,7 +99,12 @@ impl Flow {
         self.in_flight += MSS;
         self.sent_bytes += MSS;
         self.last_sent = now;
-        self.controller.on_sent(now, number, MSS, self.in_flight);
+        self.controller.on_sent(&SentInfo {
+            now,
+            packet_number: number,
+            bytes: MSS,
+            bytes_in_flight: self.in_flight,
+        });
         self.pacer.on_sent(MSS);
         number
     }
@@ -161,7 +166,7 @@ impl Flow {
             .update(now.saturating_since(largest_acked_sent_at), Duration::ZERO);
         self.detect_losses(now);
         let sample = self.sampler.take_sample(now, self.rtt.min());
-        self.controller.on_ack(&AckInfo {
+        self.controller.on_acked(&AckInfo {
             now,
             sample: &sample,
             bytes_in_flight: self.in_flight,
@@ -221,7 +226,7 @@ impl Flow {
         self.in_flight -= lost_packets * MSS;
         self.sampler.on_lost(lost_packets * MSS);
         let largest = self.sent[(largest_lost - self.first) as usize].rate;
-        self.controller.on_loss(&LossInfo {
+        self.controller.on_lost(&LossInfo {
             now,
             lost_bytes: lost_packets * MSS,
             largest_lost,

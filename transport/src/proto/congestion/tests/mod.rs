@@ -21,26 +21,26 @@ fn share(path: Path, algorithm: Congestion, length: u64) -> f64 {
 }
 
 #[test]
-fn bbr_keeps_a_link_with_a_tenth_lost_busy() {
+fn fathom_keeps_a_link_with_a_tenth_lost_busy() {
     for seed in 1..=3 {
         let path = Path {
             seed,
             ..Path::new(50, 40, 0.1)
         };
-        let share = share(path, Congestion::Bbr, 12);
+        let share = share(path, Congestion::Fathom, 12);
         assert!(share >= 0.85, "seed {seed}: {share}");
     }
 }
 
 #[test]
-fn bbr_keeps_a_link_with_a_fifth_lost_busy() {
-    let share = share(Path::new(50, 40, 0.2), Congestion::Bbr, 12);
+fn fathom_keeps_a_link_with_a_fifth_lost_busy() {
+    let share = share(Path::new(50, 40, 0.2), Congestion::Fathom, 12);
     assert!(share >= 0.75, "{share}");
 }
 
 #[test]
 fn every_paced_algorithm_fills_a_clean_link() {
-    for algorithm in [Congestion::NewReno, Congestion::Cubic, Congestion::Bbr] {
+    for algorithm in [Congestion::NewReno, Congestion::Cubic, Congestion::Fathom] {
         let share = share(Path::new(50, 40, 0.0), algorithm, 12);
         assert!(share >= 0.85, "{algorithm}: {share}");
     }
@@ -103,23 +103,23 @@ fn what_takes_loss_for_congestion_stands_still_on_a_lossy_link() {
 }
 
 #[test]
-fn bbr_leaves_the_queue_of_a_clean_link_short() {
+fn fathom_leaves_the_queue_of_a_clean_link_short() {
     let run = |algorithm| Simulation::bulk(Path::new(50, 40, 0.0), algorithm, secs(12));
-    let bbr = run(Congestion::Bbr).queue(0, secs(2), secs(12));
-    assert!(bbr < 0.5, "{bbr} round trips of queue");
+    let fathom = run(Congestion::Fathom).queue(0, secs(2), secs(12));
+    assert!(fathom < 0.5, "{fathom} round trips of queue");
     // The others can only tell by filling it.
     let newreno = run(Congestion::NewReno).queue(0, secs(2), secs(12));
-    assert!(newreno > bbr, "{newreno} and {bbr}");
+    assert!(newreno > fathom, "{newreno} and {fathom}");
 }
 
 #[test]
-fn bbr_follows_a_link_that_slows_down_and_speeds_up() {
+fn fathom_follows_a_link_that_slows_down_and_speeds_up() {
     let path = Path {
         changes: vec![(secs(6), 10_000_000), (secs(12), 50_000_000)],
         ..Path::new(50, 40, 0.01)
     };
     let fifth = path.achievable() / 5.0;
-    let run = Simulation::bulk(path, Congestion::Bbr, secs(22));
+    let run = Simulation::bulk(path, Congestion::Fathom, secs(22));
     let slow = run.delivered(0, secs(8), secs(12)) as f64 / 4.0 / fifth;
     let fast = run.delivered(0, secs(16), secs(22)) as f64 / 6.0 / (5.0 * fifth);
     assert!(slow > 0.8 && slow < 1.05, "{slow} of the slow link");
@@ -128,20 +128,20 @@ fn bbr_follows_a_link_that_slows_down_and_speeds_up() {
 
 /// No queue tells that the link is full, and what exceeds it is lost at once.
 #[test]
-fn bbr_does_not_flood_a_policer() {
+fn fathom_does_not_flood_a_policer() {
     let path = Path {
         queue_bytes: 3 * MSS,
         burst: Duration::from_millis(50),
         ..Path::new(20, 40, 0.0)
     };
-    let run = Simulation::bulk(path, Congestion::Bbr, secs(1));
+    let run = Simulation::bulk(path, Congestion::Fathom, secs(1));
     // A second's worth is some 1,700.
     assert!(run.queue_drops < 1_300, "{}", run.queue_drops);
 }
 
-/// Wherever in its cycle that happens, it need not wait for the next look for more.
+/// Wherever in its cycle that happens, it need not wait for the next probe.
 #[test]
-fn bbr_notices_at_once_that_a_link_has_become_faster() {
+fn fathom_notices_at_once_that_a_link_has_become_faster() {
     for tenth in 0..10 {
         let at = secs(4) + Duration::from_millis(36 * tenth);
         let path = Path {
@@ -149,7 +149,7 @@ fn bbr_notices_at_once_that_a_link_has_become_faster() {
             ..Path::new(10, 40, 0.0)
         };
         let achievable = 10.0 * path.achievable();
-        let run = Simulation::bulk(path, Congestion::Bbr, secs(6));
+        let run = Simulation::bulk(path, Congestion::Fathom, secs(6));
         let from = at + Duration::from_millis(300);
         let to = from + Duration::from_millis(200);
         let share = run.delivered(0, from, to) as f64 / (0.2 * achievable);
@@ -160,25 +160,25 @@ fn bbr_notices_at_once_that_a_link_has_become_faster() {
 /// The visit lasts 200 ms, which are more round trips of this path than the bandwidth is
 /// remembered for.
 #[test]
-fn bbr_comes_back_from_its_look_for_the_least_round_trip_with_the_bandwidth_it_knew() {
-    let run = Simulation::bulk(Path::new(50, 6, 0.0), Congestion::Bbr, secs(45));
+fn fathom_comes_back_from_probe_rtt_with_the_bandwidth_it_knew() {
+    let run = Simulation::bulk(Path::new(50, 6, 0.0), Congestion::Fathom, secs(45));
     let least = (50..440)
         .map(|tenth| {
             let from = Duration::from_millis(100 * tenth);
             run.share(from, from + Duration::from_millis(100))
         })
         .fold(1.0, f64::min);
-    assert!(least < 0.95, "it has not looked");
+    assert!(least < 0.95, "no visit to ProbeRTT");
     assert!(least > 0.75, "{least} of the link in a tenth of a second");
 }
 
 #[test]
-fn bbr_takes_reordering_for_no_loss_of_bandwidth() {
+fn fathom_takes_reordering_for_no_loss_of_bandwidth() {
     let path = Path {
         jitter: Duration::from_millis(10),
         ..Path::new(50, 40, 0.01)
     };
-    let share = share(path, Congestion::Bbr, 12);
+    let share = share(path, Congestion::Fathom, 12);
     assert!(share > 0.8, "{share}");
 }
 
@@ -195,9 +195,9 @@ fn an_application_that_sends_little_does_not_make_the_window_grow() {
 }
 
 #[test]
-fn an_application_that_sends_little_does_not_hide_the_bandwidth_from_bbr() {
+fn an_application_that_sends_little_does_not_hide_the_bandwidth_from_fathom() {
     let mut run = Simulation::new(Path::new(50, 40, 0.0));
-    run.add(Congestion::Bbr, Duration::ZERO, Some(625_000));
+    run.add(Congestion::Fathom, Duration::ZERO, Some(625_000));
     run.run(secs(20));
     let sent = run.delivered(0, secs(2), secs(20)) as f64 / 18.0;
     assert!(sent > 0.97 * 625_000.0, "{sent} bytes a second");
@@ -208,8 +208,8 @@ fn an_application_that_sends_little_does_not_hide_the_bandwidth_from_bbr() {
 #[test]
 fn two_flows_share_a_link() {
     for (algorithm, loss) in [
-        (Congestion::Bbr, 0.0),
-        (Congestion::Bbr, 0.1),
+        (Congestion::Fathom, 0.0),
+        (Congestion::Fathom, 0.1),
         (Congestion::NewReno, 0.0),
     ] {
         let mut run = Simulation::new(Path::new(50, 40, loss));

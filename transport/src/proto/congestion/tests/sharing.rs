@@ -49,9 +49,9 @@ fn jain(run: &Simulation, from: Duration, to: Duration) -> f64 {
 }
 
 #[test]
-fn cubic_keeps_its_share_beside_bbr_whatever_the_queue() {
+fn cubic_keeps_its_share_beside_fathom_whatever_the_queue() {
     for queue_quarters in [1, 4, 16] {
-        let (share, used) = duel(Congestion::Bbr, queue_quarters);
+        let (share, used) = duel(Congestion::Fathom, queue_quarters);
         assert!(
             (0.35..=0.65).contains(&share),
             "a queue of {queue_quarters}/4: {share}"
@@ -72,10 +72,10 @@ fn cubic_beside_cubic_is_the_control() {
 }
 
 #[test]
-fn four_bbr_flows_begun_one_after_the_other_are_fair() {
+fn four_fathom_flows_started_one_after_the_other_are_fair() {
     let mut run = Simulation::new(path(40, 4));
     for flow in 0..4 {
-        run.add(Congestion::Bbr, secs(5 * flow), None);
+        run.add(Congestion::Fathom, secs(5 * flow), None);
     }
     run.run(secs(75));
     let jain = jain(&run, secs(45), secs(75));
@@ -89,7 +89,7 @@ fn a_flow_that_is_alone_again_takes_the_whole_link() {
     let path = path(40, 4);
     let achievable = path.achievable();
     let mut run = Simulation::new(path);
-    run.add(Congestion::Bbr, Duration::ZERO, None);
+    run.add(Congestion::Fathom, Duration::ZERO, None);
     run.add(Congestion::Cubic, Duration::ZERO, None);
     run.run(secs(20));
     // It has no more to send.

@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::flow::Flow;
 use crate::Time;
-use crate::proto::congestion::{Congestion, Controller, Params};
+use crate::proto::congestion::{Congestion, ControllerFactory, Params};
 use crate::proto::recovery::{LossDetector, RateSampler, RttEstimator};
 use crate::proto::send::Pacer;
 
@@ -138,6 +138,7 @@ impl Simulation {
     ) {
         let starts_at = Time::ZERO + starts_after;
         let params = Params {
+            now: starts_at,
             mss_bytes: MSS,
             initial_window_packets: INITIAL_WINDOW_PACKETS,
         };
@@ -145,7 +146,7 @@ impl Simulation {
         // The handshake has shown the round trip.
         rtt.update(self.path.round_trip, Duration::ZERO);
         self.flows.push(Flow {
-            controller: Controller::new(algorithm, params, starts_at),
+            controller: algorithm.build(&params),
             sampler: RateSampler::new(),
             pacer: Pacer::new(starts_at, 2 * MSS),
             rtt,

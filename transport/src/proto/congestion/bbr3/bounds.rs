@@ -1,21 +1,22 @@
-//! What losses have taught of the path: the long-term bound of what may be in flight, found by
-//! probing, and the short-term bounds of bandwidth and flight since the last probe
+//! The bounds that losses set: a long-term one of what may be in flight, found by probing, and
+//! short-term ones of bandwidth and flight since the last probe
 //! (draft-ietf-ccwg-bbr-02 §5.5.10).
 
-/// What a bound keeps of itself with each round that has losses, per mille (BBR.Beta).
+/// Part of itself that a bound keeps with each round that has losses, per mille (`BBR.Beta`).
 const BETA_PERMILLE: u64 = 700;
 
-/// What is left free below the long-term bound for others, per mille (BBR.Headroom).
+/// Part left free below the long-term bound for other flows, per mille (`BBR.Headroom`).
 const HEADROOM_PERMILLE: u64 = 150;
 
-/// More than this share lost of what was in flight is too much, per mille (BBR.LossThresh).
+/// Share of what was in flight whose loss is tolerated, per mille (`BBR.LossThresh`).
 const LOSS_PERMILLE: u64 = 20;
 
-/// What the latest round of losses has shown.
+/// Maxima of the latest round of losses.
 #[derive(Clone, Debug, Default)]
 struct Latest {
-    /// Bytes a second, and bytes.
+    /// Bytes a second.
     bandwidth: u64,
+    /// Bytes.
     delivered: u64,
 }
 
@@ -30,11 +31,12 @@ pub(super) struct Bounds {
     latest: Latest,
     /// Losses were declared in the present round of losses.
     loss_in_round: bool,
-    /// So many times.
+    /// Times that they were.
     loss_events: u32,
-    /// The present round of losses ends when something sent from here on is acknowledged.
+    /// Bytes delivered when the present round of losses began; it ends when something sent since
+    /// is acknowledged.
     round_end: u64,
-    /// As all three were before the present round's losses.
+    /// All three before the present round's losses.
     undo: [u64; 3],
 }
 
@@ -55,16 +57,17 @@ impl Bounds {
         }
     }
 
+    /// Returns how often losses were declared in the present round of losses.
     pub(super) const fn loss_events(&self) -> u32 {
         self.loss_events
     }
 
-    /// The latest flight that came through in a round.
+    /// Returns the largest flight that came through in the latest round.
     pub(super) const fn inflight_latest(&self) -> u64 {
         self.latest.delivered
     }
 
-    /// `BBRNoteLoss` (§5.5.10.2): `delivered` bytes so far, since the connection began.
+    /// Notes a loss (`BBRNoteLoss`, §5.5.10.2); `delivered` bytes so far, since the connection began.
     pub(super) fn note_loss(&mut self, delivered: u64) {
         if !self.loss_in_round {
             self.round_end = delivered;
@@ -74,7 +77,8 @@ impl Bounds {
         self.loss_events += 1;
     }
 
-    /// `BBRUpdateLatestDeliverySignals` (§5.5.10.3): whether a round of losses has ended.
+    /// Updates the latest maxima (`BBRUpdateLatestDeliverySignals`, §5.5.10.3). Returns true if a
+    /// round of losses has ended.
     pub(super) fn update_latest(
         &mut self,
         bandwidth: u64,
@@ -102,6 +106,7 @@ impl Bounds {
     /// `BBRAdaptLowerBoundsFromCongestion` (§5.5.10.3), at the end of a round of losses.
     /// `probing`: the losses were asked for.
     pub(super) fn adapt_lower(&mut self, probing: bool, bandwidth: u64, window: u64) {
+        // A probe loses on purpose: its losses bound the long term only.
         if self.loss_in_round && !probing {
             let cut = |bound: u64, first: u64, latest: u64| {
                 let bound = if bound == u64::MAX { first } else { bound };
@@ -132,7 +137,8 @@ impl Bounds {
         self.inflight_hi = in_flight.max(target / 1000 * BETA_PERMILLE);
     }
 
-    /// What may be in flight while room is left for others (§5.3.3.4, `BBRInflightWithHeadroom`).
+    /// Returns what may be in flight while room is left for others (`BBRInflightWithHeadroom`,
+    /// §5.3.3.4).
     pub(super) fn with_headroom(&self, mss: u64, least: u64) -> u64 {
         if self.inflight_hi == u64::MAX {
             return u64::MAX;
@@ -141,7 +147,7 @@ impl Bounds {
         self.inflight_hi.saturating_sub(headroom).max(least)
     }
 
-    /// `BBRHandleSpuriousLossDetection` (§5.5.10.4): nothing had been lost.
+    /// Restores the bounds: nothing had been lost (`BBRHandleSpuriousLossDetection`, §5.5.10.4).
     pub(super) fn undo(&mut self) {
         self.loss_in_round = false;
         let [inflight_hi, bandwidth_lo, inflight_lo] = self.undo;
@@ -151,13 +157,13 @@ impl Bounds {
     }
 }
 
-/// `BBRIsInflightTooHigh` (§5.5.10.2).
+/// Returns true if too much of what was in flight was lost (`BBRIsInflightTooHigh`, §5.5.10.2).
 pub(super) const fn is_too_high(lost: u64, in_flight: u64) -> bool {
     lost > in_flight / 1000 * LOSS_PERMILLE
 }
 
-/// `BBRInflightHiFromLostPacket` (§5.5.10.2): where, within the `bytes` lost last, the share
-/// lost went over the threshold.
+/// Returns the flight at which, within the `bytes` lost last, the share lost passed the threshold
+/// (`BBRInflightHiFromLostPacket`, §5.5.10.2).
 pub(super) fn inflight_at_threshold(in_flight: u64, lost: u64, bytes: u64) -> u64 {
     let before = in_flight.saturating_sub(bytes);
     let lost_before = lost.saturating_sub(bytes);
@@ -208,7 +214,7 @@ mod tests {
     fn the_threshold_is_found_within_the_last_loss() {
         assert!(!is_too_high(2_000, 100_000));
         assert!(is_too_high(2_001, 100_000));
-        // Nothing lost before, and 10,000 bytes at once: 2 % of 90,000 would have been well.
+        // Nothing lost before, and 10,000 bytes at once: 2 % of 90,000 would have been tolerated.
         assert_eq!(inflight_at_threshold(100_000, 10_000, 10_000), 91_836);
         assert_eq!(inflight_at_threshold(100_000, 50_000, 1_000), 99_000);
     }

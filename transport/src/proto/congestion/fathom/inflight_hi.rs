@@ -1,61 +1,64 @@
-//! The most that may be in flight beside others: a CUBIC window over the model.
+//! The upper bound of what may be in flight beside other flows: a CUBIC window over the model.
 //!
-//! The model takes what it can carry for what it may have. Beside a flow that answers losses,
-//! that is all of it: the other one backs off, the model grows by what it left. So once the
+//! The model takes what it can transmit for what it may have. Beside a flow that answers losses,
+//! that is all of it: the other one backs off, and the model grows by what it left. So once the
 //! path has shown losses of congestion, the model has an upper bound (as `inflight_hi` of
-//! draft-ietf-ccwg-bbr §5.5) that moves as CUBIC's window does (RFC 9438): down to 0.7 with
-//! each round that has such losses, up by its curve. Who answers the same signals in the same
+//! draft-ietf-ccwg-bbr-02 §5.5) that moves as CUBIC's window does (RFC 9438): down to 0.7 in each
+//! round that has such losses, up by its curve. A flow that answers the same signals in the same
 //! way gets the same share.
 //!
-//! Two witnesses are asked for before a loss is one of congestion:
+//! Two signals must agree before a loss is one of congestion:
 //!
-//! - *The queue is full*: a queue stands, and is as deep as queues get here ([`QueueWitness`]).
+//! - *The queue is full*: one stands, as deep as queues get here ([`StandingQueueDetector`]).
 //! - *More was lost than the path loses by itself*, by more than chance explains
-//!   ([`LossFloor::is_exceeded`]).
+//!   ([`RandomLossEstimator::is_exceeded`]).
 //!
-//! Where somebody keeps a deep queue up, the model itself is what holds back: two of its own
-//! bandwidth-delay products are less than a share of that queue. There the window alone
-//! decides ([`InflightHi::competes`]). A flow that is alone again notices: its look for the
-//! least round-trip time empties the queue.
+//! Where another flow keeps a deep queue up, the model itself is what holds back: two of its own
+//! bandwidth-delay products are less than a share of that queue. There the bound alone decides
+//! ([`InflightHi::competes`]). A flow that is alone again notices: its visit to `ProbeRtt` empties
+//! the queue.
 
-use super::loss_floor::LossFloor;
-use super::queue_witness::QueueWitness;
+use super::random_loss::RandomLossEstimator;
+use super::standing_queue::StandingQueueDetector;
 use crate::Time;
 use crate::proto::congestion::cubic::Cubic;
-use crate::proto::congestion::{AckInfo, LossInfo};
+use crate::proto::congestion::{AckInfo, Controller, LossInfo};
 
-/// A queue deeper than our own that stands for so many rounds is kept up by somebody.
+/// Rounds through which a queue must stay deep before it is one that another flow keeps up: longer
+/// than two cycles of this sender's own gains.
 const DEEP_ROUNDS: u32 = 20;
 
-/// A bound under which no queue has stood for so many rounds protects nobody,
+/// Rounds without a queue after which a bound protects no other flow and grows: a cycle of gains.
 const QUIET_ROUNDS: u32 = 8;
 
-/// and grows: by an eighth, as fast as probing finds bandwidth, by twice as much in each round
-/// that follows, and at most twofold.
+/// Part of itself by which it then grows: an eighth, as fast as gentle probes find bandwidth.
 const QUIET_GROWTH_DIVISOR: u64 = 8;
+
+/// Times that this growth doubles, once in each round that follows: to the whole of itself.
 const QUIET_DOUBLINGS: u32 = 3;
 
-/// So large a part of a round's losses comes of a queue that is run over, not of chance,
+/// Share of a round's packets whose loss in start-up comes of a queue that overflows, not of
+/// chance: one random loss in an own queue must not end it (`long-fat`).
 const FLOOD: f64 = 0.05;
 
-/// of a round of at least so many packets.
+/// Least packets that a round counts as for that share: sixteen losses are the least flood.
 const FLOOD_PACKETS: f64 = 320.0;
 
-/// The bound, and what it listens for.
+/// The bound, and the signals that it considers.
 #[derive(Clone, Debug)]
 pub(super) struct InflightHi {
     mss: u64,
-    /// Nothing before the first loss of congestion.
+    /// `None` before the first loss of congestion.
     window: Option<Cubic>,
-    queue: QueueWitness,
-    /// What becomes of packets with lower numbers tells nothing.
-    deaf_until: u64,
+    queue: StandingQueueDetector,
+    /// Losses of packets with lower numbers are ignored.
+    ignored_until: u64,
     /// Packets delivered and lost since the round began.
     delivered: f64,
     lost: f64,
-    /// Rounds without a queue, one after the other.
+    /// Consecutive rounds without a queue.
     quiet_rounds: u32,
-    /// Rounds all through which the queue was deep, one after the other.
+    /// Consecutive rounds all through which the queue was deep.
     deep_rounds: u32,
 }
 
@@ -64,8 +67,8 @@ impl InflightHi {
         Self {
             mss,
             window: None,
-            queue: QueueWitness::default(),
-            deaf_until: 0,
+            queue: StandingQueueDetector::default(),
+            ignored_until: 0,
             delivered: 0.0,
             lost: 0.0,
             quiet_rounds: 0,
@@ -73,40 +76,43 @@ impl InflightHi {
         }
     }
 
-    /// Bytes that may be in flight at most; nothing while no bound is known.
+    /// Returns the bytes that may be in flight at most; `None` while no bound is known.
     pub(super) fn get(&self) -> Option<u64> {
-        self.window.as_ref().map(Cubic::window_bytes)
+        self.window.as_ref().map(Controller::window_bytes)
     }
 
-    /// Somebody keeps a deep queue up: the bound is no longer the most, but what there should be.
+    /// Returns true if another flow keeps a deep queue up: the bound is then no longer the most that
+    /// may be in flight, but what should be.
     pub(super) const fn competes(&self) -> bool {
         self.window.is_some() && self.deep_rounds >= DEEP_ROUNDS
     }
 
-    /// The queue was full at some time of the present round.
+    /// Returns true if the queue was full at some time of the present round.
     pub(super) const fn queue_was_full(&self) -> bool {
         self.queue.was_full()
     }
 
+    /// Handles an acknowledgement: the queue is looked at, and the bound grows by its curve.
     pub(super) fn on_ack(&mut self, ack: &AckInfo<'_>) {
         if let Some(rtt) = ack.sample.rtt {
             self.queue.on_rtt(ack.now, rtt);
         }
         self.delivered += self.packets(ack.sample.newly_acked_bytes);
         if let Some(window) = &mut self.window {
-            window.on_ack(ack);
+            window.on_acked(ack);
         }
     }
 
-    /// A probe has found more, and start-up goes after it: the bound goes along while no queue
-    /// stands.
+    /// Raises the bound with a start-up that a probe has begun, while no queue stands: what it
+    /// finds is free.
     pub(super) fn climb(&mut self, acked_bytes: u64, in_use: u64) {
         if !self.queue.has_stood() {
             self.raise(acked_bytes, in_use);
         }
     }
 
-    /// Raises the bound, unless it is twice the window in use and holds nobody back.
+    /// Raises the bound, unless it is twice the window in use and holds nothing back: it would grow
+    /// without ever having been tried.
     fn raise(&mut self, bytes: u64, in_use: u64) {
         if let Some(window) = &mut self.window
             && window.window_bytes() / 2 <= in_use
@@ -115,39 +121,46 @@ impl InflightHi {
         }
     }
 
-    /// What has been sent so far overshot on purpose: its losses are not heard.
+    /// Ignores losses of what has been sent so far: it overshot on purpose.
     pub(super) const fn ignore_before(&mut self, next_packet_number: u64) {
-        self.deaf_until = next_packet_number;
+        self.ignored_until = next_packet_number;
         self.lost = 0.0;
     }
 
-    /// `floor`: what the path loses by itself. `overshoots`: start-up fills the queue itself,
-    /// and only a flood of losses counts. Whether it was congestion.
-    pub(super) fn on_loss(&mut self, loss: &LossInfo, floor: &LossFloor, overshoots: bool) -> bool {
-        if loss.largest_lost < self.deaf_until {
+    /// Handles losses. `overshoots`: start-up fills the queue itself, and only a flood of losses
+    /// counts. Returns true if they were losses of congestion.
+    pub(super) fn on_loss(
+        &mut self,
+        loss: &LossInfo,
+        random_loss: &RandomLossEstimator,
+        overshoots: bool,
+    ) -> bool {
+        if loss.largest_lost < self.ignored_until {
             return false;
         }
         self.lost += self.packets(loss.lost_bytes);
         let in_flight = loss.bytes_in_flight + loss.lost_bytes;
-        // The first packets of a round are no sample yet.
+        // The first packets of a round are no sample yet: what is in flight stands for it.
         let packets = (self.delivered + self.lost).max(self.packets(in_flight));
         if overshoots && self.lost < FLOOD * packets.max(FLOOD_PACKETS) {
             return false;
         }
-        if !self.queue.is_full() || !floor.is_exceeded(self.lost, packets) {
+        // Either signal alone misleads: random losses fall into full queues as well, and a burst of
+        // them exceeds its share without any queue.
+        if !self.queue.is_full() || !random_loss.is_exceeded(self.lost, packets) {
             return false;
         }
-        // What was in flight when it was sent was too much. What is left behind a burst of losses
-        // says nothing.
+        // What was in flight when it was sent was too much. What a burst of losses has left in flight
+        // since says nothing.
         let held = loss.tx_in_flight.max(in_flight);
         let window = self
             .window
-            .get_or_insert_with(|| Cubic::avoiding(self.mss, held));
-        window.on_loss_within(loss, held);
+            .get_or_insert_with(|| Cubic::avoiding(loss.now, self.mss, held));
+        window.on_lost_within(loss, held);
         true
     }
 
-    /// A round is over; the window in use is told.
+    /// Ends a round in which the window in use was this.
     pub(super) fn end_round(&mut self, in_use: u64) {
         (self.delivered, self.lost) = (0.0, 0.0);
         let count = |rounds: u32, on: bool| if on { rounds + 1 } else { 0 };
@@ -162,16 +175,18 @@ impl InflightHi {
         }
     }
 
+    /// Restores the bound: every loss of the last episode was spurious.
     pub(super) fn on_spurious(&mut self, now: Time) {
         if let Some(window) = &mut self.window {
             window.on_spurious(now);
         }
     }
 
+    /// Changes the datagram size.
     pub(super) fn set_mss(&mut self, mss: u64) {
         self.mss = mss;
         if let Some(window) = &mut self.window {
-            window.set_mss(mss);
+            window.on_mtu(mss);
         }
     }
 
@@ -185,7 +200,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::proto::congestion::bbr::loss_floor::Load;
+    use crate::proto::congestion::fathom::random_loss::SendingRate;
     use crate::proto::recovery::RateSample;
 
     const MSS: u64 = 1000;
@@ -195,7 +210,7 @@ mod tests {
     /// A bound in a network that answers every tenth of a round trip, and what drives it.
     struct Path {
         hi: InflightHi,
-        floor: LossFloor,
+        random_loss: RandomLossEstimator,
         now: Time,
         number: u64,
         in_flight: u64,
@@ -207,11 +222,11 @@ mod tests {
     impl Path {
         /// A hundred packets in flight, sent at the model's rate.
         fn new() -> Self {
-            let mut floor = LossFloor::new();
-            floor.on_load(0, Load::At);
+            let mut random_loss = RandomLossEstimator::new();
+            random_loss.on_sending_rate(0, SendingRate::At);
             Self {
                 hi: InflightHi::new(MSS),
-                floor,
+                random_loss,
                 now: Time::ZERO,
                 number: 1000,
                 in_flight: 100 * MSS,
@@ -222,26 +237,27 @@ mod tests {
 
         /// Rounds with so many of a hundred packets lost at the end of each, and this much queue.
         fn rounds(&mut self, count: u64, lost: u64, queue: Duration) -> bool {
-            let mut heard = false;
+            let mut congestion = false;
             for _ in 0..count {
                 for tenth in 0..10 {
                     self.now += RTT / 10;
                     self.number += 10;
                     if tenth == 9 && lost > 0 {
-                        heard |= self.lose(lost);
+                        congestion |= self.lose(lost);
                     }
                     self.ack(if tenth == 9 { 10 - lost.min(10) } else { 10 }, RTT + queue);
                 }
                 let quiet = queue.is_zero() && !self.hi.queue_was_full();
-                self.floor.end_round(self.number - 100, quiet, false);
+                self.random_loss.end_round(self.number - 100, quiet, false);
                 self.hi
                     .end_round(self.in_use.or_else(|| self.hi.get()).unwrap_or(0));
             }
-            heard
+            congestion
         }
 
         fn ack(&mut self, packets: u64, rtt: Duration) {
-            self.floor.on_delivered(self.number - 100, packets as f64);
+            self.random_loss
+                .on_delivered(self.number - 100, packets as f64);
             let sample = RateSample {
                 rtt: Some(rtt),
                 newly_acked_bytes: packets * MSS,
@@ -261,7 +277,7 @@ mod tests {
         }
 
         fn lose(&mut self, packets: u64) -> bool {
-            self.floor.on_lost(self.number - 100, packets as f64);
+            self.random_loss.on_lost(self.number - 100, packets as f64);
             let loss = LossInfo {
                 now: self.now,
                 lost_bytes: packets * MSS,
@@ -272,7 +288,7 @@ mod tests {
                 bytes_in_flight: self.in_flight - packets * MSS,
                 next_packet_number: self.number,
             };
-            self.hi.on_loss(&loss, &self.floor, self.overshoots)
+            self.hi.on_loss(&loss, &self.random_loss, self.overshoots)
         }
     }
 
@@ -288,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_overshot_on_purpose_is_not_heard() {
+    fn what_overshot_on_purpose_is_ignored() {
         let mut path = Path::new();
         path.rounds(5, 0, Duration::ZERO);
         path.rounds(1, 0, QUEUE);
@@ -299,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn of_an_overshooting_start_up_only_a_flood_is_heard() {
+    fn of_an_overshooting_start_up_only_a_flood_is_considered() {
         let mut path = Path::new();
         path.overshoots = true;
         path.rounds(5, 0, Duration::ZERO);
@@ -369,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_that_protects_nobody_rises() {
+    fn a_bound_that_protects_no_other_flow_rises() {
         let mut path = Path::new();
         path.rounds(5, 0, Duration::ZERO);
         path.rounds(1, 3, QUEUE);
@@ -380,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_that_holds_nobody_back_stays_however_long_it_is_quiet() {
+    fn a_bound_that_holds_nothing_back_stays_however_long_it_is_quiet() {
         let mut path = Path::new();
         path.rounds(5, 0, Duration::ZERO);
         path.rounds(1, 3, QUEUE);
@@ -396,7 +412,7 @@ mod tests {
         let mut path = Path::new();
         path.rounds(5, 0, Duration::ZERO);
         path.rounds(u64::from(DEEP_ROUNDS) + 1, 0, 3 * QUEUE);
-        assert!(!path.hi.competes(), "nobody has lost anything");
+        assert!(!path.hi.competes(), "nothing has been lost");
         path.rounds(1, 3, 3 * QUEUE);
         assert!(path.hi.competes());
         path.rounds(1, 0, QUEUE);

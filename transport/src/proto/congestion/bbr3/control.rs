@@ -1,13 +1,13 @@
-//! Window and pace (§5.6).
+//! Window and pacing rate (draft-ietf-ccwg-bbr-02 §5.6).
 
 use std::time::Duration;
 
 use super::probe::Phase;
 use super::{Bbr3, State};
 use crate::proto::congestion::AckInfo;
-use crate::proto::congestion::bbr::aggregation::bytes_in;
-use crate::proto::congestion::bbr::control::initial_rate;
-use crate::proto::congestion::bbr::{MINIMUM_WINDOW_PACKETS, QUANTA, scale};
+use crate::proto::congestion::model::{
+    MINIMUM_WINDOW_PACKETS, QUANTA, bytes_in, initial_rate, scale,
+};
 use crate::proto::send::Pacer;
 
 /// `BBR.StartupPacingGain`, 4 ln 2, per mille (§5.3.1.1).
@@ -22,12 +22,12 @@ const WINDOW_GAIN_PERMILLE: u64 = 2000;
 /// `BBR.ProbeRTTCwndGain`, per mille (§5.3.4.2).
 const PROBE_RTT_GAIN_PERMILLE: u64 = 500;
 
-/// Paced so much below the bandwidth, so that no queue builds of rounding
-/// (`BBR.PacingMarginPercent`), per mille.
+/// Pacing rate as a part of the bandwidth, per mille, so that rounding builds no queue
+/// (`BBR.PacingMarginPercent`).
 pub(super) const PACING_PERMILLE: u64 = 990;
 
 impl Bbr3 {
-    /// `BBRSaveCwnd` (§5.6.4.4).
+    /// Saves the window, to be restored later (`BBRSaveCwnd`, §5.6.4.4).
     pub(super) fn save_window(&mut self) {
         let probing_rtt = matches!(self.state, State::ProbeRtt { .. });
         self.window_before = if probing_rtt {
@@ -37,7 +37,7 @@ impl Bbr3 {
         };
     }
 
-    /// `BBRSetCwnd` (§5.6.4.6).
+    /// Sets the window after an acknowledgement (`BBRSetCwnd`, §5.6.4.6).
     pub(super) fn update_window(&mut self, ack: &AckInfo<'_>) {
         let acked = ack.sample.newly_acked_bytes;
         let gain = match self.state {
@@ -46,6 +46,8 @@ impl Bbr3 {
             State::Startup | State::Drain => WINDOW_GAIN_PERMILLE,
         };
         let most = self.inflight(self.bandwidth(), gain) + self.aggregation.get();
+        // Before the pipe is full the window may pass `most`: that comes of a bandwidth which is
+        // still growing.
         if self.filled {
             self.window = (self.window + acked).min(most);
         } else if self.window < most || ack.sample.delivered < self.initial_window {
@@ -58,7 +60,7 @@ impl Bbr3 {
         self.bound_window();
     }
 
-    /// `BBRBoundCwndForModel` (§5.6.4.7).
+    /// Keeps the window within the bounds (`BBRBoundCwndForModel`, §5.6.4.7).
     pub(super) fn bound_window(&mut self) {
         let least = self.least_window();
         let headroom = self.bounds.with_headroom(self.mss, least);
@@ -71,7 +73,7 @@ impl Bbr3 {
         self.window = self.window.min(most);
     }
 
-    /// `BBRSetPacingRate` (§5.6.2).
+    /// Sets the pacing rate after an acknowledgement (`BBRSetPacingRate`, §5.6.2).
     pub(super) fn update_pacing(&mut self, smoothed_rtt: Duration) {
         let gain = match self.state {
             State::Startup => STARTUP_GAIN_PERMILLE,
@@ -87,8 +89,8 @@ impl Bbr3 {
         };
     }
 
-    /// Bytes a second; before the first acknowledgement `BBRInitPacingRate` (§5.6.2).
-    pub(crate) fn pacing_rate(&self, smoothed_rtt: Option<Duration>) -> u64 {
+    /// Returns bytes a second; before the first acknowledgement `BBRInitPacingRate` (§5.6.2).
+    pub(super) fn pacing_rate(&self, smoothed_rtt: Option<Duration>) -> u64 {
         if self.pacing_rate > 0 {
             return self.pacing_rate;
         }
@@ -96,12 +98,13 @@ impl Bbr3 {
         scale(rate, STARTUP_GAIN_PERMILLE).max(1)
     }
 
-    /// `BBR.bw`: `BBRBoundBWForModel` (§5.5.6).
+    /// Returns `BBR.bw` (`BBRBoundBWForModel`, §5.5.6), bytes a second.
     pub(super) fn bandwidth(&self) -> u64 {
         self.max_bandwidth().min(self.bounds.bandwidth_lo)
     }
 
-    /// `BBRInflight` (§5.6.4.2): what fits at that bandwidth, times a gain, and three quanta.
+    /// Returns what fits at that bandwidth, times a gain, and at least three quanta
+    /// (`BBRInflight`, §5.6.4.2).
     pub(super) fn inflight(&self, bandwidth: u64, gain_permille: u64) -> u64 {
         let Some(min_rtt) = self.min_rtt.get().filter(|_| bandwidth > 0) else {
             return self.initial_window;
@@ -112,11 +115,12 @@ impl Bbr3 {
             .max(self.least_window())
     }
 
-    /// `BBRProbeRTTCwnd` (§5.6.4.5).
+    /// Returns the window of `ProbeRTT` (`BBRProbeRTTCwnd`, §5.6.4.5).
     pub(super) fn probe_rtt_window(&self) -> u64 {
         self.inflight(self.bandwidth(), PROBE_RTT_GAIN_PERMILLE)
     }
 
+    /// Returns the least window, bytes.
     pub(super) const fn least_window(&self) -> u64 {
         MINIMUM_WINDOW_PACKETS * self.mss
     }

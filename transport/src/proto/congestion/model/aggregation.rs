@@ -1,24 +1,26 @@
-//! Acknowledgements that come in lumps (draft-cardwell-iccrg-bbr-congestion-control-02
-//! §4.5.2.5).
+//! Aggregated acknowledgements (draft-cardwell-iccrg-bbr-congestion-control-02 §4.5.2.5).
 //!
-//! A receiver that answers a few times a round trip, or a link that gathers packets before
-//! it sends them, leaves the sender without news for a while. What arrives beyond what the
-//! bandwidth explains is allowed in flight on top, or the pipe would run dry meanwhile.
+//! A receiver that acknowledges a few times a round trip, or a link that gathers packets before it
+//! sends them, leaves the sender without acknowledgements for a while. The surplus that then
+//! arrives at once, beyond what the bandwidth explains, is allowed in flight on top: otherwise the
+//! pipe would run dry in the meantime.
 
 use std::time::Duration;
 
+use super::bytes_in;
 use crate::Time;
-use crate::time::nanos;
 
-/// The largest lump is remembered for two stretches of this many rounds.
+/// Rounds in a stretch; the largest surplus is remembered for this one and the last. Five, so that
+/// both together are the ten rounds of a bandwidth filter.
 const STRETCH_ROUNDS: u64 = 5;
 
-/// No lump is believed that lasts longer than this at the present bandwidth.
+/// Longest aggregation that is believed, at the present bandwidth: four times the 25 ms for which
+/// a receiver may hold an acknowledgement back.
 const LONGEST: Duration = Duration::from_millis(100);
 
-/// The largest surplus of late.
+/// The largest recent surplus.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Aggregation {
+pub(in crate::proto::congestion) struct Aggregation {
     epoch_start: Option<Time>,
     epoch_acked: u64,
     /// The maxima of this stretch of rounds and of the last one.
@@ -27,12 +29,13 @@ pub(super) struct Aggregation {
 }
 
 impl Aggregation {
-    /// Bytes that may be in flight on top.
-    pub(super) fn get(&self) -> u64 {
+    /// Returns the bytes that may be in flight on top.
+    pub(in crate::proto::congestion) fn get(&self) -> u64 {
         self.surplus[0].max(self.surplus[1])
     }
 
-    pub(super) fn on_ack(
+    /// Handles an acknowledgement of `acked` bytes in this round.
+    pub(in crate::proto::congestion) fn on_ack(
         &mut self,
         now: Time,
         round: u64,
@@ -47,7 +50,7 @@ impl Aggregation {
         let start = *self.epoch_start.get_or_insert(now);
         let expected = bytes_in(bandwidth, now.saturating_since(start));
         if self.epoch_acked <= expected {
-            // What came was no more than the bandwidth explains: a lump may begin here.
+            // No more than the bandwidth explains: the next aggregation may begin here.
             self.epoch_start = Some(now);
             self.epoch_acked = acked;
         } else {
@@ -59,12 +62,6 @@ impl Aggregation {
         let most = bytes_in(bandwidth, LONGEST).min(window);
         self.surplus[0] = self.surplus[0].max(surplus.min(most));
     }
-}
-
-/// What `rate` bytes a second come to in that time.
-pub(super) fn bytes_in(rate: u64, time: Duration) -> u64 {
-    let bytes = u128::from(rate) * u128::from(nanos(time)) / 1_000_000_000;
-    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -82,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn the_surplus_is_one_lump_and_no_more_than_a_tenth_of_a_second() {
+    fn the_surplus_is_one_aggregate_and_no_more_than_a_tenth_of_a_second() {
         assert_eq!(surplus(5), 5_000);
         assert_eq!(surplus(50), 50_000);
         assert_eq!(surplus(500), 100_000);

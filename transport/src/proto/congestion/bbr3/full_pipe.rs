@@ -1,9 +1,9 @@
-//! When more in flight brings no more bandwidth (draft-ietf-ccwg-bbr-02 §5.3.1.2).
+//! The pipe is full: more in flight brings no more bandwidth (draft-ietf-ccwg-bbr-02 §5.3.1.2).
 
-/// Growth by less than this in a round is none, per mille.
+/// Growth by less than this in a round is none, per mille (`BBR.FullBwThresh` is 1.25).
 const GROWTH_PERMILLE: u64 = 1250;
 
-/// So many rounds without growth.
+/// Rounds without growth that fill the pipe (`BBR.FullBwCount`).
 const FLAT_ROUNDS: u32 = 3;
 
 /// `BBR.full_bw` and what belongs to it.
@@ -15,7 +15,7 @@ pub(super) struct FullPipe {
 }
 
 impl FullPipe {
-    /// `BBRResetFullBW`, with what has been seen so far.
+    /// Creates one that has seen this bandwidth so far (`BBRResetFullBW`).
     pub(super) const fn since(bandwidth: u64) -> Self {
         Self {
             bandwidth,
@@ -24,11 +24,12 @@ impl FullPipe {
         }
     }
 
+    /// Returns true if the pipe is full.
     pub(super) const fn is_full(&self) -> bool {
         self.is_full
     }
 
-    /// `BBRCheckFullBWReached`, for a sample that the application has not limited.
+    /// Adds a sample that the application has not limited (`BBRCheckFullBWReached`).
     pub(super) const fn on_sample(&mut self, bandwidth: u64, round_start: bool) {
         if self.is_full {
             return;

@@ -1,16 +1,16 @@
-//! The least round-trip time, and when to look for it (draft-ietf-ccwg-bbr-02 §5.3.4.3).
+//! The least round-trip time, and the time to measure it again (draft-ietf-ccwg-bbr-02 §5.3.4.3).
 
 use std::time::Duration;
 
 use crate::Time;
 
-/// `MinRTTFilterLen`.
+/// Time for which the least is believed (`MinRTTFilterLen`).
 const LIFETIME: Duration = Duration::from_secs(10);
 
-/// `ProbeRTTInterval`.
+/// Time after which it is measured again (`ProbeRTTInterval`).
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// `BBR.min_rtt`, of ten seconds, and `BBR.probe_rtt_min_delay`, of five.
+/// `BBR.min_rtt`, the least of ten seconds, and `BBR.probe_rtt_min_delay`, of five.
 #[derive(Clone, Debug, Default)]
 pub(super) struct MinRtt {
     least: Option<(Duration, Time)>,
@@ -19,16 +19,17 @@ pub(super) struct MinRtt {
 }
 
 impl MinRtt {
+    /// Returns the least round-trip time.
     pub(super) fn get(&self) -> Option<Duration> {
         self.least.map(|(rtt, _)| rtt)
     }
 
-    /// Nothing has been as low as the least of late: it has to be looked for.
+    /// Returns true if nothing has been as low as the recent least: it has to be measured again.
     pub(super) const fn is_expired(&self) -> bool {
         self.is_expired
     }
 
-    /// `BBRUpdateMinRTT`.
+    /// Adds a sample (`BBRUpdateMinRTT`).
     pub(super) fn update(&mut self, now: Time, rtt: Option<Duration>) {
         let older = |of: Option<(Duration, Time)>, than: Duration| {
             of.is_some_and(|(_, seen_at)| now.saturating_since(seen_at) > than)
@@ -48,7 +49,7 @@ impl MinRtt {
         }
     }
 
-    /// It has been looked for.
+    /// Notes that `ProbeRTT` has measured it.
     pub(super) fn probed(&mut self, now: Time) {
         if let Some((_, seen_at)) = &mut self.recent {
             *seen_at = now;

@@ -1,16 +1,16 @@
-//! The phases in which the sender looks for bandwidth (draft-ietf-ccwg-bbr-02 §5.3.3).
+//! The phases in which the sender probes for bandwidth (draft-ietf-ccwg-bbr-02 §5.3.3).
 
 use std::time::Duration;
 
 use crate::Time;
 
-/// Between two looks for bandwidth, at least; up to a second more by chance (§5.3.3.5.2).
+/// Least time between two probes; up to a second more by chance (§5.3.3.5.2).
 const LEAST_WAIT: Duration = Duration::from_secs(2);
 
-/// And no more round trips than Reno would take to grow as far, up to these.
+/// Most round trips between two probes, where Reno would take fewer to grow as far.
 const RENO_ROUNDS: u64 = 63;
 
-/// The up-slope doubles each round, so often at most (§5.3.3.6).
+/// Most times that the slope doubles, once each round (§5.3.3.6).
 const MAX_UP_ROUNDS: u32 = 30;
 
 /// A phase of `ProbeBW`.
@@ -23,7 +23,7 @@ pub(super) enum Phase {
 }
 
 impl Phase {
-    /// Pacing gain, per mille (§5.1).
+    /// Returns the pacing gain, per mille (§5.1).
     pub(super) const fn pacing_permille(self) -> u64 {
         match self {
             Self::Down => 900,
@@ -32,7 +32,7 @@ impl Phase {
         }
     }
 
-    /// Window gain, per mille.
+    /// Returns the window gain, per mille.
     pub(super) const fn window_permille(self) -> u64 {
         match self {
             Self::Up => 2250,
@@ -41,10 +41,10 @@ impl Phase {
     }
 }
 
-/// What the acknowledgements that come in now tell of (`BBR.ack_phase`, §5.3.3.6).
+/// Phase that the present acknowledgements belong to (`BBR.ack_phase`, §5.3.3.6).
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Acks {
-    /// Nothing of a probe.
+    /// No probe.
     Init,
     Refilling,
     ProbeStarting,
@@ -52,49 +52,51 @@ pub(super) enum Acks {
     ProbeStopping,
 }
 
-/// When to probe next.
+/// The time of the next probe.
 #[derive(Clone, Debug)]
 pub(super) struct Schedule {
-    began_at: Time,
+    start: Time,
     wait: Duration,
     rounds: u64,
 }
 
 impl Schedule {
-    /// `BBRPickProbeWait`: `seed` is the chance.
+    /// Picks the wait until the next probe (`BBRPickProbeWait`); `seed` decides the random part.
     pub(super) const fn new(now: Time, seed: u64) -> Self {
         // Fibonacci hashing: the high bits of the product are well mixed.
         let mixed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
         let millis = mixed % 1000;
         Self {
-            began_at: now,
+            start: now,
             wait: LEAST_WAIT.saturating_add(Duration::from_millis(millis)),
             rounds: mixed / 1000 % 2,
         }
     }
 
+    /// Counts a round.
     pub(super) const fn end_round(&mut self) {
         self.rounds += 1;
     }
 
-    /// `BBRIsTimeToProbeBW`: waited long enough, or for as many rounds as a Reno flow of that
-    /// many packets would (§5.3.3.5.2).
+    /// Returns true after a long enough wait, or after as many rounds as a Reno flow of that many
+    /// packets would need (`BBRIsTimeToProbeBW`, §5.3.3.5.2).
     pub(super) fn is_due(&self, now: Time, target_packets: u64) -> bool {
-        now.saturating_since(self.began_at) > self.wait
+        now.saturating_since(self.start) > self.wait
             || self.rounds >= target_packets.min(RENO_ROUNDS)
     }
 }
 
-/// How the long-term bound rises while probing up (`BBRProbeInflightHiUpward`, §5.3.3.6).
+/// Slope of the long-term bound while probing up (`BBRProbeInflightHiUpward`, §5.3.3.6).
 #[derive(Clone, Debug)]
 pub(super) struct UpSlope {
     rounds: u32,
     acked: u64,
-    /// Bytes to be acknowledged for a packet more.
+    /// Bytes to be acknowledged for one more packet.
     each: u64,
 }
 
 impl UpSlope {
+    /// Starts flat.
     pub(super) const fn new() -> Self {
         Self {
             rounds: 0,
@@ -103,14 +105,14 @@ impl UpSlope {
         }
     }
 
-    /// `BBRRaiseInflightHiSlope`.
+    /// Doubles the slope (`BBRRaiseInflightHiSlope`).
     pub(super) fn steepen(&mut self, window: u64) {
         let packets = 1u64 << self.rounds;
         self.rounds = (self.rounds + 1).min(MAX_UP_ROUNDS);
         self.each = (window / packets).max(1);
     }
 
-    /// Bytes by which the bound rises for these acknowledged ones.
+    /// Returns the bytes by which the bound rises for these acknowledged ones.
     pub(super) const fn climb(&mut self, acked: u64, mss: u64) -> u64 {
         self.acked += acked;
         let packets = self.acked / self.each;
