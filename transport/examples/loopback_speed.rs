@@ -1,10 +1,10 @@
 //! Throughput of one bulk stream over the loopback interface, and its CPU cost.
 //!
 //! ```text
-//! cargo run --release -p lftp-transport --example loopback_speed [MiB] [bbr|cubic|newreno]
+//! cargo run --release -p lftp-transport --example loopback_speed [MiB] [CONGESTION]
 //! ```
 //!
-//! Sender and receiver have a thread and a runtime each. Prints Gbit/s of stream bytes and
+//! CONGESTION is a name that `Congestion` parses, `fathom` by default. Sender and receiver have a thread and a runtime each. Prints Gbit/s of stream bytes and
 //! the CPU seconds that both together used for a gigabyte.
 
 use std::error::Error;
