@@ -266,13 +266,11 @@ async fn a_client_that_is_silent_for_long_is_not_taken_for_a_dead_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_congestion_control_and_recovery_carries_files_both_ways() {
-    let tuned = |congestion: &str| lftp_transport::Config {
-        congestion: congestion.parse().unwrap(),
+    let tuned = |congestion| lftp_transport::Config {
+        congestion,
         ..server_config("auto:1").transport
     };
-    let mut all: Vec<_> = ["bbr", "bbr3", "cubic", "newreno", "classic"]
-        .map(tuned)
-        .into();
+    let mut all: Vec<_> = lftp_transport::Congestion::ALL.map(tuned).into();
     all.push(lftp_transport::Config::seed());
     for transport in all {
         let mut config = server_config("auto:1");

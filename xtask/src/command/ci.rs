@@ -57,8 +57,43 @@ const STEPS: &[Step] = &[
     ),
 ];
 
+/// Folder of the congestion controllers. A macro declares their modules, and rustfmt does not look
+/// into macros: `cargo fmt` has to be given their files.
+const CONTROLLERS: &str = "transport/src/proto/congestion";
+
+/// Checks the format of the congestion controllers.
+fn controllers_formatted() -> Result<bool, CommandError> {
+    let folder = crate::scenario::workspace().join(CONTROLLERS);
+    let mut files = Vec::new();
+    let entries = std::fs::read_dir(&folder).map_err(|error| CommandError::file(&folder, error))?;
+    for entry in entries {
+        let path = entry
+            .map_err(|error| CommandError::file(&folder, error))?
+            .path();
+        // rustfmt finds the other files of a controller that is a folder by itself.
+        let root = if path.is_dir() {
+            path.join("mod.rs")
+        } else {
+            path
+        };
+        files.push(root);
+    }
+    files.sort();
+    eprintln!("\n── format of the congestion controllers: rustfmt --check {CONTROLLERS}");
+    let status = Command::new("rustfmt")
+        .args(["--check", "--edition", "2024"])
+        .args(files)
+        .status()
+        .map_err(|error| CommandError::file("rustfmt".as_ref(), error))?;
+    Ok(status.success())
+}
+
 impl Ci {
     pub(super) fn run(self) -> Result<Exit, CommandError> {
+        if !controllers_formatted()? {
+            eprintln!("\nci: format failed; rustfmt --edition 2024 the file named above");
+            return Ok(Exit::Ci);
+        }
         for (what, words, environment) in STEPS {
             eprintln!("\n── {what}: cargo {}", words.join(" "));
             let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))

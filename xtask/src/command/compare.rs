@@ -4,6 +4,8 @@ mod table;
 
 use std::path::PathBuf;
 
+use lftp_transport::Congestion;
+
 use super::{CommandError, parse_seeds};
 use crate::batch;
 use crate::exit::Exit;
@@ -14,11 +16,19 @@ use crate::rows::Summary;
 use crate::run::{Clock, Plan, Tap};
 use crate::{chart, report, scenario};
 
-/// What `--help` says of the peers.
-const PEERS: &str = "Peers:
+/// Help on the peers, with the congestion controls that LFTP has.
+fn peers_help() -> String {
+    let own = Congestion::names();
+    format!(
+        "Peers:
   lftp           the scenario's own transport
-  lftp-NAME      with another congestion control
-  seed           classic and go-back-n, a window of 16
+  lftp-NAME      with another congestion control: {own}
+{OTHER_PEERS}"
+    )
+}
+
+/// Help on the peers that are not LFTP with a congestion control.
+const OTHER_PEERS: &str = "  seed           classic and go-back-n, a window of 16
   quinn-NAME     cubic, newreno or bbr; windows that the path cannot fill, and packets as large
                  as it takes
   quinn-NAME-default
@@ -42,7 +52,7 @@ Beside the kernel's TCP:
 
 /// Run several transports through the same networks and the same losses.
 #[derive(Debug, clap::Args)]
-#[command(after_help = PEERS)]
+#[command(after_help = peers_help())]
 pub(super) struct Compare {
     /// Scenarios.
     #[arg(value_name = "NAME", required = true)]

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
+use lftp_transport::Congestion;
+
 use super::{CommandError, parse_seeds};
 use crate::exit::Exit;
 use crate::output;
@@ -12,14 +14,22 @@ use crate::rows::Summary;
 use crate::run::{Capture, Clock, GivenFile, GivenTape, Plan, Steps, Tap};
 use crate::scenario;
 
-/// Run a scenario: carry a file through its network, and leave traces and charts.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
+/// Examples, and the values of `transport.congestion`.
+fn after_help() -> String {
+    let names = Congestion::names();
+    format!("{EXAMPLES}\n\nCongestion controls (transport.congestion): {names}")
+}
+
+const EXAMPLES: &str = "Examples:
   cargo xtask scenario lossy-10pct
   cargo xtask scenario lossy-10pct --clock virtual --seed 7
   cargo xtask scenario lossy-10pct --set network.loss=20% --set transport.congestion=cubic
   cargo xtask scenario satellite --clock virtual --file holiday.mp4
-  cargo xtask scenario my-network.toml --clock virtual --seeds 1..=8 --json")]
+  cargo xtask scenario my-network.toml --clock virtual --seeds 1..=8 --json";
+
+/// Run a scenario: carry a file through its network, and leave traces and charts.
+#[derive(Debug, clap::Args)]
+#[command(after_help = after_help())]
 pub(super) struct RunScenario {
     /// A name from `cargo xtask list`, or a file that ends in .toml.
     #[arg(value_name = "NAME|FILE.toml")]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct TransportSettings {
-    /// `"bbr"`, `"bbr3"`, `"cubic"`, `"newreno"`, `"classic"`.
+    /// Name of a built-in congestion control ([`Congestion::ALL`]), for instance `"cubic"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub congestion: Option<CongestionName>,
     /// `"selective"` or `"go-back-n"`.

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use lftp_transport::{Config, Congestion, Recovery};
 
 /// The transport's settings that have an option.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Tuning")]
 pub(crate) struct Tuning {
-    /// Congestion control for the data that this side sends: bbr, bbr3, cubic, newreno or classic
-    #[arg(long, value_name = "NAME", global = true)]
+    /// Congestion control for the data that this side sends
+    #[arg(long, value_name = "NAME", global = true, value_parser = congestion_parser())]
     congestion: Option<Congestion>,
 
     /// Loss recovery: selective, or go-back-n as in the original LFTP (the same on both sides)
@@ -37,4 +38,14 @@ impl Tuning {
         }
         config
     }
+}
+
+/// Returns a parser of built-in congestion controls; the help lists them all.
+fn congestion_parser() -> impl TypedValueParser<Value = Congestion> {
+    let values = Congestion::ALL.map(|algorithm| {
+        PossibleValue::new(algorithm.as_str())
+            .help(algorithm.description())
+            .aliases(algorithm.old_names())
+    });
+    PossibleValuesParser::new(values).try_map(|name| name.parse::<Congestion>())
 }
