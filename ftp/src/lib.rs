@@ -74,5 +74,7 @@ pub use store::{
     Digest, DirStore, Found, FoundKind, HashStore, MemStore, Origin, Parked, PatternSource, Sink,
     Source, Store, StoreError,
 };
-pub use tree::filter::{Filter, FilterError};
+pub use tree::filter::Filter;
+#[cfg(feature = "glob")]
+pub use tree::filter::FilterError;
 pub use tree::walk::Links;

@@ -1,6 +1,19 @@
 //! Which files of a tree are meant: patterns that include and exclude.
 
+#[cfg(feature = "glob")]
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+
+/// No pattern set exists without the feature `glob`: nothing is filtered.
+#[cfg(not(feature = "glob"))]
+#[derive(Clone, Debug)]
+enum GlobSet {}
+
+#[cfg(not(feature = "glob"))]
+impl GlobSet {
+    const fn is_match(&self, _: &str) -> bool {
+        match *self {}
+    }
+}
 
 /// Patterns of names below the root of a tree. `*` and `?` stop at `/`, `**` does not; a
 /// pattern without `/` means files of that name in any folder.
@@ -10,7 +23,8 @@ pub struct Filter {
     exclude: Option<GlobSet>,
 }
 
-/// A pattern that is none.
+/// An invalid pattern.
+#[cfg(feature = "glob")]
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct FilterError(#[from] globset::Error);
@@ -22,6 +36,7 @@ impl Filter {
     /// # Errors
     ///
     /// [`FilterError`] names the pattern and what is wrong with it.
+    #[cfg(feature = "glob")]
     pub fn new(include: &[String], exclude: &[String]) -> Result<Self, FilterError> {
         Ok(Self {
             include: set(include)?,
@@ -52,6 +67,7 @@ impl Filter {
     }
 }
 
+#[cfg(feature = "glob")]
 fn set(patterns: &[String]) -> Result<Option<GlobSet>, FilterError> {
     if patterns.is_empty() {
         return Ok(None);
@@ -72,7 +88,7 @@ fn set(patterns: &[String]) -> Result<Option<GlobSet>, FilterError> {
     Ok(Some(set.build()?))
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "glob"))]
 mod tests {
     use super::*;
 

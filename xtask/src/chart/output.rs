@@ -1,12 +1,14 @@
 //! From a drawing to its two files.
 
 use std::cell::RefCell;
+use std::fs::File;
+use std::io::BufWriter;
 use std::path::Path;
 use std::rc::Rc;
 
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, IntoDrawingArea};
-use plotters::prelude::{BitMapBackend, DrawingBackend, SVGBackend};
+use plotters::prelude::{DrawingBackend, SVGBackend};
 
 use super::canvas::Drawn;
 use super::raster::Raster;
@@ -22,7 +24,7 @@ pub(crate) enum Drawing {
     Matrix(compare::Matrix),
     /// Rate against delay, a panel a scenario.
     Scatter(compare::Scatter),
-    /// What an event costs while something grows.
+    /// The cost of an event while something grows.
     Growth(Growth),
 }
 
@@ -75,11 +77,12 @@ impl Drawing {
         self.draw(&DrawingArea::from(&raster))
             .map_err(|error| refused(name, &error))?;
         let pixels = raster.borrow().reduced(SCALE as usize);
-        let size = (width / SCALE, height / SCALE);
-        let mut file = BitMapBackend::new(path, size);
-        file.blit_bitmap((0, 0), size, &pixels)
-            .map_err(|error| refused(name, &error))?;
-        file.present().map_err(|error| refused(name, &error))
+        let write = |source: std::io::Error| ChartError::Write {
+            path: path.to_owned(),
+            source,
+        };
+        let file = File::create(path).map_err(write)?;
+        png(file, (width / SCALE, height / SCALE), &pixels).map_err(|error| write(error.into()))
     }
 
     /// Into `name.svg` and `name.png`.
@@ -92,6 +95,19 @@ impl Drawing {
             .map_err(|source| ChartError::Write { path, source })?;
         self.write_png(name, &folder.join(format!("{name}.png")))
     }
+}
+
+/// Encodes red, green and blue bytes as PNG. The settings are those of the `image` crate, which
+/// plotters would bring for this one call.
+fn png(file: File, (width, height): (u32, u32), pixels: &[u8]) -> Result<(), png::EncodingError> {
+    let mut encoder = png::Encoder::new(BufWriter::new(file), width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_compression(png::Compression::Fast);
+    encoder.set_adaptive_filter(png::AdaptiveFilterType::Adaptive);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(pixels)?;
+    writer.finish()
 }
 
 fn refused(chart: &str, error: &dyn std::fmt::Display) -> ChartError {

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 
 use lftp_transport::Congestion;
 
-use super::{CommandError, parse_seeds};
+use super::parse_seeds;
+use super::with_peers::{self, HAS_PEERS};
 use crate::batch;
+use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::output;
 use crate::peer::{self, Peer};
@@ -16,7 +18,7 @@ use crate::rows::Summary;
 use crate::run::{Clock, Plan, Tap};
 use crate::{chart, report, scenario};
 
-/// Help on the peers, with the congestion controls that LFTP has.
+/// The part of `--help` about the peers, with the congestion controls of LFTP.
 fn peers_help() -> String {
     let own = Congestion::names();
     format!(
@@ -32,20 +34,20 @@ const OTHER_PEERS: &str = "  seed           classic and go-back-n, a window of 1
   quinn-NAME     cubic, newreno or bbr; windows that the path cannot fill, and packets as large
                  as it takes
   quinn-NAME-default
-                 as quinn comes
+                 quinn's defaults
   s2n-NAME       s2n-quic: cubic or bbr; windows that the path cannot fill
   kcp            its fast mode without a congestion window, windows of four bandwidth-delay
                  products, nothing encrypted
   tcp-NAME       the kernel's TCP: cubic, bbr or reno, between two network namespaces; buffers of
                  eight bandwidth-delay products, nothing encrypted. Linux, and root
-  all            all that there are on the clock
+  all            all of them that run on the clock
 
-In virtual time all but TCP run through the same losses, and a seed gives the same run again. In
-real time there are LFTP and TCP, one run after another; a run that was late counts for nothing.
-What a scenario says of the transport is for LFTP alone. A transfer that does not end within the
-scenario's limit is no error: it counts as not finished.
+In virtual time all but TCP run, through the same losses, and a seed repeats the same run. In real
+time LFTP and TCP run, one after another; a run that was late is left out. A scenario's [transport]
+applies to LFTP only. A transfer that does not end within the scenario's limit is not an error: it
+counts as not finished.
 
-Example, a small fetch:
+Example with small files:
   cargo xtask compare lossy-10pct --peers lftp,quinn-bbr --set transfer.size=1MiB --seeds 1..=200
 Beside the kernel's TCP:
   cargo xtask compare lossy-1pct --clock real --peers lftp,tcp-cubic,tcp-bbr --seeds 1..=2";
@@ -57,7 +59,7 @@ pub(super) struct Compare {
     /// Scenarios.
     #[arg(value_name = "NAME", required = true)]
     names: Vec<String>,
-    /// Who is run.
+    /// The transports.
     #[arg(
         long,
         value_delimiter = ',',
@@ -65,16 +67,16 @@ pub(super) struct Compare {
                          quinn-bbr,s2n-cubic,s2n-bbr"
     )]
     peers: Vec<String>,
-    /// With which seeds.
+    /// The seeds.
     #[arg(long, value_name = "A..=B", value_parser = parse_seeds, default_value = "1..=8")]
     seeds: std::ops::RangeInclusive<u64>,
-    /// Whose time passes.
+    /// The clock.
     #[arg(long, value_enum, default_value_t = Clock::Virtual)]
     clock: Clock,
     /// Change any key of the scenarios: network.loss=20%.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     changes: Vec<String>,
-    /// Where the table and the charts go. Default: reports/compare in the repository.
+    /// The folder for the table and the charts. Default: reports/compare in the repository.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Print one line of JSON a run on standard output, and nothing else.
@@ -85,9 +87,13 @@ pub(super) struct Compare {
 impl Compare {
     pub(super) fn run(self) -> Result<Exit, CommandError> {
         let entries = self.entries()?;
+        // After the arguments are known to be good: a typing error is not worth a build.
+        if !HAS_PEERS && entries.iter().any(Entry::needs_peers) {
+            return with_peers::run_again("compare");
+        }
         let mut summaries = match self.clock {
             Clock::Virtual => batch::run_each("compare", &entries, Entry::run)?,
-            // Two at once would be late.
+            // Two runs at once would disturb each other's clock.
             Clock::Real => entries.iter().map(Entry::run).collect::<Result<_, _>>()?,
         };
         for (summary, entry) in summaries.iter_mut().zip(entries) {
@@ -117,7 +123,7 @@ impl Compare {
         Ok(exit)
     }
 
-    /// The command that makes the comparison again.
+    /// The command that repeats the comparison.
     fn command(&self) -> String {
         let changes = self
             .changes
@@ -179,6 +185,10 @@ struct Entry {
 }
 
 impl Entry {
+    const fn needs_peers(&self) -> bool {
+        matches!(self.peer, Peer::Foreign(_))
+    }
+
     fn run(&self) -> Result<Summary, CommandError> {
         match &self.peer {
             Peer::Lftp(_) => batch::run(&self.plan),
@@ -193,7 +203,7 @@ impl Entry {
     }
 }
 
-/// A run that was late says nothing about anybody: it is in the table of runs, and nowhere else.
+/// Reports the runs that were late; they stay in `compare.csv` and are left out of the rest.
 fn refuse_invalid(summaries: &[Summary]) -> Exit {
     let invalid: Vec<&Summary> = summaries.iter().filter(|run| !run.valid).collect();
     for run in &invalid {
@@ -213,14 +223,14 @@ fn refuse_invalid(summaries: &[Summary]) -> Exit {
 fn named(name: &str, clock: Clock) -> Result<Peer, CommandError> {
     let Some(peer) = Peer::named(name) else {
         return Err(CommandError::Usage(format!(
-            "there is no peer {name:?}; there are {}, and all; with --clock real {}",
+            "unknown peer {name:?}; known are {}, and all; with --clock real {}",
             Peer::all(Clock::Virtual).join(", "),
             Peer::all(Clock::Real).join(", ")
         )));
     };
     match &peer {
         Peer::Foreign(foreign) if foreign.clock() != clock => Err(CommandError::Usage(format!(
-            "{name} runs in {} time only: say --clock {0}, or leave it out",
+            "{name} runs in {} time only: add --clock {0}, or remove it",
             foreign.clock()
         ))),
         _ => Ok(peer),
@@ -261,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_is_not_there_is_told_with_those_that_are() {
+    fn an_unknown_peer_is_reported_with_the_known_ones() {
         let told = entries("compare lossy-1pct --peers quicn").err().unwrap();
         let told = told.to_string();
         assert!(told.contains("\"quicn\"") && told.contains("s2n-bbr, kcp, and all"));
@@ -269,11 +279,11 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_the_clock_does_not_suit_is_told_which_does() {
+    fn a_peer_on_the_wrong_clock_is_reported_with_the_right_one() {
         let told = |line| entries(line).err().unwrap().to_string();
         let tcp = told("compare lossy-1pct --peers lftp,tcp-bbr");
         assert!(
-            tcp.contains("tcp-bbr runs in real time only: say --clock real"),
+            tcp.contains("tcp-bbr runs in real time only: add --clock real"),
             "{tcp}"
         );
         let quinn = told("compare lossy-1pct --peers quinn-bbr --clock real");

@@ -1,25 +1,36 @@
-//! `cargo xtask loopback`: what a transport costs on the loopback interface, beside its peers.
+//! `cargo xtask loopback`: the cost of a transport on the loopback interface, beside its peers.
 
-use super::CommandError;
+use super::with_peers::{self, HAS_PEERS};
 use crate::batch::median;
+use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::loopback::{Carrier, Lap};
+use crate::loopback::{Measurement, Transport};
+use crate::table::{Column, Table};
 
-/// Carry bulk data over real sockets on the loopback interface, each carrier in turn.
+const TABLE: Table<5> = Table::new([
+    Column::left("transport", 14),
+    Column::right("Gbit/s", 7),
+    Column::right("ratio", 6),
+    Column::right("CPU-s/GB", 9),
+    Column::right("ratio", 6),
+]);
+
+/// Transfer bulk data over real sockets on the loopback interface, each transport in turn.
 ///
-/// Every round runs all carriers, one after another, so that whatever else the machine does
-/// meets them alike. Ratios carry over to other machines; seconds do not.
+/// Every round runs all transports, one after another, so that other load on the machine affects
+/// them alike. Ratios hold on other machines; seconds do not.
 #[derive(Debug, clap::Args)]
 pub(super) struct Loopback {
-    /// Who carries; the first is what the others are compared with.
+    /// Transports; the first is the reference for the ratios.
     #[arg(
         long,
+        alias = "carriers",
         value_enum,
         value_delimiter = ',',
         value_name = "NAMES",
         default_value = "lftp,quinn,quinn-default,s2n,limit"
     )]
-    carriers: Vec<Carrier>,
+    transports: Vec<Transport>,
     /// MiB in each flow.
     #[arg(long, value_name = "MIB", default_value_t = 1024,
           value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
@@ -36,13 +47,21 @@ pub(super) struct Loopback {
 
 impl Loopback {
     pub(super) fn run(self) -> Result<Exit, CommandError> {
-        let mut laps: Vec<Vec<Lap>> = vec![Vec::new(); self.carriers.len()];
+        if !HAS_PEERS
+            && self
+                .transports
+                .iter()
+                .any(|transport| transport.needs_peers())
+        {
+            return with_peers::run_again("loopback");
+        }
+        let mut measurements: Vec<Vec<Measurement>> = vec![Vec::new(); self.transports.len()];
         for _ in 0..self.rounds {
-            for (carrier, laps) in self.carriers.iter().zip(&mut laps) {
+            for (transport, own) in self.transports.iter().zip(&mut measurements) {
                 let flows = usize::try_from(self.flows).unwrap_or(usize::MAX);
-                let lap = carrier.carry(self.mib << 20, flows);
-                laps.push(lap.map_err(|reason| {
-                    CommandError::Usage(format!("{}: {reason}", carrier.name()))
+                let measured = transport.measure(self.mib << 20, flows);
+                own.push(measured.map_err(|reason| {
+                    CommandError::Usage(format!("{}: {reason}", transport.name()))
                 })?);
             }
         }
@@ -51,15 +70,12 @@ impl Loopback {
             self.mib,
             self.flows,
             self.rounds,
-            self.carriers.first().map_or("", |first| first.name()),
+            self.transports.first().map_or("", |first| first.name()),
         );
-        println!(
-            "{:<14}  {:>7}  {:>6}  {:>9}  {:>6}",
-            "carrier", "Gbit/s", "ratio", "CPU-s/GB", "ratio"
-        );
-        for (carrier, own) in self.carriers.iter().zip(&laps) {
-            let first = laps.first().map_or(&[][..], Vec::as_slice);
-            let of = |figure: fn(&Lap) -> f64| {
+        println!("{}", TABLE.heading());
+        for (transport, own) in self.transports.iter().zip(&measurements) {
+            let first = measurements.first().map_or(&[][..], Vec::as_slice);
+            let of = |figure: fn(&Measurement) -> f64| {
                 let figures: Vec<f64> = own.iter().map(figure).collect();
                 let ratios = own
                     .iter()
@@ -71,15 +87,18 @@ impl Loopback {
                     median(&ratios).unwrap_or_default(),
                 )
             };
-            let (speed, cost) = (of(Lap::gbit_per_second), of(Lap::cpu_seconds_per_gb));
-            println!(
-                "{:<14}  {:>7.2}  {:>6.2}  {:>9.2}  {:>6.2}",
-                carrier.name(),
-                speed.0,
-                speed.1,
-                cost.0,
-                cost.1,
+            let (speed, cost) = (
+                of(Measurement::gbit_per_second),
+                of(Measurement::cpu_seconds_per_gb),
             );
+            let row = TABLE.row([
+                transport.name().to_owned(),
+                format!("{:.2}", speed.0),
+                format!("{:.2}", speed.1),
+                format!("{:.2}", cost.0),
+                format!("{:.2}", cost.1),
+            ]);
+            println!("{row}");
         }
         Ok(Exit::Ok)
     }

@@ -1,4 +1,7 @@
-//! The subcommands, one a file.
+//! The subcommands, one a file: arguments, the runs they ask for, and what is printed.
+//!
+//! `compare` and `loopback` go through `with_peers` when they need other transports. The
+//! subcommands rely on every other module of the bench; none relies on them.
 
 mod ci;
 mod compare;
@@ -11,14 +14,14 @@ mod loopback;
 mod scenario;
 mod speed;
 mod sweep;
+mod with_peers;
 
 use clap::{Parser, Subcommand};
 
+use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::run::RunError;
-use crate::scenario::ScenarioError;
 
-/// Runs LFTP through bad networks, measures it, and stops it from becoming slower.
+/// Runs LFTP through emulated networks, measures it, and guards against regressions.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", version, after_help = Exit::HELP)]
 pub(crate) struct Cli {
@@ -28,96 +31,37 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Say which scenarios there are.
+    /// List the scenarios.
     List(list::List),
-    /// Run a scenario: carry a file through its network, and leave traces and charts.
+    /// Run a scenario: transfer a file through its network, and write traces and charts.
     Scenario(scenario::RunScenario),
-    /// Compare with the committed baseline, and refuse what has become slower.
+    /// Compare with the committed baseline, and refuse a regression.
     Gate(gate::Gate),
     /// Run several transports through the same networks and the same losses.
     Compare(compare::Compare),
     /// Find the first packet or state in which two runs differ.
     Diff(diff::Diff),
-    /// Carry files while machines crash, disks fail and the network is at its worst.
+    /// Transfer files while machines crash, disks fail and the network is at its worst.
     #[cfg(target_os = "linux")]
     Faults(faults::Faults),
     /// Run a grid of scenarios.
     Sweep(sweep::Sweep),
-    /// Put the results of a sweep's shards together.
+    /// Join the results of a sweep's shards.
     Merge(sweep::Merge),
     /// Measure how fast scenarios run in virtual time, on one core.
     Speed(speed::Speed),
-    /// Measure what transports cost over real sockets on the loopback interface.
+    /// Measure the cost of transports over real sockets on the loopback interface.
     Loopback(loopback::Loopback),
-    /// Everything that must pass before a change lands.
+    /// Run everything that must pass before a change lands.
     Ci(ci::Ci),
 }
 
-/// Why a command could not do its work.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub(crate) enum CommandError {
-    /// The scenario.
-    #[error(transparent)]
-    Scenario(#[from] ScenarioError),
-    /// The world of a seed of `faults`.
-    #[cfg(target_os = "linux")]
-    #[error("cargo xtask faults --seeds {seed}: {source}")]
-    Faults {
-        /// Which.
-        seed: u64,
-        /// What happened.
-        source: crate::faults::RunError,
-    },
-    /// The run.
-    #[error("{command}: {source}")]
-    Run {
-        /// What makes it again.
-        command: String,
-        /// What happened.
-        source: RunError,
-    },
-    /// A file.
-    #[error("{path}: {message}")]
-    File {
-        /// Which.
-        path: String,
-        /// What could not be done, and why.
-        message: String,
-    },
-    /// Words on the command line that do not fit together.
-    #[error("{0}")]
-    Usage(String),
-}
-
-impl CommandError {
-    /// A file that could not be read or written.
-    pub(crate) fn file(path: &std::path::Path, error: impl std::fmt::Display) -> Self {
-        Self::File {
-            path: path.display().to_string(),
-            message: error.to_string(),
-        }
-    }
-
-    /// The exit code for it.
-    pub(crate) const fn exit(&self) -> Exit {
-        match self {
-            Self::Scenario(ScenarioError::Read { .. }) | Self::Run { .. } | Self::File { .. } => {
-                Exit::Failed
-            }
-            #[cfg(target_os = "linux")]
-            Self::Faults { .. } => Exit::Failed,
-            Self::Scenario(_) | Self::Usage(_) => Exit::Usage,
-        }
-    }
-}
-
 impl Cli {
-    /// Does what was asked.
+    /// Runs the command.
     ///
     /// # Errors
-    /// [`CommandError`] when it cannot be done. That something was done and did not go well is
-    /// told by the exit code.
+    /// [`CommandError`] when it cannot be performed. A command that ran and found something
+    /// wrong says so by its exit code.
     pub(crate) fn run(self) -> Result<Exit, CommandError> {
         match self.command {
             Command::List(list) => list.run(),
@@ -136,11 +80,16 @@ impl Cli {
     }
 }
 
-/// `A..=B`, `A..B` or `A`.
+/// The cargo that started this program, or the one on the path.
+fn cargo() -> std::ffi::OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+/// Parses a range of seeds: `A..=B`, `A..B` or `A`.
 fn parse_seeds(text: &str) -> Result<std::ops::RangeInclusive<u64>, String> {
     let number = |part: &str| {
         part.trim().parse::<u64>().map_err(|_| {
-            format!("{text:?} is no range of seeds; write for instance 1..=8, or one number")
+            format!("{text:?} is not a range of seeds; write for example 1..=8, or one number")
         })
     };
     let (first, last) = match text.split_once("..") {

@@ -6,19 +6,19 @@ use std::sync::mpsc;
 use bytes::Bytes;
 use lftp_transport::{Config, Listener, Stream, TokioRuntime};
 
-use super::{CHUNK_BYTES, any_port, single, words};
+use super::{CHUNK_BYTES, any_port, describe, single};
 
-pub(super) fn receive(told: mpsc::Sender<SocketAddr>) -> Result<u64, String> {
+pub(super) fn receive(address: mpsc::Sender<SocketAddr>) -> Result<u64, String> {
     single(async {
         let listener = Listener::bind(TokioRuntime::new(), any_port(), Config::default());
-        let listener = listener.map_err(words)?;
-        told.send(listener.local_addr()).map_err(words)?;
-        let mut stream = listener.accept().await.map_err(words)?;
+        let listener = listener.map_err(describe)?;
+        address.send(listener.local_addr()).map_err(describe)?;
+        let mut stream = listener.accept().await.map_err(describe)?;
         let mut received = 0;
-        while let Some(bytes) = stream.read_chunk(usize::MAX).await.map_err(words)? {
+        while let Some(bytes) = stream.read_chunk(usize::MAX).await.map_err(describe)? {
             received += bytes.len() as u64;
         }
-        stream.finish().await.map_err(words)?;
+        stream.finish().await.map_err(describe)?;
         Ok(received)
     })
 }
@@ -26,18 +26,18 @@ pub(super) fn receive(told: mpsc::Sender<SocketAddr>) -> Result<u64, String> {
 pub(super) fn send(to: SocketAddr, bytes: u64) -> Result<(), String> {
     single(async {
         let stream = Stream::connect(TokioRuntime::new(), to, Config::default());
-        let mut stream = stream.await.map_err(words)?;
+        let mut stream = stream.await.map_err(describe)?;
         let chunk = Bytes::from(vec![7; CHUNK_BYTES]);
         let mut left = bytes;
         while left > 0 {
             let now = usize::try_from(left).map_or(CHUNK_BYTES, |left| left.min(CHUNK_BYTES));
             let written = stream.write_bytes(chunk.slice(..now)).await;
-            written.map_err(words)?;
+            written.map_err(describe)?;
             left -= now as u64;
         }
-        stream.finish().await.map_err(words)?;
+        stream.finish().await.map_err(describe)?;
         // The receiver has everything when it ends its side.
-        stream.read_chunk(1).await.map_err(words)?;
+        stream.read_chunk(1).await.map_err(describe)?;
         Ok(())
     })
 }

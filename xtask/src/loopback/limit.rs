@@ -1,4 +1,4 @@
-//! What the system calls and the AEAD let through, without a transport: batches are sealed and
+//! The limit set by system calls and the AEAD, without a transport: batches are sealed and
 //! sent in one call each, received in one call and opened, and the receiver says how much came.
 
 use std::io::{self, IoSliceMut};
@@ -9,7 +9,7 @@ use std::time::Duration;
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
 
-use super::{any_port, words};
+use super::{any_port, describe};
 
 const PACKET_BYTES: usize = 1452;
 const TAG_BYTES: usize = 16;
@@ -18,9 +18,9 @@ const PAYLOAD_BYTES: usize = PACKET_BYTES - TAG_BYTES;
 const SEGMENTS: usize = 44;
 const BATCH_BYTES: usize = SEGMENTS * PACKET_BYTES;
 const SOCKET_BUFFER_BYTES: usize = 4 << 20;
-/// Under way at once; less than the receiver's buffer, so nothing is lost.
+/// Bytes in flight at once; less than the receiver's buffer, so nothing is lost.
 const WINDOW_BYTES: u64 = 1 << 20;
-/// Nothing is repeated: what does not come is lost.
+/// Nothing is retransmitted: what has not arrived by then is lost.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 struct Socket {
@@ -78,7 +78,7 @@ impl Socket {
 }
 
 fn key() -> Result<LessSafeKey, String> {
-    let key = UnboundKey::new(&AES_128_GCM, &[7; 16]).map_err(words)?;
+    let key = UnboundKey::new(&AES_128_GCM, &[7; 16]).map_err(describe)?;
     Ok(LessSafeKey::new(key))
 }
 
@@ -90,7 +90,7 @@ fn nonce(number: u64) -> Nonce {
 }
 
 pub(super) fn send(to: SocketAddr, bytes: u64) -> Result<(), String> {
-    let (socket, key) = (Socket::new().map_err(words)?, key()?);
+    let (socket, key) = (Socket::new().map_err(describe)?, key()?);
     let chunk = vec![7; PAYLOAD_BYTES];
     let mut batch = Vec::with_capacity(BATCH_BYTES);
     let (mut sent, mut arrived, mut number) = (0, 0, 0);
@@ -103,32 +103,33 @@ pub(super) fn send(to: SocketAddr, bytes: u64) -> Result<(), String> {
             batch.extend_from_slice(&chunk[..payload]);
             let sealed =
                 key.seal_in_place_separate_tag(nonce(number), Aad::empty(), &mut batch[begin..]);
-            batch.extend_from_slice(sealed.map_err(words)?.as_ref());
+            batch.extend_from_slice(sealed.map_err(describe)?.as_ref());
             sent += payload as u64;
             number += 1;
         }
-        socket.send(to, &batch).map_err(words)?;
+        socket.send(to, &batch).map_err(describe)?;
         while sent - arrived > if sent < bytes { WINDOW_BYTES } else { 0 } {
             arrived = arrived.max(count(&socket)?);
         }
     }
     // An empty packet: that was all.
-    socket.send(to, &[0]).map_err(words)
+    socket.send(to, &[0]).map_err(describe)
 }
 
-/// What the receiver says has come.
+/// The receiver's count of bytes.
 fn count(socket: &Socket) -> Result<u64, String> {
     let (mut buffer, mut metas) = ([0; 64], [RecvMeta::default()]);
     let mut buffers = [IoSliceMut::new(&mut buffer)];
-    socket.receive(&mut buffers, &mut metas).map_err(words)?;
+    socket.receive(&mut buffers, &mut metas).map_err(describe)?;
     let count = buffer.first_chunk().ok_or("a count that is none")?;
     Ok(u64::from_be_bytes(*count))
 }
 
-pub(super) fn receive(told: mpsc::Sender<SocketAddr>) -> Result<u64, String> {
-    let (socket, key) = (Socket::new().map_err(words)?, key()?);
-    told.send(socket.io.local_addr().map_err(words)?)
-        .map_err(words)?;
+pub(super) fn receive(address: mpsc::Sender<SocketAddr>) -> Result<u64, String> {
+    let (socket, key) = (Socket::new().map_err(describe)?, key()?);
+    address
+        .send(socket.io.local_addr().map_err(describe)?)
+        .map_err(describe)?;
     let mut memory = vec![0; BATCH_SIZE * (1 << 16)];
     let (mut received, mut number) = (0, 0);
     loop {
@@ -136,18 +137,18 @@ pub(super) fn receive(told: mpsc::Sender<SocketAddr>) -> Result<u64, String> {
         let mut slots = memory.chunks_mut(1 << 16);
         let mut buffers: [IoSliceMut<'_>; BATCH_SIZE] =
             std::array::from_fn(|_| IoSliceMut::new(slots.next().unwrap_or_default()));
-        let filled = socket.receive(&mut buffers, &mut metas).map_err(words)?;
+        let filled = socket.receive(&mut buffers, &mut metas).map_err(describe)?;
         for (buffer, meta) in buffers.iter_mut().zip(&metas).take(filled) {
             for packet in buffer[..meta.len].chunks_mut(meta.stride.max(1)) {
                 if packet.len() <= TAG_BYTES {
                     return Ok(received);
                 }
                 let opened = key.open_in_place(nonce(number), Aad::empty(), packet);
-                received += opened.map_err(words)?.len() as u64;
+                received += opened.map_err(describe)?.len() as u64;
                 number += 1;
             }
             let count = received.to_be_bytes();
-            socket.send(meta.addr, &count).map_err(words)?;
+            socket.send(meta.addr, &count).map_err(describe)?;
         }
     }
 }

@@ -1,12 +1,19 @@
-//! Bulk data over real sockets on the loopback interface: what a transport costs where no
-//! network is in its way.
+//! Bulk data over real sockets on the loopback interface: the cost of a transport without a
+//! network in between.
 //!
-//! Both ends are in this process, each with threads of its own, so that the process's time is
-//! what both together used.
+//! Both ends are in this process, each with threads of its own, so the process's time is that of
+//! both together.
+//!
+//! | module | contents |
+//! |---|---|
+//! | [`lftp`], [`quinn`], [`s2n`] | one stream of one connection; all but the first behind the feature `peers` |
+//! | [`limit`] | system calls and cipher without a transport |
 
 mod lftp;
 mod limit;
+#[cfg(feature = "peers")]
 mod quinn;
+#[cfg(feature = "peers")]
 mod s2n;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,19 +21,22 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-/// Handed to a stream at once.
+/// Bytes handed to a stream at once.
 const CHUNK_BYTES: usize = 1 << 20;
 
-/// How a QUIC is tuned: more window than a round trip of the loopback interface ever needs,
+/// Window of a tuned QUIC: more than a round trip of the loopback interface ever needs.
+#[cfg(feature = "peers")]
 const WINDOW_BYTES: u32 = 16 << 20;
-/// as much of the system's memory as a burst may take,
+/// Socket buffer of a tuned QUIC: as much as a burst takes.
+#[cfg(feature = "peers")]
 const SOCKET_BUFFER_BYTES: usize = 4 << 20;
-/// and packets that fill a frame of 1,500 bytes.
+/// Packet size of a tuned QUIC: fills a frame of 1,500 bytes behind IPv4 and UDP.
+#[cfg(feature = "peers")]
 const PACKET_BYTES: u16 = 1472;
 
-/// Who carries the bytes.
+/// A transport that can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Carrier {
+pub(crate) enum Transport {
     /// This workspace's transport with its defaults.
     Lftp,
     /// quinn with large windows, AES-128, full-sized packets from the first on, large socket
@@ -41,7 +51,7 @@ pub(crate) enum Carrier {
     Limit,
 }
 
-impl Carrier {
+impl Transport {
     /// Its name on the command line.
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -53,31 +63,43 @@ impl Carrier {
         }
     }
 
-    /// Carries `bytes` in each of `flows` streams at once.
+    /// True if only a build with the feature `peers` has it.
+    pub(crate) const fn needs_peers(self) -> bool {
+        matches!(self, Self::Quinn | Self::QuinnDefault | Self::S2n)
+    }
+
+    /// Transfers `bytes` in each of `flows` streams at once.
     ///
     /// # Errors
-    /// In words, why they did not arrive.
-    pub(crate) fn carry(self, bytes: u64, flows: usize) -> Result<Lap, String> {
+    /// A message that says why they did not arrive.
+    pub(crate) fn measure(self, bytes: u64, flows: usize) -> Result<Measurement, String> {
         match self {
-            Self::Lftp => lap(bytes, flows, lftp::receive, lftp::send),
-            Self::Quinn => lap(bytes, flows, quinn::receive::<true>, quinn::send::<true>),
-            Self::QuinnDefault => lap(bytes, flows, quinn::receive::<false>, quinn::send::<false>),
-            Self::S2n => lap(bytes, flows, s2n::receive, s2n::send),
-            Self::Limit => lap(bytes, flows, limit::receive, limit::send),
+            Self::Lftp => measure(bytes, flows, lftp::receive, lftp::send),
+            #[cfg(feature = "peers")]
+            Self::Quinn => measure(bytes, flows, quinn::receive::<true>, quinn::send::<true>),
+            #[cfg(feature = "peers")]
+            Self::QuinnDefault => {
+                measure(bytes, flows, quinn::receive::<false>, quinn::send::<false>)
+            }
+            #[cfg(feature = "peers")]
+            Self::S2n => measure(bytes, flows, s2n::receive, s2n::send),
+            Self::Limit => measure(bytes, flows, limit::receive, limit::send),
+            #[cfg(not(feature = "peers"))]
+            _ => Err("not part of this build; build with --features peers".to_owned()),
         }
     }
 }
 
-/// One run.
+/// The measurement of one run.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Lap {
+pub(crate) struct Measurement {
     bytes: f64,
     took: Duration,
-    /// Of the processors, user and system.
+    /// Processor time, user and system.
     cpu: Duration,
 }
 
-impl Lap {
+impl Measurement {
     pub(crate) fn gbit_per_second(&self) -> f64 {
         8.0 * self.bytes / 1e9 / self.took.as_secs_f64()
     }
@@ -87,24 +109,24 @@ impl Lap {
     }
 }
 
-/// Says where it receives, then how many bytes came.
+/// Sends the address on which it receives; returns the number of bytes received.
 type Receive = fn(mpsc::Sender<SocketAddr>) -> Result<u64, String>;
 type Send = fn(SocketAddr, u64) -> Result<(), String>;
 
 /// Each flow has two sockets and two threads.
 #[expect(clippy::disallowed_methods, reason = "measures real time")]
-fn lap(bytes: u64, flows: usize, receive: Receive, send: Send) -> Result<Lap, String> {
+fn measure(bytes: u64, flows: usize, receive: Receive, send: Send) -> Result<Measurement, String> {
     let mut receivers = Vec::new();
     for _ in 0..flows {
-        let (told, heard) = mpsc::channel();
-        let receiver = thread::spawn(move || receive(told));
-        match heard.recv() {
+        let (address, bound) = mpsc::channel();
+        let receiver = thread::spawn(move || receive(address));
+        match bound.recv() {
             Ok(addr) => receivers.push((addr, receiver)),
             Err(_) => return Err(joined(receiver).err().unwrap_or_default()),
         }
     }
     let cpu = processor_time();
-    let begun = std::time::Instant::now();
+    let started = std::time::Instant::now();
     let (mut senders, mut waiting) = (Vec::new(), Vec::new());
     for (addr, receiver) in receivers {
         senders.push(thread::spawn(move || send(addr, bytes)));
@@ -117,12 +139,12 @@ fn lap(bytes: u64, flows: usize, receive: Receive, send: Send) -> Result<Lap, St
     for receiver in waiting {
         received += joined(receiver)?;
     }
-    let (took, cpu) = (begun.elapsed(), processor_time() - cpu);
+    let (took, cpu) = (started.elapsed(), processor_time() - cpu);
     if received != bytes * flows as u64 {
         return Err(format!("{received} of {bytes} bytes arrived"));
     }
     let bytes = received as f64;
-    Ok(Lap { bytes, took, cpu })
+    Ok(Measurement { bytes, took, cpu })
 }
 
 fn joined<T>(thread: thread::JoinHandle<Result<T, String>>) -> Result<T, String> {
@@ -131,30 +153,30 @@ fn joined<T>(thread: thread::JoinHandle<Result<T, String>>) -> Result<T, String>
         .unwrap_or_else(|_| Err("a thread panicked".to_owned()))
 }
 
-/// A port that the system chooses.
+/// A port chosen by the system.
 fn any_port() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, 0).into()
 }
 
-/// Runs one end on the thread that it is called on.
+/// Runs one end on the calling thread.
 fn single<T>(end: impl Future<Output = Result<T, String>>) -> Result<T, String> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_all().build();
-    runtime.map_err(words)?.block_on(end)
+    runtime.map_err(describe)?.block_on(end)
 }
 
-fn words(error: impl std::fmt::Display) -> String {
+fn describe(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
-/// What this process has had of the processors.
+/// Processor time that this process has used so far.
 #[cfg(unix)]
 fn processor_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::try_from(time).unwrap_or_default()
 }
 
-/// Elsewhere it is not known.
+/// Not known on other systems.
 #[cfg(not(unix))]
 fn processor_time() -> Duration {
     Duration::ZERO
@@ -165,18 +187,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_carrier_carries_every_byte() {
+    fn every_transport_delivers_every_byte() {
         let all = [
-            Carrier::Lftp,
-            Carrier::Quinn,
-            Carrier::QuinnDefault,
-            Carrier::S2n,
-            Carrier::Limit,
+            Transport::Lftp,
+            Transport::Quinn,
+            Transport::QuinnDefault,
+            Transport::S2n,
+            Transport::Limit,
         ];
-        for carrier in all {
+        for transport in all {
+            if transport.needs_peers() && !cfg!(feature = "peers") {
+                continue;
+            }
             for flows in [1, 2] {
-                let lap = carrier.carry(1_000_001, flows).unwrap();
-                assert!(lap.gbit_per_second() > 0.0, "{carrier:?}");
+                let measurement = transport.measure(1_000_001, flows).unwrap();
+                assert!(measurement.gbit_per_second() > 0.0, "{transport:?}");
             }
         }
     }

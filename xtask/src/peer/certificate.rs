@@ -1,4 +1,4 @@
-//! Who the server of a peer is, where a peer speaks TLS.
+//! The identity of the server, for peers that use TLS.
 //!
 //! Self-signed, valid for a hundred years, for nothing but these runs. Ed25519: its signatures
 //! are of one size, so handshakes are.

@@ -1,6 +1,6 @@
 //! KCP as a peer: the state machine of the `kcp` crate in its fast mode (nodelay, a tick of
-//! 10 ms, a repeat after two later acknowledgements, no congestion window), and a task at each
-//! end that hands it datagrams and the time. Nothing is encrypted and nobody shakes hands.
+//! 10 ms, a retransmission after two later acknowledgements, no congestion window), and a task at each
+//! end that hands it datagrams and the time. There is neither encryption nor a handshake.
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -11,8 +11,8 @@ use kcp::Kcp;
 use lftp_netem::world::{Host, Socket};
 use tokio::sync::Notify;
 
-use super::letter::{self, Pipe};
-use super::{Errand, PORT, Service, window_bytes};
+use super::protocol::{self, ByteStream};
+use super::task::{ClientTask, PORT, ServerTask, window_bytes};
 use crate::run::{RunError, SERVER, client_ip};
 use crate::scenario::Scenario;
 
@@ -21,22 +21,22 @@ const TICK_MS: u32 = 10;
 const NANOS_PER_MS: u64 = 1_000_000;
 
 /// Bandwidth-delay products in a window. Without a congestion window the send window is what is
-/// under way, and what the path does not hold is lost in its queue; of 1, 2 and 4 products, 4 do
-/// best all the same: a tick and the wait for repeats make up for more than a round trip.
+/// in flight, and what exceeds the path is lost in its queue; of 1, 2 and 4 products, 4 do
+/// best all the same: a tick and the wait for retransmissions take more than a round trip.
 const WINDOW_PRODUCTS: u64 = 4;
 const WINDOW_BYTES_LEAST: u64 = 128 * PAYLOAD_BYTES as u64;
 
-/// What a 1,500-byte packet has room for behind IPv4 and UDP.
+/// The UDP payload of a 1,500-byte packet over IPv4.
 const PAYLOAD_BYTES: usize = 1472;
 
 /// The fast mode of KCP's own documentation.
 const FAST_RESEND: i32 = 2;
 
-/// Starts a server for each client to come.
+/// Starts a server for each client.
 ///
 /// # Errors
 /// [`RunError`] when it cannot.
-pub(super) fn serve(service: Service) -> Result<(), RunError> {
+pub(super) fn serve(service: ServerTask) -> Result<(), RunError> {
     let service = Arc::new(service);
     for index in 0..service.files.len() {
         let peer = SocketAddr::new(client_ip(index), PORT);
@@ -49,7 +49,7 @@ pub(super) fn serve(service: Service) -> Result<(), RunError> {
         let serving = Arc::clone(&service);
         service.host.spawn(async move {
             let mut session = session;
-            if let Err(error) = letter::server(&mut session, &serving.files).await {
+            if let Err(error) = protocol::server(&mut session, &serving.files).await {
                 tracing::debug!(error, "a transfer ended");
             }
         });
@@ -57,15 +57,15 @@ pub(super) fn serve(service: Service) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Carries a client's file.
+/// Transfers a client's file.
 ///
 /// # Errors
-/// In words, why it did not arrive.
-pub(super) async fn carry(errand: &Errand) -> Result<bool, String> {
-    let server = SocketAddr::new(SERVER, port(errand.order.index));
-    let mut session = Session::start(&errand.host, PORT, server, &errand.scenario)
+/// A message with the reason why it did not arrive.
+pub(super) async fn transfer(task: &ClientTask) -> Result<bool, String> {
+    let server = SocketAddr::new(SERVER, port(task.request.index));
+    let mut session = Session::start(&task.host, PORT, server, &task.scenario)
         .map_err(|error| error.to_string())?;
-    letter::client(&mut session, &errand.order).await
+    protocol::client(&mut session, &task.request).await
 }
 
 /// A server has one session a port.
@@ -87,7 +87,7 @@ struct Shared {
     writable: Notify,
 }
 
-/// Where KCP's datagrams go.
+/// The destination of KCP's datagrams.
 struct Output {
     socket: Arc<Socket>,
     peer: SocketAddr,
@@ -145,7 +145,7 @@ async fn drive(host: Host, socket: Arc<Socket>, shared: Arc<Shared>) {
     std::future::poll_fn(|cx| {
         loop {
             match socket.poll_recv(cx, &mut datagram) {
-                // What makes no sense to KCP is lost to it.
+                // KCP ignores what it cannot parse.
                 Poll::Ready(Ok(_)) => {
                     let _ = shared.kcp().input(&datagram);
                 }
@@ -169,7 +169,7 @@ async fn drive(host: Host, socket: Arc<Socket>, shared: Arc<Shared>) {
     .await;
 }
 
-impl Pipe for Session {
+impl ByteStream for Session {
     async fn write(&mut self, bytes: &[u8]) -> Result<(), String> {
         loop {
             {

@@ -1,4 +1,4 @@
-//! What the peers are called.
+//! The names of the peers.
 
 use std::fmt;
 
@@ -6,12 +6,12 @@ use lftp_transport::Congestion;
 
 use crate::run::Clock;
 
-/// One that is run in a comparison.
+/// A transport in a comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Peer {
     /// LFTP itself, the scenario changed as by `--set`.
     Lftp(Vec<String>),
-    /// Somebody else.
+    /// Another transport.
     Foreign(Foreign),
 }
 
@@ -28,7 +28,7 @@ pub(crate) enum Foreign {
     Tcp(TcpCongestion),
 }
 
-/// What Linux has for TCP, where its modules are loaded.
+/// The congestion controls of Linux's TCP, if their modules are loaded.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum TcpCongestion {
     Cubic,
@@ -42,7 +42,7 @@ const TCP: [(&str, TcpCongestion); 3] = [
     ("reno", TcpCongestion::Reno),
 ];
 
-/// How quinn is set up.
+/// A configuration of quinn.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Flavor {
     pub(super) congestion: QuinnCongestion,
@@ -50,7 +50,7 @@ pub(crate) struct Flavor {
     pub(super) tuned: bool,
 }
 
-/// What quinn has.
+/// The congestion controls of quinn.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum QuinnCongestion {
     Cubic,
@@ -64,7 +64,7 @@ const QUINN: [(&str, QuinnCongestion); 3] = [
     ("bbr", QuinnCongestion::Bbr),
 ];
 
-/// What s2n-quic has.
+/// The congestion controls of s2n-quic.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum S2nCongestion {
     Cubic,
@@ -74,21 +74,21 @@ pub(crate) enum S2nCongestion {
 const S2N: [(&str, S2nCongestion); 2] =
     [("cubic", S2nCongestion::Cubic), ("bbr", S2nCongestion::Bbr)];
 
-/// What a table calls so.
+/// Looks a name up in a table.
 fn known_as<T: Copy>(table: &[(&str, T)], name: &str) -> Option<T> {
     let mut rows = table.iter();
     rows.find(|(known, _)| *known == name)
         .map(|&(_, what)| what)
 }
 
-/// What a table calls it.
+/// The name of an entry of a table.
 fn name_of<T: PartialEq>(table: &[(&'static str, T)], what: T) -> &'static str {
     let mut rows = table.iter();
     rows.find(|(_, known)| *known == what)
         .map_or("", |(name, _)| *name)
 }
 
-/// The transport of the seed, in LFTP's words.
+/// The transport of the seed, in LFTP's describe.
 const SEED: [&str; 4] = [
     "transport.congestion=classic",
     "transport.recovery=go-back-n",
@@ -97,7 +97,7 @@ const SEED: [&str; 4] = [
 ];
 
 impl Peer {
-    /// Every name there is on that clock, LFTP's first.
+    /// All names on a clock, LFTP's first.
     pub(crate) fn all(clock: Clock) -> Vec<String> {
         let mut names = vec!["lftp".to_owned()];
         names.extend(Congestion::ALL.iter().map(|name| format!("lftp-{name}")));
@@ -147,6 +147,7 @@ impl Peer {
 
 impl Foreign {
     /// Its congestion control.
+    #[cfg(feature = "peers")]
     pub(super) fn congestion(self) -> &'static str {
         match self {
             Self::Quinn(flavor) => flavor.congestion.name(),
@@ -156,7 +157,8 @@ impl Foreign {
         }
     }
 
-    /// Whose it is.
+    /// The implementation.
+    #[cfg(feature = "peers")]
     pub(super) const fn family(self) -> &'static str {
         match self {
             Self::Quinn(_) => "quinn",
@@ -213,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_names_a_peer_and_is_told_back() {
+    fn every_name_parses_and_is_displayed_the_same() {
         for name in [Clock::Virtual, Clock::Real]
             .into_iter()
             .flat_map(Peer::all)

@@ -18,18 +18,18 @@ use rustix::net::sockopt::set_tcp_congestion;
 use rustix::net::{AddressFamily, SocketType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::letter::{self, Order, Pipe};
 use super::name::{Foreign, TcpCongestion};
-use super::{PORT, Span, order, record, timed, window_bytes};
-use crate::record::LinkLog;
+use super::protocol::{self, ByteStream, Request};
+use super::task::{PORT, Span, record, request, timed, window_bytes};
+use crate::record::{LinkLog, Validity};
 use crate::rows::RunRecord;
-use crate::run::{Plan, RunError, judged};
-use crate::scenario::Way;
+use crate::run::{Plan, RunError};
+use crate::scenario::Operation;
 
 /// The most that buffers grow to, in bandwidth-delay products.
 const WINDOWS: u64 = 8;
 
-/// What the kernel charges for the bookkeeping of a buffer: as much again
+/// The kernel's overhead of a buffer: as much as the data
 /// (`tcp_adv_win_scale`, tcp(7)).
 const OVERHEAD: u64 = 2;
 
@@ -45,8 +45,8 @@ pub(super) fn run(plan: &Plan, congestion: TcpCongestion) -> Result<RunRecord, R
     exec.on_near(move || grow_buffers(window))
         .and_then(|()| exec.on_far(move || grow_buffers(window)))
         .map_err(system("set the sizes of TCP's buffers"))?;
-    let timings = tokio.block_on(carry_all(plan, &exec, congestion))?;
-    let verdict = judged(&exec.stop());
+    let timings = tokio.block_on(transfer_all(plan, &exec, congestion))?;
+    let validity = Validity::from(&exec.stop());
     let link = std::mem::replace(
         &mut *link.lock().unwrap_or_else(PoisonError::into_inner),
         LinkLog::new(plan.detail),
@@ -56,16 +56,16 @@ pub(super) fn run(plan: &Plan, congestion: TcpCongestion) -> Result<RunRecord, R
         Foreign::Tcp(congestion),
         timings,
         link,
-        verdict,
+        validity,
     ))
 }
 
 fn start(plan: &Plan, link: &Arc<Mutex<LinkLog>>) -> Result<Exec, RunError> {
     let scenario = &plan.scenario;
     let mut config = ExecConfig::new(scenario.network.clone(), Far::Namespace, plan.seed);
-    config.near_to_far = match scenario.transfer.way {
-        Way::Put => Direction::Forward,
-        Way::Get => Direction::Reverse,
+    config.near_to_far = match scenario.transfer.operation {
+        Operation::Put => Direction::Forward,
+        Operation::Get => Direction::Reverse,
     };
     let link = Arc::clone(link);
     config.on_records = Some(Box::new(move |records| {
@@ -76,7 +76,7 @@ fn start(plan: &Plan, link: &Arc<Mutex<LinkLog>>) -> Result<Exec, RunError> {
     Ok(Exec::start(Leave::get(Far::Namespace)?, config)?)
 }
 
-async fn carry_all(
+async fn transfer_all(
     plan: &Plan,
     exec: &Exec,
     congestion: TcpCongestion,
@@ -91,19 +91,19 @@ async fn carry_all(
         .map_err(system("listen in a network namespace"))?;
     let files: Arc<[Bytes]> = (0..flows.len()).map(|index| content.file(index)).collect();
     let serving = tokio::spawn(serve(listener, files));
-    let mut jobs = Vec::new();
+    let mut transfers = Vec::new();
     for (index, flow) in flows.iter().enumerate() {
         let socket = exec
             .on_near(move || socket(congestion))
             .map_err(system("make a socket with this congestion control"))?;
-        let order = order(plan, &content, index);
-        let span = Span::of(scenario, flow.start.0, order.contents.len());
-        let carried = async move { carry(socket, server, &order).await.map_err(words) };
-        jobs.push(tokio::spawn(timed(runtime.clone(), span, carried)));
+        let request = request(plan, &content, index);
+        let span = Span::of(scenario, flow.start.0, request.contents.len());
+        let transfer = async move { transfer(socket, server, &request).await.map_err(describe) };
+        transfers.push(tokio::spawn(timed(runtime.clone(), span, transfer)));
     }
     let mut timings = Vec::new();
-    for job in jobs {
-        let timing = job.await.map_err(io::Error::other);
+    for transfer in transfers {
+        let timing = transfer.await.map_err(io::Error::other);
         timings.push(timing.map_err(system("finish a transfer"))?);
     }
     serving.abort();
@@ -112,7 +112,7 @@ async fn carry_all(
 
 fn listen(at: SocketAddr, congestion: TcpCongestion) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(at)?;
-    // Whoever is accepted has it too.
+    // Accepted sockets inherit it.
     choose(&listener, congestion)?;
     listener.set_nonblocking(true)?;
     Ok(listener)
@@ -163,30 +163,30 @@ async fn serve(listener: TcpListener, files: Arc<[Bytes]>) {
     while let Ok((stream, _)) = listener.accept().await {
         let files = Arc::clone(&files);
         tokio::spawn(async move {
-            if let Err(error) = letter::server(&mut Tcp(stream), &files).await {
+            if let Err(error) = protocol::server(&mut Tcp(stream), &files).await {
                 tracing::debug!(%error, "a transfer ended");
             }
         });
     }
 }
 
-async fn carry(socket: TcpStream, server: SocketAddr, order: &Order) -> io::Result<bool> {
+async fn transfer(socket: TcpStream, server: SocketAddr, request: &Request) -> io::Result<bool> {
     let socket = tokio::net::TcpSocket::from_std_stream(socket);
     let stream = socket.connect(server).await?;
-    letter::client(&mut Tcp(stream), order)
+    protocol::client(&mut Tcp(stream), request)
         .await
         .map_err(io::Error::other)
 }
 
 struct Tcp(tokio::net::TcpStream);
 
-impl Pipe for Tcp {
+impl ByteStream for Tcp {
     async fn write(&mut self, bytes: &[u8]) -> Result<(), String> {
-        self.0.write_all(bytes).await.map_err(words)
+        self.0.write_all(bytes).await.map_err(describe)
     }
 
     async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, String> {
-        self.0.read(buffer).await.map_err(words)
+        self.0.read(buffer).await.map_err(describe)
     }
 }
 
@@ -194,7 +194,7 @@ fn system(doing: &'static str) -> impl FnOnce(io::Error) -> RunError {
     move |source| RunError::System { doing, source }
 }
 
-fn words(error: io::Error) -> String {
+fn describe(error: io::Error) -> String {
     error.to_string()
 }
 
@@ -209,7 +209,7 @@ mod tests {
 
     /// A megabyte; nothing where the system allows no namespace or no TUN device, or has no such
     /// congestion control.
-    fn carried(congestion: TcpCongestion, changes: &[&str]) -> Option<RunRecord> {
+    fn transferred(congestion: TcpCongestion, changes: &[&str]) -> Option<RunRecord> {
         let mut changes: Vec<String> = changes.iter().map(|&change| change.to_owned()).collect();
         changes.push("transfer.size=1MiB".to_owned());
         let plan = Plan {
@@ -238,9 +238,9 @@ mod tests {
     }
 
     #[test]
-    fn the_kernels_tcp_carries_a_file_both_ways() {
+    fn the_kernels_tcp_transfers_a_file_in_both_directions() {
         for way in ["transfer.way=put", "transfer.way=get"] {
-            let Some(record) = carried(TcpCongestion::Cubic, &[way]) else {
+            let Some(record) = transferred(TcpCongestion::Cubic, &[way]) else {
                 return;
             };
             let summary = record.summary;
@@ -255,9 +255,9 @@ mod tests {
     }
 
     #[test]
-    fn what_tcp_does_not_finish_is_a_result() {
+    fn an_unfinished_transfer_is_a_result() {
         let hopeless = ["network.loss=100%", "limits.time=1s"];
-        let Some(record) = carried(TcpCongestion::Reno, &hopeless) else {
+        let Some(record) = transferred(TcpCongestion::Reno, &hopeless) else {
             return;
         };
         assert!(!record.summary.intact);

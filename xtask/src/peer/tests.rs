@@ -1,4 +1,4 @@
-//! The peers carry files whole, the same way every time, and fail without a fuss.
+//! The peers deliver files intact and deterministically, and report failures.
 
 use super::*;
 use crate::record::Detail;
@@ -25,7 +25,7 @@ fn summary(peer: &str, scenario: &str, changes: &[&str]) -> Summary {
 const SMALL: &str = "transfer.size=1MiB";
 
 #[test]
-fn every_peer_carries_its_file_whole_through_losses() {
+fn every_peer_delivers_its_file_intact_through_losses() {
     for name in Peer::all(Clock::Virtual) {
         if matches!(Peer::named(&name), Some(Peer::Foreign(_))) {
             for way in ["transfer.way=put", "transfer.way=get"] {

@@ -1,4 +1,4 @@
-//! How quinn is set up: tuned to the path, or as it comes.
+//! The configuration of quinn: tuned to the path, or its defaults.
 
 use std::io;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use quinn::{
 
 use crate::peer::certificate::{CERTIFICATE, KEY};
 use crate::peer::name::{Flavor, QuinnCongestion};
-use crate::peer::quic_window_bytes;
+use crate::peer::task::quic_window_bytes;
 use crate::scenario::Scenario;
 
-/// What a 1,500-byte packet has room for behind IPv4 and UDP.
+/// The UDP payload of a 1,500-byte packet over IPv4.
 const PAYLOAD_BYTES: u16 = 1472;
 
 /// An endpoint whose own randomness is the host's.
@@ -28,13 +28,13 @@ pub(super) fn endpoint(host: &Host) -> EndpointConfig {
     config
 }
 
-/// Who the server is.
+/// The server's certificate and key.
 pub(crate) fn identity() -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(KEY));
     (CertificateDer::from(CERTIFICATE), key)
 }
 
-/// Whom the client trusts.
+/// The certificates that the client trusts.
 ///
 /// # Errors
 /// When rustls refuses the certificate.

@@ -12,16 +12,16 @@ use quinn::{Connection, Endpoint, RecvStream, SendStream, ServerConfig};
 pub(crate) use self::config::{identity, roots};
 use self::runtime::{QuinnRuntime, QuinnSocket};
 use super::certificate::SERVER_NAME;
-use super::letter::{self, Pipe};
 use super::name::Flavor;
-use super::{Errand, PORT, Service, words};
+use super::protocol::{self, ByteStream};
+use super::task::{ClientTask, PORT, ServerTask, describe};
 use crate::run::RunError;
 
-/// Starts a server for every client to come.
+/// Starts a server for all clients.
 ///
 /// # Errors
 /// [`RunError`] when it cannot.
-pub(super) fn serve(flavor: Flavor, service: Service) -> Result<(), RunError> {
+pub(super) fn serve(flavor: Flavor, service: ServerTask) -> Result<(), RunError> {
     let failed = |source| RunError::System {
         doing: "start quinn's server",
         source,
@@ -42,37 +42,37 @@ pub(super) fn serve(flavor: Flavor, service: Service) -> Result<(), RunError> {
     Ok(())
 }
 
-async fn serve_one(incoming: quinn::Incoming, service: &Service) -> Result<(), String> {
-    let connection = incoming.await.map_err(words)?;
-    let (send, recv) = connection.accept_bi().await.map_err(words)?;
+async fn serve_one(incoming: quinn::Incoming, service: &ServerTask) -> Result<(), String> {
+    let connection = incoming.await.map_err(describe)?;
+    let (send, recv) = connection.accept_bi().await.map_err(describe)?;
     let mut stream = Stream {
         connection,
         send,
         recv,
     };
-    letter::server(&mut stream, &service.files).await?;
-    stream.send.finish().map_err(words)?;
-    // Whoever drops the last handle closes the connection, with what is still under way.
+    protocol::server(&mut stream, &service.files).await?;
+    stream.send.finish().map_err(describe)?;
+    // Dropping the last handle closes the connection, together with data still in flight.
     stream.connection.closed().await;
     Ok(())
 }
 
-/// Carries a client's file.
+/// Transfers a client's file.
 ///
 /// # Errors
-/// In words, why it did not arrive.
-pub(super) async fn carry(flavor: Flavor, errand: &Errand) -> Result<bool, String> {
-    let config = config::client(flavor, &errand.scenario).map_err(words)?;
-    let endpoint = endpoint(&errand.host, 0, None).map_err(words)?;
-    let connecting = endpoint.connect_with(config, errand.server, SERVER_NAME);
-    let connection = connecting.map_err(words)?.await.map_err(words)?;
-    let (send, recv) = connection.open_bi().await.map_err(words)?;
+/// A message with the reason why it did not arrive.
+pub(super) async fn transfer(flavor: Flavor, task: &ClientTask) -> Result<bool, String> {
+    let config = config::client(flavor, &task.scenario).map_err(describe)?;
+    let endpoint = endpoint(&task.host, 0, None).map_err(describe)?;
+    let connecting = endpoint.connect_with(config, task.server, SERVER_NAME);
+    let connection = connecting.map_err(describe)?.await.map_err(describe)?;
+    let (send, recv) = connection.open_bi().await.map_err(describe)?;
     let mut stream = Stream {
         connection,
         send,
         recv,
     };
-    letter::client(&mut stream, &errand.order).await
+    protocol::client(&mut stream, &task.request).await
 }
 
 fn endpoint(host: &Host, port: u16, server: Option<ServerConfig>) -> std::io::Result<Endpoint> {
@@ -92,13 +92,13 @@ struct Stream {
     recv: RecvStream,
 }
 
-impl Pipe for Stream {
+impl ByteStream for Stream {
     async fn write(&mut self, bytes: &[u8]) -> Result<(), String> {
-        self.send.write_all(bytes).await.map_err(words)
+        self.send.write_all(bytes).await.map_err(describe)
     }
 
     async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, String> {
-        let count = self.recv.read(buffer).await.map_err(words)?;
+        let count = self.recv.read(buffer).await.map_err(describe)?;
         Ok(count.unwrap_or(0))
     }
 }

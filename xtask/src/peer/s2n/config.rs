@@ -1,4 +1,4 @@
-//! How s2n-quic is set up: as it comes, but for windows that the path cannot fill.
+//! The configuration of s2n-quic: its defaults, except for windows that the path cannot fill.
 
 use std::convert::Infallible;
 
@@ -12,13 +12,13 @@ use s2n_quic::{Client, Server};
 use super::io::VirtualIo;
 use crate::peer::certificate::{CERTIFICATE, KEY};
 use crate::peer::name::S2nCongestion;
-use crate::peer::{PORT, quic_window_bytes};
+use crate::peer::task::{PORT, quic_window_bytes};
 use crate::scenario::Scenario;
 
 /// A server on the peers' port.
 ///
 /// # Errors
-/// In words, why there is none.
+/// A message with the reason.
 pub(super) fn server(
     congestion: S2nCongestion,
     host: &Host,
@@ -33,7 +33,7 @@ pub(super) fn server(
 /// A client on a port of its own.
 ///
 /// # Errors
-/// In words, why there is none.
+/// A message with the reason.
 pub(super) fn client(
     congestion: S2nCongestion,
     host: &Host,
@@ -45,7 +45,7 @@ pub(super) fn client(
     }
 }
 
-/// Who the server is.
+/// The server's TLS identity.
 ///
 /// # Errors
 /// When rustls refuses the certificate.
@@ -53,7 +53,7 @@ pub(crate) fn server_tls() -> Result<rustls::Server, String> {
     rustls::Server::builder()
         .with_certificate(CERTIFICATE, KEY)
         .and_then(rustls::server::Builder::build)
-        .map_err(words)
+        .map_err(describe)
 }
 
 /// Whom the client trusts.
@@ -64,7 +64,7 @@ pub(crate) fn client_tls() -> Result<rustls::Client, String> {
     rustls::Client::builder()
         .with_certificate(CERTIFICATE)
         .and_then(rustls::client::Builder::build)
-        .map_err(words)
+        .map_err(describe)
 }
 
 fn server_with(
@@ -74,17 +74,17 @@ fn server_with(
 ) -> Result<Server, String> {
     Server::builder()
         .with_tls(server_tls()?)
-        .map_err(words)?
+        .map_err(describe)?
         .with_congestion_controller(controller)
-        .map_err(words)?
+        .map_err(describe)?
         .with_limits(limits(window(scenario))?)
-        .map_err(words)?
+        .map_err(describe)?
         .with_random(HostRandom(host.clone()))
-        .map_err(words)?
+        .map_err(describe)?
         .with_io(VirtualIo::new(host.clone(), PORT))
-        .map_err(words)?
+        .map_err(describe)?
         .start()
-        .map_err(words)
+        .map_err(describe)
 }
 
 fn client_with(
@@ -94,17 +94,17 @@ fn client_with(
 ) -> Result<Client, String> {
     Client::builder()
         .with_tls(client_tls()?)
-        .map_err(words)?
+        .map_err(describe)?
         .with_congestion_controller(controller)
-        .map_err(words)?
+        .map_err(describe)?
         .with_limits(limits(window(scenario))?)
-        .map_err(words)?
+        .map_err(describe)?
         .with_random(HostRandom(host.clone()))
-        .map_err(words)?
+        .map_err(describe)?
         .with_io(VirtualIo::new(host.clone(), 0))
-        .map_err(words)?
+        .map_err(describe)?
         .start()
-        .map_err(words)
+        .map_err(describe)
 }
 
 /// As s2n-quic has windows: none is larger than 4 GiB.
@@ -122,10 +122,10 @@ pub(crate) fn limits(window_bytes: u32) -> Result<Limits, String> {
         .and_then(|limits| limits.with_bidirectional_local_data_window(window_bytes.into()))
         .and_then(|limits| limits.with_bidirectional_remote_data_window(window_bytes.into()))
         .and_then(|limits| limits.with_max_send_buffer_size(window_bytes))
-        .map_err(words)
+        .map_err(describe)
 }
 
-fn words(error: impl std::fmt::Display) -> String {
+fn describe(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 

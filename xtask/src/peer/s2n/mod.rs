@@ -12,16 +12,16 @@ use s2n_quic::stream::BidirectionalStream;
 
 pub(crate) use self::config::{client_tls, limits, server_tls};
 use super::certificate::SERVER_NAME;
-use super::letter::{self, Pipe};
 use super::name::S2nCongestion;
-use super::{Errand, Service, words};
+use super::protocol::{self, ByteStream};
+use super::task::{ClientTask, ServerTask, describe};
 use crate::run::RunError;
 
-/// Starts a server for every client to come.
+/// Starts a server for all clients.
 ///
 /// # Errors
 /// [`RunError`] when it cannot.
-pub(super) fn serve(congestion: S2nCongestion, service: Service) -> Result<(), RunError> {
+pub(super) fn serve(congestion: S2nCongestion, service: ServerTask) -> Result<(), RunError> {
     let started = config::server(congestion, &service.host, &service.scenario);
     let mut server = started.map_err(|error| RunError::System {
         doing: "start s2n-quic's server",
@@ -41,28 +41,28 @@ pub(super) fn serve(congestion: S2nCongestion, service: Service) -> Result<(), R
     Ok(())
 }
 
-async fn serve_one(mut connection: Connection, service: &Service) -> Result<(), String> {
+async fn serve_one(mut connection: Connection, service: &ServerTask) -> Result<(), String> {
     let accepted = connection.accept_bidirectional_stream().await;
-    let accepted = accepted.map_err(words)?.ok_or("no stream came")?;
+    let accepted = accepted.map_err(describe)?.ok_or("no stream came")?;
     let mut stream = Stream::of(accepted);
-    letter::server(&mut stream, &service.files).await?;
-    stream.both.close().await.map_err(words)?;
-    // Whoever drops the last handle closes the connection, with what is still under way.
+    protocol::server(&mut stream, &service.files).await?;
+    stream.both.close().await.map_err(describe)?;
+    // Dropping the last handle closes the connection, together with data still in flight.
     while let Ok(Some(_)) = connection.accept_bidirectional_stream().await {}
     Ok(())
 }
 
-/// Carries a client's file.
+/// Transfers a client's file.
 ///
 /// # Errors
-/// In words, why it did not arrive.
-pub(super) async fn carry(congestion: S2nCongestion, errand: &Errand) -> Result<bool, String> {
-    let client = config::client(congestion, &errand.host, &errand.scenario)?;
-    let server = Connect::new(errand.server).with_server_name(SERVER_NAME);
-    let mut connection = client.connect(server).await.map_err(words)?;
+/// A message with the reason why it did not arrive.
+pub(super) async fn transfer(congestion: S2nCongestion, task: &ClientTask) -> Result<bool, String> {
+    let client = config::client(congestion, &task.host, &task.scenario)?;
+    let server = Connect::new(task.server).with_server_name(SERVER_NAME);
+    let mut connection = client.connect(server).await.map_err(describe)?;
     let opened = connection.open_bidirectional_stream().await;
-    let mut stream = Stream::of(opened.map_err(words)?);
-    letter::client(&mut stream, &errand.order).await
+    let mut stream = Stream::of(opened.map_err(describe)?);
+    protocol::client(&mut stream, &task.request).await
 }
 
 /// A stream both ways, and what was received and has not been read.
@@ -80,15 +80,15 @@ impl Stream {
     }
 }
 
-impl Pipe for Stream {
+impl ByteStream for Stream {
     async fn write(&mut self, bytes: &[u8]) -> Result<(), String> {
         let bytes = Bytes::copy_from_slice(bytes);
-        self.both.send(bytes).await.map_err(words)
+        self.both.send(bytes).await.map_err(describe)
     }
 
     async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, String> {
         if self.rest.is_empty() {
-            self.rest = match self.both.receive().await.map_err(words)? {
+            self.rest = match self.both.receive().await.map_err(describe)? {
                 Some(bytes) => bytes,
                 None => return Ok(0),
             };
