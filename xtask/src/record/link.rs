@@ -1,4 +1,4 @@
-//! What becomes of the packets, as the link's records tell it.
+//! The log of the packets, from the link's records.
 
 use lftp_netem::Direction;
 use lftp_netem::record::{PacketOutcome, PacketRecord};
@@ -17,7 +17,7 @@ pub(crate) struct LinkLog {
     pub lost: u64,
     /// Of those, by the queues.
     pub queue_drops: u64,
-    /// UDP payload lost on the way of the data, small packets left out.
+    /// UDP payload lost in the direction of the data.
     pub forward_lost_bytes: u64,
     /// Bytes on the link, both directions.
     pub wire_bytes: u64,
@@ -25,7 +25,7 @@ pub(crate) struct LinkLog {
     pub forward_delay_ns: Vec<u64>,
     /// Every packet, where rows are kept.
     pub rows: Vec<PacketRow>,
-    /// Of each direction by itself: records come in batches, and the hash is not to depend on
+    /// A hash for each direction: records come in batches, and the hash must not depend on
     /// where one ends.
     forward_hash: Sha256,
     reverse_hash: Sha256,
@@ -48,7 +48,7 @@ impl LinkLog {
         }
     }
 
-    /// Takes records in.
+    /// Adds records.
     pub(crate) fn extend(&mut self, records: &[PacketRecord]) {
         for record in records {
             self.push(record);
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
     use crate::scenario;
 
-    /// What became of packets that crossed a bad network both ways.
+    /// The records of packets that crossed a lossy network in both directions.
     fn records() -> Vec<PacketRecord> {
         let network = scenario::load("lossy-10pct", &[])
             .expect("a scenario")

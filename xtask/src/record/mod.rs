@@ -1,6 +1,6 @@
-//! Listens to a run: what the senders do ([`sender`]), what becomes of the packets ([`link`]),
-//! and what follows from both ([`summary`]): among it, how flows share ([`sharing`])
-//! and how soon a changed network is filled again ([`recovery`]).
+//! The logs of a run: of its senders ([`sender`]) and of its packets ([`link`]),
+//! and the numbers derived from them ([`summary`]), among them how flows share ([`sharing`])
+//! and how soon a changed network is full again ([`recovery`]).
 
 mod link;
 mod recovery;
@@ -8,12 +8,14 @@ mod sender;
 mod sharing;
 mod summary;
 mod throughput;
+mod validity;
 
 pub(crate) use link::LinkLog;
 pub(crate) use sender::{FlowLog, SenderLog};
-pub(crate) use summary::{Outcome, Timing, Verdict, assemble, percentile};
+pub(crate) use summary::{Outcome, Timing, assemble, percentile};
+pub(crate) use validity::Validity;
 
-/// How much is kept.
+/// The level of detail that is kept.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Detail {
     /// Only what the summary needs.

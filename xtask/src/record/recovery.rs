@@ -1,4 +1,4 @@
-//! How long a transfer takes to find its rate again when the network has changed.
+//! The time that a transfer takes to reach its rate again after the network has changed.
 //!
 //! The clock starts when the bottleneck's rate has changed, or when a blackout or a pause is
 //! over. It stops at the beginning of the first stretch of [`ROUND_TRIPS`] round trips in which
@@ -8,14 +8,14 @@ use lftp_netem::profile::{DirectionProfile, NetworkProfile, Phase};
 
 use super::FlowLog;
 
-/// How long the rate has to hold.
+/// Round trips for which the rate has to hold.
 const ROUND_TRIPS: u64 = 5;
 
-/// How much of what can survive the link is recovered, per cent.
+/// The share of the achievable rate that counts as recovered, per cent.
 const RECOVERED_PERCENT: u128 = 90;
 
 /// For each change that the run lived through, in order of time: nanoseconds until the rate
-/// had been found, or nothing where it never was.
+/// had been found, or none if it never was.
 pub(super) fn recoveries(
     network: &NetworkProfile,
     ended_ns: u64,
@@ -43,17 +43,17 @@ pub(super) fn recoveries(
         .collect()
 }
 
-/// Each recovery in whole milliseconds, or `never`, joined by `+`; nothing without any.
-pub(super) fn in_words(recoveries: &[Option<u64>]) -> Option<String> {
-    let word = |recovery: &Option<u64>| match recovery {
+/// Each recovery in whole milliseconds, or `never`, joined by `+`; none without any.
+pub(super) fn describe(recoveries: &[Option<u64>]) -> Option<String> {
+    let text = |recovery: &Option<u64>| match recovery {
         Some(ns) => (ns / 1_000_000).to_string(),
         None => "never".to_owned(),
     };
-    let words: Vec<String> = recoveries.iter().map(word).collect();
-    (!words.is_empty()).then(|| words.join("+"))
+    let texts: Vec<String> = recoveries.iter().map(text).collect();
+    (!texts.is_empty()).then(|| texts.join("+"))
 }
 
-/// When the link has become another one to find out about, and until when it stays that. The
+/// The changes after which the rate has to be found again, each with the time of the next. The
 /// steps of a ramp are shorter than what is measured, all but the last.
 fn changes(forward: &DirectionProfile, window_ns: u64) -> Vec<(u64, u64)> {
     let phases = forward.phases();
@@ -70,7 +70,7 @@ fn changes(forward: &DirectionProfile, window_ns: u64) -> Vec<(u64, u64)> {
         .collect()
 }
 
-/// What can have got through until then, bits of UDP payload.
+/// The UDP payload that can have arrived by then, bits.
 fn achievable_bits(forward: &DirectionProfile, t_ns: u64) -> u128 {
     let bps = forward.achievable_bps(t_ns).unwrap_or(0);
     u128::from(bps) * u128::from(t_ns) / 1_000_000_000
@@ -153,12 +153,12 @@ mod tests {
     }
 
     #[test]
-    fn what_a_run_did_not_live_to_see_is_left_out() {
+    fn a_change_after_the_end_of_the_run_is_left_out() {
         let network = network("schedule = [{ at = \"2s\", rate = \"16mbit\" }]");
         assert_eq!(recoveries(&network, 2_100 * MS, &[flow(&[])]), []);
-        assert_eq!(in_words(&[]), None);
+        assert_eq!(describe(&[]), None);
         assert_eq!(
-            in_words(&[Some(12 * MS), None]).as_deref(),
+            describe(&[Some(12 * MS), None]).as_deref(),
             Some("12+never")
         );
     }

@@ -1,4 +1,4 @@
-//! What the senders do, as the transport's [`Observer`] tells it.
+//! The log of the senders, from the transport's [`Observer`].
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,19 +9,19 @@ use sha2::{Digest, Sha256};
 use super::Detail;
 use crate::rows::TraceRow;
 
-/// The connections of one side, each with its log. A clone is another handle on the same log.
+/// The connections of one side, each with its log. A clone is another handle to the same log.
 #[derive(Clone, Debug)]
 pub(crate) struct SenderLog {
     detail: Detail,
     flows: Arc<Mutex<Flows>>,
 }
 
-/// The logs in the order in which their connections were first heard, and where each is.
+/// The logs in the order of their connections' first events, and the index of each.
 #[derive(Debug, Default)]
 struct Flows {
     logs: Vec<FlowLog>,
     places: HashMap<FlowId, usize>,
-    /// The one heard last is mostly the next one as well.
+    /// The connection of the last event, which mostly has the next one as well.
     last: Option<(FlowId, usize)>,
 }
 
@@ -39,18 +39,18 @@ impl Flows {
     }
 }
 
-/// What one connection did.
+/// The log of one connection.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FlowLog {
-    /// Which transfer it belongs to, where that was said.
+    /// The transfer it belongs to, if known.
     pub transfer: Option<usize>,
-    /// The first thing heard of it.
+    /// The time of its first event.
     pub begun_ns: u64,
-    /// Packets that carry data or ask for an answer.
+    /// Packets sent that elicit an acknowledgement.
     pub packets_sent: u64,
     /// Of those, with stream bytes sent before.
     pub packets_retransmitted: u64,
-    /// Stream bytes sent, repeats included.
+    /// Stream bytes sent, retransmissions included.
     pub stream_bytes_sent: u64,
     /// Losses declared that were none.
     pub spurious: u64,
@@ -73,7 +73,7 @@ impl SenderLog {
         }
     }
 
-    /// What a transport's configuration is given to be heard here.
+    /// The observer to put into a transport's configuration.
     pub(crate) fn tap(&self) -> Arc<Tap> {
         self.tap_for(None)
     }
@@ -105,7 +105,7 @@ impl SenderLog {
     }
 }
 
-/// Hears what connections do.
+/// The observer of the connections of one side.
 #[derive(Debug)]
 pub(crate) struct Tap {
     log: SenderLog,
@@ -187,7 +187,7 @@ impl FlowLog {
                 event: "closed",
                 ..TraceRow::default()
             },
-            // What the receiving side tells; and whatever a later transport may add.
+            // Events of the receiving side, and any that a later version adds.
             _ => return,
         };
         if detail == Detail::Full {
@@ -240,7 +240,7 @@ impl FlowLog {
         }
     }
 
-    /// The hash of everything heard.
+    /// The hash of all events.
     pub(crate) fn digest(&self) -> [u8; 32] {
         self.hash.clone().finalize().into()
     }

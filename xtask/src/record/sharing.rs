@@ -1,13 +1,13 @@
-//! How flows that run at once share a link.
+//! The shares of flows that run at the same time.
 //!
 //! A transfer's goodput says little of that: who is alone for a while catches up. What counts
-//! is the time in which all of them run, and of that the last half, when whoever came last has
-//! had time to find its place.
+//! is the second half of the time in which all of them run: by then the last flow to start has
+//! had time to find its share.
 
 use super::summary::Timing;
 use super::{FlowLog, rate_bps};
 
-/// What each flow had of the link while all of them ran.
+/// Each flow's goodput while all of them ran.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Sharing {
     /// Goodput, bits a second, in the order of the transfers.
@@ -40,8 +40,8 @@ impl Sharing {
         jain(&self.goodput_bps)
     }
 
-    /// Each flow's share of what all had together, per cent, joined by `+`.
-    pub(super) fn in_words(&self) -> String {
+    /// Each flow's share of the goodput of all, per cent, joined by `+`.
+    pub(super) fn describe(&self) -> String {
         let sum = self.goodput_bps.iter().sum::<u64>().max(1) as f64;
         let share = |bps: &u64| format!("{:.1}", *bps as f64 / sum * 100.0);
         self.goodput_bps
@@ -104,7 +104,7 @@ mod tests {
         flows[0].progress.insert(0, (SECOND, 2_000));
         let sharing = Sharing::of(&timings, &flows).unwrap();
         assert_eq!(sharing.goodput_bps, [800, 2_400]);
-        assert_eq!(sharing.in_words(), "25.0+75.0");
+        assert_eq!(sharing.describe(), "25.0+75.0");
         assert_eq!(sharing.jain(), Some(0.8));
     }
 

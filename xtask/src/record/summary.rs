@@ -4,44 +4,31 @@ use lftp_netem::profile::NetworkProfile;
 use sha2::{Digest, Sha256};
 
 use super::sharing::{self, Sharing};
-use super::{Detail, FlowLog, LinkLog, rate_bps, recovery, throughput};
+use super::{Detail, FlowLog, LinkLog, Validity, rate_bps, recovery, throughput};
 use crate::rows::{RunRecord, Summary};
 use crate::scenario::Scenario;
 
-/// When one transfer was under way, and how it ended.
+/// The times of one transfer, and its outcome.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Timing {
-    /// When its client began to connect.
+    /// The time at which its client started to connect.
     pub begun_ns: u64,
-    /// When it had the last confirmation, or gave up.
+    /// The time of the receiver's confirmation or of the failure.
     pub ended_ns: u64,
     /// The file's size.
     pub bytes: u64,
-    /// Why it failed.
+    /// The reason of a failure.
     pub failure: Option<String>,
-    /// Whether the receiver's file equals the sender's.
+    /// True if the receiver's file equals the sender's.
     pub intact: bool,
 }
 
-/// Whether a run may be believed.
-#[derive(Clone, Debug)]
-pub(crate) struct Verdict {
-    /// It may.
-    pub valid: bool,
-    /// Why, or why not.
-    pub reason: String,
-    /// How late packets left the proxy: median, 99th percentile, worst, ns.
-    pub lateness_ns: [u64; 3],
-    /// Packets that the proxy lost by itself.
-    pub own_drops: u64,
-}
-
-/// Everything heard of a run.
+/// The logs of a run, before they become its record.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     /// `real` or `virtual`.
     pub clock: &'static str,
-    /// Of everything random.
+    /// The seed of everything random.
     pub seed: u64,
     /// The transfers.
     pub timings: Vec<Timing>,
@@ -49,13 +36,13 @@ pub(crate) struct Outcome {
     pub flows: Vec<FlowLog>,
     /// The packets.
     pub link: LinkLog,
-    /// Whether it counts.
-    pub verdict: Verdict,
-    /// The command that makes this run again.
+    /// The validity of the numbers.
+    pub validity: Validity,
+    /// The command that repeats this run.
     pub command: String,
 }
 
-/// Makes the record of a run out of what was heard.
+/// Derives the record of a run from its logs.
 pub(crate) fn assemble(scenario: &Scenario, detail: Detail, mut outcome: Outcome) -> RunRecord {
     let summary = summary(scenario, &outcome);
     let network = &scenario.network;
@@ -139,9 +126,9 @@ fn summary(scenario: &Scenario, outcome: &Outcome) -> Summary {
         efficiency_ratio: share(goodput_bps),
         steady_ratio: steady_bps(flows, bytes).filter(|_| intact).and_then(share),
         jain_index: jain(timings),
-        shared_percent: sharing.as_ref().map(Sharing::in_words),
+        shared_percent: sharing.as_ref().map(Sharing::describe),
         shared_jain_index: sharing.as_ref().and_then(Sharing::jain),
-        recovery_ms: recovery::in_words(&recoveries),
+        recovery_ms: recovery::describe(&recoveries),
         packets_sent: sum(|flow| flow.packets_sent),
         packets_retransmitted: sum(|flow| flow.packets_retransmitted),
         packets_lost_on_link: outcome.link.lost,
@@ -153,12 +140,12 @@ fn summary(scenario: &Scenario, outcome: &Outcome) -> Summary {
         rtt_p50_ns: percentile(&rtt_ns, 50),
         rtt_p95_ns: percentile(&rtt_ns, 95),
         queue_delay_p95_ns: queue_delay_p95_ns(&scenario.network, &outcome.link),
-        valid: outcome.verdict.valid,
-        validity: outcome.verdict.reason.clone(),
-        lateness_p50_ns: outcome.verdict.lateness_ns[0],
-        lateness_p99_ns: outcome.verdict.lateness_ns[1],
-        lateness_max_ns: outcome.verdict.lateness_ns[2],
-        own_drops: outcome.verdict.own_drops,
+        valid: outcome.validity.valid,
+        validity: outcome.validity.reason.clone(),
+        lateness_p50_ns: outcome.validity.lateness_ns[0],
+        lateness_p99_ns: outcome.validity.lateness_ns[1],
+        lateness_max_ns: outcome.validity.lateness_ns[2],
+        own_drops: outcome.validity.own_drops,
         trace_sha256: trace_sha256(outcome),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }

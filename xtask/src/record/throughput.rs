@@ -1,11 +1,11 @@
-//! The rows of `throughput.csv`: everything that was heard, per interval.
+//! The rows of `throughput.csv`: the logs per interval.
 
 use lftp_netem::profile::DirectionProfile;
 
 use super::{FlowLog, LinkLog};
 use crate::rows::ThroughputRow;
 
-/// About so many rows, whatever the run's length.
+/// The approximate number of rows of a run of any length.
 const ROWS: u64 = 300;
 
 /// Intervals are a multiple of this.
@@ -73,7 +73,7 @@ pub(super) fn rows(
     rows
 }
 
-/// What the link can carry in an interval, in steps of a tenth of it where the rate changes.
+/// The capacity of the link in an interval, in steps of a tenth of it where the rate changes.
 fn capacity(forward: &DirectionProfile, t_ns: u64, interval_ns: u64) -> Option<u64> {
     let part_ns = interval_ns / 10;
     (0..10).try_fold(0, |sum, part| {

@@ -1,4 +1,4 @@
-//! What the files hold.
+//! The contents of the files.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -20,9 +20,8 @@ impl Content {
         }
     }
 
-    /// Bytes that no compression could shorten, the same in every run: what is carried must
-    /// not matter.
-    pub(super) fn made_up(sizes: impl Iterator<Item = u64>) -> Self {
+    /// Incompressible bytes, the same in every run, so that the contents do not matter.
+    pub(super) fn generated(sizes: impl Iterator<Item = u64>) -> Self {
         let sizes: Vec<usize> = sizes
             .map(|size| usize::try_from(size).unwrap_or(usize::MAX))
             .collect();
@@ -42,7 +41,7 @@ impl Content {
     }
 }
 
-/// Kept for the next run: a gate makes hundreds of them.
+/// Kept for the next run: the gate starts hundreds of them.
 fn pattern(bytes: usize) -> Bytes {
     static LONGEST: Mutex<Bytes> = Mutex::new(Bytes::new());
     let mut longest = LONGEST.lock().unwrap_or_else(PoisonError::into_inner);

@@ -5,12 +5,13 @@
 //! real:    client ─ transport ─ UDP socket ─ proxy (link) ─ UDP socket ─ transport ─ server
 //! ```
 
-mod arrival;
 mod content;
-mod real;
+mod integrity;
+mod real_time;
+mod session;
 mod tap;
 mod transfer;
-mod virtual_clock;
+mod virtual_time;
 mod virtual_world;
 
 use std::fmt;
@@ -20,22 +21,22 @@ use bytes::Bytes;
 use lftp_netem::world::WorldStats;
 
 pub(crate) use self::content::Content;
-#[cfg(target_os = "linux")]
-pub(crate) use self::real::judged;
 pub(crate) use self::tap::{Capture, GivenTape, Tap};
-pub(crate) use self::transfer::Steps;
-pub(crate) use self::virtual_world::{SERVER, VirtualWorld, client_ip, verdict};
+pub(crate) use self::transfer::RunProgress;
+pub(crate) use self::virtual_world::client_ip;
+#[cfg(feature = "peers")]
+pub(crate) use self::virtual_world::{SERVER, VirtualWorld};
 use crate::record::Detail;
 use crate::rows::RunRecord;
 use crate::scenario::Scenario;
 
-/// Which time passes.
+/// The clock of a run.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Clock {
-    /// The operating system's: real sockets, the proxy between them.
+    /// The operating system's: real sockets with the proxy between them.
     #[default]
     Real,
-    /// The virtual world's: a minute in a blink, the same bytes everywhere.
+    /// The virtual world's: as fast as the processor, and the same on every machine.
     Virtual,
 }
 
@@ -48,33 +49,33 @@ impl fmt::Display for Clock {
     }
 }
 
-/// What is to be run, and how.
+/// The parameters of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     /// The scenario.
     pub scenario: Scenario,
-    /// Of everything random.
+    /// The seed of everything random.
     pub seed: u64,
-    /// Which time passes.
+    /// The clock of a run.
     pub clock: Clock,
-    /// How much is kept.
+    /// The level of detail that is kept.
     pub detail: Detail,
-    /// The file that is carried; made up where none is given.
+    /// The file to transfer; generated if none is given.
     pub file: Option<GivenFile>,
-    /// What goes into the links and is taken from them; nothing by default.
+    /// The recordings and captures of the link; none by default.
     pub tap: Tap,
 }
 
-/// A file of the user's own.
+/// The user's file.
 #[derive(Clone, Debug)]
 pub(crate) struct GivenFile {
     /// As given.
     pub path: String,
-    /// What is in it.
+    /// Its contents.
     pub contents: Bytes,
 }
 
-/// Why nothing was run. A transfer that fails is no such error: it is a result.
+/// The reason why a run could not start. A transfer that fails is a result, not an error.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum RunError {
@@ -84,22 +85,22 @@ pub(crate) enum RunError {
     /// The server did not start.
     #[error("the server cannot start: {0}")]
     Serve(#[from] lftp_ftp::ServeError),
-    /// A place for files cannot be had.
-    #[error("no place for the received file: {0}")]
+    /// No store for the files.
+    #[error("no store for the files: {0}")]
     Store(#[from] lftp_ftp::StoreError),
-    /// The virtual world broke down.
+    /// The virtual world failed.
     #[error("the virtual world: {0}")]
     World(#[from] lftp_netem::world::WorldError),
-    /// There is no link to put the kernel's TCP behind.
+    /// The kernel's TCP cannot be put behind the link.
     #[cfg(target_os = "linux")]
     #[error("no way to put TCP behind the network: {0}")]
     Exec(#[from] lftp_netem::exec::ExecError),
-    /// The operating system refused something else.
+    /// Another operation that the system refused.
     #[error("cannot {doing}: {source}")]
     System {
-        /// What was tried.
+        /// The operation.
         doing: &'static str,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
 }
@@ -108,35 +109,35 @@ impl Plan {
     /// Runs it to its end.
     ///
     /// # Errors
-    /// [`RunError`] when it could not even begin.
-    pub(crate) fn run(&self, steps: &Arc<Steps>) -> Result<RunRecord, RunError> {
+    /// [`RunError`] when it could not start.
+    pub(crate) fn run(&self, progress: &Arc<RunProgress>) -> Result<RunRecord, RunError> {
         match self.clock {
-            Clock::Real => real::run(self, steps),
-            Clock::Virtual => virtual_clock::run(self, steps),
+            Clock::Real => real_time::run(self, progress),
+            Clock::Virtual => virtual_time::run(self, progress),
         }
     }
 
-    /// Runs it in virtual time, and says what the world did as well.
+    /// Runs it in virtual time; also returns the statistics of the world.
     ///
     /// # Errors
-    /// [`RunError`] when it could not even begin.
+    /// [`RunError`] when it could not start.
     pub(crate) fn run_counted(
         &self,
-        steps: &Arc<Steps>,
+        progress: &Arc<RunProgress>,
     ) -> Result<(RunRecord, WorldStats), RunError> {
-        virtual_clock::run_counted(self, steps)
+        virtual_time::run_counted(self, progress)
     }
 
-    /// What the transfers carry.
+    /// The contents of the transfers.
     pub(crate) fn content(&self) -> Content {
         let flows = self.scenario.flows();
         match &self.file {
             Some(file) => Content::given(file.contents.clone(), flows.len()),
-            None => Content::made_up(flows.iter().map(|flow| self.scenario.size_of(flow))),
+            None => Content::generated(flows.iter().map(|flow| self.scenario.size_of(flow))),
         }
     }
 
-    /// The command that makes this run again.
+    /// The command that repeats this run.
     pub(crate) fn command(&self) -> String {
         let file = self
             .file

@@ -1,4 +1,4 @@
-//! The transfers of a run. Nothing here knows which clock it is on.
+//! The transfers of a run, on either clock.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,19 +10,19 @@ use lftp_ftp::{Client, ClientConfig, MemStore, Name, Progress, Store, Target};
 use lftp_transport::{Runtime, Time, sleep, timeout};
 
 use super::Plan;
-use super::arrival::Witness;
+use super::integrity::IntegrityCheck;
 use crate::record::{SenderLog, Timing};
-use crate::scenario::Way;
+use crate::scenario::Operation;
 
-/// How far a run is, for whoever wants to show it.
+/// Progress of a run, for a progress bar.
 #[derive(Debug, Default)]
-pub(crate) struct Steps {
+pub(crate) struct RunProgress {
     total: AtomicU64,
     done: AtomicU64,
 }
 
-impl Steps {
-    /// Bytes that have arrived, and all that are to.
+impl RunProgress {
+    /// Returns the bytes that have arrived and the total.
     pub(crate) fn get(&self) -> (u64, u64) {
         (
             self.done.load(Ordering::Relaxed),
@@ -35,88 +35,88 @@ impl Steps {
     }
 }
 
-/// The part of one transfer.
-struct Share {
-    steps: Arc<Steps>,
+/// Progress of one transfer.
+struct FlowProgress {
+    run: Arc<RunProgress>,
     at: AtomicU64,
 }
 
-impl Progress for Share {
+impl Progress for FlowProgress {
     fn begin(&self, _: u64) {}
 
     fn at(&self, bytes: u64) {
         let before = self.at.fetch_max(bytes, Ordering::Relaxed);
-        self.steps
+        self.run
             .done
             .fetch_add(bytes.saturating_sub(before), Ordering::Relaxed);
     }
 }
 
-/// Where a transfer takes place, as its clock has it.
-pub(super) struct Place {
+/// The surroundings of a transfer, which depend on the clock.
+pub(super) struct TransferContext {
     pub(super) runtime: Arc<dyn Runtime>,
     pub(super) server: SocketAddr,
-    /// Where the client puts what it gets.
+    /// The store for files that the client gets.
     pub(super) client_store: Arc<dyn Store>,
-    /// Who says whether the file arrived.
-    pub(super) witness: Arc<dyn Witness>,
+    /// The check of the received file.
+    pub(super) integrity: Arc<dyn IntegrityCheck>,
 }
 
-/// One transfer: a client of its own, and a file.
-pub(super) struct Job {
-    place: Place,
+/// One transfer: a file and a client of its own.
+pub(super) struct Transfer {
+    context: TransferContext,
     pub(super) config: ClientConfig,
-    way: Way,
+    operation: Operation,
     index: usize,
     start: Duration,
     limit: Duration,
     contents: Bytes,
-    steps: Arc<Steps>,
+    progress: Arc<RunProgress>,
 }
 
-/// What the file of a transfer is called.
+/// The name of the file of a transfer.
 pub(super) fn file_name(index: usize) -> Name {
     Name::parse(&format!("flow-{index}.bin")).expect("an ordinary name")
 }
 
-impl Job {
-    /// The plan's flow of that index, with its file.
+impl Transfer {
+    /// The transfer of the plan's flow of that index.
     pub(super) fn new(
         plan: &Plan,
         (index, contents): (usize, Bytes),
         senders: &SenderLog,
-        steps: &Arc<Steps>,
-        place: Place,
+        progress: &Arc<RunProgress>,
+        context: TransferContext,
     ) -> Self {
         let scenario = &plan.scenario;
         let flow = &scenario.flows()[index];
-        let way = scenario.transfer.way;
+        let operation = scenario.transfer.operation;
         let mut config = ClientConfig::default();
         config.transport = scenario.transport_of(flow);
         config.transfers_at_once = true;
-        if way == Way::Put {
+        if operation == Operation::Put {
             config.transport.observer = Some(senders.tap_of(index));
         }
-        steps.expect(contents.len() as u64);
+        progress.expect(contents.len() as u64);
         Self {
-            place,
+            context,
             config,
-            way,
+            operation,
             index,
             start: Duration::from_nanos(flow.start.0),
             limit: Duration::from_nanos(scenario.limits.time.0),
             contents,
-            steps: Arc::clone(steps),
+            progress: Arc::clone(progress),
         }
     }
 
-    /// Carries the file and compares what arrived with what was sent.
+    /// Transfers the file and compares what arrived with what was sent.
     pub(super) async fn run(self) -> Timing {
-        let runtime = &*self.place.runtime;
+        let runtime = &*self.context.runtime;
         sleep(runtime, self.start).await;
-        let begun = runtime.now();
-        let carried = timeout(runtime, self.limit, self.carry()).await;
-        let (failure, ended) = match carried {
+        let started = runtime.now();
+        let result = timeout(runtime, self.limit, self.transfer()).await;
+        let (failure, ended) = match result {
             Ok(Ok(ended)) => (None, ended),
             Ok(Err(failure)) => (Some(failure), runtime.now()),
             Err(_) => {
@@ -126,49 +126,49 @@ impl Job {
             }
         };
         Timing {
-            begun_ns: begun.as_nanos(),
+            begun_ns: started.as_nanos(),
             ended_ns: ended.as_nanos(),
             bytes: self.contents.len() as u64,
             intact: failure.is_none()
                 && self
-                    .place
-                    .witness
-                    .has(&file_name(self.index), &self.contents),
+                    .context
+                    .integrity
+                    .matches(&file_name(self.index), &self.contents),
             failure,
         }
     }
 
-    async fn carry(&self) -> Result<Time, String> {
-        let words = |error: &dyn std::error::Error| error.to_string();
-        let place = &self.place;
-        let runtime = Arc::clone(&place.runtime);
-        let mut client = Client::connect(runtime, place.server, self.config.clone())
+    async fn transfer(&self) -> Result<Time, String> {
+        let describe = |error: &dyn std::error::Error| error.to_string();
+        let context = &self.context;
+        let runtime = Arc::clone(&context.runtime);
+        let mut client = Client::connect(runtime, context.server, self.config.clone())
             .await
-            .map_err(|error| words(&error))?;
+            .map_err(|error| describe(&error))?;
         let name = file_name(self.index);
-        let share = Share {
-            steps: Arc::clone(&self.steps),
+        let progress = FlowProgress {
+            run: Arc::clone(&self.progress),
             at: AtomicU64::new(0),
         };
-        let asked = place.runtime.now();
-        let receipt = match self.way {
-            Way::Put => {
+        let requested = context.runtime.now();
+        let receipt = match self.operation {
+            Operation::Put => {
                 let source = MemStore::source(self.contents.clone());
-                client.put(source, name.as_str(), true, &share).await
+                client.put(source, name.as_str(), true, &progress).await
             }
-            Way::Get => {
+            Operation::Get => {
                 let target = Target {
-                    store: &place.client_store,
+                    store: &context.client_store,
                     name: &name,
                     overwrite: true,
                 };
-                client.get(name.as_str(), target, &share).await
+                client.get(name.as_str(), target, &progress).await
             }
         }
-        .map_err(|error| words(&error))?;
-        share.at(self.contents.len() as u64);
+        .map_err(|error| describe(&error))?;
+        progress.at(self.contents.len() as u64);
         client.close().await;
-        // The receiver's word counts, not the farewell after it.
-        Ok(asked + Duration::from_nanos(receipt.duration_ns))
+        // Ends at the receiver's confirmation: closing the connection is not part of the transfer.
+        Ok(requested + Duration::from_nanos(receipt.duration_ns))
     }
 }

@@ -1,4 +1,4 @@
-//! The world of a run in virtual time: its hosts, and what becomes of its packets.
+//! The world of a run in virtual time: its hosts, and the log of its link.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,18 +9,17 @@ use lftp_netem::world::{AddressError, Host, Links, Side, World, WorldConfig, Wor
 use lftp_transport::{BoxFuture, Runtime};
 
 use super::{Plan, RunError, Tap};
-use crate::record::{LinkLog, Timing, Verdict};
-use crate::scenario::Way;
+use crate::record::{LinkLog, Timing};
+use crate::scenario::Operation;
 
-/// Where the server is.
+/// The address of the server.
 pub(crate) const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 1, 1));
 
-/// How often the link's records are taken away: before they have grown out of the processor's
-/// cache.
+/// Interval at which the link's records are drained: before they outgrow the processor's cache.
 const SWEEP_NS: u64 = 20_000_000;
 
-/// A client's part of a run: its surroundings, and what it does there.
-pub(crate) type Job = (Arc<dyn Runtime>, BoxFuture<Timing>);
+/// The runtime of a client, and its transfer.
+pub(crate) type ClientTask = (Arc<dyn Runtime>, BoxFuture<Timing>);
 
 /// A server, clients, and the plan's network between them.
 #[derive(Debug)]
@@ -31,11 +30,11 @@ pub(crate) struct VirtualWorld {
 }
 
 impl VirtualWorld {
-    /// The plan's network, with nobody on it.
+    /// The plan's network, without hosts.
     pub(crate) fn new(plan: &Plan) -> Self {
         let mut config = WorldConfig::new(&plan.scenario.network, plan.seed);
         config.recording = true;
-        if plan.scenario.transfer.way == Way::Get {
+        if plan.scenario.transfer.operation == Operation::Get {
             config.client_to_server = Direction::Reverse;
         }
         let world = World::with_config(&config);
@@ -57,7 +56,8 @@ impl VirtualWorld {
             .map_err(unreachable_address)
     }
 
-    /// Adds the host of a client; the first one also takes the link's records away.
+    /// Adds the host of a client; with the first one also the task that drains the link's
+    /// records.
     ///
     /// # Errors
     /// [`RunError`] when there is one of that number.
@@ -78,11 +78,11 @@ impl VirtualWorld {
     ///
     /// # Errors
     /// [`RunError`] when the world breaks down.
-    pub(crate) fn run(&mut self, jobs: Vec<Job>) -> Result<Vec<Timing>, RunError> {
-        Ok(self.world.block_on(run_all(jobs))?)
+    pub(crate) fn run(&mut self, tasks: Vec<ClientTask>) -> Result<Vec<Timing>, RunError> {
+        Ok(self.world.block_on(run_all(tasks))?)
     }
 
-    /// Ends the world: what became of the packets, and what it had to do for it.
+    /// Ends the world; returns the log of the link and the statistics of the world.
     pub(crate) fn end(self, plan: &Plan) -> (LinkLog, WorldStats) {
         drain(&self.world.links(), &self.link, &self.tap, &mut Vec::new());
         self.tap.detach(&self.world.links());
@@ -96,17 +96,7 @@ impl VirtualWorld {
     }
 }
 
-/// What is to be thought of a run in virtual time.
-pub(crate) fn verdict() -> Verdict {
-    Verdict {
-        valid: true,
-        reason: "virtual time is never late".to_owned(),
-        lateness_ns: [0; 3],
-        own_drops: 0,
-    }
-}
-
-/// Addresses are counted up from this, so each is free and of the right kind.
+/// The address of a client; each index has one of its own.
 pub(crate) fn client_ip(index: usize) -> IpAddr {
     let base = u32::from(Ipv4Addr::new(10, 0, 2, 1));
     Ipv4Addr::from(base + u32::try_from(index).unwrap_or(u32::MAX >> 8)).into()
@@ -119,13 +109,13 @@ fn unreachable_address(error: AddressError) -> RunError {
     }
 }
 
-async fn run_all(jobs: Vec<Job>) -> Vec<Timing> {
-    let timings: Arc<Mutex<Vec<Option<Timing>>>> = Arc::new(Mutex::new(vec![None; jobs.len()]));
+async fn run_all(tasks: Vec<ClientTask>) -> Vec<Timing> {
+    let timings: Arc<Mutex<Vec<Option<Timing>>>> = Arc::new(Mutex::new(vec![None; tasks.len()]));
     let done = Arc::new(tokio::sync::Notify::new());
-    for (index, (runtime, job)) in jobs.into_iter().enumerate() {
+    for (index, (runtime, transfer)) in tasks.into_iter().enumerate() {
         let (timings, done) = (Arc::clone(&timings), Arc::clone(&done));
         runtime.spawn(Box::pin(async move {
-            let timing = job.await;
+            let timing = transfer.await;
             timings.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some(timing);
             done.notify_one();
         }));

@@ -1,4 +1,4 @@
-//! Whether what arrived is, byte for byte, what was sent.
+//! The check that what arrived is, byte for byte, what was sent.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,21 +7,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use lftp_ftp::{Entry, MemStore, Name, Sink, Source, Store, StoreError};
 
-/// How much is read back at once.
+/// Bytes read back at once.
 const BLOCK_BYTES: usize = 1 << 20;
 
-/// Somebody who saw what arrived.
-pub(super) trait Witness: Send + Sync + fmt::Debug {
-    /// Whether `contents` arrived under `name`, all of it and nothing else.
-    fn has(&self, name: &Name, contents: &Bytes) -> bool;
+/// A check of received files.
+pub(super) trait IntegrityCheck: Send + Sync + fmt::Debug {
+    /// Returns true if exactly `contents` arrived under `name`.
+    fn matches(&self, name: &Name, contents: &Bytes) -> bool;
 }
 
-/// Reads the file back from where the receiver put it.
+/// Reads the file back from the receiver's store.
 #[derive(Debug)]
 pub(super) struct ReadBack(pub(super) Arc<dyn Store>);
 
-impl Witness for ReadBack {
-    fn has(&self, name: &Name, contents: &Bytes) -> bool {
+impl IntegrityCheck for ReadBack {
+    fn matches(&self, name: &Name, contents: &Bytes) -> bool {
         let Ok(mut source) = self.0.open(name) else {
             return false;
         };
@@ -39,10 +39,10 @@ impl Witness for ReadBack {
     }
 }
 
-/// Knows what its files should hold. It gives them away, and compares what it receives as it
-/// comes instead of keeping it: virtual time is not spent on filling memory.
+/// A store that knows its files beforehand: it serves them, and compares what it receives on
+/// arrival instead of keeping it, so that a run in virtual time does not fill memory.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Expectation {
+pub(super) struct ExpectedFiles {
     files: Arc<Mutex<BTreeMap<String, File>>>,
 }
 
@@ -52,8 +52,8 @@ struct File {
     has_arrived: bool,
 }
 
-impl Expectation {
-    /// A file that is going to be received, or asked for.
+impl ExpectedFiles {
+    /// Adds a file that will be received or served.
     pub(super) fn expect(&self, name: &Name, contents: Bytes) {
         let file = File {
             contents,
@@ -76,18 +76,18 @@ impl Expectation {
     }
 }
 
-impl Witness for Expectation {
-    fn has(&self, name: &Name, contents: &Bytes) -> bool {
+impl IntegrityCheck for ExpectedFiles {
+    fn matches(&self, name: &Name, contents: &Bytes) -> bool {
         let files = self.files();
         let file = files.get(name.as_str()).filter(|file| file.has_arrived);
         file.is_some_and(|file| {
-            // What arrived has been compared with it; it is mostly the very same memory.
+            // The received bytes were compared with these; mostly it is the same memory.
             std::ptr::eq(&file.contents[..], &contents[..]) || file.contents == contents
         })
     }
 }
 
-impl Store for Expectation {
+impl Store for ExpectedFiles {
     fn open(&self, name: &Name) -> Result<Box<dyn Source>, StoreError> {
         self.contents(name).map(MemStore::source)
     }
@@ -108,7 +108,7 @@ impl Store for Expectation {
 
 #[derive(Debug)]
 struct Comparison {
-    store: Expectation,
+    store: ExpectedFiles,
     name: Name,
     rest: Bytes,
     is_same: bool,
@@ -137,16 +137,19 @@ mod tests {
     use super::*;
 
     fn arrives(parts: &[&[u8]]) -> bool {
-        let (store, name) = (Expectation::default(), Name::parse("a").unwrap());
+        let (store, name) = (ExpectedFiles::default(), Name::parse("a").unwrap());
         let contents = Bytes::from_static(b"abcdef");
         store.expect(&name, contents.clone());
         let mut sink = store.create(&name, 6, true).unwrap();
         for part in parts {
             sink.write(part).unwrap();
         }
-        assert!(!store.has(&name, &contents), "not before it is whole");
+        assert!(
+            !store.matches(&name, &contents),
+            "not before it is complete"
+        );
         sink.commit().unwrap();
-        store.has(&name, &contents)
+        store.matches(&name, &contents)
     }
 
     #[test]

@@ -1,23 +1,24 @@
-//! Real time: real UDP sockets on loopback, the proxy between client and server.
+//! A run in real time: UDP sockets on the loopback interface, the proxy between client and server.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use lftp_ftp::{DataPorts, DirStore, Server, ServerConfig, Store};
+use lftp_ftp::{DataPorts, DirStore, Server, Store};
 use lftp_netem::Direction;
-use lftp_netem::proxy::{Proxy, ProxyConfig, ProxyReport};
+use lftp_netem::proxy::{Proxy, ProxyConfig};
 use lftp_transport::{Runtime, TokioRuntime};
 
-use super::arrival::ReadBack;
-use super::transfer::{Job, Place, Steps, file_name};
-use super::{Clock, Content, Plan, RunError};
-use crate::record::{LinkLog, Outcome, SenderLog, Timing, Verdict, assemble};
+use super::integrity::ReadBack;
+use super::session::Session;
+use super::transfer::{RunProgress, TransferContext, file_name};
+use super::{Content, Plan, RunError};
+use crate::record::{LinkLog, Timing, Validity};
 use crate::rows::RunRecord;
-use crate::scenario::Way;
+use crate::scenario::Operation;
 
 /// Runs a plan in real time.
-pub(super) fn run(plan: &Plan, steps: &Arc<Steps>) -> Result<RunRecord, RunError> {
+pub(super) fn run(plan: &Plan, progress: &Arc<RunProgress>) -> Result<RunRecord, RunError> {
     let tokio = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -25,31 +26,25 @@ pub(super) fn run(plan: &Plan, steps: &Arc<Steps>) -> Result<RunRecord, RunError
             doing: "start the runtime",
             source,
         })?;
-    tokio.block_on(run_inside(plan, steps))
+    tokio.block_on(run_inside(plan, progress))
 }
 
 #[expect(
     clippy::disallowed_methods,
     reason = "a run in real time has a real beginning"
 )]
-async fn run_inside(plan: &Plan, steps: &Arc<Steps>) -> Result<RunRecord, RunError> {
+async fn run_inside(plan: &Plan, progress: &Arc<RunProgress>) -> Result<RunRecord, RunError> {
     let scenario = &plan.scenario;
     let flows = scenario.flows();
     let origin = Instant::now();
     let runtime: Arc<dyn Runtime> = TokioRuntime::with_origin(origin);
-    let senders = SenderLog::new(plan.detail);
     let link = Arc::new(Mutex::new(LinkLog::new(plan.detail)));
-    let content = plan.content();
-    let folders = Folders::new(plan, &content)?;
+    let session = Session::new(plan, progress);
+    let folders = Folders::new(plan, &session.content)?;
 
-    let mut config = ServerConfig::default();
+    let mut config = session.server_config();
     config.listen = (Ipv4Addr::LOCALHOST, 0).into();
     config.data_ports = DataPorts::Auto(u16::try_from(flows.len()).unwrap_or(u16::MAX));
-    config.transport = scenario.transport.config();
-    let way = scenario.transfer.way;
-    if way == Way::Get {
-        config.transport.observer = Some(senders.tap());
-    }
     let server = Server::bind(Arc::clone(&runtime), config, Arc::clone(&folders.server))?;
     let proxy = start_proxy(plan, &server, origin, &link)?;
     let addrs = proxy.listen_addrs();
@@ -61,52 +56,41 @@ async fn run_inside(plan: &Plan, steps: &Arc<Steps>) -> Result<RunRecord, RunErr
     let handle = server.handle();
     let serving = tokio::spawn(server.run());
 
-    let jobs = (0..flows.len()).map(|index| {
-        let place = Place {
+    let transfers = (0..flows.len()).map(|index| {
+        let context = TransferContext {
             runtime: Arc::clone(&runtime),
             server: addrs[0],
             client_store: Arc::clone(&folders.client),
-            witness: Arc::new(ReadBack(Arc::clone(match way {
-                Way::Put => &folders.server,
-                Way::Get => &folders.client,
+            integrity: Arc::new(ReadBack(Arc::clone(match scenario.transfer.operation {
+                Operation::Put => &folders.server,
+                Operation::Get => &folders.client,
             }))),
         };
-        let file = (index, content.file(index));
-        let mut job = Job::new(plan, file, &senders, steps, place);
-        job.config.port_map.clone_from(&port_map);
-        job.config.likely_ports = Some(port_map.keys().copied().collect());
-        tokio::spawn(job.run())
+        let mut transfer = session.transfer(index, context);
+        transfer.config.port_map.clone_from(&port_map);
+        transfer.config.likely_ports = Some(port_map.keys().copied().collect());
+        tokio::spawn(transfer.run())
     });
-    let jobs: Vec<_> = jobs.collect();
+    let transfers: Vec<_> = transfers.collect();
     let mut timings: Vec<Timing> = Vec::new();
-    for job in jobs {
-        timings.push(job.await.map_err(|error| RunError::System {
+    for transfer in transfers {
+        timings.push(transfer.await.map_err(|error| RunError::System {
             doing: "finish a transfer",
             source: std::io::Error::other(error),
         })?);
     }
     handle.stop();
-    // What it could say of its ports, the transfers have said already.
+    // An error of the server has already shown in the transfers.
     let _ = serving.await;
-    let verdict = judged(&proxy.stop());
+    let validity = Validity::from(&proxy.stop());
     let link = std::mem::replace(
         &mut *link.lock().unwrap_or_else(PoisonError::into_inner),
         LinkLog::new(plan.detail),
     );
-    let outcome = Outcome {
-        clock: "real",
-        seed: plan.seed,
-        flows: senders.take_data_flows(timings.len()),
-        timings,
-        link,
-        verdict,
-        command: plan.command(),
-    };
-    debug_assert_eq!(plan.clock, Clock::Real);
-    Ok(assemble(scenario, plan.detail, outcome))
+    Ok(session.record(timings, link, validity))
 }
 
-/// The two ends' folders, gone when the run is over.
+/// The folders of both ends, removed when the run is over.
 struct Folders {
     server: Arc<dyn Store>,
     client: Arc<dyn Store>,
@@ -123,13 +107,13 @@ impl Folders {
             Ok::<_, RunError>(path)
         };
         let (server, client) = (place("server")?, place("client")?);
-        if plan.scenario.transfer.way == Way::Get {
+        if plan.scenario.transfer.operation == Operation::Get {
             for index in 0..plan.scenario.flows().len() {
                 let path = server.join(file_name(index).as_str());
                 std::fs::write(path, content.file(index)).map_err(system("write a file"))?;
             }
         }
-        // How long a disk takes to be sure is not the network's business.
+        // The run measures the network; waiting for the disk would only add noise.
         let store = |path| DirStore::open(path).map(|store| store.durable(false));
         Ok(Self {
             server: Arc::new(store(server)?),
@@ -154,9 +138,9 @@ fn start_proxy(
             let (listen, to): (SocketAddr, SocketAddr) = ((ip, 0).into(), (ip, port).into());
             (listen, to)
         }));
-    config.client_to_server = match plan.scenario.transfer.way {
-        Way::Put => Direction::Forward,
-        Way::Get => Direction::Reverse,
+    config.client_to_server = match plan.scenario.transfer.operation {
+        Operation::Put => Direction::Forward,
+        Operation::Get => Direction::Reverse,
     };
     config.origin = Some(origin);
     config.tape = plan.tap.tape.as_ref().map(|given| (*given.tape).clone());
@@ -169,15 +153,4 @@ fn start_proxy(
             .extend(records);
     }));
     Ok(Proxy::start(config)?)
-}
-
-/// Whether a run in real time may be believed.
-pub(crate) fn judged(report: &ProxyReport) -> Verdict {
-    let late = report.lateness;
-    Verdict {
-        valid: report.valid,
-        reason: report.reason.clone(),
-        lateness_ns: [late.p50_ns, late.p99_ns, late.max_ns],
-        own_drops: report.proxy.own_drops(),
-    }
 }
