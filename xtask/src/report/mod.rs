@@ -1,20 +1,20 @@
-//! `report.html`: one page with everything about a run, which needs nothing else.
+//! `report.html`: one self-contained page with everything about a run.
 //!
-//! | module | what |
+//! | module | contents |
 //! |---|---|
-//! | [`page`] | the page from top to bottom |
+//! | [`page`] | the page of a run, top to bottom |
 //! | [`compare`] | the page of a comparison |
-//! | [`verdict`] | how it went, in a line and in a few |
+//! | [`status`] | the outcome: a headline and a few sentences |
 //! | [`numbers`] | the summary's numbers, in groups |
-//! | [`shares`] | where the bytes and the time went |
-//! | [`html`] | escaping |
+//! | [`shares`] | the shares of the bytes and of the time |
+//!
+//! Relies on the rows of a run and on its charts; nothing relies on it but `output` and `compare`.
 
 mod compare;
-mod html;
 mod numbers;
 mod page;
 mod shares;
-mod verdict;
+mod status;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ use crate::rows::RunRecord;
 /// The page's file name.
 const NAME: &str = "report.html";
 
-/// A page that could not be made.
+/// The reason why a page could not be written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum ReportError {
@@ -36,9 +36,9 @@ pub(crate) enum ReportError {
     /// The file system refused.
     #[error("cannot write {}: {source}", path.display())]
     Write {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }
@@ -50,5 +50,5 @@ pub(crate) enum ReportError {
 pub(crate) fn write(folder: &Path, record: &RunRecord) -> Result<(), ReportError> {
     let path = folder.join(NAME);
     let text = page::render(record)?;
-    std::fs::write(&path, text).map_err(|source| ReportError::Write { path, source })
+    std::fs::write(&path, text.into_string()).map_err(|source| ReportError::Write { path, source })
 }

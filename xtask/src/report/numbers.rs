@@ -1,14 +1,15 @@
-//! The summary's numbers in groups: for people, with the raw value as a tooltip.
+//! The summary's numbers in groups: rounded, with the raw value as a tooltip.
 
-use super::html::escape;
+use maud::{Markup, Render, html};
+
 use crate::chart::units::{bytes, count, percent, rate, time};
 use crate::rows::{RunRecord, Summary};
 
 /// A group of numbers.
 pub(crate) struct Group {
-    /// What they are about.
+    /// The heading.
     pub(crate) title: &'static str,
-    /// One a line.
+    /// The numbers.
     pub(crate) lines: Vec<Line>,
 }
 
@@ -41,19 +42,18 @@ fn known<T: ToString + Copy>(
     }
 }
 
-impl Line {
-    /// As a row of a table.
-    pub(crate) fn html(&self) -> String {
-        format!(
-            "<tr title=\"{}\"><th scope=\"row\">{}</th><td>{}</td></tr>\n",
-            escape(&self.raw),
-            escape(self.name),
-            escape(&self.value)
-        )
+impl Render for Line {
+    fn render(&self) -> Markup {
+        html! {
+            tr title=(self.raw) {
+                th scope="row" { (self.name) }
+                td { (self.value) }
+            }
+        }
     }
 }
 
-/// All groups, the most wanted first.
+/// All groups, the most important first.
 pub(crate) fn groups(record: &RunRecord) -> Vec<Group> {
     let summary = &record.summary;
     vec![
@@ -258,7 +258,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_for_people_and_its_raw_value_in_the_tooltip() {
+    fn a_number_is_rounded_and_its_raw_value_in_the_tooltip() {
         let record = RunRecord {
             summary: Summary {
                 goodput_bps: 93_240_000,
@@ -269,7 +269,7 @@ mod tests {
         let all: String = groups(&record)
             .iter()
             .flat_map(|group| &group.lines)
-            .map(Line::html)
+            .map(|line| line.render().into_string())
             .collect();
         assert!(all.contains("title=\"goodput_bps = 93240000\""));
         assert!(all.contains("<td>93.2\u{a0}Mbit/s</td>"));

@@ -1,32 +1,32 @@
-//! Where the bytes and the time went.
+//! The shares of the bytes on the link and of the time of the transfer.
 
 use crate::rows::{PacketRow, RunRecord};
 
-/// A part of a whole.
+/// A share of the bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Share {
-    /// What it is.
+    /// Its label.
     pub(crate) name: &'static str,
     /// Its colour, by the name of the style class.
     pub(crate) class: &'static str,
-    /// How much.
+    /// Bytes on the link.
     pub(crate) bytes: u64,
 }
 
 /// A stretch of the transfer.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Stretch {
-    /// What it is.
+    /// Its label.
     pub(crate) name: &'static str,
     /// Its colour, by the name of the style class.
     pub(crate) class: &'static str,
-    /// How long it was.
+    /// Its duration.
     pub(crate) took_ns: u64,
-    /// How long its bytes take at the achievable rate.
+    /// The duration of its bytes at the achievable rate.
     pub(crate) ideal_ns: Option<u64>,
 }
 
-/// What the bytes on the link were, both directions; nothing where no packets were recorded.
+/// The shares of the bytes on the link, both directions; empty if no packets were recorded.
 pub(crate) fn bytes(record: &RunRecord) -> Vec<Share> {
     let sum = |wanted: &dyn Fn(&PacketRow) -> bool| -> u64 {
         let rows = record
@@ -100,7 +100,7 @@ fn delivered(record: &RunRecord) -> (Vec<(u64, u64)>, u64) {
     (steps, total)
 }
 
-/// The transfer in four stretches; nothing where it did not reach its end.
+/// The transfer in four stretches; empty if it did not finish.
 pub(crate) fn stretches(record: &RunRecord) -> Vec<Stretch> {
     let bytes = record.summary.bytes;
     let (steps, total) = delivered(record);

@@ -1,21 +1,30 @@
-//! How a run went: one line, and what is behind it in a few.
+//! The outcome of a run: a headline, and the sentences that explain it.
 
 use super::shares::{self, Stretch};
 use crate::chart::units::{count, counted, percent, rate, time};
 use crate::rows::{RunRecord, Summary};
 
-/// How good the news is.
+/// The outcome of a run.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Tone {
-    /// Everything as it should be.
+pub(crate) enum Status {
+    /// Arrived intact, and the numbers are valid.
     Good,
-    /// The file arrived, but the numbers do not count.
+    /// Arrived intact, but the numbers are not valid.
     Doubtful,
-    /// The file did not arrive whole.
+    /// Did not arrive intact.
     Bad,
 }
 
-impl Tone {
+impl Status {
+    /// The outcome that a summary describes.
+    pub(crate) const fn of(summary: &Summary) -> Self {
+        match (summary.intact && summary.failure.is_none(), summary.valid) {
+            (false, _) => Self::Bad,
+            (true, false) => Self::Doubtful,
+            (true, true) => Self::Good,
+        }
+    }
+
     /// The style class.
     pub(crate) const fn class(self) -> &'static str {
         match self {
@@ -25,22 +34,13 @@ impl Tone {
         }
     }
 
-    /// A word that says it without a colour.
+    /// The outcome as text, for readers who do not see the colour.
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Good => "Intact",
-            Self::Doubtful => "Does not count",
+            Self::Doubtful => "Not valid",
             Self::Bad => "Failed",
         }
-    }
-}
-
-/// How it went.
-pub(crate) fn tone(summary: &Summary) -> Tone {
-    match (summary.intact && summary.failure.is_none(), summary.valid) {
-        (false, _) => Tone::Bad,
-        (true, false) => Tone::Doubtful,
-        (true, true) => Tone::Good,
     }
 }
 
@@ -51,15 +51,17 @@ pub(crate) fn headline(summary: &Summary) -> String {
     } else {
         "The file"
     };
-    match tone(summary) {
-        Tone::Bad if summary.flows > 1 => "Not every file arrived whole".to_owned(),
-        Tone::Bad => "The file did not arrive whole".to_owned(),
-        Tone::Doubtful => format!("{files} arrived whole, but late packets spoil the numbers"),
-        Tone::Good => format!("{files} arrived whole at {}", rate(summary.goodput_bps)),
+    match Status::of(summary) {
+        Status::Bad if summary.flows > 1 => "Not every file arrived intact".to_owned(),
+        Status::Bad => "The file did not arrive intact".to_owned(),
+        Status::Doubtful => {
+            format!("{files} arrived intact, but late packets make the numbers invalid")
+        }
+        Status::Good => format!("{files} arrived intact at {}", rate(summary.goodput_bps)),
     }
 }
 
-/// What is behind it, a sentence each.
+/// The explanation, one sentence each.
 pub(crate) fn sentences(record: &RunRecord) -> Vec<String> {
     let summary = &record.summary;
     let mut all = Vec::new();
@@ -69,7 +71,7 @@ pub(crate) fn sentences(record: &RunRecord) -> Vec<String> {
     if !summary.valid && !summary.validity.is_empty() {
         all.push(format!("The run is not valid: {}.", summary.validity));
     }
-    if tone(summary) != Tone::Bad {
+    if Status::of(summary) != Status::Bad {
         all.extend(rate_sentence(summary));
         all.extend(edges_sentence(record));
     }
@@ -89,7 +91,7 @@ fn rate_sentence(summary: &Summary) -> Option<String> {
     ))
 }
 
-/// What the start and the end took beyond what the bytes in them need.
+/// The time that start and end took beyond what their bytes need.
 fn edges_sentence(record: &RunRecord) -> Option<String> {
     let stretches = shares::stretches(record);
     let over = |stretch: &Stretch| Some(stretch.took_ns.saturating_sub(stretch.ideal_ns?));
@@ -97,8 +99,8 @@ fn edges_sentence(record: &RunRecord) -> Option<String> {
         return None;
     };
     Some(format!(
-        "Against a link that is full from the first packet to the last, the connect cost {}, the \
-         first 20 % of the bytes {}, the last 5 % {}.",
+        "Compared with a link that is full from the first packet to the last, connecting cost {}, \
+         the first 20 % of the bytes {}, the last 5 % {}.",
         time(over(connect)?),
         time(over(start)?),
         time(over(end)?)
@@ -112,8 +114,8 @@ fn loss_sentence(summary: &Summary) -> Option<String> {
     }
     let share = summary.packets_retransmitted as f64 / sent as f64;
     Some(format!(
-        "The link lost {} ({} of them by its queue); of {} {} were sent again ({}), {} without \
-         need.",
+        "The link lost {} ({} of them by its queue); of {} {} were retransmissions ({}), {} of \
+         them spurious.",
         counted(summary.packets_lost_on_link, "packet", "packets"),
         count(summary.queue_drops),
         counted(sent, "data packet", "data packets"),
@@ -128,41 +130,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_that_does_not_count_is_never_good_news() {
+    fn an_invalid_run_is_never_good() {
         let good = Summary {
             intact: true,
             valid: true,
             ..Summary::default()
         };
-        assert_eq!(tone(&good), Tone::Good);
+        assert_eq!(Status::of(&good), Status::Good);
         assert_eq!(
-            tone(&Summary {
+            Status::of(&Summary {
                 valid: false,
                 ..good.clone()
             }),
-            Tone::Doubtful
+            Status::Doubtful
         );
         assert_eq!(
-            tone(&Summary {
+            Status::of(&Summary {
                 intact: false,
                 ..good.clone()
             }),
-            Tone::Bad
+            Status::Bad
         );
         assert_eq!(
-            tone(&Summary {
+            Status::of(&Summary {
                 failure: Some("reset".to_owned()),
                 ..good
             }),
-            Tone::Bad
+            Status::Bad
         );
     }
 
     #[test]
-    fn the_reason_of_a_failure_is_told() {
+    fn the_reason_of_a_failure_is_stated() {
         let mut record = RunRecord::default();
         record.summary.failure = Some("the port pool is empty".to_owned());
-        assert_eq!(headline(&record.summary), "The file did not arrive whole");
+        assert_eq!(headline(&record.summary), "The file did not arrive intact");
         assert!(sentences(&record)[0].contains("the port pool is empty"));
     }
 }
