@@ -1,5 +1,4 @@
-//! A disk that fails: steps that are refused, and after a loss of power only what was waited
-//! for.
+//! A disk that fails: it refuses steps, and after a loss of power it has only what was flushed.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -16,10 +15,10 @@ use rand_chacha::ChaCha8Rng;
 use super::count::Count;
 use super::plan::{DiskFault, DiskFaultKind};
 
-/// What a disk writes or loses as one.
+/// The unit that a disk writes or loses as a whole.
 const PAGE_BYTES: u64 = 4096;
 
-/// The disk of a machine, through all its runs.
+/// The disk of a machine over all its runs.
 #[derive(Debug)]
 pub(super) struct Disk {
     state: Mutex<State>,
@@ -31,18 +30,18 @@ struct State {
     faults: Vec<DiskFault>,
     /// Over all runs.
     steps: u64,
-    /// What the present run left to be brought onto the disk, by the number of the file.
-    files: BTreeMap<u64, Unsure>,
+    /// Data that the current run has not flushed, by inode.
+    files: BTreeMap<u64, Unflushed>,
 }
 
-/// A file that was written.
+/// The unflushed part of a file.
 #[derive(Debug)]
-struct Unsure {
+struct Unflushed {
     file: File,
-    /// So much from its beginning is on the disk, in bytes.
+    /// Bytes from its start that are on the disk.
     sure: u64,
-    /// The device failed when this was to be brought onto it. Nobody will try again: the system
-    /// tells of it once and takes the pages for written.
+    /// Ranges that the device failed to flush. Nothing retries them: the system reports the error
+    /// once and marks the pages clean.
     lost: Vec<(u64, u64)>,
 }
 
@@ -72,46 +71,46 @@ impl Disk {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Nothing fails any more.
-    pub(super) fn mend(&self) {
+    /// Ends all faults.
+    pub(super) fn repair(&self) {
         self.state().faults.clear();
     }
 
-    /// The process is gone; what it wrote will be on the disk, but for what the device failed
-    /// to take.
+    /// The process has ended; what it wrote reaches the disk, except for what the device failed to
+    /// flush.
     pub(super) fn keep_all(&self) -> io::Result<()> {
         let files = &mut self.state().files;
-        for unsure in files.values_mut() {
-            unsure.sure = unsure.file.metadata()?.len();
+        for unflushed in files.values_mut() {
+            unflushed.sure = unflushed.file.metadata()?.len();
         }
-        files.retain(|_, unsure| !unsure.lost.is_empty());
+        files.retain(|_, unflushed| !unflushed.lost.is_empty());
         Ok(())
     }
 
-    /// The power is gone: of what nobody waited for, the end is lost, and pages before it.
+    /// The power has failed: of unflushed data the end is lost, and pages before it.
     pub(super) fn lose_power(&self) -> io::Result<()> {
         let state = &mut *self.state();
-        for (_, unsure) in std::mem::take(&mut state.files) {
-            let len = unsure.file.metadata()?.len();
-            let sure = unsure.sure.min(len);
+        for (_, unflushed) in std::mem::take(&mut state.files) {
+            let len = unflushed.file.metadata()?.len();
+            let sure = unflushed.sure.min(len);
             let end = state.rng.random_range(sure..=len);
             if end < len {
-                unsure.file.set_len(end)?;
+                unflushed.file.set_len(end)?;
                 self.count.one("disk: unsynced tail lost");
             }
             let gone = (sure.div_ceil(PAGE_BYTES)..end.div_ceil(PAGE_BYTES))
                 .map(|page| (page * PAGE_BYTES, (page + 1) * PAGE_BYTES))
                 .filter(|_| state.rng.random_ratio(1, 8));
-            let gone: Vec<_> = gone.chain(unsure.lost).collect();
+            let gone: Vec<_> = gone.chain(unflushed.lost).collect();
             for (from, to) in gone {
-                zero(&unsure.file, from, to.min(end))?;
+                zero(&unflushed.file, from, to.min(end))?;
             }
         }
         Ok(())
     }
 }
 
-/// Files that are appended to cannot be written elsewhere, so a hole is made.
+/// A file opened for appending cannot be written elsewhere, so a hole is punched.
 fn zero(file: &File, from: u64, to: u64) -> io::Result<()> {
     if from >= to {
         return Ok(());
@@ -131,21 +130,21 @@ fn within(ranges: &[(u64, u64)], begin: u64, end: u64) -> Vec<(u64, u64)> {
 }
 
 impl State {
-    fn unsure(&mut self, file: &File) -> io::Result<&mut Unsure> {
+    fn unflushed(&mut self, file: &File) -> io::Result<&mut Unflushed> {
         let metadata = file.metadata()?;
         let len = metadata.len();
-        let unsure = match self.files.entry(metadata.ino()) {
+        let unflushed = match self.files.entry(metadata.ino()) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => new.insert(Unsure {
+            Entry::Vacant(new) => new.insert(Unflushed {
                 file: file.try_clone()?,
-                // What is there when a run begins has survived the one before.
+                // What exists at the start of a run has survived the one before.
                 sure: len,
                 lost: Vec::new(),
             }),
         };
-        unsure.sure = unsure.sure.min(len);
-        unsure.lost = within(&unsure.lost, 0, len);
-        Ok(unsure)
+        unflushed.sure = unflushed.sure.min(len);
+        unflushed.lost = within(&unflushed.lost, 0, len);
+        Ok(unflushed)
     }
 
     fn fault(&self) -> Option<DiskFault> {
@@ -160,7 +159,7 @@ impl Faults for Disk {
         let mut state = self.state();
         state.steps += 1;
         if let Step::Write(file) | Step::Resize(file) | Step::Sync(file) = step {
-            state.unsure(file)?;
+            state.unflushed(file)?;
         }
         let Some(fault) = state.fault() else {
             return Ok(());
@@ -181,8 +180,8 @@ impl Faults for Disk {
         }
         if let Step::Sync(file) = step {
             let len = file.metadata()?.len();
-            let unsure = state.unsure(file)?;
-            unsure.lost.push((unsure.sure, len));
+            let unflushed = state.unflushed(file)?;
+            unflushed.lost.push((unflushed.sure, len));
             self.count.one("disk: I/O error of a sync");
         } else {
             self.count.one("disk: I/O error");
@@ -192,13 +191,13 @@ impl Faults for Disk {
 
     fn write(&self, file: &File, bytes: usize) -> io::Result<usize> {
         let mut state = self.state();
-        // Pages that are written again are brought onto the disk again.
-        let (mut file, unsure) = (file, state.unsure(file)?);
+        // Pages that are rewritten have to be flushed again.
+        let (mut file, unflushed) = (file, state.unflushed(file)?);
         let at = file.stream_position()?;
-        let before = within(&unsure.lost, 0, at);
-        let behind = within(&unsure.lost, at + bytes as u64, u64::MAX);
-        unsure.lost = [before, behind].concat();
-        // A write may always be short, and before a full disk it often is.
+        let before = within(&unflushed.lost, 0, at);
+        let behind = within(&unflushed.lost, at + bytes as u64, u64::MAX);
+        unflushed.lost = [before, behind].concat();
+        // A write may always be short, and on a nearly full disk it often is.
         if bytes > 1 && state.rng.random_ratio(1, 50) {
             self.count.one("disk: short write");
             return Ok(state.rng.random_range(1..bytes));
@@ -208,12 +207,12 @@ impl Faults for Disk {
 
     fn synced(&self, file: &File) {
         if let (Ok(metadata), mut state) = (file.metadata(), self.state())
-            && let Ok(unsure) = state.unsure(file)
+            && let Ok(unflushed) = state.unflushed(file)
         {
-            unsure.sure = metadata.len();
+            unflushed.sure = metadata.len();
         }
     }
 }
 
-/// What Linux says of a device that fails.
+/// The error of Linux for a failing device.
 const EIO: i32 = 5;

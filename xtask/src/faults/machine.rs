@@ -1,4 +1,4 @@
-//! A machine that crashes, also between any two steps on its disk, and comes up again.
+//! A machine that crashes, possibly between any two steps on its disk, and restarts.
 
 use std::fs::File;
 use std::future::Future;
@@ -28,7 +28,7 @@ pub(super) struct Machine {
     pub(super) count: Count,
 }
 
-/// One run of a machine: what it does to its disk, until it crashes.
+/// One run of a machine: its steps on the disk until it crashes.
 #[derive(Debug)]
 struct Process {
     machine: Machine,
@@ -39,9 +39,9 @@ struct Process {
 }
 
 impl Machine {
-    /// Starts the machine's program, and again after every crash. Ends with the last crash:
-    /// the program runs on.
-    pub(super) async fn live(
+    /// Starts the machine's program, and again after every crash. Returns after the last crash,
+    /// while the program keeps running.
+    pub(super) async fn run(
         self,
         clock: Host,
         crashes: Vec<Crash>,
@@ -78,7 +78,7 @@ impl Machine {
 
     fn store(&self, process: &Arc<Process>) -> Arc<dyn Store> {
         let store = DirStore::open(&self.folder).expect("the folder is there");
-        // As the programs do at their start; nothing fails before they serve anybody.
+        // As the programs do at their start; nothing fails before the first client.
         store.sweep().expect("the folder can be read");
         let store = store
             .durable(self.durable)

@@ -1,4 +1,4 @@
-//! An attacker who sees every datagram of a host and can send any, to both sides.
+//! An attacker that sees every datagram of a host and can send any, to both sides.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -17,19 +17,19 @@ use super::count::Count;
 /// Datagrams that the attacker remembers.
 const REMEMBERED: usize = 64;
 
-/// A server's word that it has lost a connection: the kind, the connection's id, a token.
+/// The stateless reset of a server: the kind, the connection's id, a token.
 const LOST: u8 = 0x37;
 const ID_END: usize = 5;
 const TOKEN_BYTES: usize = 16;
 
-/// The host's way to the network, with the attacker on it.
+/// The host's runtime, with the attacker between it and the network.
 #[derive(Debug)]
 pub(super) struct OnPath {
     pub(super) inner: Arc<dyn Runtime>,
     pub(super) attacker: Arc<Attacker>,
 }
 
-/// Who is on the path.
+/// The attacker.
 #[derive(Debug)]
 pub(super) struct Attacker {
     state: Mutex<State>,
@@ -50,21 +50,21 @@ impl fmt::Debug for State {
     }
 }
 
-/// A datagram that went by.
+/// A datagram that was seen.
 struct Seen {
-    way: Way,
+    direction: HostDirection,
     bytes: Vec<u8>,
 }
 
-/// Seen from the host.
+/// A direction, from the host's point of view.
 #[derive(Copy, Clone, PartialEq, Eq)]
-enum Way {
+enum HostDirection {
     Out,
     In,
 }
 
 impl Attacker {
-    /// One who answers so many of a thousand datagrams with one of his own.
+    /// An attacker that adds a datagram of its own to `per_mille` in a thousand.
     pub(super) fn new(seed: u64, per_mille: u32, count: Count) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(State {
@@ -76,8 +76,8 @@ impl Attacker {
         })
     }
 
-    /// He has seen enough.
-    pub(super) fn leave(&self) {
+    /// Stops the attack.
+    pub(super) fn stop(&self) {
         self.state().per_mille = 0;
     }
 
@@ -85,20 +85,20 @@ impl Attacker {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sees a datagram; what he adds to it.
-    fn sees(&self, way: Way, datagram: &[u8]) -> Option<Vec<u8>> {
+    /// Observes a datagram; returns the one to add, if any.
+    fn observe(&self, direction: HostDirection, datagram: &[u8]) -> Option<Vec<u8>> {
         let state = &mut *self.state();
         if state.per_mille == 0 || datagram.is_empty() {
             return None;
         }
         let own = (state.rng.random_range(0..1000) < state.per_mille)
-            .then(|| state.answer(way, datagram))
+            .then(|| state.answer(direction, datagram))
             .flatten();
         if state.seen.len() == REMEMBERED {
             state.seen.pop_front();
         }
         let bytes = datagram.to_vec();
-        state.seen.push_back(Seen { way, bytes });
+        state.seen.push_back(Seen { direction, bytes });
         let (what, bytes) = own?;
         self.count.one(what);
         Some(bytes)
@@ -106,14 +106,18 @@ impl Attacker {
 }
 
 impl State {
-    fn answer(&mut self, way: Way, datagram: &[u8]) -> Option<(&'static str, Vec<u8>)> {
+    fn answer(
+        &mut self,
+        direction: HostDirection,
+        datagram: &[u8],
+    ) -> Option<(&'static str, Vec<u8>)> {
         let kind = self.rng.random_range(0..6);
         if kind < 2 {
             let same = kind == 0;
             let fits: Vec<&Seen> = self
                 .seen
                 .iter()
-                .filter(|seen| (seen.way == way) == same)
+                .filter(|seen| (seen.direction == direction) == same)
                 .collect();
             let chosen = fits.get(self.rng.random_range(0..fits.len().max(1)))?;
             let what = if same {
@@ -135,8 +139,8 @@ impl State {
                 ("datagram: a bit flipped", bytes)
             }
             4 => {
-                // A connection's loss, told by somebody who knows all but the token.
-                let back = self.seen.iter().rfind(|seen| seen.way != way)?;
+                // A reset from an attacker that knows all but the token.
+                let back = self.seen.iter().rfind(|seen| seen.direction != direction)?;
                 bytes = back.bytes.get(..ID_END)?.to_vec();
                 bytes[0] = LOST;
                 bytes.resize(ID_END + TOKEN_BYTES, 0);
@@ -196,7 +200,9 @@ impl Socket for Tapped {
         ready!(self.inner.poll_recv(cx, batch))?;
         let added: Vec<(RecvMeta, Vec<u8>)> = batch
             .datagrams_mut()
-            .filter_map(|(meta, datagram)| Some((meta, self.attacker.sees(Way::In, datagram)?)))
+            .filter_map(|(meta, datagram)| {
+                Some((meta, self.attacker.observe(HostDirection::In, datagram)?))
+            })
             .collect();
         let free = RecvBatch::SLOTS - batch.metas.len();
         for (meta, bytes) in added.into_iter().take(free) {
@@ -215,8 +221,8 @@ impl Socket for Tapped {
         self.inner.try_send(transmit)?;
         let size = transmit.segment_size.unwrap_or(transmit.contents.len());
         for datagram in transmit.contents.chunks(size.max(1)) {
-            if let Some(contents) = self.attacker.sees(Way::Out, datagram) {
-                // Where there is no room for it, it is lost like any other.
+            if let Some(contents) = self.attacker.observe(HostDirection::Out, datagram) {
+                // Without room in the buffer it is lost like any other.
                 let _ = self.inner.try_send(&Transmit {
                     destination: transmit.destination,
                     ecn: transmit.ecn,

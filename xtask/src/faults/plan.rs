@@ -1,4 +1,4 @@
-//! What a seed makes of a run.
+//! The faults of a run, derived from its seed.
 
 use std::time::Duration;
 
@@ -7,57 +7,57 @@ use lftp_netem::profile::NetworkProfile;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::scenario::Way;
+use crate::scenario::Operation;
 
-/// Nothing goes wrong any more from here on: whoever has not finished by then has no excuse.
+/// Time after which no more faults are injected; from then on a transfer has to finish.
 pub(super) const CLEAR_AFTER: Duration = Duration::from_secs(240);
 
-/// What goes wrong, and when.
+/// The faults and their times.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub(super) seed: u64,
     pub(super) network: NetworkProfile,
-    pub(super) way: Way,
+    pub(super) operation: Operation,
     /// Bytes of the file.
     pub(super) size: usize,
-    /// Whether a file of that name is there already.
+    /// True if the receiver already has a file of that name.
     pub(super) replaces: bool,
-    /// Whether files are on the disk when they get their names.
+    /// True if files are flushed to the disk before they are renamed.
     pub(super) durable: bool,
     pub(super) server: MachinePlan,
     pub(super) client: MachinePlan,
-    /// The client comes from another address.
+    /// Times at which the client changes its address.
     pub(super) roams: Vec<Duration>,
-    /// The file is replaced by a newer one.
+    /// Times at which the file is replaced by a newer one.
     pub(super) replacements: Vec<Duration>,
-    /// Of a thousand datagrams, how many the attacker on the path answers with one of his own.
-    pub(super) meddling: u32,
-    /// Clients that do not mean well.
+    /// Datagrams in a thousand to which the attacker on the path adds one of its own.
+    pub(super) attack_per_mille: u32,
+    /// Malicious clients.
     pub(super) rogues: usize,
 }
 
-/// What goes wrong on one machine.
+/// The faults of one machine.
 #[derive(Clone, Debug)]
 pub(super) struct MachinePlan {
     pub(super) crashes: Vec<Crash>,
     pub(super) disk: Vec<DiskFault>,
 }
 
-/// The end of a machine's run; the next run begins behind it.
+/// The end of a machine's run; the next run starts after it.
 #[derive(Clone, Debug)]
 pub(super) struct Crash {
     pub(super) when: When,
-    /// What was not waited for is lost as well, not only the process.
+    /// Unflushed data is lost as well as the process.
     pub(super) power: bool,
     pub(super) down: Duration,
 }
 
-/// A moment of a machine's run.
+/// A time in a machine's run.
 #[derive(Copy, Clone, Debug)]
 pub(super) enum When {
     /// Before this step on the disk.
     Step(u64),
-    /// So long after it came up.
+    /// This long after its start.
     After(Duration),
 }
 
@@ -69,27 +69,31 @@ pub(super) struct DiskFault {
     pub(super) kind: DiskFaultKind,
 }
 
-/// How a disk fails.
+/// A kind of disk fault.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum DiskFaultKind {
-    /// There is no room, until there is again.
+    /// The disk is full.
     Full,
     /// The device fails.
     Io,
-    /// The device fails when it is waited for.
+    /// The device fails to flush.
     Sync,
 }
 
 impl Plan {
     pub(super) fn new(seed: u64) -> Self {
         let rng = &mut ChaCha8Rng::seed_from_u64(seed);
-        let way = if rng.random() { Way::Put } else { Way::Get };
+        let operation = if rng.random() {
+            Operation::Put
+        } else {
+            Operation::Get
+        };
         let block = usize::try_from(BLOCK_BYTES).unwrap_or(usize::MAX);
         let size = match rng.random_range(0..10) {
             0 => rng.random_range(0..3),
             1..4 => rng.random_range(0..100_000),
             4 => rng.random_range(100_000..=block),
-            // Whole blocks, and a byte more or less, are where one counts wrong.
+            // Off-by-one errors show at whole blocks, give or take a byte.
             5 => block * rng.random_range(1..4) + rng.random_range(0..3) - 1,
             _ => rng.random_range(block + 1..4 * block),
         };
@@ -97,19 +101,19 @@ impl Plan {
         let network = network(rng, size);
         let server = MachinePlan::new(rng, durable);
         let client = MachinePlan::new(rng, durable);
-        let mut moments = |most: usize, end: u64| -> Vec<Duration> {
+        let mut times = |most: usize, end: u64| -> Vec<Duration> {
             let count = rng.random_range(0..=most);
-            let mut moments: Vec<_> = (0..count)
+            let mut times: Vec<_> = (0..count)
                 .map(|_| Duration::from_millis(rng.random_range(0..end)))
                 .collect();
-            moments.sort_unstable();
-            moments
+            times.sort_unstable();
+            times
         };
-        let (roams, replacements) = (moments(3, 8_000), moments(1, 15_000));
+        let (roams, replacements) = (times(3, 8_000), times(1, 15_000));
         Self {
             seed,
             network,
-            way,
+            operation,
             size,
             replaces: rng.random(),
             durable,
@@ -117,7 +121,7 @@ impl Plan {
             client,
             roams,
             replacements,
-            meddling: if rng.random() {
+            attack_per_mille: if rng.random() {
                 rng.random_range(0..100)
             } else {
                 0
@@ -137,7 +141,7 @@ impl MachinePlan {
                     let most = 10_u64.pow(rng.random_range(1..5));
                     When::After(Duration::from_millis(rng.random_range(1..most)))
                 },
-                // Who does not wait for the disk has chosen not to survive this.
+                // Without flushes a loss of power may lose anything: nothing could be required of the run.
                 power: durable && rng.random(),
                 down: Duration::from_millis(rng.random_range(0..20_000)),
             })
@@ -160,7 +164,7 @@ impl MachinePlan {
     }
 }
 
-/// A network as bad as can be, over which the file can still pass in a minute.
+/// The worst network over which the file can still be transferred within a minute.
 fn network(rng: &mut ChaCha8Rng, size: usize) -> NetworkProfile {
     let slowest = (size / 200_000).max(1) as u64;
     let tenths = |n: u32| format!("\"{}.{}%\"", n / 10, n % 10);
@@ -187,11 +191,11 @@ fn network(rng: &mut ChaCha8Rng, size: usize) -> NetworkProfile {
         ));
     }
     if rng.random() {
-        let begin = rng.random_range(1..4_000);
-        let end = begin + rng.random_range(1..20_000);
+        let start = rng.random_range(1..4_000);
+        let end = start + rng.random_range(1..20_000);
         text.push_str(&format!(
-            "schedule = [{{ at = \"{begin}ms\", blackout_until = \"{end}ms\" }}]\n"
+            "schedule = [{{ at = \"{start}ms\", blackout_until = \"{end}ms\" }}]\n"
         ));
     }
-    NetworkProfile::from_toml_str(&text).expect("a sound network")
+    NetworkProfile::from_toml_str(&text).expect("a valid network")
 }

@@ -1,4 +1,4 @@
-//! Clients that do not mean well, or mean nothing at all.
+//! Malicious clients, and clients that send garbage.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,15 +14,15 @@ use rand_chacha::ChaCha8Rng;
 
 use super::count::Count;
 
-/// How long one of them bothers with one connection.
+/// The time spent on one connection.
 const LONGEST: Duration = Duration::from_secs(40);
 
-/// What a rogue has to do with.
+/// A malicious client.
 #[derive(Debug)]
 pub(super) struct Rogue {
     runtime: Arc<dyn Runtime>,
     server: SocketAddr,
-    /// A file that is there, perhaps.
+    /// The name of a file that may exist.
     name: String,
     rng: ChaCha8Rng,
     /// One key for all ports: a granted transfer belongs to it.
@@ -30,7 +30,7 @@ pub(super) struct Rogue {
     count: Count,
 }
 
-/// Why it went no further: nobody expects anything else.
+/// The end of an attack: any error is expected.
 type Ended = Box<dyn std::error::Error + Send + Sync>;
 
 impl Rogue {
@@ -55,25 +55,25 @@ impl Rogue {
         }
     }
 
-    /// One mischief after another.
+    /// Runs one attack after another.
     pub(super) async fn run(mut self) {
         loop {
             let runtime = Arc::clone(&self.runtime);
-            let mischief = self.mischief();
-            // An error or a silence is what it deserves.
-            let _ = timeout(&*runtime, LONGEST, mischief).await;
+            let attack = self.attack();
+            // An error or a timeout is the correct answer to an attack.
+            let _ = timeout(&*runtime, LONGEST, attack).await;
             sleep(&*runtime, Duration::from_millis(500)).await;
         }
     }
 
-    async fn mischief(&mut self) -> Result<(), Ended> {
+    async fn attack(&mut self) -> Result<(), Ended> {
         let mut control = self.open(self.server.port()).await?;
         match self.rng.random_range(0..6) {
             0 => self.noise(&mut control).await,
-            1 => self.lies_about_length(&mut control).await,
-            2 => self.reaches_out(&mut control).await,
+            1 => self.announces_a_wrong_length(&mut control).await,
+            2 => self.escapes_the_root(&mut control).await,
             3 => self.gets_and_never_reads(&mut control).await,
-            4 => self.puts_what_it_did_not_say(&mut control).await,
+            4 => self.puts_other_contents_than_announced(&mut control).await,
             _ => self.guesses_a_token().await,
         }
     }
@@ -96,10 +96,10 @@ impl Rogue {
             hello(control).await?;
         }
         control.write_bytes(self.random(100_000)).await?;
-        heard(control).await
+        read_to_end(control).await
     }
 
-    async fn lies_about_length(&mut self, control: &mut Stream) -> Result<(), Ended> {
+    async fn announces_a_wrong_length(&mut self, control: &mut Stream) -> Result<(), Ended> {
         self.count.one("rogue: a message longer than any");
         hello(control).await?;
         let length: u32 = self.rng.random_range(1 << 16..=u32::MAX);
@@ -107,10 +107,10 @@ impl Rogue {
             .write_bytes(Bytes::copy_from_slice(&length.to_be_bytes()))
             .await?;
         control.write_bytes(self.random(1000)).await?;
-        heard(control).await
+        read_to_end(control).await
     }
 
-    async fn reaches_out(&mut self, control: &mut Stream) -> Result<(), Ended> {
+    async fn escapes_the_root(&mut self, control: &mut Stream) -> Result<(), Ended> {
         self.count.one("rogue: a name or a size that cannot be");
         hello(control).await?;
         let names = ["../up", "/etc/passwd", "a/../../b", "", "nul\0", "con", "x"];
@@ -126,7 +126,7 @@ impl Rogue {
         Ok(())
     }
 
-    /// A peer that stops reading.
+    /// Requests a file and stops reading.
     async fn gets_and_never_reads(&mut self, control: &mut Stream) -> Result<(), Ended> {
         hello(control).await?;
         let request = Request::Get {
@@ -144,8 +144,11 @@ impl Rogue {
         Ok(())
     }
 
-    /// More than was said, or less, or with another hash.
-    async fn puts_what_it_did_not_say(&mut self, control: &mut Stream) -> Result<(), Ended> {
+    /// Sends more than announced, or less, or with another hash.
+    async fn puts_other_contents_than_announced(
+        &mut self,
+        control: &mut Stream,
+    ) -> Result<(), Ended> {
         hello(control).await?;
         let request = Request::Put {
             name: "rogue.bin".to_owned(),
@@ -163,7 +166,7 @@ impl Rogue {
             sleep(&*self.runtime, LONGEST).await;
         }
         data.finish().await?;
-        heard(&mut data).await
+        read_to_end(&mut data).await
     }
 
     async fn guesses_a_token(&mut self) -> Result<(), Ended> {
@@ -172,7 +175,7 @@ impl Rogue {
         let mut token = Token([0; 16]);
         self.rng.fill_bytes(&mut token.0);
         stream.write_bytes(data_hello(token)).await?;
-        heard(&mut stream).await
+        read_to_end(&mut stream).await
     }
 }
 
@@ -204,8 +207,8 @@ async fn ask<T: serde::de::DeserializeOwned>(
     Ok(reply?)
 }
 
-/// Reads to the end, which is a reset more often than not.
-async fn heard(stream: &mut Stream) -> Result<(), Ended> {
+/// Reads to the end, which mostly is a reset.
+async fn read_to_end(stream: &mut Stream) -> Result<(), Ended> {
     while stream.read_chunk(1 << 16).await?.is_some() {}
     Ok(())
 }

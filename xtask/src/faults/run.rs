@@ -1,4 +1,4 @@
-//! One run: the world, its people, and what is asked of it at the end.
+//! One run: the world, its tasks, and the properties checked at the end.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -21,35 +21,35 @@ use super::count::{Count, Counts};
 use super::disk::Disk;
 use super::machine::{Machine, sleep};
 use super::on_path::{Attacker, OnPath};
+use super::outcome;
 use super::plan::{CLEAR_AFTER, Crash, Plan};
 use super::rogue::Rogue;
 use super::source::{self, FILE};
-use super::tries;
 use crate::run::client_ip;
-use crate::scenario::Way;
+use crate::scenario::Operation;
 
-/// Where the server is.
+/// The address of the server.
 const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 1, 1));
 
-/// Where nobody is who could crash.
+/// The address of a host that never crashes.
 const CLOCK: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 1, 2));
 
-/// Between two tries, as somebody who repeats the command would wait.
-const BETWEEN_TRIES: Duration = Duration::from_secs(2);
+/// Pause between two attempts, as long as a user takes to repeat the command.
+const RETRY_PAUSE: Duration = Duration::from_secs(2);
 
-/// When even the slowest run is over, once nothing goes wrong any more.
-const PATIENCE: Duration = Duration::from_secs(900);
+/// The time after which even the slowest run has finished without further faults.
+const RECOVERY_LIMIT: Duration = Duration::from_secs(900);
 
-/// What became of a run.
+/// The outcome of a run.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    /// What went wrong on purpose, and how tries ended.
+    /// The injected faults, and the outcomes of the attempts.
     pub(crate) counts: Counts,
-    /// What should not have been, in words.
+    /// The violated property.
     pub(crate) failure: Option<String>,
 }
 
-/// What cannot go wrong on purpose.
+/// An error that no injected fault explains.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RunError {
     /// The folder under a disk.
@@ -67,27 +67,27 @@ pub(crate) enum RunError {
 /// [`RunError`] when it cannot be set up.
 pub(crate) fn run(seed: u64) -> Result<Outcome, RunError> {
     let plan = Plan::new(seed);
-    let scene = Scene::new(plan)?;
-    let count = scene.shared.count.clone();
-    let failure = scene.play()?;
+    let scenario = FaultScenario::new(plan)?;
+    let count = scenario.shared.count.clone();
+    let failure = scenario.play()?;
     Ok(Outcome {
         counts: count.get(),
         failure,
     })
 }
 
-/// What everybody in the world shares.
+/// The state shared by all tasks of the world.
 #[derive(Debug)]
 struct Shared {
     plan: Plan,
     count: Count,
     attacker: Arc<Attacker>,
-    /// Nothing goes wrong any more.
+    /// True once no more faults are injected.
     is_clear: AtomicBool,
-    /// Versions of the file, oldest first; the sender has the one of this number by now.
+    /// Versions of the file, oldest first; the next field is the index of the sender's current one.
     versions: Vec<Bytes>,
     version: AtomicUsize,
-    /// What the receiver may have under the file's name besides those.
+    /// The receiver's earlier file, which may also be under the name.
     older: Option<Bytes>,
     sender: PathBuf,
     receiver: PathBuf,
@@ -95,15 +95,15 @@ struct Shared {
     done: Notify,
 }
 
-/// What the client says of the try that succeeded.
+/// The client's account of the attempt that succeeded.
 #[derive(Debug)]
 struct Arrival {
     receipt: Receipt,
-    /// The version that the sender had when it began.
+    /// The sender's version at the start of the attempt.
     since: usize,
 }
 
-struct Scene {
+struct FaultScenario {
     world: World,
     clock: Host,
     server: Machine,
@@ -113,16 +113,16 @@ struct Scene {
     _folder: tempfile::TempDir,
 }
 
-impl Scene {
+impl FaultScenario {
     fn new(plan: Plan) -> Result<Self, RunError> {
         let folder = tempfile::tempdir()?;
         let of = |name: &str| folder.path().join(name);
         let (server_folder, client_folder) = (of("server"), of("client"));
         fs::create_dir(&server_folder)?;
         fs::create_dir(&client_folder)?;
-        let (sender, receiver) = match plan.way {
-            Way::Put => (client_folder.clone(), server_folder.clone()),
-            Way::Get => (server_folder.clone(), client_folder.clone()),
+        let (sender, receiver) = match plan.operation {
+            Operation::Put => (client_folder.clone(), server_folder.clone()),
+            Operation::Get => (server_folder.clone(), client_folder.clone()),
         };
         let versions = source::versions(&plan);
         source::place(&sender, &versions[0])?;
@@ -150,7 +150,7 @@ impl Scene {
         let seed = plan.seed;
         let server = machine("server", server, &server_folder, &plan.server.disk, seed);
         let client = machine("client", client, &client_folder, &plan.client.disk, !seed);
-        let attacker = Attacker::new(plan.seed, plan.meddling, count.clone());
+        let attacker = Attacker::new(plan.seed, plan.attack_per_mille, count.clone());
         Ok(Self {
             world,
             clock,
@@ -174,12 +174,12 @@ impl Scene {
         })
     }
 
-    /// Runs until the file has arrived; what should not have been.
+    /// Runs until the file has arrived; returns the violated property, if any.
     fn play(mut self) -> Result<Option<String>, RunError> {
         let shared = Arc::clone(&self.shared);
         let plan = &shared.plan;
-        self.inhabit(&plan.server.crashes, &self.server, serve);
-        self.inhabit(&plan.client.crashes, &self.client, ask);
+        self.start(&plan.server.crashes, &self.server, serve);
+        self.start(&plan.client.crashes, &self.client, ask);
         for (index, host) in self.rogues.iter().enumerate() {
             let runtime: Arc<dyn Runtime> = VirtualRuntime::new(host.clone());
             let whom = SocketAddr::new(SERVER, DEFAULT_PORT);
@@ -187,27 +187,27 @@ impl Scene {
             let rogue = Rogue::new(runtime, whom, (FILE, seed), shared.count.clone());
             host.spawn(rogue.run());
         }
-        self.clock.spawn(roam(
+        self.clock.spawn(change_addresses(
             self.clock.clone(),
             self.client.host.clone(),
             Arc::clone(&shared),
         ));
         self.clock
-            .spawn(replace(self.clock.clone(), Arc::clone(&shared)));
-        self.clock.spawn(clear(
+            .spawn(replace_files(self.clock.clone(), Arc::clone(&shared)));
+        self.clock.spawn(end_faults(
             self.clock.clone(),
             self.rogues.clone(),
             [Arc::clone(&self.server.disk), Arc::clone(&self.client.disk)],
             Arc::clone(&shared),
         ));
 
-        let limit = CLEAR_AFTER + PATIENCE;
+        let limit = CLEAR_AFTER + RECOVERY_LIMIT;
         let limit = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
         self.world
             .set_time_limit(lftp_netem::Time::from_nanos(limit));
         let end = self.world.block_on(shared.done.notified());
         self.count_packets();
-        // Whoever has the file says so and loses its power.
+        // The receiver has confirmed the file: now both machines lose power.
         for machine in [&self.server, &self.client] {
             machine.host.kill();
             if plan.durable {
@@ -216,24 +216,24 @@ impl Scene {
                 machine.disk.keep_all()?;
             }
         }
-        Ok(shared.judge(end).err())
+        Ok(shared.check_end(end).err())
     }
 
-    /// Brings a machine to life, and to its crashes.
-    fn inhabit(
+    /// Starts a machine, which then crashes and restarts as planned.
+    fn start(
         &self,
         crashes: &[Crash],
         machine: &Machine,
         start: fn(&Machine, &Arc<Shared>, Arc<dyn Store>),
     ) {
         let (shared, own) = (Arc::clone(&self.shared), machine.clone());
-        let (clear, look) = (Arc::clone(&shared), Arc::clone(&shared));
-        self.clock.spawn(machine.clone().live(
+        let (clear, check) = (Arc::clone(&shared), Arc::clone(&shared));
+        self.clock.spawn(machine.clone().run(
             self.clock.clone(),
             crashes.to_vec(),
             move || clear.is_clear.load(Ordering::Relaxed),
             move |store| start(&own, &shared, store),
-            move || look.look(),
+            move || check.check_name(),
         ));
     }
 
@@ -257,12 +257,12 @@ impl Scene {
 fn serve(machine: &Machine, shared: &Arc<Shared>, store: Arc<dyn Store>) {
     let runtime: Arc<dyn Runtime> = VirtualRuntime::new(machine.host.clone());
     let mut config = ServerConfig::default();
-    // Fewer than usual: some clients come ahead to one that there is, others for nothing.
+    // Fewer than usual: some early data connections find a free port, others do not.
     config.data_ports = DataPorts::List((9000..=9003).collect());
     // The same key after every crash, as from a file.
     config.transport.identity = Some(Identity::from_secret([1; 32]));
     let server = Server::bind(Arc::clone(&runtime), config, store);
-    let server = server.expect("the ports of a machine that has just come up are free");
+    let server = server.expect("the ports of a machine that has just started are free");
     let shared = Arc::clone(shared);
     runtime.spawn(Box::pin(async move {
         if let Err(error) = server.run().await {
@@ -280,35 +280,35 @@ fn ask(machine: &Machine, shared: &Arc<Shared>, store: Arc<dyn Store>) {
     machine.host.spawn(async move {
         let end = loop {
             let since = shared.version.load(Ordering::Relaxed);
-            match shared.carry(&runtime, &store).await {
+            match shared.transfer(&runtime, &store).await {
                 Ok(receipt) => break Ok(Arrival { receipt, since }),
-                Err(error) if tries::is_to_be_expected(&error) => {
+                Err(error) if outcome::is_expected(&error) => {
                     shared
                         .count
-                        .one(&format!("try ended: {}", tries::word(&error)));
+                        .one(&format!("try ended: {}", outcome::label(&error)));
                     tracing::debug!("{error}");
                 }
-                Err(error) => break Err(format!("a try ended with: {error}")),
+                Err(error) => break Err(format!("an attempt ended with: {error}")),
             }
-            sleep(&host, BETWEEN_TRIES).await;
+            sleep(&host, RETRY_PAUSE).await;
         };
         shared.end(end);
     });
 }
 
-async fn roam(clock: Host, client: Host, shared: Arc<Shared>) {
+async fn change_addresses(clock: Host, client: Host, shared: Arc<Shared>) {
     let mut at = Duration::ZERO;
     for (index, &moment) in shared.plan.roams.iter().enumerate() {
         sleep(&clock, moment.saturating_sub(at)).await;
         at = moment;
         client
             .set_ip(client_ip(1 + index))
-            .expect("nobody else has that address");
+            .expect("no other host has that address");
         shared.count.one("client: another address");
     }
 }
 
-async fn replace(clock: Host, shared: Arc<Shared>) {
+async fn replace_files(clock: Host, shared: Arc<Shared>) {
     let mut at = Duration::ZERO;
     for (index, &moment) in shared.plan.replacements.iter().enumerate() {
         sleep(&clock, moment.saturating_sub(at)).await;
@@ -320,16 +320,16 @@ async fn replace(clock: Host, shared: Arc<Shared>) {
     }
 }
 
-async fn clear(clock: Host, rogues: Vec<Host>, disks: [Arc<Disk>; 2], shared: Arc<Shared>) {
+async fn end_faults(clock: Host, rogues: Vec<Host>, disks: [Arc<Disk>; 2], shared: Arc<Shared>) {
     sleep(&clock, CLEAR_AFTER).await;
     shared.is_clear.store(true, Ordering::Relaxed);
-    shared.attacker.leave();
-    disks.iter().for_each(|disk| disk.mend());
+    shared.attacker.stop();
+    disks.iter().for_each(|disk| disk.repair());
     rogues.iter().for_each(Host::kill);
 }
 
 impl Shared {
-    async fn carry(
+    async fn transfer(
         &self,
         runtime: &Arc<dyn Runtime>,
         store: &Arc<dyn Store>,
@@ -340,12 +340,12 @@ impl Shared {
         config.transfers_at_once = true;
         let mut client = Client::connect(Arc::clone(runtime), server, config).await?;
         let name = Name::parse(FILE).expect("an ordinary name");
-        match self.plan.way {
-            Way::Put => {
+        match self.plan.operation {
+            Operation::Put => {
                 let source = store.open(&name)?;
                 client.put(source, FILE, true, &()).await
             }
-            Way::Get => {
+            Operation::Get => {
                 let overwrite = true;
                 let name = &name;
                 let target = Target {
@@ -364,10 +364,10 @@ impl Shared {
         self.done.notify_one();
     }
 
-    /// While nothing has arrived: the name stands for what it stood for, or for a whole file.
-    fn look(&self) {
+    /// Checks, before anything has arrived, that the name stands for the earlier file or a complete one.
+    fn check_name(&self) {
         let now = self.receivers_file();
-        let is_whole = match &now {
+        let is_complete = match &now {
             None => self.older.is_none(),
             Some(now) => self
                 .older
@@ -375,10 +375,10 @@ impl Shared {
                 .chain(&self.versions)
                 .any(|file| file == now),
         };
-        if !is_whole {
+        if !is_complete {
             let what = now.map_or(0, |now| now.len());
             self.end(Err(format!(
-                "after a crash the file's name stands for {what} bytes that are no file of the sender"
+                "after a crash the file's name stands for {what} bytes that are not a file of the sender"
             )));
         }
     }
@@ -387,7 +387,7 @@ impl Shared {
         fs::read(self.receiver.join(FILE)).ok()
     }
 
-    fn judge(&self, end: Result<(), WorldError>) -> Result<(), String> {
+    fn check_end(&self, end: Result<(), WorldError>) -> Result<(), String> {
         end.map_err(|error| format!("the file has not arrived: {error}"))?;
         let result = self
             .result
@@ -399,7 +399,7 @@ impl Shared {
         if receipt.resumed_bytes > 0 {
             self.count.one("transfer gone on with");
         }
-        // The version may have been opened at any time of the try.
+        // The file may have been opened at any time of the attempt.
         let until = self.version.load(Ordering::Relaxed);
         let sent = &self.versions[since..=until];
         let sent: Vec<&Bytes> = sent
@@ -412,7 +412,7 @@ impl Shared {
         match self.receivers_file() {
             Some(now) if now == *sent => Ok(()),
             Some(now) => Err(format!(
-                "the receiver's file is not the one it said it had: {} bytes of {}, the first \
+                "the receiver's file is not the one it confirmed: {} bytes of {}, the first \
                  difference at {:?}",
                 now.len(),
                 sent.len(),

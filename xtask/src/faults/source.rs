@@ -1,4 +1,4 @@
-//! The file that is to arrive.
+//! The file to transfer.
 
 use std::fs::{self, File};
 use std::io;
@@ -11,10 +11,10 @@ use rand_chacha::ChaCha8Rng;
 
 use super::plan::Plan;
 
-/// What it is called.
+/// Its name.
 pub(super) const FILE: &str = "file.bin";
 
-/// What a hole is made of, in bytes.
+/// The granularity of holes, bytes.
 const PAGE: usize = 4096;
 
 /// The versions that the sender has one after another.
@@ -45,7 +45,7 @@ pub(super) fn versions(plan: &Plan) -> Vec<Bytes> {
     versions.into_iter().map(Bytes::from).collect()
 }
 
-/// What the receiver had before.
+/// The receiver's file before the transfer.
 pub(super) fn older(seed: u64) -> Bytes {
     format!("the file of before {seed}").into()
 }

@@ -1,20 +1,20 @@
-//! How tries end that come to nothing.
+//! The outcomes of attempts that fail.
 
 use lftp_ftp::{Code, LinkError, RequestError, StoreError, TransferError};
 
-/// An error that what goes wrong here can explain.
-pub(super) fn is_to_be_expected(error: &TransferError) -> bool {
+/// Returns true if an injected fault can explain the error.
+pub(super) fn is_expected(error: &TransferError) -> bool {
     match error {
         TransferError::Integrity | TransferError::SourceChanged => false,
         TransferError::Verdict(refusal) => {
             matches!(refusal.code, Code::DiskFull | Code::Io)
         }
-        TransferError::Store(error) => is_of_a_bad_disk(error),
+        TransferError::Store(error) => is_disk_fault(error),
         error => error.is_temporary() || matches!(code(error), Some(Code::DiskFull | Code::Io)),
     }
 }
 
-const fn is_of_a_bad_disk(error: &StoreError) -> bool {
+const fn is_disk_fault(error: &StoreError) -> bool {
     matches!(error, StoreError::DiskFull { .. } | StoreError::Io { .. })
 }
 
@@ -28,8 +28,8 @@ fn code(error: &TransferError) -> Option<Code> {
     }
 }
 
-/// How a try ended, in a few words.
-pub(super) fn word(error: &TransferError) -> String {
+/// The label of an error among the counts.
+pub(super) fn label(error: &TransferError) -> String {
     let kind = match error {
         TransferError::Request(_) => "request",
         TransferError::Open(_) => "no data connection",
