@@ -1,4 +1,5 @@
-//! `cargo xtask sweep` and `merge`: a grid of scenarios, on one machine or several.
+//! `cargo xtask sweep` and `merge`: a grid of scenarios, on one machine or several. The file is
+//! described in `docs/SCENARIOS.md`.
 //!
 //! ```toml
 //! scenario = "lossy-10pct"
@@ -13,7 +14,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{CommandError, parse_seeds};
+use super::parse_seeds;
+use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::record::Detail;
 use crate::rows::Summary;
@@ -26,21 +28,21 @@ pub(super) struct Sweep {
     /// The grid.
     #[arg(value_name = "FILE.toml")]
     file: PathBuf,
-    /// Only the K-th of N parts: 2/4.
+    /// Run only shard K of N: 2/4.
     #[arg(long, value_name = "K/N", value_parser = parse_shard, default_value = "1/1")]
     shard: Shard,
-    /// Where the table goes. Default: reports/sweep-NAME/K-of-N in the repository.
+    /// The folder for the table. Default: reports/sweep-NAME/K-of-N in the repository.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
-/// Put the results of a sweep's shards together.
+/// Join the results of a sweep's shards.
 #[derive(Debug, clap::Args)]
 pub(super) struct Merge {
     /// The shards' folders.
     #[arg(value_name = "DIR", required = true)]
     folders: Vec<PathBuf>,
-    /// Where the whole goes.
+    /// The folder for the joined table.
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
 }
@@ -52,7 +54,7 @@ struct Shard {
 }
 
 fn parse_shard(text: &str) -> Result<Shard, String> {
-    let fault = || format!("{text:?} is no part of a whole; write for instance 2/4");
+    let fault = || format!("{text:?} is not a shard; write for example 2/4");
     let (part, of) = text.split_once('/').ok_or_else(fault)?;
     let shard = Shard {
         part: part.parse().map_err(|_| fault())?,
@@ -150,7 +152,7 @@ impl Sweep {
     }
 }
 
-/// The numbers of a run that a sweep is made for.
+/// The columns of a run's numbers.
 const NUMBERS: [&str; 9] = [
     "seed",
     "intact",
@@ -256,6 +258,28 @@ mod tests {
         assert_eq!(points.len(), 6);
         assert_eq!(points[0], ["a=1", "b=3"]);
         assert_eq!(points[5], ["a=2", "b=5"]);
+    }
+
+    #[test]
+    fn documented_keys_are_those_of_the_parser() {
+        use crate::scenario::document;
+
+        let required = "scenario = \"x\"\n[grid]\n";
+        document::assert_has_keys_of::<Grid>("Sweep files", required);
+        for row in document::rows("Sweep files") {
+            let line = |value: &str| format!("{} = {value}\n", row.key);
+            let others = [("scenario", "\"x\""), ("grid", "{}")];
+            let others = others.iter().filter(|(key, _)| *key != row.key);
+            let others: String = others
+                .map(|(key, value)| format!("{key} = {value}\n"))
+                .collect();
+            let read = |text: &str| toml::from_str::<Grid>(text).unwrap();
+            read(&(line(row.example) + &others));
+            if let Some(default) = row.default {
+                let (with, without) = (read(&(line(default) + &others)), read(&others));
+                assert_eq!((with.seeds, with.set), (without.seeds, without.set));
+            }
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use lftp_netem::profile::read_named_files;
 
 use super::{Scenario, ScenarioError, overrides};
 
-/// Where the named ones are.
+/// The folder of the named scenarios.
 fn folder() -> PathBuf {
     workspace().join("scenarios")
 }

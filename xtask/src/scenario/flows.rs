@@ -9,12 +9,12 @@ use super::transport::CongestionName;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Flow {
-    /// When it begins. Default at once.
+    /// The time at which its client starts. Default 0.
     pub start: DurationNs,
-    /// Its file, where it is not `transfer.size`.
+    /// The size of its file, instead of `transfer.size`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<Size>,
-    /// Its congestion control, where it is not `transport.congestion`.
+    /// Its congestion control, instead of `transport.congestion`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub congestion: Option<CongestionName>,
 }

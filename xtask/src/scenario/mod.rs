@@ -1,4 +1,5 @@
-//! A scenario: a network, a transport, a transfer, and what to expect of them.
+//! The scenario file: a network, a transport, a transfer, and the gate's requirements. Every key is
+//! in `docs/SCENARIOS.md`.
 //!
 //! ```toml
 //! description = "…"
@@ -10,6 +11,8 @@
 //! [limits]             # see [`Limits`]
 //! ```
 
+#[cfg(test)]
+pub(crate) mod document;
 mod find;
 mod flows;
 mod overrides;
@@ -31,38 +34,38 @@ pub(crate) struct Scenario {
     /// The file's name without its ending.
     #[serde(skip)]
     pub name: String,
-    /// What a run has to be told to make this scenario again: a name or a file.
+    /// The argument that names this scenario on the command line: a name or a file.
     #[serde(skip)]
     pub given_as: String,
-    /// The `--set`s it was changed by.
+    /// The `--set` changes applied to it.
     #[serde(skip)]
     pub changes: Vec<String>,
     /// One sentence.
     #[serde(default)]
     pub description: String,
-    /// The path between the two.
+    /// The path between client and server.
     pub network: NetworkProfile,
     /// Both ends' transport.
     #[serde(default)]
     pub transport: TransportSettings,
-    /// What is carried.
+    /// The file and the operation.
     #[serde(default)]
     pub transfer: Transfer,
-    /// The transfers, where there are several or their settings differ.
+    /// The transfers, if there are several or their settings differ.
     #[serde(default, rename = "flow", skip_serializing_if = "Vec::is_empty")]
     flows: Vec<Flow>,
-    /// What the gate asks for; without it, the gate leaves the scenario alone.
+    /// The gate's requirements; without it the gate leaves the scenario out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,
-    /// When to give up.
+    /// The limits of a run.
     #[serde(default)]
     pub limits: Limits,
 }
 
-/// Which way a file goes.
+/// The operation of the client.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Way {
+pub(crate) enum Operation {
     /// The client sends to the server.
     #[default]
     Put,
@@ -70,37 +73,38 @@ pub(crate) enum Way {
     Get,
 }
 
-/// What is carried. `[network.forward]` is the way of the data, whoever sends it.
+/// The file and the operation. `[network.forward]` is the direction of the data in either case.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Transfer {
     /// The file's size. Default 64 MiB.
     pub size: Size,
     /// Default `"put"`.
-    pub way: Way,
+    #[serde(rename = "way")]
+    pub operation: Operation,
 }
 
 impl Default for Transfer {
     fn default() -> Self {
         Self {
             size: Size(64 << 20),
-            way: Way::Put,
+            operation: Operation::Put,
         }
     }
 }
 
-/// What the gate asks of a scenario.
+/// The gate's requirements.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Gate {
-    /// The least median efficiency.
+    /// The lowest permitted median efficiency.
     pub floor: Percent,
-    /// The file's size in the gate, where it is not the scenario's.
+    /// The file's size in the gate, instead of the scenario's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<Size>,
 }
 
-/// When a run is given up.
+/// The limits of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Limits {
@@ -120,36 +124,36 @@ impl Default for Limits {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum ScenarioError {
-    /// Neither a name nor a file.
+    /// Neither a known name nor a file.
     #[error("there is no scenario {name:?}; there are: {known}; or give a file that ends in .toml")]
     Unknown {
-        /// What was asked for.
+        /// The argument.
         name: String,
-        /// What could be.
+        /// The known names.
         known: String,
     },
     /// A file that cannot be read.
     #[error("cannot read {path}: {source}")]
     Read {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// A file that says something impossible.
+    /// An invalid file.
     #[error("{path}: {message}")]
     Parse {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// What is wrong, where, and what was expected.
+        /// The fault, its line, and what was expected.
         message: String,
     },
-    /// A `--set` that cannot be.
+    /// An invalid `--set`.
     #[error("--set {change}: {message}")]
     Set {
         /// As given.
         change: String,
-        /// What is wrong and what was expected.
+        /// The fault, and what was expected.
         message: String,
     },
     /// A file without a usable name.
@@ -181,7 +185,7 @@ impl Scenario {
         flow.size.unwrap_or(self.transfer.size).0
     }
 
-    /// The same scenario with so many transfers that all begin at once.
+    /// The same scenario with `count` transfers that start at once.
     pub(crate) fn with_flows(&self, count: u64) -> Self {
         let mut scenario = self.clone();
         scenario.flows = (0..count).map(|_| Flow::default()).collect();
@@ -202,7 +206,7 @@ impl Scenario {
         toml::to_string_pretty(self).unwrap_or_else(|error| format!("# {error}\n"))
     }
 
-    /// What follows `cargo xtask scenario` to run this again.
+    /// The arguments after `cargo xtask scenario` that run this scenario.
     pub(crate) fn arguments(&self) -> String {
         let changes = self
             .changes

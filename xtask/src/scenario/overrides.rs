@@ -7,8 +7,8 @@ use toml::{Table, Value};
 
 use super::{Scenario, ScenarioError};
 
-/// The scenario of `table` with every change, checked after each so that a fault is told of
-/// the one that makes it. Files that a change names are in `folder`, as are the scenario's.
+/// The scenario of `table` with every change, checked after each so that a fault is reported for
+/// the change that causes it. Files that a change names are in `folder`, like the scenario's.
 pub(super) fn apply(
     mut table: Table,
     changes: &[String],

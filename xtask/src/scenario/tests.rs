@@ -153,3 +153,79 @@ fn traces_and_courses_are_read_from_files_beside_the_scenario() {
     );
     assert!(told.contains("has no place in a mahimahi trace"), "{told}");
 }
+
+/// A scenario with one key changed by a line of TOML.
+fn with_key(heading: &str, key: &str, value: &str) -> Scenario {
+    let table = heading.trim_matches('`');
+    let (network, gate) = ("[network]\nrate = \"10mbit\"\n", "floor = \"1%\"\n");
+    let text = match table {
+        "The file itself" if key == "network" => format!("{key} = {value}\n"),
+        "The file itself" => format!("{key} = {value}\n{network}"),
+        "[gate]" if key != "floor" => format!("{network}[gate]\n{gate}{key} = {value}\n"),
+        table => format!("{network}{table}\n{key} = {value}\n"),
+    };
+    parse(&text, Path::new("documented.toml"), &[])
+        .unwrap_or_else(|error| panic!("{heading}: {key} = {value}: {error}"))
+}
+
+#[test]
+fn documented_keys_are_those_of_the_parser() {
+    document::assert_has_keys_of::<Scenario>("The file itself", "[network]\n");
+    document::assert_has_keys_of::<TransportSettings>("`[transport]`", "");
+    document::assert_has_keys_of::<Transfer>("`[transfer]`", "");
+    document::assert_has_keys_of::<Flow>("`[[flow]]`", "");
+    document::assert_has_keys_of::<Limits>("`[limits]`", "");
+    document::assert_has_keys_of::<Gate>("`[gate]`", "floor = \"1%\"\n");
+}
+
+#[test]
+fn documented_examples_are_read_and_documented_defaults_are_the_parsers() {
+    let headings = [
+        "The file itself",
+        "`[transport]`",
+        "`[transfer]`",
+        "`[[flow]]`",
+        "`[limits]`",
+        "`[gate]`",
+    ];
+    let plain = parse(
+        "[network]\nrate = \"10mbit\"\n",
+        Path::new("plain.toml"),
+        &[],
+    )
+    .unwrap();
+    for heading in headings {
+        for row in document::rows(heading) {
+            let example = with_key(heading, row.key, row.example);
+            let Some(default) = row.default else { continue };
+            let with_default = with_key(heading, row.key, default);
+            let facts = |scenario: &Scenario| {
+                let flow = &scenario.flows()[0];
+                let transport = format!("{:?}", scenario.transport_of(flow));
+                let rest = (scenario.size_of(flow), flow.start, scenario.limits.time);
+                (
+                    transport,
+                    rest,
+                    scenario.transfer.operation,
+                    scenario.description.clone(),
+                )
+            };
+            let name = format!("{heading}: {}", row.key);
+            assert_eq!(facts(&with_default), facts(&plain), "{name}");
+            assert_ne!(
+                facts(&example),
+                facts(&plain),
+                "{name}: the example is the default"
+            );
+        }
+    }
+}
+
+#[test]
+fn documented_congestion_controls_are_those_of_the_transport() {
+    let rows = document::rows("`[transport]`");
+    let row = rows.iter().find(|row| row.key == "congestion").unwrap();
+    for name in lftp_transport::Congestion::ALL {
+        assert!(row.meaning.contains(&format!("`{name}`")), "{name}");
+    }
+}

@@ -1,4 +1,4 @@
-//! The `[transport]` table: every knob of the transport that a scenario may turn.
+//! The `[transport]` table.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use lftp_netem::profile::{DurationNs, Percent, Size};
 use lftp_transport::{Config, Congestion, Recovery};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// Knobs that are not given are the transport's own defaults ([`Config`]).
+/// The transport's settings. Those not given are its own defaults ([`Config`]).
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct TransportSettings {
@@ -32,16 +32,16 @@ pub(crate) struct TransportSettings {
     /// The receive window at the start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub receive_window: Option<Size>,
-    /// How far it may grow.
+    /// The upper bound on the receive window.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_receive_window: Option<Size>,
-    /// What may be written ahead.
+    /// Bytes that may be written ahead of acknowledgements.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub send_buffer: Option<Size>,
-    /// Silence after which a connection is given up.
+    /// Silence after which a connection is closed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_timeout: Option<DurationNs>,
-    /// Whether packets are marked ECN-capable.
+    /// True if packets are marked ECN-capable.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ecn: Option<bool>,
 }
