@@ -1,60 +1,76 @@
 //! `cargo xtask ci`: everything that must pass before a change lands.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
-use super::CommandError;
 use super::gate::Gate;
+use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::table::{Column, Table};
 
-/// Everything that must pass before a change lands.
+/// Run everything that must pass before a change lands.
 #[derive(Debug, clap::Args)]
 pub(super) struct Ci {}
 
-/// A step: what it is, the words behind `cargo`, and what is added to the environment.
-type Step = (
-    &'static str,
-    &'static [&'static str],
-    Option<(&'static str, &'static str)>,
-);
+/// A step that is a call of cargo.
+struct Step {
+    name: &'static str,
+    arguments: &'static [&'static str],
+    /// A variable added to the environment.
+    environment: Option<(&'static str, &'static str)>,
+}
 
+/// All features are on, so that every crate is compiled once for lints and once for tests, with
+/// the other transports of the bench and the programs of netem among them. The bench without
+/// them is the program that runs these steps.
 const STEPS: &[Step] = &[
-    ("format", &["fmt", "--all", "--check"], None),
-    (
-        "lints",
-        &[
+    Step {
+        name: "format",
+        arguments: &["fmt", "--all", "--check"],
+        environment: None,
+    },
+    Step {
+        name: "lints",
+        arguments: &[
             "clippy",
             "--workspace",
             "--all-targets",
+            "--all-features",
             "--locked",
             "--",
             "-D",
             "warnings",
         ],
-        None,
-    ),
-    (
-        "documentation",
-        &[
+        environment: None,
+    },
+    Step {
+        name: "documentation",
+        arguments: &[
             "doc",
             "--workspace",
+            "--all-features",
             "--no-deps",
             "--document-private-items",
             "--locked",
         ],
-        Some(("RUSTDOCFLAGS", "-D warnings")),
-    ),
-    ("tests", &["test", "--workspace", "--locked"], None),
-    (
-        "the state machine without its driver",
-        &[
+        environment: Some(("RUSTDOCFLAGS", "-D warnings")),
+    },
+    Step {
+        name: "tests",
+        arguments: &["test", "--workspace", "--all-features", "--locked"],
+        environment: None,
+    },
+    Step {
+        name: "the state machine without its driver",
+        arguments: &[
             "test",
             "--package",
             "lftp-transport",
             "--no-default-features",
             "--locked",
         ],
-        None,
-    ),
+        environment: None,
+    },
 ];
 
 /// Folder of the congestion controllers. A macro declares their modules, and rustfmt does not look
@@ -94,31 +110,62 @@ impl Ci {
             eprintln!("\nci: format failed; rustfmt --edition 2024 the file named above");
             return Ok(Exit::Ci);
         }
-        for (what, words, environment) in STEPS {
-            eprintln!("\n── {what}: cargo {}", words.join(" "));
-            let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-                .args(*words)
-                .envs(*environment)
-                .status()
-                .map_err(|error| CommandError::file("cargo".as_ref(), error))?;
+        let mut times = Times::default();
+        for step in STEPS {
+            let arguments = step.arguments.join(" ");
+            eprintln!("\n── {}: cargo {arguments}", step.name);
+            let status = times.take(step.name, || {
+                Command::new(super::cargo())
+                    .args(step.arguments)
+                    .envs(step.environment)
+                    .status()
+            });
+            let status = status.map_err(|error| CommandError::file("cargo".as_ref(), error))?;
             if !status.success() {
-                eprintln!("\nci: {what} failed; again: cargo {}", words.join(" "));
+                eprintln!("\nci: {} failed; repeat with: cargo {arguments}", step.name);
                 return Ok(Exit::Ci);
             }
         }
         #[cfg(target_os = "linux")]
         {
             eprintln!("\n── faults: cargo xtask faults");
-            let faults = super::faults::Faults::default().run()?;
+            let faults = times.take("faults", || super::faults::Faults::default().run())?;
             if faults != Exit::Ok {
                 return Ok(faults);
             }
         }
         eprintln!("\n── gate: cargo xtask gate");
-        let gate = Gate::default().run()?;
+        let gate = times.take("gate", || Gate::default().run())?;
+        eprint!("\n{}", times.table());
         if gate == Exit::Ok {
-            eprintln!("\nci: all steps passed");
+            eprintln!("ci: all steps passed");
         }
         Ok(gate)
+    }
+}
+
+/// The duration of each step.
+#[derive(Default)]
+struct Times(Vec<(&'static str, Duration)>);
+
+impl Times {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "steps are timed on the real clock"
+    )]
+    fn take<T>(&mut self, name: &'static str, step: impl FnOnce() -> T) -> T {
+        let started = Instant::now();
+        let result = step();
+        self.0.push((name, started.elapsed()));
+        result
+    }
+
+    fn table(&self) -> String {
+        let table = Table::new([Column::right("seconds", 7), Column::left("step", 0)]);
+        let rows = self.0.iter().map(|(name, time)| {
+            let seconds = format!("{:.0}", time.as_secs_f64());
+            table.row([&seconds, *name]) + "\n"
+        });
+        table.heading() + "\n" + &rows.collect::<String>()
     }
 }
