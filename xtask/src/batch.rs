@@ -4,22 +4,22 @@ use std::io::IsTerminal;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::command::CommandError;
+use crate::error::CommandError;
 use crate::rows::Summary;
-use crate::run::{Plan, Steps};
+use crate::run::{Plan, RunProgress};
 
-/// Runs every plan and gives the summaries in the same order.
+/// Runs every plan and returns the summaries in the same order.
 ///
 /// # Errors
-/// [`CommandError`] for the first run that could not even begin.
+/// [`CommandError`] of the first run that could not start.
 pub(crate) fn run_all(label: &str, plans: &[Plan]) -> Result<Vec<Summary>, CommandError> {
     run_each(label, plans, run)
 }
 
-/// Runs every item, in whatever way, and gives what comes of them in the same order.
+/// Runs every item and returns the results in the same order.
 ///
 /// # Errors
-/// [`CommandError`] for the first run that could not even begin.
+/// [`CommandError`] of the first run that could not start.
 pub(crate) fn run_each<T: Sync, R: Send>(
     label: &str,
     items: &[T],
@@ -56,9 +56,9 @@ fn take<'a, T>(next: &AtomicUsize, items: &'a [T]) -> Option<(usize, &'a T)> {
 /// Runs a plan.
 ///
 /// # Errors
-/// [`CommandError`] when it could not even begin.
+/// [`CommandError`] when it could not start.
 pub(crate) fn run(plan: &Plan) -> Result<Summary, CommandError> {
-    match plan.run(&Arc::new(Steps::default())) {
+    match plan.run(&Arc::new(RunProgress::default())) {
         Ok(record) => Ok(record.summary),
         Err(source) => Err(CommandError::Run {
             command: plan.command(),
@@ -80,14 +80,14 @@ fn bar(label: &str, runs: usize) -> indicatif::ProgressBar {
     bar
 }
 
-/// The middle of some numbers; of two, the lower.
+/// The median; of two middle values the lower.
 pub(crate) fn median<T: Copy + PartialOrd>(numbers: &[T]) -> Option<T> {
     let mut sorted = numbers.to_vec();
     sorted.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
     sorted.get(sorted.len().checked_sub(1)? / 2).copied()
 }
 
-/// The least of some numbers.
+/// The minimum.
 pub(crate) fn least(numbers: &[f64]) -> Option<f64> {
     numbers.iter().copied().reduce(f64::min)
 }

@@ -1,22 +1,22 @@
-//! Exit codes of the bench.
+//! The exit codes of the bench.
 
 use std::process::ExitCode;
 
-/// How a command ended. Clap's usage error is 2.
+/// The outcome of a command, as the exit code.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// All is well.
+    /// Success.
     Ok = 0,
-    /// Something could not be done: a file that cannot be written, a port that cannot be had.
+    /// Something could not be done: a file not written, a port not available.
     Failed = 1,
-    /// The command line, or a scenario, makes no sense.
+    /// An invalid command line or scenario. Clap uses the same code.
     Usage = 2,
-    /// A file did not arrive whole.
+    /// A file did not arrive intact.
     NotIntact = 3,
-    /// The run was late beyond its budget: its numbers do not count.
+    /// The run exceeded its lateness budget: its numbers are not valid.
     Invalid = 4,
-    /// The gate refuses.
+    /// The gate found a regression.
     Gate = 5,
     /// A step of `ci` failed.
     Ci = 6,
@@ -25,10 +25,10 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// What `--help` says of them.
-    pub const HELP: &'static str = "Exit codes: 0 all is well; 1 something could not be done; \
-        2 the command line or a scenario makes no sense; 3 a file did not arrive whole; \
-        4 the run was late beyond its budget and does not count; 5 the gate refuses; \
+    /// The paragraph about exit codes in `--help`.
+    pub const HELP: &'static str = "Exit codes: 0 success; 1 something could not be done; \
+        2 invalid command line or scenario; 3 a file did not arrive intact; \
+        4 the run exceeded its lateness budget and is not valid; 5 the gate found a regression; \
         6 a step of ci failed; 7 the runs differ.";
 }
 

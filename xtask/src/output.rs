@@ -1,14 +1,14 @@
-//! The files of a run, and its numbers in words.
+//! The files of a run, and its numbers on the terminal.
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
 
 use serde::Serialize;
 
-use crate::command::CommandError;
+use crate::error::CommandError;
 use crate::rows::{RunRecord, Summary};
+use crate::table::{Column, Table};
 use crate::{chart, report};
 
 /// Writes every file of a run into `folder`.
@@ -42,35 +42,37 @@ pub(crate) fn write_csv<T: Serialize>(path: &Path, rows: &[T]) -> Result<(), Com
     csv.flush().map_err(|error| fault(&error))
 }
 
-/// The object of `summary.json` on one line.
+/// Returns the object of `summary.json` on one line.
 pub(crate) fn json_line(summary: &Summary) -> String {
     serde_json::to_string(summary).unwrap_or_default()
 }
 
-/// The numbers of a run, for people.
-pub(crate) fn in_words(record: &RunRecord, folder: &Path) -> String {
+/// Formats the numbers of a run for the terminal.
+pub(crate) fn describe(record: &RunRecord, folder: &Path) -> String {
     let summary = &record.summary;
     let mut text = String::new();
-    let verdict = match &summary.failure {
+    let result = match &summary.failure {
         Some(failure) => format!("FAILED: {failure}"),
-        None if summary.intact => "the file arrived whole".to_owned(),
-        None => "THE FILE DID NOT ARRIVE WHOLE".to_owned(),
+        None if summary.intact => "the file arrived intact".to_owned(),
+        None => "THE FILE DID NOT ARRIVE INTACT".to_owned(),
     };
-    let mut line = |what: &str, value: String| {
-        let _ = writeln!(text, "  {what:<12} {value}");
+    let table = Table::narrow([Column::left("", 14), Column::left("", 0)]);
+    let mut line = |name: &str, value: String| {
+        text += &table.row([format!("  {name}"), value]);
+        text.push('\n');
     };
-    line("result", verdict);
-    line("goodput", goodput_in_words(summary));
+    line("result", result);
+    line("goodput", describe_goodput(summary));
     line("steady", percent(summary.steady_ratio));
     line(
         "packets",
         format!(
-            "{} sent, {} again, {} lost on the link ({} of them by its queue), {} spurious",
+            "{} sent, {} retransmitted ({} of them spuriously), {} lost on the link ({} of them by its queue)",
             summary.packets_sent,
             summary.packets_retransmitted,
+            summary.spurious_retransmissions,
             summary.packets_lost_on_link,
-            summary.queue_drops,
-            summary.spurious_retransmissions
+            summary.queue_drops
         ),
     );
     line(
@@ -87,7 +89,7 @@ pub(crate) fn in_words(record: &RunRecord, folder: &Path) -> String {
         let jain = summary.shared_jain_index.unwrap_or_default();
         line(
             "shares",
-            format!("{shares} % in the last half of the time together; Jain's index {jain:.3}"),
+            format!("{shares} % in the last half of the common time; Jain's index {jain:.3}"),
         );
     }
     if let Some(recovery) = &summary.recovery_ms {
@@ -100,14 +102,14 @@ pub(crate) fn in_words(record: &RunRecord, folder: &Path) -> String {
     );
     line("trace", summary.trace_sha256.clone());
     line("report", folder.join("report.html").display().to_string());
-    line("again", record.command.clone());
+    line("repeat", record.command.clone());
     format!(
         "{} (seed {}, {})\n{text}",
         summary.scenario, summary.seed, summary.congestion
     )
 }
 
-fn goodput_in_words(summary: &Summary) -> String {
+fn describe_goodput(summary: &Summary) -> String {
     let of_what = summary.achievable_bps.map_or_else(String::new, |most| {
         format!(
             ", {} of the {} that can survive",
@@ -123,12 +125,12 @@ fn goodput_in_words(summary: &Summary) -> String {
     )
 }
 
-/// Bits a second, for people.
+/// Formats a rate in bits a second.
 pub(crate) fn mbit(bps: u64) -> String {
     format!("{:.2} Mbit/s", bps as f64 / 1e6)
 }
 
-/// A share, for people.
+/// Formats a share.
 pub(crate) fn percent(ratio: Option<f64>) -> String {
     ratio.map_or_else(
         || "unknown".to_owned(),

@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::run::Steps;
+use crate::run::RunProgress;
 
-/// How often the bar moves.
+/// The interval at which the bar is redrawn.
 const TICK: Duration = Duration::from_millis(100);
 
-/// How often a line says how far it is where there is no terminal.
+/// Ticks between two lines of progress where stderr is no terminal.
 const LINE_TICKS: u32 = 100;
 
-/// Does `work`, and shows how far it is.
-pub(crate) fn watch<T>(label: &str, steps: &Arc<Steps>, work: impl FnOnce() -> T) -> T {
+/// Runs `work` and shows its progress.
+pub(crate) fn watch<T>(label: &str, steps: &Arc<RunProgress>, work: impl FnOnce() -> T) -> T {
     let (done, ended) = mpsc::channel::<()>();
     std::thread::scope(|scope| {
         scope.spawn(move || show(label, steps, &ended));
@@ -26,7 +26,7 @@ pub(crate) fn watch<T>(label: &str, steps: &Arc<Steps>, work: impl FnOnce() -> T
     })
 }
 
-fn show(label: &str, steps: &Steps, ended: &mpsc::Receiver<()>) {
+fn show(label: &str, steps: &RunProgress, ended: &mpsc::Receiver<()>) {
     let terminal = std::io::stderr().is_terminal();
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     let template = "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec}";

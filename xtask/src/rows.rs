@@ -1,10 +1,10 @@
-//! What a run leaves behind: the rows of the CSV files and the object of `summary.json`.
+//! The results of a run: the rows of the CSV files and the object of `summary.json`.
 //!
 //! Names are qlog's with a unit behind them; values are integers; empty means unknown.
 
 use serde::{Deserialize, Serialize};
 
-/// Everything one run left behind, in memory.
+/// The results of one run, in memory.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RunRecord {
     /// The numbers.
@@ -17,7 +17,7 @@ pub(crate) struct RunRecord {
     pub throughput: Vec<ThroughputRow>,
     /// The scenario, as TOML, with every `--set` applied.
     pub scenario_toml: String,
-    /// The command that makes this run again.
+    /// The command that repeats this run.
     pub command: String,
     /// The bottleneck's queue limit, bytes on the link, where it has one.
     pub queue_limit_bytes: Option<u64>,
@@ -36,27 +36,27 @@ pub(crate) struct Summary {
     pub clock: String,
     /// The seed of everything random.
     pub seed: u64,
-    /// In `compare`: who was run.
+    /// In `compare`: the transport.
     #[serde(default)]
     pub peer: Option<String>,
     /// Congestion control.
     pub congestion: String,
     /// Loss recovery.
     pub recovery: String,
-    /// Whether every receiver's file equals its sender's.
+    /// True if every receiver's file equals its sender's.
     pub intact: bool,
-    /// Why a transfer ended before its end, in words.
+    /// The reason why a transfer failed.
     #[serde(default)]
     pub failure: Option<String>,
     /// Bytes of the files.
     pub bytes: u64,
-    /// Files carried at once.
+    /// Files transferred at once.
     pub flows: u32,
     /// From connect to the last byte confirmed.
     pub duration_ns: u64,
     /// `bytes` × 8 / duration.
     pub goodput_bps: u64,
-    /// The UDP payload that can survive the link, whatever protocol sends it.
+    /// The UDP payload that can survive the link, independent of the protocol.
     pub achievable_bps: Option<u64>,
     /// Goodput / achievable.
     pub efficiency_ratio: Option<f64>,
@@ -78,15 +78,15 @@ pub(crate) struct Summary {
     pub recovery_ms: Option<String>,
     /// Datagrams sent by the data senders.
     pub packets_sent: u64,
-    /// Of those, with stream bytes sent before.
+    /// Of those, the ones with stream bytes sent before.
     pub packets_retransmitted: u64,
     /// Packets the link lost, both directions, queue drops included.
     pub packets_lost_on_link: u64,
     /// Of those, the bottleneck queue's.
     pub queue_drops: u64,
-    /// Losses declared that were none.
+    /// Packets declared lost that had arrived.
     pub spurious_retransmissions: u64,
-    /// Stream bytes that arrived when they were there already.
+    /// Stream bytes that arrived more than once.
     pub redundant_bytes: u64,
     /// Bytes on the link, both directions, headers included.
     pub wire_bytes: u64,
@@ -98,11 +98,11 @@ pub(crate) struct Summary {
     pub rtt_p95_ns: Option<u64>,
     /// 95th percentile of the forward packets' time in the link beyond its own delay.
     pub queue_delay_p95_ns: Option<u64>,
-    /// Whether the numbers may be believed.
+    /// True if the numbers are valid.
     pub valid: bool,
-    /// Why, or why not.
+    /// The reason for either.
     pub validity: String,
-    /// How late the proxy was; 0 in virtual time.
+    /// Median lateness of the proxy; 0 in virtual time.
     pub lateness_p50_ns: u64,
     /// 99th percentile.
     pub lateness_p99_ns: u64,
@@ -110,8 +110,8 @@ pub(crate) struct Summary {
     pub lateness_max_ns: u64,
     /// Drops by the proxy itself.
     pub own_drops: u64,
-    /// SHA-256 of every packet's times, size and fate and of every event of the trace: equal
-    /// when two runs are.
+    /// SHA-256 of every packet's times, size and outcome and of every event of the trace: equal
+    /// if two runs are.
     pub trace_sha256: String,
     /// The version of the program.
     pub version: String,
@@ -122,7 +122,7 @@ pub(crate) struct Summary {
 pub(crate) struct TraceRow {
     /// Since the start of the run.
     pub t_ns: u64,
-    /// Which transfer, from 0.
+    /// The transfer, counted from 0.
     pub flow: u32,
     /// `metrics_updated`, `packet_sent`, `packet_lost`, `spurious_loss`, ...
     pub event: &'static str,
@@ -130,7 +130,7 @@ pub(crate) struct TraceRow {
     pub congestion_window_bytes: Option<u64>,
     /// Slow-start threshold.
     pub ssthresh_bytes: Option<u64>,
-    /// Sent, neither acknowledged nor given up.
+    /// Bytes sent, neither acknowledged nor declared lost.
     pub bytes_in_flight: Option<u64>,
     /// Smoothed round trip.
     pub smoothed_rtt_ns: Option<u64>,
@@ -140,7 +140,7 @@ pub(crate) struct TraceRow {
     pub min_rtt_ns: Option<u64>,
     /// Pacing rate, bits a second.
     pub pacing_rate_bps: Option<u64>,
-    /// Bytes the peer's window still takes.
+    /// Bytes left in the peer's receive window.
     pub rwnd_bytes: Option<u64>,
     /// Stream bytes acknowledged.
     pub delivered_bytes: Option<u64>,
@@ -148,34 +148,34 @@ pub(crate) struct TraceRow {
     pub pto_count: Option<u32>,
     /// The controller's state.
     pub phase: &'static str,
-    /// For events of one packet: its number,
+    /// For events of one packet: its number.
     pub packet_number: Option<u64>,
-    /// its size, UDP payload,
+    /// Its size, UDP payload.
     pub packet_bytes: Option<u32>,
-    /// the stream bytes it carries: from
+    /// The offset of its stream bytes.
     pub offset: Option<u64>,
-    /// and how many.
+    /// The number of its stream bytes.
     pub length: Option<u32>,
-    /// `first` or `again` for a sent packet; why, for a lost one.
+    /// `first` or `again` for a sent packet; the trigger for a lost one.
     pub detail: &'static str,
 }
 
 /// A row of `packets.csv`: one packet at the link.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct PacketRow {
-    /// When it entered the link.
+    /// The time at which it entered the link.
     pub t_ns: u64,
     /// `forward` (with the data) or `reverse`.
     pub direction: &'static str,
-    /// Its place among the packets of its direction.
+    /// Its index among the packets of its direction.
     pub index: u64,
     /// Bytes on the link: UDP payload and headers.
     pub link_bytes: u32,
     /// UDP payload.
     pub payload_bytes: u32,
-    /// `delivered`, `duplicate`, `corrupted`, or what lost it: `lost`, `queue-drop`, ...
+    /// Its outcome: `delivered`, `duplicate`, `corrupted`, or the cause of its loss: `lost`, `queue-drop`, ...
     pub fate: &'static str,
-    /// When it left the link, where it did.
+    /// The time at which it left the link, if it did.
     pub delivered_ns: Option<u64>,
     /// From entry to exit.
     pub one_way_delay_ns: Option<u64>,
@@ -186,9 +186,9 @@ pub(crate) struct PacketRow {
 /// A row of `throughput.csv`: one interval.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct ThroughputRow {
-    /// Where the interval begins.
+    /// The start of the interval.
     pub t_ns: u64,
-    /// How long it is.
+    /// The length of the interval.
     pub interval_ns: u64,
     /// UDP payload that entered the forward link.
     pub sent_bytes: u64,
@@ -202,6 +202,6 @@ pub(crate) struct ThroughputRow {
     pub queue_drops: u64,
     /// Packets lost on the wire, forward.
     pub lost_packets: u64,
-    /// What the forward link can carry in the interval, bytes on the link; empty: no limit.
+    /// The capacity of the forward link in the interval, bytes on the link; empty: no limit.
     pub capacity_bytes: Option<u64>,
 }

@@ -1,4 +1,4 @@
-//! What everything is drawn with: lines, dots and letters on any backend.
+//! The drawing primitives: lines, dots and text on any backend.
 
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, DrawingAreaErrorKind};
@@ -13,7 +13,7 @@ use super::style::Ink;
 /// A place on the canvas.
 pub(crate) type Spot = (i32, i32);
 
-/// What drawing returns.
+/// The result of drawing.
 pub(crate) type Drawn<DB> = Result<(), DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>>;
 
 /// The drawing library counts a font's height from ascender to descender; an em is less.
@@ -24,7 +24,7 @@ pub(crate) struct Canvas<'a, DB: DrawingBackend> {
     area: &'a DrawingArea<DB, Shift>,
 }
 
-/// How letters look.
+/// The style of text.
 #[derive(Copy, Clone)]
 pub(crate) struct Look {
     /// Their height.
@@ -33,12 +33,12 @@ pub(crate) struct Look {
     pub ink: Ink,
     /// Their weight.
     pub bold: bool,
-    /// Which side of the text the spot is on.
+    /// The side of the text that the spot is on.
     pub side: HPos,
 }
 
 impl Look {
-    /// Letters that begin at the spot, their middle on its height.
+    /// Text that starts at the spot and is centred on its height.
     #[must_use]
     pub(crate) const fn new(em: f64, ink: Ink) -> Self {
         Self {
@@ -78,7 +78,7 @@ impl Look {
         style.pos(Pos::new(self.side, VPos::Center))
     }
 
-    /// How wide a text is; a little more, as another font may have to stand in.
+    /// The width of a text, with a margin in case another font is substituted.
     #[must_use]
     pub(crate) fn width(self, text: &str) -> i32 {
         let measured = self

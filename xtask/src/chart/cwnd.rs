@@ -71,7 +71,7 @@ fn one_flow(picture: &mut Picture, record: &RunRecord) {
     picture.layer("slow-start threshold", Ink::Orange, Shape::Steps(set));
 }
 
-/// What fills the link: its rate for the length of its round trip.
+/// The bandwidth-delay product: the window that fills the link.
 fn bandwidth_delay_product(record: &RunRecord) -> Option<f64> {
     Some(record.link_rate_bps? as f64 / 8.0 * record.link_rtt_ns as f64 / 1e9)
 }

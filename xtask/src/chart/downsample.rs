@@ -4,10 +4,10 @@
 /// A point of a series: where, and what.
 pub(crate) type Point = (f64, f64);
 
-/// What one column of the picture holds.
+/// One column of the picture.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub(crate) struct Column {
-    /// Where its first point is.
+    /// The position of its first point.
     pub at: f64,
     /// The least value.
     pub low: f64,
@@ -71,7 +71,7 @@ pub(crate) fn one_a_cell(
     kept
 }
 
-/// How many of `times` fall into each of `columns` equal parts of `span`.
+/// The number of `times` in each of `columns` equal parts of `span`.
 #[must_use]
 pub(crate) fn histogram(times: &[f64], span: f64, columns: usize) -> Vec<u32> {
     let mut counts = vec![0; columns];

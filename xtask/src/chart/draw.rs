@@ -1,4 +1,4 @@
-//! Draws a [`Picture`]: title, legend, lanes, axes, series, in this order from top to bottom.
+//! Draws a [`Picture`]: title, legend, event rows, axes, series, in this order from top to bottom.
 
 use plotters::coord::Shift;
 use plotters::drawing::DrawingArea;
@@ -31,20 +31,20 @@ pub(crate) struct Plot {
     pub top: i32,
     /// Its lower end.
     pub bottom: i32,
-    /// What lies across.
+    /// The horizontal axis.
     pub across: Axis,
-    /// What lies upwards.
+    /// The vertical axis.
     pub up: Axis,
 }
 
 impl Plot {
-    /// Where a value lies across.
+    /// The horizontal position of a value.
     #[must_use]
     pub(crate) fn x(&self, value: f64) -> i32 {
         place(self.across.share(value), self.left, self.right)
     }
 
-    /// Where a value lies in height.
+    /// The vertical position of a value.
     #[must_use]
     pub(crate) fn y(&self, value: f64) -> i32 {
         place(self.up.share(value), self.bottom, self.top)
@@ -104,7 +104,7 @@ pub(crate) fn picture<DB: DrawingBackend>(
         .map_or(Ok(()), |detail| detail::draw(&canvas, &plot, detail))
 }
 
-/// Title and subtitle; where the rest may begin.
+/// Draws title and subtitle; returns the height at which the rest may start.
 pub(crate) fn heading<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     title: &str,
@@ -117,7 +117,7 @@ pub(crate) fn heading<DB: DrawingBackend>(
     Ok(line + 50)
 }
 
-/// How wide the widest label is.
+/// The width of the widest label.
 pub(crate) fn widest(ticks: &[Tick]) -> i32 {
     ticks
         .iter()

@@ -1,9 +1,9 @@
-//! What can go wrong between a record and its pictures.
+//! The errors of drawing and writing charts.
 
 use std::io;
 use std::path::PathBuf;
 
-/// A picture that could not be made.
+/// The reason why a chart could not be drawn or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum ChartError {
@@ -15,15 +15,15 @@ pub(crate) enum ChartError {
     Draw {
         /// The chart's file name.
         chart: String,
-        /// In the library's words.
+        /// The library's message.
         reason: String,
     },
     /// The file system refused.
     #[error("cannot write {}: {source}", path.display())]
     Write {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }

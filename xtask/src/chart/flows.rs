@@ -23,7 +23,7 @@ pub(crate) fn span_ns(record: &RunRecord) -> f64 {
         .max(1) as f64
 }
 
-/// Which run it is: under every title.
+/// The subtitle, which names the run.
 #[must_use]
 pub(crate) fn subtitle(record: &RunRecord) -> String {
     let summary = &record.summary;
@@ -43,7 +43,7 @@ pub(crate) fn subtitle(record: &RunRecord) -> String {
     text
 }
 
-/// How many transfers there are.
+/// The number of transfers.
 #[must_use]
 pub(crate) fn flow_count(record: &RunRecord) -> u32 {
     record
@@ -65,7 +65,7 @@ pub(crate) fn series(
         .collect()
 }
 
-/// When a kind of event happened, to any flow.
+/// The times of a kind of event, of any flow.
 pub(crate) fn times(record: &RunRecord, wanted: impl Fn(&TraceRow) -> bool) -> Vec<f64> {
     record
         .trace
@@ -75,7 +75,7 @@ pub(crate) fn times(record: &RunRecord, wanted: impl Fn(&TraceRow) -> bool) -> V
         .collect()
 }
 
-/// When the link did something to a packet on the way of the data.
+/// The times of a kind of outcome, of packets in the direction of the data.
 pub(crate) fn fates(record: &RunRecord, wanted: impl Fn(&str) -> bool) -> Vec<f64> {
     let rows = record
         .packets
@@ -86,7 +86,7 @@ pub(crate) fn fates(record: &RunRecord, wanted: impl Fn(&str) -> bool) -> Vec<f6
         .collect()
 }
 
-/// Whether a fate is a loss on the wire: neither arrived nor dropped by the queue.
+/// Returns true for a loss on the wire: neither delivered nor dropped by the queue.
 #[must_use]
 pub(crate) fn lost_on_the_wire(fate: &str) -> bool {
     !matches!(fate, "delivered" | "duplicate" | "corrupted" | "queue-drop")

@@ -1,4 +1,4 @@
-//! What one event costs while something grows by powers of ten: a panel for each thing that
+//! The cost of one event while something grows by powers of ten: a panel for each quantity that
 //! grows. A level line says that the whole grows evenly with it.
 
 use plotters::coord::Shift;
@@ -23,13 +23,13 @@ const RADIUS: i32 = 15;
 /// All the panels.
 #[derive(Clone, Debug)]
 pub(crate) struct Growth {
-    /// What is shown.
+    /// The title.
     pub title: String,
     /// Under which conditions.
     pub subtitle: String,
-    /// What a point is, for the legend.
+    /// The label of a point in the legend.
     pub label: String,
-    /// What an event may cost, in nanoseconds, and what that is called.
+    /// The target cost of an event, in nanoseconds, and its label.
     pub bound: (f64, String),
     /// Side by side.
     pub panels: Vec<Panel>,
@@ -38,9 +38,9 @@ pub(crate) struct Growth {
 /// One thing that grows.
 #[derive(Clone, Debug)]
 pub(crate) struct Panel {
-    /// What, and its unit.
+    /// The quantity and its unit.
     pub title: String,
-    /// How much of it, at least 1, and the nanoseconds an event costs.
+    /// The amount, at least 1, and the cost of an event in nanoseconds.
     pub points: Vec<Point>,
 }
 
@@ -124,7 +124,7 @@ impl Panel {
             .try_for_each(|spot| canvas.dot(spot, RADIUS, Ink::Blue, 1.0))
     }
 
-    /// How many powers of ten it goes through.
+    /// The number of powers of ten it spans.
     fn decades(&self) -> f64 {
         let amounts = self.points.iter().map(|point| point.0);
         amounts.fold(10.0, f64::max).log10()

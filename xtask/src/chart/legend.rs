@@ -13,7 +13,7 @@ const SWATCH: i32 = 72;
 const GAP: i32 = 22;
 const BETWEEN: i32 = 64;
 
-/// What stands before a label.
+/// The sample in front of a label.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Swatch {
     /// A piece of line.
@@ -37,7 +37,7 @@ pub(crate) enum Swatch {
 /// One entry.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
-    /// How the series looks,
+    /// The style of the series.
     pub swatch: Swatch,
     /// its colour,
     pub ink: Ink,
@@ -45,8 +45,8 @@ pub(crate) struct Entry {
     pub label: String,
 }
 
-/// What a picture needs explained: its series from front to back, then what they are to be
-/// compared with, then its lanes.
+/// The entries of a picture: its series from front to back, then the references they are
+/// compared with, then its event rows.
 pub(crate) fn entries(picture: &Picture) -> Vec<Entry> {
     let layers = picture.layers.iter().rev().map(|layer| {
         let swatch = match layer.shape {
@@ -79,7 +79,7 @@ pub(crate) fn entries(picture: &Picture) -> Vec<Entry> {
     entries
 }
 
-/// How high entries are in a drawing of this width.
+/// The height of the entries in a drawing of this width.
 pub(crate) fn height(entries: &[Entry], width: i32) -> i32 {
     let rows = places(entries, width).last().map_or(0, |last| last.1 + 1);
     rows * ROW_HEIGHT
@@ -107,7 +107,7 @@ pub(crate) fn draw<DB: DrawingBackend>(
     Ok(top + height(entries, width) + 14)
 }
 
-/// Where each entry begins, and in which row.
+/// The left edge and the row of each entry.
 fn places(entries: &[Entry], width: i32) -> Vec<(i32, i32)> {
     let look = Look::new(LABEL_EM, Ink::Text);
     let (mut x, mut row) = (MARGIN, 0);

@@ -1,4 +1,4 @@
-//! Draws the series and the lanes of a picture.
+//! Draws the series and the event rows of a picture.
 
 use plotters::prelude::DrawingBackend;
 
@@ -16,9 +16,9 @@ const BAND_COLUMNS: usize = 1_000;
 const CLOUD: (usize, usize) = (360, 140);
 /// Cells of dots that stand out.
 const DOTS: (usize, usize) = (420, 220);
-/// So many ticks are drawn one by one; more become bars.
+/// Up to this number events are drawn one by one; more become bars.
 const TICKS: usize = 150;
-/// How many bars.
+/// The number of bars.
 const BARS: usize = 240;
 
 /// Draws a series.
@@ -50,7 +50,7 @@ pub(crate) fn layer<DB: DrawingBackend>(
     }
 }
 
-/// Where series are drawn. Points are thinned as they lie on the canvas, from the plot's lower
+/// The area of the series. Points are thinned as they lie on the canvas, from the plot's lower
 /// left corner.
 struct Sheet<'a, 'b, DB: DrawingBackend> {
     canvas: &'a Canvas<'b, DB>,
@@ -89,7 +89,7 @@ impl<DB: DrawingBackend> Sheet<'_, '_, DB> {
             .try_for_each(|run| self.canvas.line(run, ink, 7))
     }
 
-    /// The runs of points that are inside the plot, without repeats.
+    /// The runs of points inside the plot, without duplicates.
     fn inside(&self, placed: &[Point]) -> Vec<Vec<Spot>> {
         placed
             .split(|&point| !self.holds(point))

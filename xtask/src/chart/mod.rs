@@ -1,4 +1,4 @@
-//! The pictures of a run and of many: SVG and PNG, drawn by `plotters`.
+//! The charts of a run and of a comparison: SVG and PNG, drawn by `plotters`.
 //!
 //! | module | what |
 //! |---|---|
@@ -83,7 +83,7 @@ impl Chart {
         }
     }
 
-    /// What it is called.
+    /// Its title.
     #[must_use]
     pub(crate) const fn title(self) -> &'static str {
         match self {
@@ -95,7 +95,7 @@ impl Chart {
         }
     }
 
-    /// How it is read.
+    /// Its caption: how to read it.
     #[must_use]
     pub(crate) const fn caption(self) -> &'static str {
         match self {
@@ -170,7 +170,7 @@ impl CompareChart {
         }
     }
 
-    /// What it is called.
+    /// Its title.
     #[must_use]
     pub(crate) const fn title(self) -> &'static str {
         match self {
@@ -179,7 +179,7 @@ impl CompareChart {
         }
     }
 
-    /// How it is read.
+    /// Its caption: how to read it.
     #[must_use]
     pub(crate) const fn caption(self) -> &'static str {
         match self {

@@ -1,6 +1,6 @@
-//! A chart as data: what is to be seen, before anything is drawn.
+//! A chart as data, before anything is drawn.
 //!
-//! Every series is in base units (nanoseconds, bytes, bits a second) and in full; whoever draws
+//! Every series is complete and in base units (nanoseconds, bytes, bits a second); drawing
 //! it picks the units and leaves out what cannot be seen.
 
 use super::downsample::Point;
@@ -10,7 +10,7 @@ use super::units::Quantity;
 /// One chart.
 #[derive(Clone, Debug)]
 pub(crate) struct Picture {
-    /// What it shows.
+    /// The title.
     pub title: String,
     /// Of which run.
     pub subtitle: String,
@@ -31,11 +31,11 @@ pub(crate) struct Picture {
 /// An axis.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub(crate) struct Axis {
-    /// What it measures.
+    /// Its quantity.
     pub quantity: Quantity,
-    /// Where it begins: at 0, unless it is a detail's.
+    /// Its minimum: 0, except in a detail.
     pub min: f64,
-    /// Where it ends.
+    /// Its maximum.
     pub max: f64,
 }
 
@@ -50,7 +50,7 @@ pub(crate) struct Layer {
     pub shape: Shape,
 }
 
-/// How a series is drawn.
+/// The shape of a series.
 #[derive(Clone, Debug)]
 pub(crate) enum Shape {
     /// From point to point.
@@ -76,14 +76,14 @@ pub(crate) struct Lane {
     pub label: String,
     /// Its colour.
     pub ink: Ink,
-    /// When, in any order.
+    /// The times of the events, in any order.
     pub times: Vec<f64>,
 }
 
 /// A part of a picture, magnified.
 #[derive(Clone, Debug)]
 pub(crate) struct Detail {
-    /// Where there is room for it.
+    /// The corner with room for it.
     pub corner: Corner,
     /// Its own axes,
     pub x: Axis,
@@ -113,7 +113,7 @@ impl Axis {
         }
     }
 
-    /// Where a value lies, as a share of the axis.
+    /// The position of a value, as a share of the axis.
     #[must_use]
     pub(crate) fn share(&self, value: f64) -> f64 {
         let span = self.max - self.min;
@@ -168,7 +168,7 @@ impl Picture {
         self.y.max = self.y.max.max(most * 1.06);
     }
 
-    /// Ends the axis a little above everything there is so far.
+    /// Ends the axis a little above all series so far.
     pub(crate) fn reach_all(&mut self) {
         let most = self
             .layers
@@ -178,7 +178,7 @@ impl Picture {
         self.reach(most);
     }
 
-    /// Whether there is nothing to see.
+    /// Returns true if there is nothing to draw.
     #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
         let data = |layer: &Layer| !matches!(layer.shape, Shape::Reference(_) | Shape::Course(_));

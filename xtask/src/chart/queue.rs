@@ -50,7 +50,7 @@ pub(crate) fn picture(record: &RunRecord) -> Picture {
     picture
 }
 
-/// What every packet found waiting; without packets, the most of every interval.
+/// The queue found by every packet; without packets, the maximum of every interval.
 fn depth(record: &RunRecord) -> Vec<Point> {
     if record.packets.is_empty() {
         let rows = record.throughput.iter();

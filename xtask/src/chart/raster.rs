@@ -12,7 +12,7 @@ use plotters_backend::{
     BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingErrorKind,
 };
 
-/// How much lower letters have to be than the library puts them, as a share of their size, for
+/// The distance by which text has to be lower than the library puts it, as a share of its size, for
 /// the middle of an x to be on the spot.
 const BASE_LINE: f64 = 0.15 / 1.24;
 

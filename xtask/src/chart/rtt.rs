@@ -56,7 +56,7 @@ pub(crate) fn picture(record: &RunRecord) -> Picture {
     picture
 }
 
-/// When a flow's count of timeouts rose.
+/// The times at which a flow's count of timeouts rose.
 fn timeouts(record: &RunRecord, flow: u32) -> Vec<f64> {
     let counts = series(record, flow, |row| row.pto_count.map(u64::from));
     let rises = counts.windows(2).filter(|pair| pair[1].1 > pair[0].1);

@@ -8,7 +8,7 @@ use super::style::Ink;
 use super::units::{Quantity, counted};
 use crate::rows::RunRecord;
 
-/// Offsets of first transmissions and repeats, and the bytes acknowledged; with many transfers,
+/// Offsets of first transmissions and retransmissions, and the bytes acknowledged; with many transfers,
 /// the bytes acknowledged of each.
 #[must_use]
 pub(crate) fn picture(record: &RunRecord) -> Picture {
@@ -37,7 +37,7 @@ pub(crate) fn picture(record: &RunRecord) -> Picture {
     );
     picture.lane(label, Ink::Vermillion, times);
     let detail = detail(record, [&first, &again, &delivered]);
-    // Repeats lie so close to the line that they show only where they are late.
+    // Retransmissions lie so close to the line that they show only where they are late.
     picture.layer("", Ink::Vermillion, Shape::Dots(again));
     picture.layer("sent first", Ink::Blue, Shape::Line(first));
     picture.layer("acknowledged", Ink::Green, Shape::Line(delivered));
@@ -46,7 +46,7 @@ pub(crate) fn picture(record: &RunRecord) -> Picture {
     picture
 }
 
-/// What happened about the repeat in the middle of all, packet by packet.
+/// The packets around the middle one of all retransmissions.
 fn detail(record: &RunRecord, [first, again, delivered]: [&[Point]; 3]) -> Option<Detail> {
     let middle = again.get(again.len() / 2)?.0;
     let whole = span_ns(record);

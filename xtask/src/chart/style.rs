@@ -35,11 +35,11 @@ pub(crate) enum Ink {
     Blue,
     /// and those beside it.
     Sky,
-    /// What was achieved.
+    /// The achieved rate.
     Green,
     /// A threshold.
     Orange,
-    /// Losses and repeats.
+    /// Losses and retransmissions.
     Vermillion,
     /// Losses of another kind.
     Purple,

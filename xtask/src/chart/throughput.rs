@@ -1,4 +1,4 @@
-//! What was sent, what came out, what was new; and what the link could have carried.
+//! The rates of sent, delivered and new bytes, and the capacity of the link.
 
 use super::Chart;
 use super::downsample::Point;

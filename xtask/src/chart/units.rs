@@ -1,6 +1,6 @@
 //! Numbers for people: three figures and a unit.
 
-/// What a number measures, and so the units it may be written in. The number itself is always
+/// The quantity of a number, which decides the units it is written in. The number itself is always
 /// in the base unit: nanoseconds, bytes, bits a second.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Quantity {
@@ -17,7 +17,7 @@ pub(crate) enum Quantity {
 pub(crate) struct Unit {
     /// As written behind a number.
     pub name: &'static str,
-    /// How many base units it is.
+    /// Its size in base units.
     pub size: f64,
 }
 
@@ -65,7 +65,7 @@ impl Quantity {
     pub(crate) fn text(self, value: f64) -> String {
         let mut unit = self.unit(value);
         let mut number = three_figures(value / unit.size);
-        // 999.96 ms is better told as 1 s.
+        // 999.96 ms is better written as 1 s.
         let next = self.unit(number.parse::<f64>().unwrap_or(0.0) * unit.size);
         if next != unit {
             unit = next;

@@ -1,25 +1,24 @@
-//! `cargo xtask diff`: where two runs part.
+//! `cargo xtask diff`: the first difference of two runs.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use csv::StringRecord;
 
-use super::CommandError;
+use crate::error::CommandError;
 use crate::exit::Exit;
 
-/// What is compared, the network first: a state differs because of what was sent or arrived.
+/// The files compared, the network first: a state differs because of what was sent or received.
 const FILES: [&str; 2] = ["packets.csv", "trace.csv"];
 
-/// The column of times, in both files.
+/// The column of times in both files.
 const TIME: &str = "t_ns";
 
 /// Find the first packet or state in which two runs differ.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "A run is its folder: reports/lossy-10pct/virtual-7. Runs in virtual time that \
-    are the same have the same rows to the last digit. Exit codes: 0 they are the same, 7 they are \
-    not."
+    after_help = "A run is given by its folder: reports/lossy-10pct/virtual-7. Equal runs in virtual \
+    time have the same rows to the last digit. Exit codes: 0 the runs are equal, 7 they differ."
 )]
 pub(super) struct Diff {
     /// The folder of one run.
@@ -33,50 +32,50 @@ pub(super) struct Diff {
     context: usize,
 }
 
-/// Where two files part.
+/// The first difference of two files.
 #[derive(Debug, PartialEq)]
-struct Parting {
+struct Difference {
     header: StringRecord,
-    /// Rows before it, the same in both.
+    /// The rows before it, equal in both.
     before: VecDeque<StringRecord>,
-    /// How many there are in all.
+    /// The number of equal rows before it.
     same: u64,
-    /// The first rows that differ and some after them; shorter where a file ends.
+    /// The first row that differs and some after it; shorter where a file ends.
     sides: [Vec<StringRecord>; 2],
 }
 
 impl Diff {
     pub(super) fn run(self) -> Result<Exit, CommandError> {
-        let mut first: Option<(&str, Parting)> = None;
+        let mut first: Option<(&str, Difference)> = None;
         for file in FILES {
             let paths = [self.left.join(file), self.right.join(file)];
-            let Some(parting) = part(&paths, self.context)? else {
-                println!("{file}: the same");
+            let Some(difference) = compare(&paths, self.context)? else {
+                println!("{file}: equal");
                 continue;
             };
-            println!("{file}: the same for {} rows, then not", parting.same);
+            println!("{file}: equal for {} rows, then different", difference.same);
             let earlier = first
                 .as_ref()
-                .is_none_or(|(_, known)| parting.time() < known.time());
+                .is_none_or(|(_, known)| difference.time() < known.time());
             if earlier {
-                first = Some((file, parting));
+                first = Some((file, difference));
             }
         }
-        let Some((file, parting)) = first else {
+        let Some((file, difference)) = first else {
             return Ok(Exit::Ok);
         };
-        print!("\n{}", parting.in_words(file));
+        print!("\n{}", difference.describe(file));
         Ok(Exit::Differs)
     }
 }
 
-/// Reads two files side by side up to the first rows that differ.
-fn part(paths: &[PathBuf; 2], context: usize) -> Result<Option<Parting>, CommandError> {
+/// Reads two files side by side up to the first row that differs.
+fn compare(paths: &[PathBuf; 2], context: usize) -> Result<Option<Difference>, CommandError> {
     let [mut left, mut right] = [open(&paths[0])?, open(&paths[1])?];
     let header = left.headers().map_err(fault(&paths[0]))?.clone();
     if header != *right.headers().map_err(fault(&paths[1]))? {
         return Err(CommandError::Usage(format!(
-            "{} and {} have other columns: they are of different versions",
+            "{} and {} have different columns: they were written by different versions",
             paths[0].display(),
             paths[1].display()
         )));
@@ -104,7 +103,7 @@ fn part(paths: &[PathBuf; 2], context: usize) -> Result<Option<Parting>, Command
                         .chain(rest.filter_map(Result::ok).take(context))
                         .collect()
                 };
-                return Ok(Some(Parting {
+                return Ok(Some(Difference {
                     header,
                     before,
                     same,
@@ -123,8 +122,8 @@ fn fault(path: &Path) -> impl Fn(csv::Error) -> CommandError {
     move |error| CommandError::file(path, error)
 }
 
-impl Parting {
-    /// When the first of the differing rows is, ns.
+impl Difference {
+    /// The time of the first row that differs, ns.
     fn time(&self) -> u64 {
         let column = self.header.iter().position(|name| name == TIME);
         let time = |row: &StringRecord| row.get(column?)?.parse().ok();
@@ -136,33 +135,33 @@ impl Parting {
             .unwrap_or(u64::MAX)
     }
 
-    fn in_words(&self, file: &str) -> String {
+    fn describe(&self, file: &str) -> String {
         let seconds = self.time() as f64 / 1e9;
-        let mut words = format!("{file}, row {}, at {seconds:.9} s:\n", self.same + 1);
+        let mut text = format!("{file}, row {}, at {seconds:.9} s:\n", self.same + 1);
         for row in &self.before {
-            words += &format!("    {}\n", self.row(row));
+            text += &format!("    {}\n", self.row(row));
         }
         for (sign, side) in ["<", ">"].into_iter().zip(&self.sides) {
             for row in side {
-                words += &format!("  {sign} {}\n", self.row(row));
+                text += &format!("  {sign} {}\n", self.row(row));
             }
             if side.is_empty() {
-                words += &format!("  {sign} (ends here)\n");
+                text += &format!("  {sign} (ends here)\n");
             }
         }
         if let [Some(left), Some(right)] = [self.sides[0].first(), self.sides[1].first()] {
-            words += "the difference:";
+            text += "the difference:";
             for ((name, a), b) in self.header.iter().zip(left).zip(right) {
                 if a != b {
-                    words += &format!(" {name} {a:?} | {b:?}");
+                    text += &format!(" {name} {a:?} | {b:?}");
                 }
             }
-            words += "\n";
+            text += "\n";
         }
-        words
+        text
     }
 
-    /// A row, without what is unknown in it.
+    /// A row without its empty cells.
     fn row(&self, row: &StringRecord) -> String {
         let known = self.header.iter().zip(row).filter(|(_, v)| !v.is_empty());
         let named: Vec<String> = known.map(|(name, v)| format!("{name}={v}")).collect();
@@ -174,38 +173,38 @@ impl Parting {
 mod tests {
     use super::*;
 
-    fn parting(left: &str, right: &str) -> Option<Parting> {
+    fn difference(left: &str, right: &str) -> Option<Difference> {
         let folder = tempfile::tempdir().unwrap();
         let paths = ["left.csv", "right.csv"].map(|name| folder.path().join(name));
         std::fs::write(&paths[0], left).unwrap();
         std::fs::write(&paths[1], right).unwrap();
-        part(&paths, 1).unwrap()
+        compare(&paths, 1).unwrap()
     }
 
     #[test]
-    fn equal_files_do_not_part() {
+    fn equal_files_do_not_differ() {
         let rows = "t_ns,fate\n1,delivered\n2,lost\n";
-        assert_eq!(parting(rows, rows), None);
+        assert_eq!(difference(rows, rows), None);
     }
 
     #[test]
     fn the_first_difference_is_shown_with_what_is_around_it() {
-        let parting = parting(
+        let difference = difference(
             "t_ns,fate\n1,delivered\n2,delivered\n3,delivered\n4,\n",
             "t_ns,fate\n1,delivered\n2,delivered\n3,lost\n",
         );
-        let words = parting.unwrap().in_words("packets.csv");
-        assert!(words.starts_with("packets.csv, row 3, at 0.000000003 s:"));
-        assert!(words.contains("\n    t_ns=2 fate=delivered\n"));
-        assert!(!words.contains("t_ns=1 "), "{words}");
-        assert!(words.contains("\n  < t_ns=3 fate=delivered\n  < t_ns=4\n"));
-        assert!(words.contains("\n  > t_ns=3 fate=lost\n"));
-        assert!(words.contains("the difference: fate \"delivered\" | \"lost\""));
+        let text = difference.unwrap().describe("packets.csv");
+        assert!(text.starts_with("packets.csv, row 3, at 0.000000003 s:"));
+        assert!(text.contains("\n    t_ns=2 fate=delivered\n"));
+        assert!(!text.contains("t_ns=1 "), "{text}");
+        assert!(text.contains("\n  < t_ns=3 fate=delivered\n  < t_ns=4\n"));
+        assert!(text.contains("\n  > t_ns=3 fate=lost\n"));
+        assert!(text.contains("the difference: fate \"delivered\" | \"lost\""));
     }
 
     #[test]
     fn a_run_that_ends_sooner_parts_there() {
-        let parting = parting("t_ns,fate\n1,delivered\n", "t_ns,fate\n").unwrap();
-        assert!(parting.in_words("trace.csv").contains("> (ends here)"));
+        let difference = difference("t_ns,fate\n1,delivered\n", "t_ns,fate\n").unwrap();
+        assert!(difference.describe("trace.csv").contains("> (ends here)"));
     }
 }

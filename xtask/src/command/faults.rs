@@ -2,15 +2,17 @@
 
 use std::ops::RangeInclusive;
 
-use super::{CommandError, parse_seeds};
+use super::parse_seeds;
 use crate::batch;
+use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::faults::{self, Counts};
+use crate::table::{Column, Table};
 
 /// Failures that are printed; more say nothing new.
 const SHOWN: usize = 10;
 
-/// Carry files while machines crash and lose their power, disks fail, an attacker is on the
+/// Transfer files while machines crash and lose power, disks fail, an attacker is on the
 /// path and the network is at its worst, in virtual time. Each seed is a world of its own.
 #[derive(Debug, clap::Args)]
 pub(super) struct Faults {
@@ -22,7 +24,7 @@ pub(super) struct Faults {
     json: bool,
 }
 
-/// As without a word on the command line: what `ci` runs.
+/// The arguments of an empty command line, which `ci` uses.
 impl Default for Faults {
     fn default() -> Self {
         Self {
@@ -44,10 +46,11 @@ impl Faults {
         }
         if self.json {
             let counts = serde_json::to_string(&counts);
-            println!("{}", counts.expect("words and numbers are JSON"));
+            println!("{}", counts.expect("strings and numbers are JSON"));
         } else {
-            for (what, many) in &counts {
-                println!("{many:>12}  {what}");
+            let table = Table::new([Column::right("count", 12), Column::left("event", 0)]);
+            for (event, count) in &counts {
+                println!("{}", table.row([&count.to_string(), event]));
             }
         }
         let failed: Vec<(u64, &String)> = seeds
@@ -56,10 +59,10 @@ impl Faults {
             .filter_map(|(&seed, outcome)| Some((seed, outcome.failure.as_ref()?)))
             .collect();
         for (seed, failure) in failed.iter().take(SHOWN) {
-            eprintln!("seed {seed}: {failure}; again: cargo xtask faults --seeds {seed}");
+            eprintln!("seed {seed}: {failure}; repeat with: cargo xtask faults --seeds {seed}");
         }
         eprintln!(
-            "{} of {} files arrived whole",
+            "{} of {} files arrived intact",
             seeds.len() - failed.len(),
             seeds.len()
         );

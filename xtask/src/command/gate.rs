@@ -1,20 +1,20 @@
-//! `cargo xtask gate`: what has become slower is refused.
+//! `cargo xtask gate`: refuses a regression.
 //!
 //! Everything runs in virtual time, so every number is exact. *Tier one*: the integers of a few
 //! seeds must be those of the committed baseline, to the last digit; `--bless` rewrites it, and
-//! the difference is what a reviewer reads. *Tier two*: over many seeds, paired with the
+//! a reviewer reads the difference. *Tier two*: over many seeds, paired with the
 //! baseline's, the median ratio of goodput may not fall below 0.98, nor the median efficiency
 //! below the scenario's floor.
 
 mod baseline;
-mod verdict;
+mod evaluate;
 
 use std::collections::BTreeMap;
 
 use self::baseline::Baseline;
-use self::verdict::Verdict;
-use super::CommandError;
+use self::evaluate::Evaluation;
 use crate::batch;
+use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::record::Detail;
 use crate::rows::Summary;
@@ -27,16 +27,16 @@ const SEEDS: std::ops::RangeInclusive<u64> = 1..=32;
 /// Of those, the first few make up tier one.
 const GOLDEN_SEEDS: std::ops::RangeInclusive<u64> = 1..=4;
 
-/// Compare with the committed baseline, and refuse what has become slower.
+/// Compare with the committed baseline, and refuse a regression.
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct Gate {
     /// Only these scenarios. Default: every one with a `[gate]` table.
     #[arg(value_name = "NAME")]
     names: Vec<String>,
-    /// Make what is measured now the baseline.
+    /// Write the measurements as the new baseline.
     #[arg(long)]
     bless: bool,
-    /// Change any key of the scenarios first: to see the gate refuse.
+    /// Change any key of the scenarios first, to see the gate refuse.
     #[arg(long = "set", value_name = "KEY=VALUE", conflicts_with = "bless")]
     changes: Vec<String>,
 }
@@ -47,41 +47,38 @@ impl Gate {
         let folder = scenario::workspace().join("reports/baseline");
         let mut baseline = Baseline::read(&folder)?;
         let summaries = measure(&scenarios)?;
-        let verdicts: Vec<Verdict> = scenarios
+        let evaluations: Vec<Evaluation> = scenarios
             .iter()
             .map(|scenario| {
                 let none = Vec::new();
                 let now = summaries.get(&scenario.name).unwrap_or(&none);
-                verdict::judge(scenario, now, &baseline)
+                evaluate::evaluate(scenario, now, &baseline)
             })
             .collect();
-        eprint!("{}", verdict::table(&verdicts));
+        eprint!("{}", evaluate::table(&evaluations));
         if self.bless {
             for (name, summaries) in &summaries {
                 baseline.replace(name, summaries, GOLDEN_SEEDS);
             }
             baseline.write(&folder)?;
-            eprintln!(
-                "the baseline in {} is what was measured now",
-                folder.display()
-            );
-            let broken = verdicts
+            eprintln!("wrote the baseline in {}", folder.display());
+            let broken = evaluations
                 .iter()
-                .any(|verdict| !verdict.holds_without_baseline());
+                .any(|evaluation| !evaluation.holds_without_baseline());
             return Ok(if broken { Exit::Gate } else { Exit::Ok });
         }
-        let faults: Vec<&String> = verdicts
+        let faults: Vec<&String> = evaluations
             .iter()
-            .flat_map(|verdict| &verdict.faults)
+            .flat_map(|evaluation| &evaluation.faults)
             .collect();
         for fault in &faults {
             eprintln!("gate: {fault}");
         }
         if faults.is_empty() {
-            eprintln!("gate: nothing has become slower");
+            eprintln!("gate: no regression");
             return Ok(Exit::Ok);
         }
-        eprintln!("gate: if this is meant, say so: cargo xtask gate --bless");
+        eprintln!("gate: if this is intended: cargo xtask gate --bless");
         Ok(Exit::Gate)
     }
 

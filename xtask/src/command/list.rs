@@ -1,23 +1,22 @@
 //! `cargo xtask list`
 
-use crate::command::CommandError;
+use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::scenario;
+use crate::table::{Column, Table};
 
-/// Say which scenarios there are.
+/// List the scenarios.
 #[derive(Debug, clap::Args)]
 pub(super) struct List {}
 
 impl List {
     pub(super) fn run(self) -> Result<Exit, CommandError> {
         let scenarios = scenario::all()?;
-        let width = scenarios
-            .iter()
-            .map(|scenario| scenario.name.len())
-            .max()
-            .unwrap_or(0);
-        for scenario in scenarios {
-            println!("{:width$}  {}", scenario.name, scenario.description);
+        let widths = scenarios.iter().map(|scenario| scenario.name.len());
+        let width = widths.max().unwrap_or(0);
+        let table = Table::new([Column::left("name", width), Column::left("description", 0)]);
+        for scenario in &scenarios {
+            println!("{}", table.row([&scenario.name, &scenario.description]));
         }
         Ok(Exit::Ok)
     }

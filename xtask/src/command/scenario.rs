@@ -5,13 +5,14 @@ use std::sync::{Arc, PoisonError};
 
 use lftp_transport::Congestion;
 
-use super::{CommandError, parse_seeds};
+use super::parse_seeds;
+use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::output;
 use crate::progress;
 use crate::record::Detail;
 use crate::rows::Summary;
-use crate::run::{Capture, Clock, GivenFile, GivenTape, Plan, Steps, Tap};
+use crate::run::{Capture, Clock, GivenFile, GivenTape, Plan, RunProgress, Tap};
 use crate::scenario;
 
 /// Examples, and the values of `transport.congestion`.
@@ -27,14 +28,14 @@ const EXAMPLES: &str = "Examples:
   cargo xtask scenario satellite --clock virtual --file holiday.mp4
   cargo xtask scenario my-network.toml --clock virtual --seeds 1..=8 --json";
 
-/// Run a scenario: carry a file through its network, and leave traces and charts.
+/// Run a scenario: transfer a file through its network, and write traces and charts.
 #[derive(Debug, clap::Args)]
 #[command(after_help = after_help())]
 pub(super) struct RunScenario {
     /// A name from `cargo xtask list`, or a file that ends in .toml.
     #[arg(value_name = "NAME|FILE.toml")]
     scenario: String,
-    /// Which time passes.
+    /// The clock.
     #[arg(long, value_enum, default_value_t)]
     clock: Clock,
     /// The seed of everything random.
@@ -46,21 +47,26 @@ pub(super) struct RunScenario {
     /// Change any key of the scenario: network.loss=20%.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     changes: Vec<String>,
-    /// Carry this file instead of a made-up one.
+    /// Transfer this file instead of a generated one.
     #[arg(long, value_name = "PATH")]
     file: Option<PathBuf>,
-    /// Let chance do what is on this tape, and nothing else, instead of what the seed says.
-    #[arg(long, value_name = "FILE")]
-    tape: Option<PathBuf>,
-    /// Write what chance did to this file, to be played with --tape or shrunk with netem shrink.
-    #[arg(long, value_name = "FILE", conflicts_with = "seeds")]
-    write_tape: Option<PathBuf>,
-    /// Write every packet, with its contents and in a comment what became of it, to this file,
-    /// for Wireshark.
+    /// Replay the losses and delays recorded in this file instead of those of the seed.
+    #[arg(long, alias = "tape", value_name = "FILE")]
+    replay: Option<PathBuf>,
+    /// Record every random loss and delay in this file, for --replay or for netem shrink.
+    #[arg(
+        long,
+        alias = "write-tape",
+        value_name = "FILE",
+        conflicts_with = "seeds"
+    )]
+    record: Option<PathBuf>,
+    /// Write every packet to this file, for Wireshark, with its contents and with its outcome in a
+    /// comment.
     #[arg(long, value_name = "FILE", conflicts_with = "seeds")]
     pcapng: Option<PathBuf>,
-    /// Where the results go. Default: reports/SCENARIO/CLOCK-SEED in the repository. With
-    /// several seeds, a folder for each in here.
+    /// The folder for the results. Default: reports/SCENARIO/CLOCK-SEED in the repository. With
+    /// several seeds it gets a folder for each.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Print the object of summary.json on standard output, one line a run, and nothing else.
@@ -96,26 +102,26 @@ impl RunScenario {
     }
 
     fn tap(&self) -> Result<Tap, CommandError> {
-        if self.write_tape.is_some() && self.clock == Clock::Real {
-            let words = "--write-tape wants --clock virtual: what chance did in real time cannot \
-                         be told from what the machine did";
-            return Err(CommandError::Usage(words.to_owned()));
+        if self.record.is_some() && self.clock == Clock::Real {
+            let message = "--record needs --clock virtual: in real time random delay cannot be \
+                           told from the machine's own";
+            return Err(CommandError::Usage(message.to_owned()));
         }
-        let given = self.tape.as_deref().map(read_tape).transpose()?;
+        let given = self.replay.as_deref().map(read_recording).transpose()?;
         let capture = self.pcapng.as_deref().map(|path| {
             let created = Capture::create(path, 0);
             created.map_err(|error| CommandError::file(path, error))
         });
         Ok(Tap {
             tape: given,
-            written: self.write_tape.is_some().then(Arc::default),
+            written: self.record.is_some().then(Arc::default),
             capture: capture.transpose()?,
         })
     }
 
-    /// The files of the tap, once the run is over.
+    /// Writes the recording and the capture, once the run is over.
     fn write(&self, tap: Tap) -> Result<(), CommandError> {
-        if let (Some(path), Some(written)) = (&self.write_tape, &tap.written) {
+        if let (Some(path), Some(written)) = (&self.record, &tap.written) {
             let tape = written.lock().unwrap_or_else(PoisonError::into_inner);
             std::fs::write(path, tape.to_string())
                 .map_err(|error| CommandError::file(path, error))?;
@@ -139,22 +145,22 @@ impl RunScenario {
     }
 
     fn run_one(&self, plan: &Plan, folder: &std::path::Path) -> Result<Summary, CommandError> {
-        let steps = Arc::new(Steps::default());
+        let run_progress = Arc::new(RunProgress::default());
         let label = format!(
             "{} ({}, seed {})",
             plan.scenario.name, plan.clock, plan.seed
         );
-        let record = progress::watch(&label, &steps, || plan.run(&steps)).map_err(|source| {
-            CommandError::Run {
+        let record = progress::watch(&label, &run_progress, || plan.run(&run_progress)).map_err(
+            |source| CommandError::Run {
                 command: plan.command(),
                 source,
-            }
-        })?;
+            },
+        )?;
         output::write_all(folder, &record)?;
         if self.json {
             println!("{}", output::json_line(&record.summary));
         }
-        eprint!("{}", output::in_words(&record, folder));
+        eprint!("{}", output::describe(&record, folder));
         Ok(record.summary)
     }
 }
@@ -167,7 +173,7 @@ const fn exit(summary: &Summary) -> Exit {
     }
 }
 
-fn read_tape(path: &std::path::Path) -> Result<GivenTape, CommandError> {
+fn read_recording(path: &std::path::Path) -> Result<GivenTape, CommandError> {
     let text = std::fs::read_to_string(path).map_err(|error| CommandError::file(path, error))?;
     let tape = text
         .parse()
@@ -195,13 +201,13 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Parser)]
-    struct Words {
+    struct CommandLine {
         #[command(flatten)]
         command: RunScenario,
     }
 
     /// Runs a small file over a lossy network in virtual time; the hash of what happened.
-    fn run(folder: &Path, words: &[&str]) -> Result<String, CommandError> {
+    fn run(folder: &Path, arguments: &[&str]) -> Result<String, CommandError> {
         let out = folder.join("out").display().to_string();
         let fixed = [
             "",
@@ -211,8 +217,8 @@ mod tests {
             "--out",
             &out,
         ];
-        let words = fixed.iter().chain(words);
-        let command = Words::try_parse_from(words).expect("words that fit together");
+        let arguments = fixed.iter().chain(arguments);
+        let command = CommandLine::try_parse_from(arguments).expect("valid arguments");
         assert_eq!(command.command.run()?, Exit::Ok);
         let summary = std::fs::read_to_string(folder.join("out/summary.json"));
         let summary: serde_json::Value =
@@ -221,26 +227,26 @@ mod tests {
     }
 
     #[test]
-    fn a_tape_that_was_written_makes_the_same_run_with_another_network_and_no_chance() {
+    fn a_recording_replays_as_the_same_run_on_a_network_without_loss() {
         let folder = tempfile::tempdir().unwrap();
-        let tape = folder.path().join("run.tape").display().to_string();
-        let virtually = ["--clock", "virtual", "--seed"];
+        let recording = folder.path().join("run.csv").display().to_string();
+        let in_virtual_time = ["--clock", "virtual", "--seed"];
         let with = |more: &[&str]| {
-            let words: Vec<&str> = virtually.iter().chain(more).copied().collect();
-            run(folder.path(), &words).unwrap()
+            let arguments: Vec<&str> = in_virtual_time.iter().chain(more).copied().collect();
+            run(folder.path(), &arguments).unwrap()
         };
-        let written = with(&["7", "--write-tape", &tape]);
-        let text = std::fs::read_to_string(&tape).unwrap();
+        let written = with(&["7", "--record", &recording]);
+        let text = std::fs::read_to_string(&recording).unwrap();
         assert!(
             text.contains("forward,") && text.contains("reverse,"),
             "{text}"
         );
-        // Without loss of its own the network does what the tape says.
-        let played = with(&["7", "--tape", &tape, "--set", "network.loss=0%"]);
+        // Without loss of its own the network replays the recording.
+        let played = with(&["7", "--replay", &recording, "--set", "network.loss=0%"]);
         assert_eq!(played, written);
-        std::fs::write(&tape, "direction,index,copy,fate,value\n").unwrap();
+        std::fs::write(&recording, "direction,index,copy,fate,value\n").unwrap();
         assert_ne!(
-            with(&["7", "--tape", &tape]),
+            with(&["7", "--replay", &recording]),
             written,
             "nothing is lost now"
         );
@@ -275,24 +281,24 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_told_before_anything_runs() {
+    fn an_impossible_request_is_refused_before_anything_runs() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("bad.tape").display().to_string();
-        let told = |words: &[&str]| run(folder.path(), words).unwrap_err().to_string();
-        assert!(told(&["--write-tape", &path]).contains("--clock virtual"));
-        let missing = told(&["--clock", "virtual", "--tape", &path]);
-        assert!(missing.contains("bad.tape"), "{missing}");
+        let path = folder.path().join("bad.csv").display().to_string();
+        let refused = |arguments: &[&str]| run(folder.path(), arguments).unwrap_err().to_string();
+        assert!(refused(&["--record", &path]).contains("--clock virtual"));
+        let missing = refused(&["--clock", "virtual", "--replay", &path]);
+        assert!(missing.contains("bad.csv"), "{missing}");
         std::fs::write(&path, "forward,1,0,lost,\nforward,2,0,eaten,\n").unwrap();
-        let wrong = told(&["--clock", "virtual", "--tape", &path]);
+        let wrong = refused(&["--clock", "virtual", "--replay", &path]);
         assert!(
-            wrong.contains("bad.tape: line 2") && wrong.contains("eaten"),
+            wrong.contains("bad.csv: line 2") && wrong.contains("eaten"),
             "{wrong}"
         );
         let nowhere = folder.path().join("none/run.pcapng").display().to_string();
-        let nowhere = told(&["--clock", "virtual", "--pcapng", &nowhere]);
+        let nowhere = refused(&["--clock", "virtual", "--pcapng", &nowhere]);
         assert!(nowhere.contains("none/run.pcapng"), "{nowhere}");
         assert!(!folder.path().join("out").exists(), "nothing ran");
-        let both = ["", "x", "--seeds", "1..=2", "--write-tape", "t"];
-        assert!(Words::try_parse_from(both).is_err());
+        let both = ["", "x", "--seeds", "1..=2", "--record", "t"];
+        assert!(CommandLine::try_parse_from(both).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask speed`: how fast the virtual world turns, full LFTP included.
+//! `cargo xtask speed`: the speed of the virtual world, full LFTP included.
 
 mod growth;
 
@@ -6,16 +6,24 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::CommandError;
 use crate::batch::median;
+use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::record::Detail;
-use crate::run::{Clock, Plan, Steps, Tap};
+use crate::run::{Clock, Plan, RunProgress, Tap};
 use crate::scenario::{self, Scenario};
+use crate::table::{Column, Table};
+
+const TABLE: Table<4> = Table::new([
+    Column::left("scenario", 16),
+    Column::right("packet events", 13),
+    Column::right("events a second", 15),
+    Column::right("virtual : real", 18),
+]);
 
 /// Measure how fast scenarios run in virtual time, on one core.
 ///
-/// Seconds are those of the processor: what else the machine does does not count.
+/// Seconds are processor time, so other load on the machine does not count.
 #[derive(Debug, clap::Args)]
 pub(super) struct Speed {
     /// Scenarios.
@@ -27,11 +35,11 @@ pub(super) struct Speed {
     /// Change any key of the scenarios: transfer.size=256MiB.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     changes: Vec<String>,
-    /// Instead, measure how it grows from 1 to 1,000 flows and with the bandwidth-delay product of
+    /// Instead, measure how the cost grows from 1 to 1,000 flows and with the bandwidth-delay product of
     /// the first scenario, and write a table and a chart of it.
     #[arg(long)]
     growth: bool,
-    /// Where those go. Default: reports/speed in the repository.
+    /// The folder for those. Default: reports/speed in the repository.
     #[arg(long, value_name = "DIR", requires = "growth")]
     out: Option<PathBuf>,
 }
@@ -57,10 +65,7 @@ impl Speed {
             .iter()
             .map(|name| Ok((name, scenario::load(name, &self.changes)?)))
             .collect::<Result<Vec<_>, CommandError>>()?;
-        println!(
-            "{:<16}  {:>13}  {:>15}  {:>18}",
-            "scenario", "packet events", "events a second", "virtual : real"
-        );
+        println!("{}", TABLE.heading());
         for (name, scenario) in scenarios {
             let laps: Vec<Lap> = (1..=self.runs)
                 .map(|seed| Lap::run(&scenario, seed))
@@ -68,12 +73,13 @@ impl Speed {
             let rates: Vec<f64> = laps.iter().map(Lap::events_per_second).collect();
             let ratios: Vec<f64> = laps.iter().map(Lap::ratio).collect();
             let events: Vec<u64> = laps.iter().map(|lap| lap.events).collect();
-            println!(
-                "{name:<16}  {:>13}  {:>15.0}  {:>16.1} x",
-                median(&events).unwrap_or_default(),
-                median(&rates).unwrap_or_default(),
-                median(&ratios).unwrap_or_default(),
-            );
+            let row = TABLE.row([
+                name.clone(),
+                median(&events).unwrap_or_default().to_string(),
+                format!("{:.0}", median(&rates).unwrap_or_default()),
+                format!("{:.1} x", median(&ratios).unwrap_or_default()),
+            ]);
+            println!("{row}");
         }
         Ok(Exit::Ok)
     }
@@ -89,10 +95,10 @@ impl Lap {
             file: None,
             tap: Tap::default(),
         };
-        // Its bytes are drawn once and kept, for whichever run is the first to need them.
+        // The file is generated once and kept: its cost must not fall on the first run.
         drop(plan.content());
-        let begun = processor_time();
-        let counted = plan.run_counted(&Arc::new(Steps::default()));
+        let started = processor_time();
+        let counted = plan.run_counted(&Arc::new(RunProgress::default()));
         let (record, stats) = counted.map_err(|source| CommandError::Run {
             command: plan.command(),
             source,
@@ -100,7 +106,7 @@ impl Lap {
         Ok(Self {
             events: stats.packet_events(),
             simulated: Duration::from_nanos(record.summary.duration_ns),
-            took: processor_time() - begun,
+            took: processor_time() - started,
         })
     }
 
@@ -113,14 +119,14 @@ impl Lap {
     }
 }
 
-/// What this thread has had of a processor.
+/// Processor time that this thread has used so far.
 #[cfg(unix)]
 fn processor_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::try_from(time).unwrap_or_default()
 }
 
-/// Elsewhere, what the clock on the wall says.
+/// Wall-clock time on other systems.
 #[cfg(not(unix))]
 #[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 fn processor_time() -> Duration {

@@ -20,11 +20,11 @@ const NAMES: Look = Look::new(LABEL_EM, Ink::Text);
 /// Shares of one, in rows and columns.
 #[derive(Clone, Debug)]
 pub(crate) struct Matrix {
-    /// What is shown.
+    /// The title.
     pub title: String,
     /// Of which runs.
     pub subtitle: String,
-    /// What stands over the columns,
+    /// The headings of the columns.
     pub columns: Vec<String>,
     /// and before the rows.
     pub rows: Vec<String>,
@@ -32,16 +32,16 @@ pub(crate) struct Matrix {
     pub cells: Vec<Vec<Option<Cell>>>,
 }
 
-/// What the runs of one cell came to.
+/// The result of one cell's runs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Cell {
     /// Those that count, sorted.
     pub ratios: Vec<f64>,
-    /// How many do not.
+    /// The number of runs that did not finish.
     pub failed: usize,
 }
 
-/// Where things lie.
+/// The positions on the canvas.
 struct Layout {
     left: i32,
     cell: i32,
@@ -140,7 +140,7 @@ fn draw_cell<DB: DrawingBackend>(
     )
 }
 
-/// How many runs did not finish; or, when all did, how far they lie apart.
+/// The number of unfinished runs or, if all finished, their spread.
 fn small_print(cell: &Cell) -> String {
     match cell.ratios.as_slice() {
         [] => String::new(),

@@ -13,14 +13,14 @@ use crate::chart::draw::heading;
 use crate::chart::legend::{self, Entry, Swatch};
 use crate::chart::style::{Ink, WIDTH};
 
-/// Where the legend begins, and what is left free around it.
+/// The position of the legend, and the margin around it.
 const HEAD: i32 = 260;
 const GAP: i32 = 40;
 
 /// All the panels.
 #[derive(Clone, Debug)]
 pub(crate) struct Scatter {
-    /// What is shown.
+    /// The title.
     pub title: String,
     /// Of which runs.
     pub subtitle: String,
@@ -62,7 +62,7 @@ impl Mark {
         (middle(|run| run.0), middle(|run| run.1))
     }
 
-    /// How it looks.
+    /// Its symbol.
     pub(super) const fn symbol(&self) -> Symbol {
         Symbol::of(self.peer)
     }
@@ -78,7 +78,7 @@ impl Scatter {
         }
     }
 
-    /// What the legend explains.
+    /// The entries of the legend.
     fn entries(&self) -> Vec<Entry> {
         let mut entries: Vec<Entry> = self.peers.iter().zip(0..).map(entry).collect();
         if self.panels.iter().any(|panel| panel.achievable.is_some()) {
@@ -92,7 +92,7 @@ impl Scatter {
         entries
     }
 
-    /// Where the panels begin.
+    /// The top of the panels.
     fn top(&self) -> i32 {
         HEAD + legend::height(&self.entries(), WIDTH as i32)
     }

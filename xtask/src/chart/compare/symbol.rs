@@ -1,4 +1,4 @@
-//! What stands for a peer: a colour, and a shape where the colours begin again.
+//! The symbol of a peer: a colour, and a shape where the colours start over.
 
 use plotters::prelude::DrawingBackend;
 
@@ -34,7 +34,7 @@ impl Symbol {
         }
     }
 
-    /// What explains it.
+    /// Its label in the legend.
     pub(super) const fn swatch(self) -> Swatch {
         match self.shape {
             Shape::Dot => Swatch::Dot,

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::command::CommandError;
+use crate::error::CommandError;
 use crate::output;
 use crate::rows::Summary;
 
@@ -64,7 +64,7 @@ struct GoodputRow {
     goodput_bps: u64,
 }
 
-/// What was measured when it was last blessed.
+/// The measurements that were last blessed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Baseline {
     golden: BTreeMap<(String, u64), GoldenRow>,
@@ -72,7 +72,7 @@ pub(super) struct Baseline {
 }
 
 impl Baseline {
-    /// The baseline of a folder; an empty one where there is none.
+    /// Reads the baseline of a folder; an empty one if it has none.
     pub(super) fn read(folder: &Path) -> Result<Self, CommandError> {
         let golden: Vec<GoldenRow> = read(&folder.join("golden.csv"))?;
         let goodput: Vec<GoodputRow> = read(&folder.join("goodput.csv"))?;
@@ -99,7 +99,7 @@ impl Baseline {
         output::write_csv(&folder.join("goodput.csv"), &goodput.collect::<Vec<_>>())
     }
 
-    /// Puts a scenario's new numbers in the place of the old.
+    /// Replaces a scenario's numbers.
     pub(super) fn replace(
         &mut self,
         scenario: &str,

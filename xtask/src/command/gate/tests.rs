@@ -20,45 +20,51 @@ fn baseline(summaries: &[Summary]) -> Baseline {
 fn the_same_sender_passes_and_its_runs_are_the_same_to_the_last_digit() {
     let (scenario, before) = runs(&["gate.floor=1%"]);
     let (_, now) = runs(&["gate.floor=1%"]);
-    let verdict = verdict::judge(&scenario, &now, &baseline(&before));
-    assert_eq!(verdict.faults, Vec::<String>::new());
+    let evaluation = evaluate::evaluate(&scenario, &now, &baseline(&before));
+    assert_eq!(evaluation.faults, Vec::<String>::new());
 }
 
 #[test]
 fn a_sender_made_slower_on_purpose_is_refused_with_how_much_and_a_command() {
     let (scenario, before) = runs(&["gate.floor=1%"]);
     let (_, slower) = runs(&["gate.floor=1%", "transport.pacing=80%"]);
-    let verdict = verdict::judge(&scenario, &slower, &baseline(&before));
-    let told = verdict.faults.join("\n");
+    let evaluation = evaluate::evaluate(&scenario, &slower, &baseline(&before));
+    let faults = evaluation.faults.join("\n");
     assert!(
-        told.contains("lossy-10pct: the median goodput is 0."),
-        "{told}"
+        faults.contains("lossy-10pct: the median goodput is 0."),
+        "{faults}"
     );
-    assert!(told.contains("0.98 is the least"), "{told}");
-    assert!(told.contains("cargo xtask scenario lossy-10pct"), "{told}");
-    assert!(told.contains("no longer the same run"), "{told}");
+    assert!(faults.contains("0.98 is the least"), "{faults}");
+    assert!(
+        faults.contains("cargo xtask scenario lossy-10pct"),
+        "{faults}"
+    );
+    assert!(faults.contains("no longer the same run"), "{faults}");
 }
 
 #[test]
 fn below_the_floor_is_refused_whatever_the_baseline_says() {
     let (scenario, now) = runs(&["gate.floor=100%"]);
-    let verdict = verdict::judge(&scenario, &now, &baseline(&now));
+    let evaluation = evaluate::evaluate(&scenario, &now, &baseline(&now));
     assert!(
-        verdict.faults.join("\n").contains("the floor is 1.000"),
+        evaluation.faults.join("\n").contains("the floor is 1.000"),
         "{:?}",
-        verdict.faults
+        evaluation.faults
     );
-    assert!(!verdict.holds_without_baseline());
+    assert!(!evaluation.holds_without_baseline());
 }
 
 #[test]
 fn a_scenario_that_the_baseline_lacks_is_refused() {
     let (scenario, now) = runs(&["gate.floor=1%"]);
-    let verdict = verdict::judge(&scenario, &now, &Baseline::default());
+    let evaluation = evaluate::evaluate(&scenario, &now, &Baseline::default());
     assert!(
-        verdict.faults.join("\n").contains("the baseline lacks it"),
+        evaluation
+            .faults
+            .join("\n")
+            .contains("the baseline lacks it"),
         "{:?}",
-        verdict.faults
+        evaluation.faults
     );
 }
 

@@ -1,7 +1,7 @@
-//! How the cost of a virtual run grows with the number of flows, and with the bandwidth-delay
+//! The growth of a virtual run's cost with the number of flows, and with the bandwidth-delay
 //! product.
 //!
-//! Both begin at a scenario. Flows: as many transfers of [`FLOW_BYTES`] as asked for, each with
+//! Both start from a scenario. Flows: up to 1,000 transfers of [`FLOW_BYTES`], each with
 //! [`FLOW_RATE_BPS`] of a link that grows with them. Product: one transfer over a link whose rate
 //! grows, of so many products that the start does not count for much.
 
@@ -9,9 +9,11 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{CommandError, Lap, Speed};
+use super::{Lap, Speed};
 use crate::chart::{self, Growth, Panel};
+use crate::error::CommandError;
 use crate::scenario;
+use crate::table::{Column, Table};
 
 const FLOWS: [u64; 7] = [1, 3, 10, 30, 100, 300, 1000];
 const FLOW_RATE_BPS: u64 = 10_000_000;
@@ -31,17 +33,26 @@ const PRODUCTS: u64 = 40;
 /// but no shorter than this.
 const FILE_BYTES_MIN: u64 = 4 << 20;
 
-/// What a packet on the link is counted as, bytes.
+/// The nominal size of a packet on the link, bytes.
 const PACKET_BYTES: u64 = 1_250;
-/// A point is measured until it has had so much of the processor.
+/// Processor time after which a point is measured well enough.
 const ENOUGH_NS: u128 = 1_000_000_000;
-/// A packet event may cost so much: a million of them a second.
+/// The target for a packet event: a million a second.
 const BOUND_NS: f64 = 1_000.0;
+
+const TABLE: Table<6> = Table::new([
+    Column::left("grows", 8),
+    Column::right("flows", 5),
+    Column::right("link, Mbit/s", 12),
+    Column::right("product, packets", 16),
+    Column::right("packet events", 13),
+    Column::right("events a second", 15),
+]);
 
 /// One point, as in the table.
 #[derive(Debug, Serialize)]
 struct Row {
-    /// What grows: `flows` or `product`.
+    /// The quantity that grows: `flows` or `product`.
     grows: &'static str,
     flows: u64,
     rate_bps: u64,
@@ -57,7 +68,7 @@ struct Row {
     events_per_s: f64,
 }
 
-/// What is run for a point.
+/// The parameters of a point.
 struct Point {
     grows: &'static str,
     flows: u64,
@@ -82,22 +93,19 @@ pub(super) fn measure(speed: &Speed, name: &str, out: &Path) -> Result<(), Comma
         rate_bps,
         file_bytes: (PRODUCTS * product_bytes(rate_bps, rtt_ns)).max(FILE_BYTES_MIN),
     });
-    println!(
-        "{:<8}  {:>5}  {:>12}  {:>16}  {:>13}  {:>15}",
-        "grows", "flows", "link, Mbit/s", "product, packets", "packet events", "events a second"
-    );
+    println!("{}", TABLE.heading());
     let mut rows = Vec::new();
     for point in flows.iter().chain(&products) {
         let row = point.measure(speed, name, rtt_ns)?;
-        println!(
-            "{:<8}  {:>5}  {:>12}  {:>16}  {:>13}  {:>15.0}",
-            row.grows,
-            row.flows,
-            row.rate_bps / 1_000_000,
-            row.product_packets,
-            row.packet_events,
-            row.events_per_s
-        );
+        let line = TABLE.row([
+            row.grows.to_owned(),
+            row.flows.to_string(),
+            (row.rate_bps / 1_000_000).to_string(),
+            row.product_packets.to_string(),
+            row.packet_events.to_string(),
+            format!("{:.0}", row.events_per_s),
+        ]);
+        println!("{line}");
         rows.push(row);
     }
     std::fs::create_dir_all(out).map_err(|error| CommandError::file(out, error))?;

@@ -1,18 +1,17 @@
-//! What the gate has to say about one scenario.
-
-use std::fmt::Write as _;
+//! The comparison of one scenario with the baseline and its floor.
 
 use super::baseline::{Baseline, GoldenRow};
 use crate::batch::{least, median};
 use crate::rows::Summary;
 use crate::scenario::Scenario;
+use crate::table::{Column, Table};
 
-/// The least median ratio of goodput to the baseline's.
+/// The lowest permitted median ratio of goodput to the baseline's.
 const LEAST_RATIO: f64 = 0.98;
 
-/// One scenario's numbers, and what is wrong with them.
+/// One scenario's numbers and faults.
 #[derive(Clone, Debug)]
-pub(super) struct Verdict {
+pub(super) struct Evaluation {
     scenario: String,
     ratio: Option<f64>,
     efficiency: Option<f64>,
@@ -20,12 +19,12 @@ pub(super) struct Verdict {
     floor: f64,
     intact: bool,
     drifted: bool,
-    /// In words, each with the command that shows it.
+    /// Messages, each with the command that shows the fault.
     pub(super) faults: Vec<String>,
 }
 
-impl Verdict {
-    /// Whether what was measured is good enough to become a baseline.
+impl Evaluation {
+    /// Returns true if the measurements are good enough to become a baseline.
     pub(super) fn holds_without_baseline(&self) -> bool {
         self.intact
             && self
@@ -35,7 +34,7 @@ impl Verdict {
 }
 
 /// Compares what was measured now with the baseline and the floor.
-pub(super) fn judge(scenario: &Scenario, now: &[Summary], baseline: &Baseline) -> Verdict {
+pub(super) fn evaluate(scenario: &Scenario, now: &[Summary], baseline: &Baseline) -> Evaluation {
     let name = &scenario.name;
     let floor = scenario
         .gate
@@ -50,7 +49,7 @@ pub(super) fn judge(scenario: &Scenario, now: &[Summary], baseline: &Baseline) -
         })
         .collect();
     let ratios: Vec<f64> = pairs.iter().map(|&(ratio, _)| ratio).collect();
-    let mut verdict = Verdict {
+    let mut evaluation = Evaluation {
         scenario: name.clone(),
         ratio: median(&ratios),
         efficiency: median(&efficiencies),
@@ -60,7 +59,7 @@ pub(super) fn judge(scenario: &Scenario, now: &[Summary], baseline: &Baseline) -
         drifted: false,
         faults: Vec::new(),
     };
-    let again = |seed: u64| {
+    let command = |seed: u64| {
         format!(
             "cargo xtask scenario {} --clock virtual --seed {seed}",
             scenario.arguments()
@@ -70,13 +69,13 @@ pub(super) fn judge(scenario: &Scenario, now: &[Summary], baseline: &Baseline) -
         let why = broken
             .failure
             .as_deref()
-            .unwrap_or("the file did not arrive whole");
-        verdict
+            .unwrap_or("the file did not arrive intact");
+        evaluation
             .faults
-            .push(format!("{name}: {why}: {}", again(broken.seed)));
+            .push(format!("{name}: {why}: {}", command(broken.seed)));
     }
     if pairs.len() < now.len() {
-        verdict.faults.push(format!(
+        evaluation.faults.push(format!(
             "{name}: the baseline lacks it; cargo xtask gate {name} --bless"
         ));
     }
@@ -84,26 +83,26 @@ pub(super) fn judge(scenario: &Scenario, now: &[Summary], baseline: &Baseline) -
         .iter()
         .copied()
         .reduce(|a, b| if b.0 < a.0 { b } else { a });
-    if let (Some(ratio), Some((worst_ratio, seed))) = (verdict.ratio, worst)
+    if let (Some(ratio), Some((worst_ratio, seed))) = (evaluation.ratio, worst)
         && ratio < LEAST_RATIO
     {
-        verdict.faults.push(format!(
+        evaluation.faults.push(format!(
             "{name}: the median goodput is {ratio:.3} of the baseline's ({LEAST_RATIO} is the \
              least), at worst {worst_ratio:.3}: {}",
-            again(seed)
+            command(seed)
         ));
     }
-    if let Some(efficiency) = verdict.efficiency
+    if let Some(efficiency) = evaluation.efficiency
         && efficiency < floor
     {
         let seed = worst_seed(now);
-        verdict.faults.push(format!(
+        evaluation.faults.push(format!(
             "{name}: the median efficiency is {efficiency:.3}, the floor is {floor:.3}: {}",
-            again(seed)
+            command(seed)
         ));
     }
-    check_golden(&mut verdict, now, baseline, again);
-    verdict
+    check_golden(&mut evaluation, now, baseline, command);
+    evaluation
 }
 
 fn worst_seed(now: &[Summary]) -> u64 {
@@ -113,54 +112,62 @@ fn worst_seed(now: &[Summary]) -> u64 {
 }
 
 fn check_golden(
-    verdict: &mut Verdict,
+    evaluation: &mut Evaluation,
     now: &[Summary],
     baseline: &Baseline,
-    again: impl Fn(u64) -> String,
+    command: impl Fn(u64) -> String,
 ) {
-    for golden in baseline.golden(&verdict.scenario) {
+    for golden in baseline.golden(&evaluation.scenario) {
         let Some(run) = now.iter().find(|run| run.seed == golden.seed) else {
             continue;
         };
         let row = GoldenRow::of(run);
         if row != *golden {
-            verdict.drifted = true;
-            verdict.faults.push(format!(
+            evaluation.drifted = true;
+            evaluation.faults.push(format!(
                 "{}: seed {} is no longer the same run, to the last digit: {}",
-                verdict.scenario,
+                evaluation.scenario,
                 golden.seed,
-                again(golden.seed)
+                command(golden.seed)
             ));
-            // One says it; the others would only repeat it.
+            // One message is enough; the others would repeat it.
             break;
         }
     }
 }
 
-/// All verdicts, for people.
-pub(super) fn table(verdicts: &[Verdict]) -> String {
-    let width = verdicts
+/// Formats all results as a table.
+pub(super) fn table(evaluations: &[Evaluation]) -> String {
+    let widths = evaluations
         .iter()
-        .map(|verdict| verdict.scenario.len())
-        .max()
-        .unwrap_or(0);
+        .map(|evaluation| evaluation.scenario.len());
+    let table = Table::new([
+        Column::left("scenario", widths.max().unwrap_or(0)),
+        Column::right("ratio", 5),
+        Column::right("efficiency", 10),
+        Column::right("worst", 5),
+        Column::right("floor", 5),
+        Column::left("golden", 0),
+        Column::left("", 0),
+    ]);
     let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"));
-    let mut text = format!(
-        "{:width$}  ratio  efficiency  worst  floor  golden\n",
-        "scenario"
-    );
-    for verdict in verdicts {
-        let _ = writeln!(
-            text,
-            "{:width$}  {:>5}  {:>10}  {:>5}  {:>5.3}  {}{}",
-            verdict.scenario,
-            number(verdict.ratio),
-            number(verdict.efficiency),
-            number(verdict.worst_efficiency),
-            verdict.floor,
-            if verdict.drifted { "differs" } else { "same" },
-            if verdict.intact { "" } else { "  NOT INTACT" },
-        );
+    let mut text = table.heading() + "\n";
+    for evaluation in evaluations {
+        text += &table.row([
+            evaluation.scenario.clone(),
+            number(evaluation.ratio),
+            number(evaluation.efficiency),
+            number(evaluation.worst_efficiency),
+            number(Some(evaluation.floor)),
+            (if evaluation.drifted {
+                "differs"
+            } else {
+                "same"
+            })
+            .to_owned(),
+            (if evaluation.intact { "" } else { "NOT INTACT" }).to_owned(),
+        ]);
+        text.push('\n');
     }
     text
 }
