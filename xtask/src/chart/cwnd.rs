@@ -49,7 +49,7 @@ pub(crate) fn picture(record: &RunRecord) -> Picture {
     let mistakes = times(record, |row| row.event == "spurious_loss");
     let count = mistakes.len() as u64;
     picture.lane(
-        counted(count, "by mistake", "by mistake"),
+        counted(count, "spurious", "spurious"),
         Ink::Purple,
         mistakes,
     );

@@ -3,9 +3,9 @@
 use plotters::prelude::DrawingBackend;
 
 use super::canvas::{Canvas, Drawn};
-use super::draw::{Plot, axes, grid, widest};
 use super::marks;
 use super::picture::{Corner, Detail};
+use super::plot::{Plot, axes, grid, widest};
 use super::style::Ink;
 use super::ticks::ticks;
 

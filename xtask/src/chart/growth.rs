@@ -8,9 +8,9 @@ use plotters::style::text_anchor::HPos;
 
 use super::canvas::{Canvas, Drawn, Look, Spot};
 use super::downsample::Point;
-use super::draw::{MARGIN, Plot, axes, grid, heading, widest};
 use super::legend::{self, Entry, Swatch};
 use super::picture::{Axis, highest};
+use super::plot::{MARGIN, Plot, axes, grid, heading, widest};
 use super::style::{Ink, LABEL_EM, WIDTH};
 use super::ticks::{Tick, ticks};
 use super::units::{Quantity, count};

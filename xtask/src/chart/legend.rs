@@ -4,8 +4,8 @@ use plotters::drawing::DrawingAreaErrorKind;
 use plotters::prelude::DrawingBackend;
 
 use super::canvas::{Canvas, Drawn, Look};
-use super::draw::MARGIN;
 use super::picture::{Picture, Shape};
+use super::plot::MARGIN;
 use super::style::{Ink, LABEL_EM};
 
 const ROW_HEIGHT: i32 = 70;

@@ -4,8 +4,8 @@ use plotters::prelude::DrawingBackend;
 
 use super::canvas::{Canvas, Drawn, Spot};
 use super::downsample::{Point, envelope, extremes, histogram, one_a_cell};
-use super::draw::Plot;
 use super::picture::{Lane, Layer, Shape};
+use super::plot::Plot;
 use super::style::Ink;
 
 /// Columns a line is thinned to: four points each.

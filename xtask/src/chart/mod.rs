@@ -7,6 +7,7 @@
 //! | [`growth`] | what an event costs while something grows |
 //! | [`picture`] | a chart as data |
 //! | [`flows`] | series out of a record's rows |
+//! | [`plot`] | axes, grid and heading |
 //! | [`draw`], [`legend`], [`marks`], [`detail`] | a picture becomes lines and letters |
 //! | [`canvas`], [`style`], [`font`] | how lines and letters look |
 //! | [`downsample`], [`units`], [`ticks`] | what is left out, and how numbers are written |
@@ -29,6 +30,7 @@ mod legend;
 mod marks;
 mod output;
 mod picture;
+mod plot;
 mod queue;
 mod raster;
 mod rtt;
@@ -100,20 +102,21 @@ impl Chart {
     pub(crate) const fn caption(self) -> &'static str {
         match self {
             Self::Throughput => {
-                "Sent minus out of the link is what was lost or still waits; out of the link minus \
-                 goodput is headers and repeats. No protocol can keep above the achievable line."
+                "The gap between sent and delivered is what was lost or is still queued; between \
+                 delivered and goodput lie headers and retransmissions. No protocol can stay above \
+                 the achievable line."
             }
             Self::Cwnd => {
                 "A window below rate × round trip leaves the link idle; one above it fills the \
-                 queue. Ticks over the plot are losses as the sender declared them."
+                 queue. Ticks above the plot are losses declared by the sender."
             }
-            Self::Rtt => "What lies above the link's own round trip was spent in queues.",
+            Self::Rtt => "The part above the link's own round trip is queueing delay.",
             Self::Sequence => {
-                "The steeper, the faster; a flat piece is a stall. Repeats lie below the line, the \
-                 further the later; the detail shows the shaded part packet by packet."
+                "Steeper is faster; a flat piece is a stall. Retransmissions lie below the line, \
+                 further down the later they are; the detail shows the shaded part packet by packet."
             }
             Self::Queue => {
-                "What every packet found waiting at the bottleneck: in bytes, and on the right in \
+                "The queue that each packet found at the bottleneck: in bytes, and on the right as \
                  the time it takes to send them."
             }
         }
@@ -183,13 +186,10 @@ impl CompareChart {
     #[must_use]
     pub(crate) const fn caption(self) -> &'static str {
         match self {
-            Self::Efficiency => {
-                "The median of each cell's seeds, and from the least to the most of them. Dark is \
-                 good."
-            }
+            Self::Efficiency => "The median of each cell's seeds, and their range. Dark is good.",
             Self::Delay => {
-                "Up and to the left is good: much arrives, and little waits. The large mark is the \
-                 median of a peer's seeds. What did not finish has no place here."
+                "Up and to the left is good: high goodput, short queue. The large mark is the median \
+                 of a peer's seeds. Unfinished runs are left out."
             }
         }
     }

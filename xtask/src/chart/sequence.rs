@@ -1,4 +1,4 @@
-//! The stream over time: what was sent when, what again, and how far it got.
+//! The stream over time: transmissions, retransmissions, and the bytes acknowledged.
 
 use super::Chart;
 use super::downsample::Point;
@@ -28,18 +28,18 @@ pub(crate) fn picture(record: &RunRecord) -> Picture {
         picture.reach_all();
         return picture;
     }
-    let (first, again) = (sent(record, "first"), sent(record, "again"));
+    let (first, retransmitted) = (sent(record, "first"), sent(record, "again"));
     let delivered = series(record, 0, |row| row.delivered_bytes);
-    let times = again.iter().map(|point| point.0).collect();
+    let times = retransmitted.iter().map(|point| point.0).collect();
     let label = format!(
-        "{} sent again",
-        counted(again.len() as u64, "packet", "packets")
+        "{} retransmitted",
+        counted(retransmitted.len() as u64, "packet", "packets")
     );
     picture.lane(label, Ink::Vermillion, times);
-    let detail = detail(record, [&first, &again, &delivered]);
+    let detail = detail(record, [&first, &retransmitted, &delivered]);
     // Retransmissions lie so close to the line that they show only where they are late.
-    picture.layer("", Ink::Vermillion, Shape::Dots(again));
-    picture.layer("sent first", Ink::Blue, Shape::Line(first));
+    picture.layer("", Ink::Vermillion, Shape::Dots(retransmitted));
+    picture.layer("first transmission", Ink::Blue, Shape::Line(first));
     picture.layer("acknowledged", Ink::Green, Shape::Line(delivered));
     picture.reach_all();
     picture.detail = detail;
@@ -47,13 +47,13 @@ pub(crate) fn picture(record: &RunRecord) -> Picture {
 }
 
 /// The packets around the middle one of all retransmissions.
-fn detail(record: &RunRecord, [first, again, delivered]: [&[Point]; 3]) -> Option<Detail> {
-    let middle = again.get(again.len() / 2)?.0;
+fn detail(record: &RunRecord, [first, retransmitted, delivered]: [&[Point]; 3]) -> Option<Detail> {
+    let middle = retransmitted.get(retransmitted.len() / 2)?.0;
     let whole = span_ns(record);
-    let x = window([first, again], middle, record.link_rtt_ns, whole)?;
+    let x = window([first, retransmitted], middle, record.link_rtt_ns, whole)?;
     let part = |points: &[Point]| -> Vec<Point> { within(&x, points).copied().collect() };
-    let (first, again) = (part(first), part(again));
-    let values = || first.iter().chain(&again).map(|point| point.1);
+    let (first, retransmitted) = (part(first), part(retransmitted));
+    let values = || first.iter().chain(&retransmitted).map(|point| point.1);
     let (low, high) = (
         values().fold(f64::MAX, f64::min),
         values().fold(0.0, f64::max),
@@ -73,7 +73,7 @@ fn detail(record: &RunRecord, [first, again, delivered]: [&[Point]; 3]) -> Optio
     let layers = vec![
         layer(Ink::Green, Shape::Line(part(delivered))),
         layer(Ink::Blue, Shape::Dots(first)),
-        layer(Ink::Vermillion, Shape::Dots(again)),
+        layer(Ink::Vermillion, Shape::Dots(retransmitted)),
     ];
     (high > low).then_some(Detail {
         corner,
@@ -84,7 +84,7 @@ fn detail(record: &RunRecord, [first, again, delivered]: [&[Point]; 3]) -> Optio
 }
 
 /// Six round trips, or as many more as it takes to see some packets; nothing where that would
-/// be the run again.
+/// be the run retransmitted.
 fn window(sent: [&[Point]; 2], middle: f64, link_rtt_ns: u64, whole: f64) -> Option<Axis> {
     const ROUND_TRIPS: f64 = 6.0;
     const PACKETS: usize = 40;

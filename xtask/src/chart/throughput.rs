@@ -32,7 +32,7 @@ pub(crate) fn picture(record: &RunRecord) -> Picture {
             Shape::Line(rates(rows, |row| Some(row.sent_bytes))),
         );
         let delivered = rates(rows, |row| Some(row.delivered_bytes));
-        picture.layer("out of the link", Ink::Blue, Shape::Line(delivered));
+        picture.layer("delivered by the link", Ink::Blue, Shape::Line(delivered));
     } else {
         for flow in (0..flows).rev() {
             let (ink, label) = flow_style(flow, flows);

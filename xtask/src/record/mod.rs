@@ -8,11 +8,13 @@ mod sender;
 mod sharing;
 mod summary;
 mod throughput;
+mod timing;
 mod validity;
 
 pub(crate) use link::LinkLog;
 pub(crate) use sender::{FlowLog, SenderLog};
-pub(crate) use summary::{Outcome, Timing, assemble, percentile};
+pub(crate) use summary::{Outcome, assemble, percentile};
+pub(crate) use timing::Timing;
 pub(crate) use validity::Validity;
 
 /// The level of detail that is kept.

@@ -4,7 +4,7 @@
 //! is the second half of the time in which all of them run: by then the last flow to start has
 //! had time to find its share.
 
-use super::summary::Timing;
+use super::timing::Timing;
 use super::{FlowLog, rate_bps};
 
 /// Each flow's goodput while all of them ran.

@@ -4,24 +4,10 @@ use lftp_netem::profile::NetworkProfile;
 use sha2::{Digest, Sha256};
 
 use super::sharing::{self, Sharing};
+use super::timing::Timing;
 use super::{Detail, FlowLog, LinkLog, Validity, rate_bps, recovery, throughput};
 use crate::rows::{RunRecord, Summary};
 use crate::scenario::Scenario;
-
-/// The times of one transfer, and its outcome.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Timing {
-    /// The time at which its client started to connect.
-    pub begun_ns: u64,
-    /// The time of the receiver's confirmation or of the failure.
-    pub ended_ns: u64,
-    /// The file's size.
-    pub bytes: u64,
-    /// The reason of a failure.
-    pub failure: Option<String>,
-    /// True if the receiver's file equals the sender's.
-    pub intact: bool,
-}
 
 /// The logs of a run, before they become its record.
 #[derive(Debug)]

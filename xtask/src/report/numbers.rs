@@ -84,9 +84,9 @@ fn result(summary: &Summary) -> Vec<Line> {
     let whole = if summary.intact { "yes" } else { "no" };
     let mut lines = vec![
         line("Intact", "intact", whole.to_owned(), summary.intact),
-        line("Carried", "bytes", bytes(summary.bytes), summary.bytes),
+        line("Transferred", "bytes", bytes(summary.bytes), summary.bytes),
         line(
-            "Took",
+            "Duration",
             "duration_ns",
             time(summary.duration_ns),
             summary.duration_ns,
@@ -154,7 +154,7 @@ fn packets(summary: &Summary) -> Vec<Line> {
     vec![
         counted("Sent", "packets_sent", summary.packets_sent),
         counted(
-            "Sent again",
+            "Retransmitted",
             "packets_retransmitted",
             summary.packets_retransmitted,
         ),
@@ -165,12 +165,12 @@ fn packets(summary: &Summary) -> Vec<Line> {
         ),
         counted("Lost by the queue", "queue_drops", summary.queue_drops),
         counted(
-            "Again by mistake",
+            "Spurious retransmissions",
             "spurious_retransmissions",
             summary.spurious_retransmissions,
         ),
         line(
-            "Arrived twice",
+            "Received twice",
             "redundant_bytes",
             bytes(summary.redundant_bytes),
             summary.redundant_bytes,
@@ -197,16 +197,16 @@ fn delay(record: &RunRecord) -> Vec<Line> {
 }
 
 fn setup(summary: &Summary) -> Vec<Line> {
-    let word = |name, key, value: &String| line(name, key, value.clone(), value);
+    let text = |name, key, value: &String| line(name, key, value.clone(), value);
     let mut lines = vec![
-        word("Scenario", "scenario", &summary.scenario),
-        word("Clock", "clock", &summary.clock),
+        text("Scenario", "scenario", &summary.scenario),
+        text("Clock", "clock", &summary.clock),
         line("Seed", "seed", summary.seed.to_string(), summary.seed),
-        word("Congestion control", "congestion", &summary.congestion),
-        word("Recovery", "recovery", &summary.recovery),
+        text("Congestion control", "congestion", &summary.congestion),
+        text("Recovery", "recovery", &summary.recovery),
     ];
-    lines.extend(summary.peer.iter().map(|peer| word("Peer", "peer", peer)));
-    lines.push(word("Version", "version", &summary.version));
+    lines.extend(summary.peer.iter().map(|peer| text("Peer", "peer", peer)));
+    lines.push(text("Version", "version", &summary.version));
     lines
 }
 

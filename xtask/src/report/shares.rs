@@ -42,7 +42,7 @@ pub(crate) fn bytes(record: &RunRecord) -> Vec<Share> {
     let share = |name, class, bytes| Share { name, class, bytes };
     let mut shares = vec![
         share("file, once", "green", useful),
-        share("arrived twice", "orange", record.summary.redundant_bytes),
+        share("received twice", "orange", record.summary.redundant_bytes),
         share(
             "lost on the wire",
             "purple",
@@ -54,7 +54,7 @@ pub(crate) fn bytes(record: &RunRecord) -> Vec<Share> {
             sum(&|row| forward(row) && dropped(row)),
         ),
         share(
-            "the other way: acknowledgements",
+            "reverse direction: acknowledgements",
             "sky",
             sum(&|row| !forward(row)),
         ),

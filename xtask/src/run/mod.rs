@@ -144,7 +144,7 @@ impl Plan {
             .as_ref()
             .map(|file| format!(" --file '{}'", file.path));
         let tape = self.tap.tape.as_ref();
-        let tape = tape.map(|tape| format!(" --tape '{}'", tape.path));
+        let tape = tape.map(|tape| format!(" --replay '{}'", tape.path));
         format!(
             "cargo xtask scenario {} --clock {} --seed {}{}{}",
             self.scenario.arguments(),

@@ -7,7 +7,7 @@ use plotters::style::text_anchor::HPos;
 
 use super::median;
 use crate::chart::canvas::{Canvas, Drawn, Look};
-use crate::chart::draw::{MARGIN, heading};
+use crate::chart::plot::{MARGIN, heading};
 use crate::chart::style::{Ink, LABEL_EM};
 
 const ROW_HEIGHT: i32 = 128;

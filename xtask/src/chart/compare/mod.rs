@@ -7,7 +7,8 @@ mod scatter;
 mod symbol;
 
 pub(crate) use matrix::{Cell, Matrix};
-pub(crate) use scatter::{Mark, Panel, Scatter};
+pub(crate) use panel::{Mark, Panel};
+pub(crate) use scatter::Scatter;
 
 use crate::rows::Summary;
 
@@ -88,7 +89,7 @@ pub(crate) fn delay(summaries: &[Summary]) -> Scatter {
     Scatter {
         title: "Goodput and queueing delay".to_owned(),
         subtitle: format!(
-            "up: goodput; right: 95th percentile of the packets' wait; {} clock, {}",
+            "up: goodput; right: 95th percentile of the queueing delay; {} clock, {}",
             clock(summaries),
             seeds(summaries)
         ),
@@ -205,11 +206,7 @@ mod tests {
         assert!(matrix.subtitle.ends_with("seeds 1 to 2"));
         let scatter = delay(&runs);
         assert_eq!(scatter.panels.len(), 2);
-        assert_eq!(
-            scatter.panels[0].marks.len(),
-            1,
-            "a failed run has no place"
-        );
+        assert_eq!(scatter.panels[0].marks.len(), 1, "a failed run is left out");
     }
 
     #[test]

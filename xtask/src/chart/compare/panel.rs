@@ -2,10 +2,12 @@
 
 use plotters::prelude::DrawingBackend;
 
-use super::scatter::Panel;
+use super::median;
+use super::symbol::Symbol;
 use crate::chart::canvas::{Canvas, Drawn, Look, Spot};
-use crate::chart::draw::{Plot, axes, grid, widest};
+use crate::chart::downsample::Point;
 use crate::chart::picture::Axis;
+use crate::chart::plot::{Plot, axes, grid, widest};
 use crate::chart::style::{Ink, LABEL_EM};
 use crate::chart::ticks::ticks;
 use crate::chart::units::Quantity;
@@ -15,6 +17,44 @@ const NAME_EM: f64 = 36.0;
 
 /// A rectangle that is taken: left, top, right, bottom.
 type Taken = (i32, i32, i32, i32);
+
+/// One scenario.
+#[derive(Clone, Debug)]
+pub(crate) struct Panel {
+    /// Its name.
+    pub title: String,
+    /// The most that can survive the link, bits a second.
+    pub achievable: Option<f64>,
+    /// The peers that have runs in it.
+    pub marks: Vec<Mark>,
+}
+
+/// One peer's runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Mark {
+    /// Its place among the peers.
+    pub peer: usize,
+    /// Delay in ns and goodput in bits a second.
+    pub runs: Vec<Point>,
+}
+
+impl Mark {
+    /// The median of both.
+    #[must_use]
+    pub(crate) fn middle(&self) -> Point {
+        let middle = |pick: fn(&Point) -> f64| {
+            let mut values: Vec<f64> = self.runs.iter().map(pick).collect();
+            values.sort_by(f64::total_cmp);
+            median(&values).unwrap_or(0.0)
+        };
+        (middle(|run| run.0), middle(|run| run.1))
+    }
+
+    /// Its symbol.
+    pub(super) const fn symbol(&self) -> Symbol {
+        Symbol::of(self.peer)
+    }
+}
 
 /// Draws a panel into a rectangle.
 pub(super) fn draw<DB: DrawingBackend>(

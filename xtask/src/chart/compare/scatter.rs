@@ -4,13 +4,11 @@ use plotters::coord::Shift;
 use plotters::drawing::DrawingArea;
 use plotters::prelude::DrawingBackend;
 
-use super::median;
-use super::panel;
+use super::panel::{self, Panel};
 use super::symbol::Symbol;
 use crate::chart::canvas::{Canvas, Drawn};
-use crate::chart::downsample::Point;
-use crate::chart::draw::heading;
 use crate::chart::legend::{self, Entry, Swatch};
+use crate::chart::plot::heading;
 use crate::chart::style::{Ink, WIDTH};
 
 /// The position of the legend, and the margin around it.
@@ -28,44 +26,6 @@ pub(crate) struct Scatter {
     pub peers: Vec<String>,
     /// A scenario each.
     pub panels: Vec<Panel>,
-}
-
-/// One scenario.
-#[derive(Clone, Debug)]
-pub(crate) struct Panel {
-    /// Its name.
-    pub title: String,
-    /// The most that can survive the link, bits a second.
-    pub achievable: Option<f64>,
-    /// The peers that have runs in it.
-    pub marks: Vec<Mark>,
-}
-
-/// One peer's runs.
-#[derive(Clone, Debug)]
-pub(crate) struct Mark {
-    /// Its place among the peers.
-    pub peer: usize,
-    /// Delay in ns and goodput in bits a second.
-    pub runs: Vec<Point>,
-}
-
-impl Mark {
-    /// The median of both.
-    #[must_use]
-    pub(crate) fn middle(&self) -> Point {
-        let middle = |pick: fn(&Point) -> f64| {
-            let mut values: Vec<f64> = self.runs.iter().map(pick).collect();
-            values.sort_by(f64::total_cmp);
-            median(&values).unwrap_or(0.0)
-        };
-        (middle(|run| run.0), middle(|run| run.1))
-    }
-
-    /// Its symbol.
-    pub(super) const fn symbol(&self) -> Symbol {
-        Symbol::of(self.peer)
-    }
 }
 
 impl Scatter {
