@@ -76,6 +76,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! LFTP, quinn and s2n-quic run on such hosts as they are: see the features `quinn` and `s2n`, and
+//! `examples/quinn_in_virtual_time.rs`. LFTP's adapter is feature `netem` of `lftp-transport`.
+//!
 //! # A proxy
 //!
 //! The same network between real sockets. The report says what the link did, and whether the
@@ -142,6 +145,8 @@
 //! the formulas of Linux's `sch_netem`, fed with the same random numbers, and `tests/determinism`
 //! a thousand networks at random against the outcomes they always had.
 
+#[cfg(any(feature = "quinn", feature = "s2n"))]
+pub mod adapter;
 mod direction;
 #[cfg(target_os = "linux")]
 pub mod exec;

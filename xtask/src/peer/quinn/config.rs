@@ -3,13 +3,10 @@
 use std::io;
 use std::sync::Arc;
 
-use lftp_netem::world::Host;
 use quinn::congestion::{BbrConfig, ControllerFactory, CubicConfig, NewRenoConfig};
 use quinn::rustls::RootCertStore;
 use quinn::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use quinn::{
-    ClientConfig, EndpointConfig, MtuDiscoveryConfig, ServerConfig, TransportConfig, VarInt,
-};
+use quinn::{ClientConfig, MtuDiscoveryConfig, ServerConfig, TransportConfig, VarInt};
 
 use crate::peer::certificate::{CERTIFICATE, KEY};
 use crate::peer::name::{Flavor, QuinnCongestion};
@@ -18,15 +15,6 @@ use crate::scenario::Scenario;
 
 /// The UDP payload of a 1,500-byte packet over IPv4.
 const PAYLOAD_BYTES: u16 = 1472;
-
-/// An endpoint whose own randomness is the host's.
-pub(super) fn endpoint(host: &Host) -> EndpointConfig {
-    let mut seed = [0; 32];
-    host.fill_random(&mut seed);
-    let mut config = EndpointConfig::default();
-    config.rng_seed(Some(seed));
-    config
-}
 
 /// The server's certificate and key.
 pub(crate) fn identity() -> (CertificateDer<'static>, PrivateKeyDer<'static>) {

@@ -1,16 +1,15 @@
-//! quinn as a peer: both ends are its own driver, on a [`runtime`] of virtual hosts.
+//! quinn as a peer: both ends are its own driver, on netem's [adapter](lftp_netem::adapter::quinn).
 
 mod config;
-mod runtime;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use lftp_netem::adapter;
 use lftp_netem::world::Host;
-use quinn::{Connection, Endpoint, RecvStream, SendStream, ServerConfig};
+use quinn::{Connection, Endpoint, EndpointConfig, RecvStream, SendStream, ServerConfig};
 
 pub(crate) use self::config::{identity, roots};
-use self::runtime::{QuinnRuntime, QuinnSocket};
 use super::certificate::SERVER_NAME;
 use super::name::Flavor;
 use super::protocol::{self, ByteStream};
@@ -76,13 +75,8 @@ pub(super) async fn transfer(flavor: Flavor, task: &ClientTask) -> Result<bool, 
 }
 
 fn endpoint(host: &Host, port: u16, server: Option<ServerConfig>) -> std::io::Result<Endpoint> {
-    let socket = host.bind(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port))?;
-    Endpoint::new_with_abstract_socket(
-        config::endpoint(host),
-        server,
-        Arc::new(QuinnSocket(socket)),
-        Arc::new(QuinnRuntime::new(host.clone())),
-    )
+    let addr = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port);
+    adapter::quinn::endpoint(host, addr, EndpointConfig::default(), server)
 }
 
 /// A stream both ways, and the connection that it is one of.

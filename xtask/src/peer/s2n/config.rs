@@ -1,15 +1,12 @@
 //! The configuration of s2n-quic: its defaults, except for windows that the path cannot fill.
 
-use std::convert::Infallible;
-
+use lftp_netem::adapter::s2n::{S2nIo, S2nRandom};
 use lftp_netem::world::Host;
 use s2n_quic::provider::congestion_controller::{self, Bbr, Cubic};
 use s2n_quic::provider::limits::Limits;
-use s2n_quic::provider::random;
 use s2n_quic::provider::tls::rustls;
 use s2n_quic::{Client, Server};
 
-use super::io::VirtualIo;
 use crate::peer::certificate::{CERTIFICATE, KEY};
 use crate::peer::name::S2nCongestion;
 use crate::peer::task::{PORT, quic_window_bytes};
@@ -79,9 +76,9 @@ fn server_with(
         .map_err(describe)?
         .with_limits(limits(window(scenario))?)
         .map_err(describe)?
-        .with_random(HostRandom(host.clone()))
+        .with_random(S2nRandom(host.clone()))
         .map_err(describe)?
-        .with_io(VirtualIo::new(host.clone(), PORT))
+        .with_io(S2nIo::new(host.clone(), PORT))
         .map_err(describe)?
         .start()
         .map_err(describe)
@@ -99,9 +96,9 @@ fn client_with(
         .map_err(describe)?
         .with_limits(limits(window(scenario))?)
         .map_err(describe)?
-        .with_random(HostRandom(host.clone()))
+        .with_random(S2nRandom(host.clone()))
         .map_err(describe)?
-        .with_io(VirtualIo::new(host.clone(), 0))
+        .with_io(S2nIo::new(host.clone(), 0))
         .map_err(describe)?
         .start()
         .map_err(describe)
@@ -127,26 +124,4 @@ pub(crate) fn limits(window_bytes: u32) -> Result<Limits, String> {
 
 fn describe(error: impl std::fmt::Display) -> String {
     error.to_string()
-}
-
-/// The virtual host's randomness, so that a seed gives the same packets again.
-struct HostRandom(Host);
-
-impl random::Provider for HostRandom {
-    type Generator = Self;
-    type Error = Infallible;
-
-    fn start(self) -> Result<Self, Infallible> {
-        Ok(self)
-    }
-}
-
-impl random::Generator for HostRandom {
-    fn public_random_fill(&mut self, bytes: &mut [u8]) {
-        self.0.fill_random(bytes);
-    }
-
-    fn private_random_fill(&mut self, bytes: &mut [u8]) {
-        self.0.fill_random(bytes);
-    }
 }

@@ -1,7 +1,7 @@
-//! s2n-quic as a peer: both ends are its own event loop, on the [`io`] of virtual hosts.
+//! s2n-quic as a peer: both ends are its own event loop, on netem's
+//! [adapter](lftp_netem::adapter::s2n).
 
 mod config;
-mod io;
 
 use std::sync::Arc;
 

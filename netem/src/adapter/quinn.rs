@@ -1,4 +1,12 @@
-//! quinn's runtime on a virtual host: its clock, timers, tasks and sockets.
+//! quinn on a virtual host: its clock, timers, tasks and sockets (feature `quinn`).
+//!
+//! [`endpoint`] is the way in; everything above it is quinn's own API, unchanged. The feature
+//! compiles quinn with rustls on aws-lc-rs. `examples/quinn_in_virtual_time.rs` is a client and a
+//! server over a lossy link.
+//!
+//! Two runs with the same seed send the same packets as long as nothing but the host's randomness
+//! decides their sizes. TLS draws its keys from the operating system, so the contents differ; with
+//! signatures of a fixed size (Ed25519) the sizes do not.
 
 use std::fmt;
 use std::io::{self, IoSliceMut};
@@ -8,18 +16,48 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use lftp_netem::Time;
-use lftp_netem::world::{self, Host, Run};
 use quinn::udp::{EcnCodepoint, RecvMeta, Transmit};
-use quinn::{AsyncTimer, AsyncUdpSocket, Runtime, UdpPoller};
+use quinn::{
+    AsyncTimer, AsyncUdpSocket, Endpoint, EndpointConfig, Runtime, ServerConfig, UdpPoller,
+};
 
-/// A host of the virtual world, as quinn sees its surroundings.
-pub(super) struct QuinnRuntime {
+use crate::Time;
+use crate::world::{self, Host, Run};
+
+/// Opens a quinn endpoint at `addr` on `host`; with a `server` configuration it also accepts
+/// connections.
+///
+/// quinn's own randomness (connection ids and the like) is seeded by the host's.
+///
+/// # Errors
+///
+/// As [`Host::bind`], and whatever quinn itself refuses.
+pub fn endpoint(
+    host: &Host,
+    addr: SocketAddr,
+    mut config: EndpointConfig,
+    server: Option<ServerConfig>,
+) -> io::Result<Endpoint> {
+    let socket = host.bind(addr)?;
+    let mut seed = [0; 32];
+    host.fill_random(&mut seed);
+    config.rng_seed(Some(seed));
+    Endpoint::new_with_abstract_socket(
+        config,
+        server,
+        Arc::new(QuinnSocket(socket)),
+        Arc::new(QuinnRuntime::new(host.clone())),
+    )
+}
+
+/// A [`quinn::Runtime`] with the clock, timers and tasks of a virtual host.
+pub struct QuinnRuntime {
     host: Host,
 }
 
 impl QuinnRuntime {
-    pub(super) const fn new(host: Host) -> Self {
+    /// The runtime of `host`.
+    pub const fn new(host: Host) -> Self {
         Self { host }
     }
 }
@@ -41,7 +79,7 @@ impl Runtime for QuinnRuntime {
         self.host.spawn_boxed(future);
     }
 
-    /// There are no sockets of the operating system's here.
+    /// Always `Unsupported`: a virtual host has no sockets of the operating system.
     fn wrap_udp_socket(&self, _: std::net::UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
         Err(io::ErrorKind::Unsupported.into())
     }
@@ -51,13 +89,13 @@ impl Runtime for QuinnRuntime {
     }
 }
 
-/// What stands for the world's beginning. quinn looks at differences only, so it does not
-/// matter when that is.
+/// The [`Instant`] that stands for time 0 of every world. quinn only looks at differences, so any
+/// will do.
 fn origin() -> Instant {
     static ORIGIN: OnceLock<Instant> = OnceLock::new();
     #[expect(
         clippy::disallowed_methods,
-        reason = "an Instant cannot be had otherwise; no time is measured with it"
+        reason = "there is no other way to an Instant; no time is measured with it"
     )]
     *ORIGIN.get_or_init(Instant::now)
 }
@@ -87,9 +125,12 @@ impl AsyncTimer for QuinnTimer {
     }
 }
 
-/// A virtual socket, as quinn wants one.
+/// A virtual socket as a [`quinn::AsyncUdpSocket`].
 #[derive(Debug)]
-pub(super) struct QuinnSocket(pub(super) world::Socket);
+pub struct QuinnSocket(
+    /// The socket.
+    pub world::Socket,
+);
 
 impl AsyncUdpSocket for QuinnSocket {
     fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
@@ -153,7 +194,7 @@ fn meta_of(run: Run) -> RecvMeta {
     }
 }
 
-/// A virtual socket never says "later".
+/// Sending on a virtual socket never blocks: the link's queue drops what it has no room for.
 #[derive(Debug)]
 struct AlwaysWritable;
 

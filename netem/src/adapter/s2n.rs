@@ -1,14 +1,22 @@
-//! s2n-quic's surroundings on a virtual host: its clock, timer, and queues of datagrams.
+//! s2n-quic on a virtual host: its clock, timer, queues of datagrams and randomness (feature
+//! `s2n`).
+//!
+//! A client or server is built with [`S2nIo`] as its I/O provider and [`S2nRandom`] as its source
+//! of randomness; everything above is s2n-quic's own API. `examples/s2n_in_virtual_time.rs` shows
+//! it.
+//!
+//! The provider is written against `s2n-quic-core`, whose interface is not settled: the feature
+//! pins both crates to one version, and a newer one takes a look at this file.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use lftp_netem::Time;
-use lftp_netem::world::{self, DatagramMeta, Host, Socket};
 use s2n_quic::provider::io::Provider;
+use s2n_quic::provider::random;
 use s2n_quic_core::endpoint::Endpoint;
 use s2n_quic_core::event::EndpointPublisher;
 use s2n_quic_core::inet::{ExplicitCongestionNotification, SocketAddress, datagram};
@@ -20,22 +28,67 @@ use s2n_quic_core::task::cooldown::Cooldown;
 use s2n_quic_core::time::Timestamp;
 use s2n_quic_core::time::clock::{Clock, ClockWithTimer, NoopClock, Timer};
 
+use crate::Time;
+use crate::world::{self, DatagramMeta, Host, Socket};
+
 /// Datagrams received at once.
 const BATCH: usize = 32;
 
-/// A port of a virtual host, as s2n-quic wants one.
-pub(super) struct VirtualIo {
+/// An I/O [`Provider`] for s2n-quic: a UDP port of a virtual host, and its clock.
+pub struct S2nIo {
     host: Host,
     port: u16,
 }
 
-impl VirtualIo {
-    pub(super) const fn new(host: Host, port: u16) -> Self {
+impl S2nIo {
+    /// A socket at `port` of `host`; port 0 takes any free one.
+    pub const fn new(host: Host, port: u16) -> Self {
         Self { host, port }
     }
 }
 
-impl Provider for VirtualIo {
+impl fmt::Debug for S2nIo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S2nIo")
+            .field("host", &self.host.ip())
+            .field("port", &self.port)
+            .finish()
+    }
+}
+
+/// The virtual host's randomness as a [`random::Provider`], so that a seed gives the same packets
+/// again.
+pub struct S2nRandom(
+    /// The host.
+    pub Host,
+);
+
+impl fmt::Debug for S2nRandom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("S2nRandom").field(&self.0.ip()).finish()
+    }
+}
+
+impl random::Provider for S2nRandom {
+    type Generator = Self;
+    type Error = Infallible;
+
+    fn start(self) -> Result<Self, Infallible> {
+        Ok(self)
+    }
+}
+
+impl random::Generator for S2nRandom {
+    fn public_random_fill(&mut self, bytes: &mut [u8]) {
+        self.0.fill_random(bytes);
+    }
+
+    fn private_random_fill(&mut self, bytes: &mut [u8]) {
+        self.0.fill_random(bytes);
+    }
+}
+
+impl Provider for S2nIo {
     type PathHandle = Tuple;
     type Error = io::Error;
 
@@ -110,10 +163,10 @@ impl Timer for VirtualTimer {
     }
 }
 
-/// The way in.
+/// s2n-quic's receiving side of the socket.
 struct Receiver(Received);
 
-/// What has come and has not been taken.
+/// Datagrams received and not yet handled.
 struct Received {
     socket: Arc<Socket>,
     local: SocketAddress,
@@ -186,13 +239,13 @@ impl rx::Queue for Received {
     }
 }
 
-/// The way out.
+/// s2n-quic's sending side of the socket.
 struct Sender(Sending);
 
-/// A virtual socket never says "later": what is pushed is sent.
+/// Sends each datagram as it is pushed: sending on a virtual socket never blocks.
 struct Sending {
     socket: Arc<Socket>,
-    /// Room for one, as large as any may be.
+    /// Scratch space for the largest datagram.
     datagram: Vec<u8>,
 }
 
@@ -201,7 +254,7 @@ impl Tx for Sender {
     type Queue = Sending;
     type Error = Infallible;
 
-    /// There is room at all times, so never news of it.
+    /// Never ready: there is always room, so s2n-quic never waits for it.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Pending
     }
@@ -239,7 +292,7 @@ impl tx::Queue for Sending {
     }
 }
 
-/// The link counts.
+/// Drops s2n-quic's event-loop statistics; the link has counters of its own.
 struct Uncounted;
 
 impl Stats for Uncounted {
