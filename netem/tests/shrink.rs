@@ -14,7 +14,7 @@ fn shrink(args: &[&str]) -> Output {
 }
 
 #[test]
-fn the_fates_to_blame_are_left_and_no_others() {
+fn the_events_to_blame_are_left_and_no_others() {
     let folder = tempfile::tempdir().unwrap();
     let tape = folder.path().join("tape.csv");
     let mut text = "direction,index,copy,fate,value\n".to_owned();
@@ -23,7 +23,7 @@ fn the_fates_to_blame_are_left_and_no_others() {
     }
     std::fs::write(&tape, text).unwrap();
     let tape = tape.to_str().unwrap();
-    // Fails when packets 17 and 83 are both lost; the tape is told twice over.
+    // Fails when packets 17 and 83 are both lost; the path of the recording is given twice.
     let both =
         "grep -q '^forward,17,' \"$0\" && grep -q '^forward,83,' \"$NETEM_TAPE\" && exit 5; exit 0";
     for code in [&[][..], &["--code", "5"]] {
@@ -56,7 +56,7 @@ fn the_fates_to_blame_are_left_and_no_others() {
         (&[tape, "--code", "9", "--", "false"], 7, "does not fail"),
         (&[tape, "--", "/no/such/program"], 127, "/no/such/program"),
         (&["/no/such/tape", "--", "false"], 3, "/no/such/tape"),
-        (&["/proc/self/status", "--", "false"], 3, "is no fate"),
+        (&["/proc/self/status", "--", "false"], 3, "is no event"),
         (&[tape, "--out", "/no/dir/x", "--", "false"], 5, "/no/dir/x"),
         (&[tape], 2, "COMMAND"),
     ] {

@@ -34,6 +34,7 @@ impl Bernoulli {
     /// random then.
     /// Copies, and packets that come after their successors, are not part of the chain.
     pub(crate) fn sample(&mut self, index: u64, copy: bool) -> Option<u64> {
+        // Without a sample: most links have most impairments switched off.
         if self.share.is_never() {
             return None;
         }

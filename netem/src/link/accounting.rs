@@ -115,7 +115,7 @@ impl Accounting {
 
     /// Counts a packet that will not come out.
     pub(super) fn lose(&mut self, now: Time, in_flight: Box<InFlight>, outcome: PacketOutcome) {
-        // Nobody sent it through this link's ends, so no sender may find it among the losses.
+        // Not among the losses: no sender on this link's ends could account for it.
         if in_flight.cross {
             self.counters.cross_drops += 1;
             self.spare.push(in_flight);

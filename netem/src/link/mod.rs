@@ -83,6 +83,7 @@ impl Link {
     pub fn push(&mut self, now: Time, packet: Packet) {
         self.advance(now);
         let in_flight = self.accounting.admit(now, packet, self.queue.bytes());
+        // Before everything random: a packet too large for the link was never on it.
         if in_flight.link_bytes > self.mtu_bytes {
             self.accounting.lose(now, in_flight, PacketOutcome::MtuDrop);
             return;
@@ -261,6 +262,7 @@ impl Link {
             self.accounting.finish_cross(in_flight);
             return;
         }
+        // Behind the bottleneck: a blackout does not stop the queue, a pause does.
         if self.schedule.current().blackout {
             self.accounting
                 .lose(now, in_flight, PacketOutcome::Blackout);

@@ -50,6 +50,7 @@ impl DirectionProfile {
             Some(rate) => size.resolve(rate, round_trip_ns, mtu_bytes),
             None => QueueLimit::NONE,
         };
+        // The mean of the trace: the shaper does not use it, but sizes and reports do.
         let rate = match settings.mahimahi {
             Some(_) => settings.first_rate(),
             None => settings.rate,
@@ -123,8 +124,8 @@ impl DirectionProfile {
     /// Returns the phase `at_ns` nanoseconds after the start of the run.
     #[must_use]
     pub fn phase_at(&self, at_ns: u64) -> &Phase {
-        let begun = self.phases.partition_point(|phase| phase.from_ns <= at_ns);
-        &self.phases[begun.saturating_sub(1)]
+        let started = self.phases.partition_point(|phase| phase.from_ns <= at_ns);
+        &self.phases[started.saturating_sub(1)]
     }
 
     /// Returns the rate at the start, in bits per second; `None` is unlimited.
@@ -172,6 +173,7 @@ impl DirectionProfile {
         let mut bits = 0;
         for (phase, end_ns) in self.phases.iter().zip(ends) {
             let phase_ns = end_ns.saturating_sub(phase.from_ns);
+            // A blackout has its part by `surviving`: the bottleneck sends in it, in a pause it does not.
             if phase_ns > 0 && !phase.paused {
                 let others = self.cross_traffic.map_or(0, |others| {
                     // In the same unit as the rate times nanoseconds.

@@ -88,6 +88,7 @@ pub enum NamedFileError {
 /// # Errors
 /// [`NamedFileError`], with the line of the name.
 pub fn read_named_files<'a>(text: &'a str, folder: &Path) -> Result<Cow<'a, str>, NamedFileError> {
+    // Not an error here: the parser of the profile reports it, with the same place.
     let Ok(document) = DeTable::parse(text) else {
         return Ok(text.into());
     };

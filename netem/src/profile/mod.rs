@@ -163,6 +163,7 @@ macro_rules! structs {
             /// Returns these keys, and those of `base` where there are none. A trace takes the place of
             /// every rate.
             fn over(self, mut base: Self) -> Self {
+                // Otherwise a trace over any preset would stand beside its rate and be refused.
                 if self.mahimahi.is_some() {
                     base.rate = None;
                     for way in [&mut base.forward, &mut base.reverse].into_iter().flatten() {
@@ -310,6 +311,7 @@ impl NetworkProfile {
             let (Some(own), None) = (own, self.rate) else {
                 continue;
             };
+            // Only a queue given for this very direction: one for both may be meant for the other.
             if own.queue.is_some() && settings.first_rate().is_none() {
                 return Err(UnitError::new(format!(
                     "{name} direction: a queue needs a rate, or nothing ever waits in it"
@@ -366,7 +368,7 @@ impl DirectionSettings {
         let table = JitterDistribution::Table;
         if self.jitter_distribution == Some(table) && self.jitter_table.is_none() {
             return Err(UnitError::new(
-                "jitter_distribution = \"table\" wants a jitter_table",
+                "jitter_distribution = \"table\" needs a jitter_table",
             ));
         }
         Ok(())
@@ -386,8 +388,8 @@ impl DirectionSettings {
             }
         }
         match (self.burst, self.peak_rate, self.first_rate()) {
-            (None, Some(_), _) => return fail("peak_rate wants a burst, such as \"64KiB\""),
-            (Some(_), _, None) => return fail("burst wants a rate, such as \"100mbit\""),
+            (None, Some(_), _) => return fail("peak_rate needs a burst, such as \"64KiB\""),
+            (Some(_), _, None) => return fail("burst needs a rate, such as \"100mbit\""),
             (Some(_), Some(peak), Some(rate)) if peak <= rate => {
                 return fail("peak_rate is above the rate, or no peak");
             }
@@ -397,19 +399,20 @@ impl DirectionSettings {
             _ => {}
         }
         let mut steps = self.schedule.iter().flatten();
+        // A trace has its own pauses, and without a rate nothing waits that could be paused.
         let no_line = self.mahimahi.is_some() || self.first_rate().is_none();
         if no_line && steps.any(|step| step.pause_until.is_some()) {
-            return fail("pause_until wants a rate, such as \"100mbit\"");
+            return fail("pause_until needs a rate, such as \"100mbit\"");
         }
         if self.cell == Some(Size(0)) {
             return fail("a cell of no size: expected such as \"48B\"");
         }
         if self.cell_overhead.is_some() && self.cell.is_none() {
-            return fail("cell_overhead wants a cell, such as \"48B\"");
+            return fail("cell_overhead needs a cell, such as \"48B\"");
         }
         if let Some(cross_traffic) = &self.cross_traffic {
             if self.first_rate().is_none() {
-                return fail("cross_traffic wants a rate, such as \"100mbit\"");
+                return fail("cross_traffic needs a rate, such as \"100mbit\"");
             }
             cross_traffic.check(self.mtu.map_or(direction::MTU_BYTES, |mtu| mtu.0))?;
         }

@@ -109,6 +109,7 @@ impl DirectionSettings {
             .map_or(line, |(_, options)| options);
         let mut words = options.split_ascii_whitespace().peekable();
         let mut settings = Self {
+            // sch_netem loses in `enqueue`, before its rate.
             loss_position: Some(LossPosition::BeforeQueue),
             ..Self::default()
         };
@@ -132,8 +133,11 @@ impl DirectionSettings {
         if let Some(reorder) = &mut settings.reorder {
             reorder.gap = gap;
         } else if gap.is_some() {
+            // A gap alone has no meaning without the share that is reordered.
             return Err(TcError::Word("gap".to_owned()));
         }
+        // The kernel's limit also counts what is delayed, which here waits on the wire: without a rate
+        // it has no counterpart.
         if settings.rate.is_some() {
             settings.queue = limit.filter(|limit| *limit > 0).map(QueueSize::Packets);
         }
@@ -361,6 +365,7 @@ fn read_loss(words: &mut Tokens<'_>) -> Result<LossModel, TcError> {
             LossModel::GilbertElliott(model.map_err(value)?)
         }
         _ => match next(words, percent) {
+            // Not `correlated`: a tc line means what the kernel does, though it loses less.
             Some(correlation) => {
                 LossModel::NetemCorrelated(NetemCorrelatedLoss::new(p, correlation))
             }

@@ -11,7 +11,7 @@ use crate::{
 /// A line that is no entry of a recording.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "line {line}: {text:?} is no fate: expected {HEADER}, such as forward,17,0,lost, or \
+    "line {line}: {text:?} is no event: expected {HEADER}, such as forward,17,0,lost, or \
          reverse,3,0,delay,45000000; fates are lost, lost-burst, duplicate, flip (a bit), \
          cut (to bytes) and delay (nanoseconds)"
 )]
@@ -71,11 +71,12 @@ impl FromStr for Recording {
 
 fn entry(row: &str) -> Option<RecordingEntry> {
     let fields: Vec<&str> = row.split(',').map(str::trim).collect();
-    let (&[direction, index, copy, fate], value) = match *fields.as_slice() {
+    let (&[direction, index, copy, name], value) = match *fields.as_slice() {
+        // The value, and the comma before it, may be left out.
         [ref first @ .., value] if first.len() == 4 => (first.try_into().ok()?, value),
         ref all => (all.try_into().ok()?, ""),
     };
-    let valued = |fate: fn(u64) -> ImpairmentEvent| value.parse().ok().map(fate);
+    let valued = |event: fn(u64) -> ImpairmentEvent| value.parse().ok().map(event);
     Some(RecordingEntry {
         direction: match direction {
             "forward" => Direction::Forward,
@@ -88,7 +89,7 @@ fn entry(row: &str) -> Option<RecordingEntry> {
             "1" => true,
             _ => return None,
         },
-        event: match (fate, value) {
+        event: match (name, value) {
             ("lost", "") => ImpairmentEvent::Lost,
             ("lost-burst", "") => ImpairmentEvent::LostBurst,
             ("duplicate", "") => ImpairmentEvent::Duplicate,

@@ -20,6 +20,7 @@ impl Recording {
         let mut parts = 2;
         while recording.entries.len() > 1 {
             parts = parts.min(recording.entries.len());
+            // ddmin: first the parts, then their complements, then finer parts.
             if let Some((less, next)) = recording.reduced(parts, &mut fails) {
                 (recording, parts) = (less, next);
             } else if parts == recording.entries.len() {

@@ -68,6 +68,7 @@ pub(crate) fn split<'t>(
     let Some(digits) = digits else {
         return Err(UnitError::new(format!("{text:?} is not {what}: {hint}")));
     };
+    // Never a default unit: a loss of "1" would be 1 % to one reader and 100 % to another.
     if unit.is_empty() {
         return Err(UnitError::new(format!(
             "{text:?} has no unit; {what} needs one: {hint}"
@@ -350,6 +351,7 @@ impl FromStr for Rate {
         let lower = text.to_ascii_lowercase();
         let plain = lower.trim().trim_end_matches("/s");
         if plain.ends_with("bps") {
+            // Bits to most programs, bytes to tc: there is no reading that misleads no user.
             return Err(UnitError::new(format!(
                 "{text:?} is ambiguous (to tc, \"bps\" are bytes): {RATE_HINT}"
             )));

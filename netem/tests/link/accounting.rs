@@ -73,7 +73,7 @@ proptest! {
         let mut outcomes = BTreeMap::new();
         let records = records(&mut link);
         records.iter().for_each(|record| *outcomes.entry(record.outcome).or_insert(0) += 1);
-        let count = |fate| outcomes.get(&fate).copied().unwrap_or(0);
+        let count = |outcome| outcomes.get(&outcome).copied().unwrap_or(0);
         prop_assert_eq!(count(PacketOutcome::Delivered), counters.delivered);
         prop_assert_eq!(count(PacketOutcome::LostWire), counters.lost_wire);
         prop_assert_eq!(count(PacketOutcome::LostBurst), counters.lost_burst);
@@ -119,11 +119,11 @@ proptest! {
             originals.map(|record| (record.index, record.outcome)).collect::<BTreeMap<_, _>>()
         };
         let alone = wire(&network(0, loss));
-        for (index, fate) in wire(&network(lines, loss)) {
+        for (index, outcome) in wire(&network(lines, loss)) {
             // A packet that was dropped before the wire was never there to be lost.
-            let seen = matches!(fate, PacketOutcome::Delivered | PacketOutcome::LostWire | PacketOutcome::LostBurst);
+            let seen = matches!(outcome, PacketOutcome::Delivered | PacketOutcome::LostWire | PacketOutcome::LostBurst);
             if seen {
-                prop_assert_eq!(fate, alone[&index], "packet {}", index);
+                prop_assert_eq!(outcome, alone[&index], "packet {}", index);
             }
         }
     }

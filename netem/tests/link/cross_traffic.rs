@@ -123,7 +123,7 @@ fn it_wakes_no_driver() {
 #[test]
 fn what_makes_no_sense_is_refused_with_words() {
     for (text, words) in [
-        ("cross_traffic = { rate = '1mbit' }", "wants a rate"),
+        ("cross_traffic = { rate = '1mbit' }", "needs a rate"),
         (
             "rate = '1mbit'\ncross_traffic = { rate = '1mbit', packet = '20B' }",
             "28B",

@@ -48,7 +48,7 @@ impl Flow {
     }
 }
 
-/// Lets the flows send for so long: the records of what has met its fate by then.
+/// Lets the flows send for this long; returns the records of packets delivered or lost by then.
 fn send(link: &mut Link, flows: &[Flow], until_ns: u64) -> Vec<PacketRecord> {
     let mut turns: Vec<(u64, usize)> = (0..flows.len()).map(|flow| (flow as u64, flow)).collect();
     let mut out = Vec::new();

@@ -129,12 +129,12 @@ fn packets_above_the_mtu_are_dropped_with_their_own_outcome() {
     );
     let got: Vec<_> = out.iter().map(|(_, packet)| number(packet)).collect();
     assert_eq!(got, [0, 2]);
-    let fates: Vec<_> = records(&mut link)
+    let outcomes: Vec<_> = records(&mut link)
         .iter()
         .map(|record| record.outcome)
         .collect();
     assert_eq!(
-        fates,
+        outcomes,
         [
             PacketOutcome::Delivered,
             PacketOutcome::MtuDrop,

@@ -155,15 +155,15 @@ fn a_trace_of_one_is_twelve_megabits() {
 #[test]
 fn impossible_shapers_are_refused() {
     for (network, words) in [
-        ("peak_rate = '1mbit'", "wants a burst"),
-        ("burst = '3000B'", "wants a rate"),
+        ("peak_rate = '1mbit'", "needs a burst"),
+        ("burst = '3000B'", "needs a rate"),
         (
             "rate = '8mbit'\nburst = '3000B'\npeak_rate = '8mbit'",
             "above the rate",
         ),
         ("rate = '8mbit'\nburst = '1000B'", "at least a packet"),
         ("rate = '8mbit'\ncell = '0B'", "48B"),
-        ("rate = '8mbit'\ncell_overhead = '5B'", "wants a cell"),
+        ("rate = '8mbit'\ncell_overhead = '5B'", "needs a cell"),
         ("rate = '8mbit'\noverhead = -14", "-14B"),
         ("rate = '8mbit'\noverhead = '-3GB'", "can be here"),
         ("mahimahi = '3 2'", "ascending"),

@@ -157,7 +157,7 @@ fn an_impossible_schedule_is_refused() {
         ),
         (
             "[[schedule]]\nat = '2s'\npause_until = '3s'",
-            "wants a rate",
+            "needs a rate",
         ),
     ] {
         let error = NetworkProfile::from_toml_str(network)

@@ -58,8 +58,8 @@ fn direction(out: &mut impl Write, name: &str, counters: &Counters) -> io::Resul
 }
 
 /// What else can happen to packets, and to how many it has.
-pub(crate) const fn happened(counters: &Counters) -> [(u64, &'static str); 13] {
-    [
+pub(crate) fn happened(counters: &Counters) -> Vec<(u64, &'static str)> {
+    let known = [
         (counters.lost_wire, "lost"),
         (counters.lost_burst, "lost in bursts"),
         (counters.queue_drops, "dropped by the queue"),
@@ -73,7 +73,9 @@ pub(crate) const fn happened(counters: &Counters) -> [(u64, &'static str); 13] {
         (counters.ce_marked, "marked"),
         (counters.cross_sent, "of cross traffic beside them"),
         (counters.cross_drops, "of cross traffic dropped"),
-    ]
+    ];
+    let changed = counters.changed.iter().map(|(name, count)| (*count, *name));
+    known.into_iter().chain(changed).collect()
 }
 
 fn lateness(out: &mut impl Write, name: &str, late: &Lateness) -> io::Result<()> {

@@ -85,6 +85,7 @@ impl CrossTrafficSource {
     fn follow(&mut self, after: Time) -> Time {
         match self.settings.spacing.unwrap_or_default() {
             Spacing::Even => {
+                // From the start of the period, not from the last packet: rounding does not add up.
                 self.sent_bytes += u128::from(self.packet_bytes);
                 later(self.began, self.takes_ns(self.sent_bytes))
             }

@@ -49,6 +49,7 @@ impl Memory {
     /// Returns the process at this packet. A copy, and a packet that comes after its successors, stand
     /// beside it: correlated with the present value, but no later value depends on them.
     fn at(&mut self, stream: &mut RngStream, index: u64, copy: bool) -> f64 {
+        // Not part of the chain: later values must be the same whether or not there was a copy.
         if copy || index < self.next {
             return self.step(stream.at(index, copy));
         }
@@ -88,6 +89,8 @@ impl JitterSampler {
             Some(memory) => Some(memory.at(&mut self.stream, index, copy)),
             None => None,
         };
+        // With memory the rank of the normal process takes the place of the sample, so that any
+        // distribution can be looked up by it.
         let sample = match normal {
             Some(value) => rank(value),
             None => self.stream.at(index, copy),

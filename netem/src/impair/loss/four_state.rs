@@ -47,6 +47,7 @@ impl FourState {
                 )));
             }
         }
+        // States that are never entered need no way out.
         let burst = p13 != Percent::ZERO;
         if burst && p31 == Percent::ZERO {
             return Err(UnitError::new(

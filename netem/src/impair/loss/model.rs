@@ -121,6 +121,7 @@ impl Loss {
     fn outcome_of(&mut self, index: u64) -> Option<PacketOutcome> {
         let lost = match &self.model {
             Model::Iid(probability) => {
+                // Nothing is sampled for a loss of 0: most links have none, and pay for it otherwise.
                 !probability.is_never() && probability.hits(high(self.stream.at(index, false)))
             }
             Model::List(list) => list.contains(index),
@@ -164,6 +165,7 @@ impl Loss {
         } else {
             (model.to_bad, model.good, PacketOutcome::LostWire)
         };
+        // Two independent halves of one sample: the kernel takes two random numbers here.
         self.bad ^= change.hits(low(sample));
         loss.hits(high(sample)).then_some(outcome)
     }
@@ -190,6 +192,7 @@ impl Loss {
     fn netem(&mut self, probability: u32, correlation: u32) -> Option<PacketOutcome> {
         let fresh = high(self.next_sample());
         self.last = mix(fresh, self.last, correlation);
+        // `<=`, as in the kernel; a probability of 0 must still lose nothing.
         (probability > 0 && self.last <= probability).then_some(PacketOutcome::LostWire)
     }
 }

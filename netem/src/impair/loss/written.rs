@@ -162,6 +162,7 @@ impl Table {
                 bad,
                 good,
             } => LossModel::GilbertElliott(match (mean, burst, p) {
+                // One spelling or the other: with both, neither could be met.
                 (Some(mean), Some(BurstLength(milli)), None) if [r, bad, good] == [None; 3] => {
                     GilbertElliott::from_burst(mean, milli)?
                 }
@@ -173,7 +174,7 @@ impl Table {
                 )?,
                 _ => {
                     return Err(UnitError::new(
-                        "gilbert-elliott wants either mean and burst, or p (and r, 1-h, 1-k)",
+                        "gilbert-elliott needs either mean and burst, or p (and r, 1-h, 1-k)",
                     ));
                 }
             }),

@@ -71,6 +71,7 @@ impl FromStr for QueueSize {
             "bdp" => whole(number.times(1000)).map(Self::MilliBdp),
             "p" | "packets" => whole(number.times(1)).map(Self::Packets),
             _ => {
+                // Bytes and times share no unit, so the first that parses is the one meant.
                 if let Ok(Size(bytes)) = text.parse() {
                     return whole(Some(bytes)).map(Self::Bytes);
                 }

@@ -97,6 +97,8 @@ impl Queue {
             Manager::DualPi2(dual) => waiting.extend(dual.drain()),
             _ => {}
         }
+        // By arrival, not queue by queue: the new discipline shall find them as if they had arrived
+        // at it.
         waiting
             .make_contiguous()
             .sort_by_key(|in_flight| (in_flight.arrived_at, in_flight.index));
@@ -121,21 +123,28 @@ impl Queue {
 
     /// Takes the packet, marked if need be, or drops it; returns whether it was taken.
     pub(crate) fn offer(&mut self, now: Time, mut in_flight: Box<InFlight>) -> bool {
+        // Before all else: the averages and the random numbers of a discipline count every arrival,
+        // also one that the full queue then drops.
         let drops = self.drops_early(now, &in_flight);
         if matches!(self.manager, Manager::DropHead) {
+            // The packet being sent is not in the FIFO, so it is never dropped half sent.
             while self.is_full(&in_flight) && self.fifo.packets() > 0 {
                 self.full.extend(self.fifo.pop());
             }
         }
+        // RFC 8290 §4.1: enqueue first and drop from the fattest flow, so that a thin flow's packet is
+        // not dropped for the queue that others have filled.
         let makes_room = matches!(self.manager, Manager::FqCoDel(_));
         if !makes_room && self.is_full(&in_flight) {
             self.full.push_back(in_flight);
             return false;
         }
+        // RFC 3168 §5: a mark stands in for a drop, but only on ECN-capable packets.
         if drops && !(self.marks() && in_flight.mark()) {
             self.early.push_back(in_flight);
             return false;
         }
+        // The step of DCTCP is on what waits before this packet (RFC 8257 §3.1), not with it.
         if self.bytes() >= self.threshold.bytes || self.packets() >= self.threshold.packets {
             in_flight.mark();
         }
@@ -147,6 +156,7 @@ impl Queue {
     fn is_full(&self, in_flight: &InFlight) -> bool {
         let packets = self.packets();
         let bytes = self.bytes() + in_flight.link_bytes;
+        // Not when empty, whatever the limit: a packet sent at once needs no buffer.
         packets > 0 && (bytes > self.limit.bytes || packets >= self.limit.packets)
     }
 
@@ -162,6 +172,7 @@ impl Queue {
 
     fn drops_early(&mut self, now: Time, in_flight: &InFlight) -> bool {
         let bytes = self.bytes();
+        // Lazily: disciplines that do not sample pay for no random number.
         let mut bits = || high(self.stream.at(in_flight.index, in_flight.duplicate));
         match &mut self.manager {
             Manager::Red(red) => red.drops(now, bytes, bits()),
@@ -189,6 +200,8 @@ impl Queue {
             Manager::Red(red) if self.fifo.packets() == 0 => red.emptied(now),
             Manager::Pie(pie) => {
                 pie.update(now, self.fifo.packets() == 0);
+                // RFC 8033 §4.2: the sojourn time of the packet that leaves, instead of the
+                // estimate by the departure rate, which needs a warm-up.
                 if let Some(since) = self.fifo.waiting_since() {
                     pie.departed(now.nanos_since(since));
                 }
@@ -210,6 +223,7 @@ impl Queue {
 
     /// Returns a packet dropped since, and the reason.
     pub(crate) fn dropped(&mut self) -> Option<(Box<InFlight>, PacketOutcome)> {
+        // Full before early: that is the order in which `offer` puts them there.
         if let Some(in_flight) = self.full.pop_front() {
             return Some((in_flight, PacketOutcome::QueueDrop));
         }

@@ -111,6 +111,7 @@ impl QueueDiscipline {
             Self::DropHead => Discipline::DropHead,
             Self::CoDel(settings) => Discipline::CoDel(settings),
             Self::Pie(settings) => Discipline::Pie(settings),
+            // The MTU rather than Linux's 1514: a quantum of one packet, here without Ethernet.
             Self::FqCoDel(settings) => Discipline::FqCoDel(FqCoDelSettings {
                 quantum: settings.quantum.or(Some(Size(mtu_bytes))),
                 ..settings
@@ -120,6 +121,7 @@ impl QueueDiscipline {
                 let min_bytes = bytes(settings.min);
                 Discipline::Red(Red {
                     min_bytes,
+                    // A maximum at the minimum would divide by zero.
                     max_bytes: bytes(settings.max).max(min_bytes.saturating_add(1)),
                     probability: settings.probability,
                     weight: settings.weight,

@@ -50,6 +50,7 @@ impl Bottleneck {
     /// Starts to send this many bytes.
     pub(crate) fn begin(&mut self, now: Time, bytes: u64) {
         debug_assert!(!self.busy, "one packet at a time");
+        // Only back to back: after an idle time the fraction of a nanosecond is owed to no packet.
         let left_over = if now == self.done { self.work } else { 0 };
         self.busy = true;
         self.since = now;

@@ -38,6 +38,8 @@ impl DeliveryOpportunities {
 
     /// Returns the time at which a packet that is at the head of the queue now will have left.
     pub(crate) fn send(&mut self, now: Time, bytes: u64, waited: bool) -> Time {
+        // A packet that waited continues in the opportunity the one before it left; one that did not
+        // may use none of the millisecond in which it arrives, as in mahimahi.
         if !waited {
             self.skip(now.as_nanos() / NS_PER_MS);
         }

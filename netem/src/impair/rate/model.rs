@@ -28,6 +28,7 @@ enum Kind {
 impl Shaper {
     pub(crate) fn new(settings: &ShaperSettings, rate: Option<Rate>) -> Self {
         let kind = match (&settings.mahimahi, settings.burst_bytes) {
+            // The profile refuses a rate or a burst beside a trace, so no case is lost here.
             (Some(trace), _) => Kind::Trace(DeliveryOpportunities::new(trace.clone())),
             (None, Some(bytes)) => Kind::Bucket(
                 TokenBucket::new(rate, bytes),
@@ -93,6 +94,7 @@ impl Shaper {
                 if line.has_rate() {
                     line.begin(now, bytes);
                 }
+                // Both at once, not one behind the other: tbf holds two buckets against each packet.
                 let ready = bucket.spend(now, bytes).max(line.done().unwrap_or(now));
                 if self.paused { Time::MAX } else { ready }
             }
@@ -117,12 +119,14 @@ impl Shaper {
         match &mut self.kind {
             Kind::Line(line) => {
                 line.set_rate(now, rate, paused);
+                // The packet half sent is finished at the new rate, not sent again.
                 if let (Some(done), Some(new)) = (&mut self.sending, line.done()) {
                     *done = new;
                 }
             }
             Kind::Bucket(bucket, line) => {
                 let peak = line.rate();
+                // The schedule changes the rate of the bucket; the peak rate stays.
                 line.set_rate(now, peak, paused);
                 self.paused = paused;
                 let ready = match paused {

@@ -41,6 +41,8 @@ impl TokenBucket {
         self.fill(now);
         let cost = i128::from(bytes) * i128::from(WORK_PER_BYTE);
         self.tokens -= cost;
+        // A packet larger than the bucket would never have its tokens: it goes when the bucket is
+        // full, and leaves the rest as a debt.
         self.enough = self.size.min(cost) - cost;
         self.ready(now)
     }

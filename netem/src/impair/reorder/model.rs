@@ -46,6 +46,7 @@ impl Reordering {
     /// Samples the packet's place.
     pub(crate) fn place(&mut self, in_flight: &InFlight) -> Place {
         self.since += 1;
+        // Sampled even within the gap: the chain of a correlation steps for every packet.
         let hit = self.happens.sample(in_flight.index, in_flight.duplicate);
         if hit.is_none() || self.since < self.gap {
             return Place::Kept;

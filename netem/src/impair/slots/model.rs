@@ -35,6 +35,7 @@ impl SlotClock {
         let Some(slots) = self.slots else {
             return now;
         };
+        // One by one rather than by division: each interval is random.
         while self.at < now {
             self.open(&slots);
         }

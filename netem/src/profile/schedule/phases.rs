@@ -67,6 +67,7 @@ pub(crate) fn phases(first: Phase, steps: &[ScheduleStep]) -> Vec<Phase> {
             .iter()
             .any(|step| within(step.at, step.blackout_until));
         phase.paused = steps.iter().any(|step| within(step.at, step.pause_until));
+        // An entry at 0 replaces the start: two phases at one time would have no order.
         if from_ns == 0 {
             phases.clear();
         }
@@ -83,6 +84,7 @@ fn ramped(first: &Phase, steps: &[ScheduleStep]) -> Vec<ScheduleStep> {
         let goal = (step.rate.or(rate), step.delay.unwrap_or(delay));
         let ramp_ns = step.ramp.map_or(0, |ramp| ramp.0);
         let count = (ramp_ns / RAMP_STEP_NS_MIN).clamp(1, RAMP_STEPS_MAX);
+        // A ramp keeps the rest of its entry (loss, blackout) at its start.
         if ramp_ns == 0 {
             all.push(step.clone());
         } else {

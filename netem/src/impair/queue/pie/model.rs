@@ -51,6 +51,7 @@ impl Pie {
             if empty {
                 self.delay_ns = 0;
             }
+            // Once all is zero, no further update changes anything until a packet comes.
             let idle = empty && self.probability == 0.0 && self.old_delay_ns == 0;
             self.step();
             let update_ns = self.settings.update.0;
@@ -103,6 +104,8 @@ impl Pie {
 
     /// §4.1: decides whether a packet that finds `queue_bytes` in the queue is dropped.
     pub(crate) fn drops(&mut self, queue_bytes: u64, bits: u32) -> bool {
+        // §4.1: not while the delay is low, not in the burst allowance, and not from a queue of two
+        // packets.
         let short = self.old_delay_ns < self.settings.target.0 / 2 && self.probability < 0.2;
         if self.burst_ns > 0 || short || queue_bytes <= SHORT_BYTES {
             return false;

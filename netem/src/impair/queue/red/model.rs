@@ -49,6 +49,8 @@ impl RedQueue {
         let count = self.count.map_or(0, |count| count + 1);
         let base =
             self.parameters.probability.fraction() * (self.average_bytes - min) / (max - min);
+        // The paper's p_b / (1 - count p_b), which spaces drops evenly; multiplied out, so that a
+        // denominator below 0 drops for certain.
         let spread = 1.0 - count as f64 * base;
         let random = (f64::from(bits) + 0.5) / 4_294_967_296.0;
         let drops = random * spread < base;
