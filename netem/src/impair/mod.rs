@@ -74,7 +74,7 @@ pub(crate) use random_impairments;
 
 /// An impairment that happens to single packets by chance.
 ///
-/// Sampling and doing are apart, so that a recording can do again what was sampled once.
+/// Sampling and applying are apart, so that a recording can be replayed.
 pub(crate) trait Impairment: fmt::Debug + Sized {
     /// Set if copies that the link made are impaired as well.
     const IMPAIRS_COPIES: bool = true;
@@ -83,7 +83,7 @@ pub(crate) trait Impairment: fmt::Debug + Sized {
     /// Name of its event in a recording, where [`ImpairmentEvent`] has no variant for it.
     const OTHER_EVENT: Option<&'static str> = None;
 
-    /// The impairment as `settings` ask for it. It samples from a stream under its own name.
+    /// Creates the impairment that `settings` ask for. It samples from a stream under its own name.
     fn new(settings: &ImpairmentSettings, streams: RngStreams) -> Self;
 
     /// Checks what the types of its keys cannot.
@@ -98,11 +98,24 @@ pub(crate) trait Impairment: fmt::Debug + Sized {
     fn sample(&mut self, packet: &InFlight) -> Option<ImpairmentEvent>;
 
     /// Returns whether `event` is one of this impairment's.
-    fn owns(event: ImpairmentEvent) -> bool;
+    fn owns(event: ImpairmentEvent) -> bool {
+        matches!(event, ImpairmentEvent::Other(name, _) if Self::OTHER_EVENT == Some(name))
+    }
 
     /// Applies `event`, one of its own, to the packet; `None` if the packet is such that nothing
     /// changes.
-    fn apply(event: ImpairmentEvent, packet: &mut InFlight) -> Option<Effect>;
+    fn apply(event: ImpairmentEvent, packet: &mut InFlight) -> Option<Effect> {
+        let ImpairmentEvent::Other(name, value) = event else {
+            return None;
+        };
+        Self::change(value, packet).then_some(Effect::Changed(name))
+    }
+
+    /// Changes the packet as an event with this value says, for impairments that only change
+    /// packets; returns `false` if the packet is such that nothing changes.
+    fn change(_value: u64, _packet: &mut InFlight) -> bool {
+        false
+    }
 }
 
 /// Effect of an impairment on a packet, for the pipeline and the counters.
@@ -117,10 +130,6 @@ pub(crate) enum Effect {
     /// The end was cut off.
     Truncated,
     /// An impairment of this name changed the packet.
-    #[expect(
-        dead_code,
-        reason = "for impairments that have no effect of their own here"
-    )]
     Changed(&'static str),
 }
 
