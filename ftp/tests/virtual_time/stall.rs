@@ -9,7 +9,7 @@ use lftp_transport::VirtualRuntime;
 use super::fixture::{Operation, noise, single_transfer};
 
 /// The loss trace of the stall, shrunk.
-const ANSWER_LOST: &str = include_str!("../../../scenarios/tapes/answer-lost-four-times.csv");
+const ANSWER_LOST: &str = include_str!("../../../scenarios/recordings/answer-lost-four-times.csv");
 
 /// Nanoseconds from the connection to the confirmation of 256 KiB over 20 Mbit/s and 40 ms, and
 /// the packets lost on the links otherwise than by a full queue.

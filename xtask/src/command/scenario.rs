@@ -12,7 +12,7 @@ use crate::output;
 use crate::progress;
 use crate::record::Detail;
 use crate::rows::Summary;
-use crate::run::{Capture, Clock, GivenFile, GivenTape, Plan, RunProgress, Tap};
+use crate::run::{Capture, Clock, GivenFile, GivenRecording, Plan, RunProgress, Tap};
 use crate::scenario;
 
 /// Examples, and the values of `transport.congestion`.
@@ -113,7 +113,7 @@ impl RunScenario {
             created.map_err(|error| CommandError::file(path, error))
         });
         Ok(Tap {
-            tape: given,
+            replay: given,
             written: self.record.is_some().then(Arc::default),
             capture: capture.transpose()?,
         })
@@ -122,8 +122,8 @@ impl RunScenario {
     /// Writes the recording and the capture, once the run is over.
     fn write(&self, tap: Tap) -> Result<(), CommandError> {
         if let (Some(path), Some(written)) = (&self.record, &tap.written) {
-            let tape = written.lock().unwrap_or_else(PoisonError::into_inner);
-            std::fs::write(path, tape.to_string())
+            let recording = written.lock().unwrap_or_else(PoisonError::into_inner);
+            std::fs::write(path, recording.to_string())
                 .map_err(|error| CommandError::file(path, error))?;
         }
         if let (Some(path), Some(capture)) = (&self.pcapng, tap.capture) {
@@ -173,14 +173,14 @@ const fn exit(summary: &Summary) -> Exit {
     }
 }
 
-fn read_recording(path: &std::path::Path) -> Result<GivenTape, CommandError> {
+fn read_recording(path: &std::path::Path) -> Result<GivenRecording, CommandError> {
     let text = std::fs::read_to_string(path).map_err(|error| CommandError::file(path, error))?;
-    let tape = text
+    let recording = text
         .parse()
         .map_err(|error| CommandError::file(path, error))?;
-    Ok(GivenTape {
+    Ok(GivenRecording {
         path: path.display().to_string(),
-        tape: Arc::new(tape),
+        recording: Arc::new(recording),
     })
 }
 

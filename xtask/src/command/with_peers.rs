@@ -27,7 +27,13 @@ pub(super) fn run_again(command: &str) -> Result<Exit, CommandError> {
         cargo.arg("--release");
     }
     cargo
-        .args(["--package", "xtask", "--features", "peers"])
+        .args([
+            "--package",
+            "xtask",
+            "--no-default-features",
+            "--features",
+            "peers",
+        ])
         .args(["--bin", "xtask-peers", "--manifest-path"])
         .arg(manifest)
         .arg("--")

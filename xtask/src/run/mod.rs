@@ -21,7 +21,7 @@ use bytes::Bytes;
 use lftp_netem::world::WorldStats;
 
 pub(crate) use self::content::Content;
-pub(crate) use self::tap::{Capture, GivenTape, Tap};
+pub(crate) use self::tap::{Capture, GivenRecording, Tap};
 pub(crate) use self::transfer::RunProgress;
 pub(crate) use self::virtual_world::client_ip;
 #[cfg(feature = "peers")]
@@ -92,7 +92,7 @@ pub(crate) enum RunError {
     #[error("the virtual world: {0}")]
     World(#[from] lftp_netem::world::WorldError),
     /// The kernel's TCP cannot be put behind the link.
-    #[cfg(target_os = "linux")]
+    #[cfg(all(feature = "peers", target_os = "linux"))]
     #[error("no way to put TCP behind the network: {0}")]
     Exec(#[from] lftp_netem::exec::ExecError),
     /// Another operation that the system refused.
@@ -143,15 +143,15 @@ impl Plan {
             .file
             .as_ref()
             .map(|file| format!(" --file '{}'", file.path));
-        let tape = self.tap.tape.as_ref();
-        let tape = tape.map(|tape| format!(" --replay '{}'", tape.path));
+        let replay = self.tap.replay.as_ref();
+        let replay = replay.map(|replay| format!(" --replay '{}'", replay.path));
         format!(
             "cargo xtask scenario {} --clock {} --seed {}{}{}",
             self.scenario.arguments(),
             self.clock,
             self.seed,
             file.unwrap_or_default(),
-            tape.unwrap_or_default()
+            replay.unwrap_or_default()
         )
     }
 }

@@ -143,7 +143,11 @@ fn start_proxy(
         Operation::Get => Direction::Reverse,
     };
     config.origin = Some(origin);
-    config.tape = plan.tap.tape.as_ref().map(|given| (*given.tape).clone());
+    config.tape = plan
+        .tap
+        .replay
+        .as_ref()
+        .map(|given| (*given.recording).clone());
     config.capture = plan.tap.capture.is_some();
     let (link, tap) = (Arc::clone(link), plan.tap.clone());
     config.on_records = Some(Box::new(move |records| {

@@ -1,4 +1,4 @@
-//! What goes into a run's links beside the packets, and what is taken from them beside the log.
+//! Recordings and captures of a run's links.
 
 use std::fmt;
 use std::fs::File;
@@ -11,44 +11,44 @@ use lftp_netem::record::PacketRecord;
 use lftp_netem::recording::Recording;
 use lftp_netem::world::Links;
 
-/// A tape to be played, a tape to be written, and a capture; by default none of them.
+/// A recording to replay, a recording to write, and a capture; by default none of them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tap {
-    /// What chance is to do, instead of what the seed says.
-    pub tape: Option<GivenTape>,
-    /// Where what chance did goes.
+    /// The losses and delays to replay, instead of those of the seed.
+    pub replay: Option<GivenRecording>,
+    /// The destination of this run's recording.
     pub written: Option<Arc<Mutex<Recording>>>,
-    /// Where all packets go.
+    /// The destination of all packets.
     pub capture: Option<Capture>,
 }
 
-/// A tape of the user's own.
+/// The user's recording.
 #[derive(Clone, Debug)]
-pub(crate) struct GivenTape {
+pub(crate) struct GivenRecording {
     /// As given.
     pub path: String,
-    /// What is on it.
-    pub tape: Arc<Recording>,
+    /// Its contents.
+    pub recording: Arc<Recording>,
 }
 
 impl Tap {
-    /// Before the run in virtual time.
+    /// Prepares the links before a run in virtual time.
     pub(crate) fn attach(&self, links: &Links) {
-        if let Some(given) = &self.tape {
-            links.replay(&given.tape);
+        if let Some(given) = &self.replay {
+            links.replay(&given.recording);
         }
         links.record_events(self.written.is_some());
         links.keep_payloads(self.capture.is_some());
     }
 
-    /// After it.
+    /// Takes the recording from the links after the run.
     pub(crate) fn detach(&self, links: &Links) {
         if let Some(written) = &self.written {
             *written.lock().unwrap_or_else(PoisonError::into_inner) = links.take_recording();
         }
     }
 
-    /// What became of packets.
+    /// Writes packets to the capture.
     pub(crate) fn records(&self, records: &[PacketRecord]) {
         if let Some(capture) = &self.capture {
             capture.write(records);
@@ -56,14 +56,14 @@ impl Tap {
     }
 }
 
-/// A capture being written. A failure is kept until it is asked for.
+/// A capture being written. An error is kept until [`Capture::finish`].
 #[derive(Clone)]
 pub(crate) struct Capture(Arc<Mutex<Result<Writer, io::Error>>>);
 
 type Writer = PcapngWriter<BufWriter<File>>;
 
 impl Capture {
-    /// Creates the file; `epoch_ns` is when its records begin, since 1970.
+    /// Creates the file; `epoch_ns` is the time of the run's start, since 1970.
     pub(crate) fn create(path: &Path, epoch_ns: u64) -> io::Result<Self> {
         let file = BufWriter::new(File::create(path)?);
         let writer = PcapngWriter::new(file, epoch_ns)?;
@@ -82,7 +82,7 @@ impl Capture {
         }
     }
 
-    /// Writes what is left, or says what went wrong.
+    /// Writes the rest, or returns the first error.
     pub(crate) fn finish(self) -> io::Result<()> {
         let mut writer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let over = Err(io::Error::other("the capture is finished"));
