@@ -4,8 +4,9 @@
 //! cargo run --release -p lftp-transport --example loopback_speed [MiB] [CONGESTION]
 //! ```
 //!
-//! CONGESTION is a name that `Congestion` parses, `fathom` by default. Sender and receiver have a thread and a runtime each. Prints Gbit/s of stream bytes and
-//! the CPU seconds that both together used for a gigabyte.
+//! CONGESTION is a name that `Congestion` parses, `fathom` by default. Sender and receiver have a
+//! thread and a runtime each. Prints Gbit/s of stream bytes and the CPU seconds that both together
+//! used for a gigabyte.
 
 use std::error::Error;
 use std::net::SocketAddr;

@@ -222,10 +222,14 @@ fn documented_examples_are_read_and_documented_defaults_are_the_parsers() {
 }
 
 #[test]
-fn documented_congestion_controls_are_those_of_the_transport() {
-    let rows = document::rows("`[transport]`");
-    let row = rows.iter().find(|row| row.key == "congestion").unwrap();
-    for name in lftp_transport::Congestion::ALL {
-        assert!(row.meaning.contains(&format!("`{name}`")), "{name}");
+fn every_congestion_control_of_the_transport_can_be_selected_by_name() {
+    for algorithm in lftp_transport::Congestion::ALL {
+        let quoted = format!("\"{algorithm}\"");
+        let scenario = with_key("`[transport]`", "congestion", &quoted);
+        let selected = scenario.transport_of(&scenario.flows()[0]).congestion;
+        assert_eq!(selected, algorithm);
     }
+    let old = with_key("`[transport]`", "congestion", "\"bbr\"");
+    let selected = old.transport_of(&old.flows()[0]).congestion;
+    assert_eq!(selected, lftp_transport::Congestion::Fathom);
 }

@@ -40,7 +40,7 @@ impl Classic {
     }
 
     fn on_congestion(&mut self, now: Time, sent_at: Time) {
-        // What was sent before the window was halved says nothing of the halved window.
+        // A packet sent before the window was halved shows nothing of the halved window.
         if self.episode_end.is_some_and(|end| sent_at <= end) {
             return;
         }

@@ -58,7 +58,7 @@ impl Fathom {
             None => target,
         };
         if self.filled {
-            // What the application limited has not tried the window out.
+            // An application-limited flight has not tried the window out (RFC 9002 §7.8).
             let grown = if ack.app_limited {
                 self.window
             } else {
@@ -66,8 +66,8 @@ impl Fathom {
             };
             self.window = grown.min(target).max(least);
         } else if ack.prior_bytes_in_flight >= self.window / 2 {
-            // The samples of the first window show less bandwidth than there is: before it hardly
-            // anything was in flight. It may double whatever they say.
+            // The samples of the first window show less bandwidth than the path has: before it hardly
+            // anything was in flight. The window may double whatever they show.
             let most = if ack.sample.delivered < self.initial_window {
                 2 * self.initial_window
             } else {

@@ -150,8 +150,8 @@ impl InflightHi {
         if !self.queue.is_full() || !random_loss.is_exceeded(self.lost, packets) {
             return false;
         }
-        // What was in flight when it was sent was too much. What a burst of losses has left in flight
-        // since says nothing.
+        // The flight in which the lost packet was sent was too much. The flight of now is what a
+        // burst of losses has left of it, and would cut far deeper (`bursty`).
         let held = loss.tx_in_flight.max(in_flight);
         let window = self
             .window

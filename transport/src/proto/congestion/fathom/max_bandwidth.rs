@@ -41,8 +41,8 @@ impl MaxBandwidth {
 
     /// Forgets all but the last few rounds.
     pub(super) fn forget_stale(&mut self) {
-        // Never the only knowledge there is: without a sample in those rounds the sender would
-        // have no bandwidth at all.
+        // Keeps the older ones where those rounds have no sample: otherwise the sender would have
+        // no bandwidth at all.
         if self.rounds[..STALE_ROUNDS].iter().any(|rate| *rate > 0) {
             self.rounds[STALE_ROUNDS..].fill(0);
         }

@@ -247,7 +247,7 @@ impl Fathom {
             State::Startup => {}
             State::Drain => {
                 if ack.bytes_in_flight <= self.inflight(1000) {
-                    // What the queue lost of the overshoot, draining has answered.
+                    // Draining has already answered what the queue lost of the overshoot.
                     self.inflight_hi.ignore_before(ack.next_packet_number);
                     self.state = self.probe_bandwidth(now);
                 }

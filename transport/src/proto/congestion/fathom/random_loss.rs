@@ -209,8 +209,8 @@ impl RandomLossEstimator {
         if calm.total() > 0.0 {
             self.calm.add(KEEP_ALL, calm);
         }
-        // What is lost while a queue stands may be congestion, and is no random loss. While
-        // bandwidth grows, start-up's rate is above the model's and nothing is sent at it.
+        // Losses while a queue stands may be congestion and teach nothing of random loss. While
+        // bandwidth grows nothing is sent at the model's rate, and start-up's losses stand in.
         if quiet {
             self.update_dispersion(if growing { whole } else { at });
             self.quiet.add(KEEP_ALL, at);
@@ -236,7 +236,7 @@ impl RandomLossEstimator {
     }
 
     fn update_dispersion(&mut self, round: Share) {
-        // Where nothing is known, or nothing is lost, it stays as it is.
+        // With nothing expected there is no variance to compare: the dispersion stays as it is.
         let usual = self.at.ratio().or_else(|| self.all.ratio());
         let expected = usual.unwrap_or(0.0) * round.total();
         if expected < LEAST_EXPECTED {

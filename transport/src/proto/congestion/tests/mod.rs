@@ -1,7 +1,6 @@
 //! The controllers in a simulated network.
 //!
-//! What is asked of each is its shape, with room for tuning: the exact numbers are the gate's
-//! business.
+//! Each is tested for its shape, with room for tuning: exact numbers are the gate's business.
 
 mod flow;
 mod sharing;

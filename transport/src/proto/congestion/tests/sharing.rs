@@ -12,7 +12,7 @@ use crate::proto::congestion::Congestion;
 /// Long enough for some ten of CUBIC's cycles.
 const LENGTH: Duration = Duration::from_secs(60);
 
-/// What counts.
+/// Start of what is measured: by then the flows have found their shares.
 const FROM: Duration = Duration::from_secs(20);
 
 /// 20 Mbit/s and so many milliseconds, with so many quarters of what fits as its queue.
