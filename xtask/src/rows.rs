@@ -72,7 +72,7 @@ pub(crate) struct Summary {
     #[serde(default)]
     pub shared_jain_index: Option<f64>,
     /// For each change of the link's rate and each end of a blackout or pause: milliseconds
-    /// until 90 % of what the link lets through came for five round trips, or `never`; joined
+    /// until 90 % of the achievable rate has arrived for five round trips, or `never`; joined
     /// by `+`.
     #[serde(default)]
     pub recovery_ms: Option<String>,

@@ -6,7 +6,7 @@ use plotters::style::{FontStyle, register_font};
 
 use super::ChartError;
 
-/// The name the font goes by. It is also what an SVG asks its viewer for: the font itself, or
+/// The registered name of the font. It is also what an SVG asks its viewer for: the font itself, or
 /// one that is about as wide.
 pub(crate) const FAMILY: &str = "Inter, Helvetica, Arial, sans-serif";
 

@@ -1,5 +1,5 @@
 //! The cost of one event while something grows by powers of ten: a panel for each quantity that
-//! grows. A level line says that the whole grows evenly with it.
+//! grows. A level line means that the total grows in proportion.
 
 use plotters::coord::Shift;
 use plotters::drawing::DrawingArea;
@@ -51,7 +51,7 @@ impl Growth {
         (WIDTH, HEIGHT)
     }
 
-    /// Draws it over the whole area.
+    /// Draws the chart over the whole area.
     ///
     /// # Errors
     /// The backend's.

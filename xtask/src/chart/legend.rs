@@ -54,7 +54,7 @@ pub(crate) fn entries(picture: &Picture) -> Vec<Entry> {
             Shape::Band(_) => Swatch::Box,
             Shape::Cloud(_) => Swatch::Cloud,
             Shape::Dots(_) => Swatch::Dot,
-            Shape::Reference(_) | Shape::Course(_) => Swatch::Dashes,
+            Shape::Reference(_) | Shape::VaryingReference(_) => Swatch::Dashes,
         };
         Entry {
             swatch,

@@ -43,7 +43,7 @@ pub(crate) fn layer<DB: DrawingBackend>(
                 Ok(())
             }
         }
-        Shape::Course(points) => {
+        Shape::VaryingReference(points) => {
             let runs = sheet.inside(&sheet.thinned(points));
             runs.iter().try_for_each(|run| canvas.dashed(run, ink, 6))
         }

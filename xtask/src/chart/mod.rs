@@ -64,7 +64,7 @@ pub(crate) enum Chart {
 }
 
 impl Chart {
-    /// All of them, in the order in which a reader wants them.
+    /// All charts, in the order of the page.
     pub(crate) const ALL: [Self; 5] = [
         Self::Throughput,
         Self::Cwnd,
@@ -132,7 +132,7 @@ impl Chart {
         })
     }
 
-    /// As the text of an SVG file.
+    /// Returns the text of an SVG file.
     ///
     /// # Errors
     /// [`ChartError`]
@@ -201,7 +201,7 @@ impl CompareChart {
         }
     }
 
-    /// As the text of an SVG file.
+    /// Returns the text of an SVG file.
     ///
     /// # Errors
     /// [`ChartError`]

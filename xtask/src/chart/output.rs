@@ -47,7 +47,7 @@ impl Drawing {
         }
     }
 
-    /// As the text of an SVG file; the same bytes every time.
+    /// Returns the text of an SVG file; the same bytes every time.
     ///
     /// # Errors
     /// [`ChartError`]
@@ -66,7 +66,7 @@ impl Drawing {
         Ok(text.replacen(&own, &format!("{shown} {rounded}"), 1))
     }
 
-    /// Into a PNG file.
+    /// Writes a PNG file.
     ///
     /// # Errors
     /// [`ChartError`]
@@ -85,7 +85,7 @@ impl Drawing {
         png(file, (width / SCALE, height / SCALE), &pixels).map_err(|error| write(error.into()))
     }
 
-    /// Into `name.svg` and `name.png`.
+    /// Writes `name.svg` and `name.png`.
     ///
     /// # Errors
     /// [`ChartError`]

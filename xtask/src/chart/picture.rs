@@ -12,7 +12,7 @@ use super::units::Quantity;
 pub(crate) struct Picture {
     /// The title.
     pub title: String,
-    /// Of which run.
+    /// The subtitle, which names the run.
     pub subtitle: String,
     /// Time, as a rule.
     pub x: Axis,
@@ -65,8 +65,8 @@ pub(crate) enum Shape {
     Dots(Vec<Point>),
     /// A dashed line across: what the rest is to be compared with.
     Reference(f64),
-    /// The same where it varies.
-    Course(Vec<Point>),
+    /// A reference that varies over time.
+    VaryingReference(Vec<Point>),
 }
 
 /// A row of ticks over the plot.
@@ -181,7 +181,12 @@ impl Picture {
     /// Returns true if there is nothing to draw.
     #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
-        let data = |layer: &Layer| !matches!(layer.shape, Shape::Reference(_) | Shape::Course(_));
+        let data = |layer: &Layer| {
+            !matches!(
+                layer.shape,
+                Shape::Reference(_) | Shape::VaryingReference(_)
+            )
+        };
         self.lanes.is_empty() && !self.layers.iter().any(data)
     }
 }
@@ -208,7 +213,7 @@ impl Shape {
             | Self::Band(points)
             | Self::Cloud(points)
             | Self::Dots(points)
-            | Self::Course(points) => Some(points.as_slice()),
+            | Self::VaryingReference(points) => Some(points.as_slice()),
         }
     }
 }

@@ -249,7 +249,7 @@ impl DrawingBackend for Raster {
         Ok(())
     }
 
-    /// As the library's own, but with the base line where an SVG has it.
+    /// Draws text like the library does, but with the base line where an SVG has it.
     fn draw_text<S: BackendTextStyle>(
         &mut self,
         text: &str,

@@ -23,7 +23,7 @@ pub(crate) const LABEL_EM: f64 = 44.0;
 /// A colour by what it is for.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ink {
-    /// Behind everything.
+    /// The background.
     Paper,
     /// Titles.
     Text,

@@ -1,4 +1,4 @@
-//! The pictures as a whole.
+//! Tests of whole charts.
 
 use super::*;
 use crate::rows::{PacketRow, ThroughputRow, TraceRow};

@@ -24,7 +24,7 @@ pub(crate) fn picture(record: &RunRecord) -> Picture {
         .link_rate_bps
         .map_or_else(String::new, |bps| format!("{}, ", rate(bps)));
     let label = format!("link ({nominal}headers included)");
-    picture.layer(label, Ink::Muted, Shape::Course(capacity));
+    picture.layer(label, Ink::Muted, Shape::VaryingReference(capacity));
     if flows == 1 {
         picture.layer(
             "sent",

@@ -3,12 +3,12 @@
 use super::picture::Axis;
 use super::units::{join, trim};
 
-/// One place on an axis and what is written there.
+/// A position on an axis and its label.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Tick {
     /// In the base unit.
     pub at: f64,
-    /// With its unit; a plain `0` at the origin.
+    /// The label with its unit; a plain `0` at the origin.
     pub label: String,
 }
 

@@ -15,7 +15,7 @@ pub(crate) enum Quantity {
 /// A unit and its size in the base unit.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub(crate) struct Unit {
-    /// As written behind a number.
+    /// Its symbol, as written after a number.
     pub name: &'static str,
     /// Its size in base units.
     pub size: f64,

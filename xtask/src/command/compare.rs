@@ -272,21 +272,21 @@ mod tests {
 
     #[test]
     fn an_unknown_peer_is_reported_with_the_known_ones() {
-        let told = entries("compare lossy-1pct --peers quicn").err().unwrap();
-        let told = told.to_string();
-        assert!(told.contains("\"quicn\"") && told.contains("s2n-bbr, kcp, and all"));
-        assert!(told.contains("tcp-reno"));
+        let message = entries("compare lossy-1pct --peers quicn").err().unwrap();
+        let message = message.to_string();
+        assert!(message.contains("\"quicn\"") && message.contains("s2n-bbr, kcp, and all"));
+        assert!(message.contains("tcp-reno"));
     }
 
     #[test]
     fn a_peer_on_the_wrong_clock_is_reported_with_the_right_one() {
-        let told = |line| entries(line).err().unwrap().to_string();
-        let tcp = told("compare lossy-1pct --peers lftp,tcp-bbr");
+        let message = |line| entries(line).err().unwrap().to_string();
+        let tcp = message("compare lossy-1pct --peers lftp,tcp-bbr");
         assert!(
             tcp.contains("tcp-bbr runs in real time only: add --clock real"),
             "{tcp}"
         );
-        let quinn = told("compare lossy-1pct --peers quinn-bbr --clock real");
+        let quinn = message("compare lossy-1pct --peers quinn-bbr --clock real");
         assert!(
             quinn.contains("quinn-bbr runs in virtual time only"),
             "{quinn}"

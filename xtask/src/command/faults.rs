@@ -1,4 +1,4 @@
-//! `cargo xtask faults`: everything that can go wrong, at once, and the file arrives.
+//! `cargo xtask faults`: all faults at once, and the file arrives.
 
 use std::ops::RangeInclusive;
 
@@ -16,7 +16,7 @@ const SHOWN: usize = 10;
 /// path and the network is at its worst, in virtual time. Each seed is a world of its own.
 #[derive(Debug, clap::Args)]
 pub(super) struct Faults {
-    /// One, or a range: 1..=10000.
+    /// One seed, or a range: 1..=10000.
     #[arg(long, value_name = "A..=B", default_value = "1..=200", value_parser = parse_seeds)]
     seeds: RangeInclusive<u64>,
     /// Print the counts of the seeds together as a JSON object.

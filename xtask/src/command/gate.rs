@@ -24,7 +24,7 @@ use crate::scenario::{self, Scenario};
 /// Seeds of tier two.
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=32;
 
-/// Of those, the first few make up tier one.
+/// The seeds of tier one, the first few of those.
 const GOLDEN_SEEDS: std::ops::RangeInclusive<u64> = 1..=4;
 
 /// Compare with the committed baseline, and refuse a regression.

@@ -88,7 +88,7 @@ impl Machine {
     }
 }
 
-/// Waits on a host's clock.
+/// Sleeps on a host's clock.
 pub(super) fn sleep(clock: &Host, time: Duration) -> impl Future<Output = ()> + use<> {
     clock.sleep_ns(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
 }

@@ -1,5 +1,5 @@
 //! The limit set by system calls and the AEAD, without a transport: batches are sealed and
-//! sent in one call each, received in one call and opened, and the receiver says how much came.
+//! sent in one call each, received in one call and opened, and the receiver returns a byte count.
 
 use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
@@ -21,7 +21,7 @@ const SOCKET_BUFFER_BYTES: usize = 4 << 20;
 /// Bytes in flight at once; less than the receiver's buffer, so nothing is lost.
 const WINDOW_BYTES: u64 = 1 << 20;
 /// Nothing is retransmitted: what has not arrived by then is lost.
-const PATIENCE: Duration = Duration::from_secs(10);
+const RECEIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 struct Socket {
     io: UdpSocket,
@@ -69,8 +69,9 @@ impl Socket {
 
     fn wait(&self, readiness: rustix::event::PollFlags) -> io::Result<()> {
         let mut polled = [rustix::event::PollFd::new(&self.io, readiness)];
-        let patience = rustix::time::Timespec::try_from(PATIENCE).map_err(io::Error::other)?;
-        match rustix::event::poll(&mut polled, Some(&patience))? {
+        let timeout =
+            rustix::time::Timespec::try_from(RECEIVE_TIMEOUT).map_err(io::Error::other)?;
+        match rustix::event::poll(&mut polled, Some(&timeout))? {
             0 => Err(io::ErrorKind::TimedOut.into()),
             _ => Ok(()),
         }
@@ -82,7 +83,7 @@ fn key() -> Result<LessSafeKey, String> {
     Ok(LessSafeKey::new(key))
 }
 
-/// Of the packet with this number.
+/// The nonce of the packet with this number.
 fn nonce(number: u64) -> Nonce {
     let mut nonce = [0; NONCE_LEN];
     nonce[NONCE_LEN - 8..].copy_from_slice(&number.to_be_bytes());

@@ -3,7 +3,7 @@
 //! Self-signed, valid for a hundred years, for nothing but these runs. Ed25519: its signatures
 //! are of one size, so handshakes are.
 
-/// For whom the certificate is.
+/// The name in the certificate.
 pub(crate) const SERVER_NAME: &str = "peer";
 
 /// The certificate, in DER.

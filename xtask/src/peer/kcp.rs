@@ -155,7 +155,7 @@ async fn drive(host: Host, socket: Arc<Socket>, shared: Arc<Shared>) {
         }
         while tick.poll_fire(cx).is_ready() {
             let now_ms = host.now().as_nanos() / NANOS_PER_MS;
-            // Its clock goes round after 49 days.
+            // Its clock wraps around after 49 days.
             if shared.kcp().update(now_ms as u32).is_err() {
                 return Poll::Ready(());
             }

@@ -178,7 +178,7 @@ impl Foreign {
 }
 
 impl TcpCongestion {
-    /// As the kernel calls it.
+    /// The kernel's name for it.
     pub(super) fn name(self) -> &'static str {
         name_of(&TCP, self)
     }

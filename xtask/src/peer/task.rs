@@ -109,7 +109,7 @@ pub(super) async fn timed(
         }
     };
     Timing {
-        begun_ns: started.as_nanos(),
+        started_ns: started.as_nanos(),
         ended_ns: runtime.now().as_nanos(),
         bytes: span.bytes,
         failure,

@@ -207,7 +207,7 @@ mod tests {
     use crate::run::{Clock, Tap};
     use crate::scenario;
 
-    /// A megabyte; nothing where the system allows no namespace or no TUN device, or has no such
+    /// Transfers a megabyte; none if the system allows no namespace or no TUN device, or has no such
     /// congestion control.
     fn transferred(congestion: TcpCongestion, changes: &[&str]) -> Option<RunRecord> {
         let mut changes: Vec<String> = changes.iter().map(|&change| change.to_owned()).collect();

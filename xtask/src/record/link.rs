@@ -15,7 +15,7 @@ pub(crate) struct LinkLog {
     pub forward_packets: u64,
     /// Packets lost, both directions, queue drops included.
     pub lost: u64,
-    /// Of those, by the queues.
+    /// Of those, the ones dropped by the queues.
     pub queue_drops: u64,
     /// UDP payload lost in the direction of the data.
     pub forward_lost_bytes: u64,

@@ -45,10 +45,10 @@ pub(crate) struct FlowLog {
     /// The transfer it belongs to, if known.
     pub transfer: Option<usize>,
     /// The time of its first event.
-    pub begun_ns: u64,
+    pub started_ns: u64,
     /// Packets sent that elicit an acknowledgement.
     pub packets_sent: u64,
-    /// Of those, with stream bytes sent before.
+    /// Of those, the ones with stream bytes sent before.
     pub packets_retransmitted: u64,
     /// Stream bytes sent, retransmissions included.
     pub stream_bytes_sent: u64,
@@ -78,7 +78,7 @@ impl SenderLog {
         self.tap_for(None)
     }
 
-    /// The same for the connections of one transfer.
+    /// The observer for the connections of one transfer.
     pub(crate) fn tap_of(&self, transfer: usize) -> Arc<Tap> {
         self.tap_for(Some(transfer))
     }
@@ -96,7 +96,7 @@ impl SenderLog {
         let mut flows = std::mem::take(&mut *self.lock()).logs;
         flows.sort_by_key(|log| std::cmp::Reverse(log.stream_bytes_sent));
         flows.truncate(count);
-        flows.sort_by_key(|log| (log.transfer, log.begun_ns));
+        flows.sort_by_key(|log| (log.transfer, log.started_ns));
         flows
     }
 
@@ -117,7 +117,7 @@ impl Observer for Tap {
         let t_ns = now.as_nanos();
         let make = || FlowLog {
             transfer: self.transfer,
-            begun_ns: t_ns,
+            started_ns: t_ns,
             ..FlowLog::default()
         };
         self.log

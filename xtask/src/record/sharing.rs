@@ -15,12 +15,12 @@ pub(super) struct Sharing {
 }
 
 impl Sharing {
-    /// Nothing where there are no two flows, or no time in which all of them ran.
+    /// The shares; none without two flows and a time in which all of them ran.
     pub(super) fn of(timings: &[Timing], flows: &[FlowLog]) -> Option<Self> {
         if timings.len() < 2 || timings.len() != flows.len() {
             return None;
         }
-        let from_ns = timings.iter().map(|timing| timing.begun_ns).max()?;
+        let from_ns = timings.iter().map(|timing| timing.started_ns).max()?;
         let to_ns = timings.iter().map(|timing| timing.ended_ns).min()?;
         if to_ns <= from_ns {
             return None;
@@ -75,9 +75,9 @@ mod tests {
 
     const SECOND: u64 = 1_000_000_000;
 
-    fn timing(begun: u64, ended: u64) -> Timing {
+    fn timing(started: u64, ended: u64) -> Timing {
         Timing {
-            begun_ns: begun * SECOND,
+            started_ns: started * SECOND,
             ended_ns: ended * SECOND,
             ..Timing::default()
         }
@@ -85,7 +85,7 @@ mod tests {
 
     /// A flow that delivers so many bytes every second of its time.
     fn flow(timing: &Timing, bytes: u64) -> FlowLog {
-        let seconds = timing.begun_ns / SECOND..=timing.ended_ns / SECOND;
+        let seconds = timing.started_ns / SECOND..=timing.ended_ns / SECOND;
         FlowLog {
             progress: seconds
                 .enumerate()
@@ -99,7 +99,7 @@ mod tests {
     fn only_the_last_half_of_the_time_together_counts() {
         let timings = [timing(0, 30), timing(10, 40)];
         let mut flows = [flow(&timings[0], 100), flow(&timings[1], 300)];
-        // What came through before 20 s is left out.
+        // Bytes delivered before 20 s are left out.
         flows[0].progress.retain(|&(t_ns, _)| t_ns >= 20 * SECOND);
         flows[0].progress.insert(0, (SECOND, 2_000));
         let sharing = Sharing::of(&timings, &flows).unwrap();

@@ -68,12 +68,12 @@ pub(crate) fn assemble(scenario: &Scenario, detail: Detail, mut outcome: Outcome
 
 fn summary(scenario: &Scenario, outcome: &Outcome) -> Summary {
     let timings = &outcome.timings;
-    let begun_ns = timings.iter().map(|timing| timing.begun_ns).min();
-    let begun_ns = begun_ns.unwrap_or(0);
+    let started_ns = timings.iter().map(|timing| timing.started_ns).min();
+    let started_ns = started_ns.unwrap_or(0);
     let ended_ns = timings.iter().map(|timing| timing.ended_ns).max();
     let ended_ns = ended_ns.unwrap_or(0);
     let bytes = timings.iter().map(|timing| timing.bytes).sum();
-    let duration_ns = ended_ns - begun_ns;
+    let duration_ns = ended_ns - started_ns;
     let intact = timings.iter().all(|timing| timing.intact);
     let goodput_bps = if intact {
         rate_bps(bytes, duration_ns)
@@ -182,7 +182,7 @@ fn steady_bps(flows: &[FlowLog], bytes: u64) -> Option<u64> {
 
 /// Jain's fairness index of the transfers' goodput.
 fn jain(timings: &[Timing]) -> Option<f64> {
-    let rate = |timing: &Timing| rate_bps(timing.bytes, timing.ended_ns - timing.begun_ns);
+    let rate = |timing: &Timing| rate_bps(timing.bytes, timing.ended_ns - timing.started_ns);
     sharing::jain(&timings.iter().map(rate).collect::<Vec<_>>())
 }
 

@@ -19,7 +19,7 @@ fn interval_ns(duration_ns: u64) -> u64 {
         .max(STEP_NS)
 }
 
-/// One row an interval, from the start of the run to `end_ns`.
+/// One row per interval, from the start of the run to `end_ns`.
 pub(super) fn rows(
     end_ns: u64,
     forward: &DirectionProfile,

@@ -4,7 +4,7 @@
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Timing {
     /// The time at which its client started to connect.
-    pub begun_ns: u64,
+    pub started_ns: u64,
     /// The time of the receiver's confirmation or of the failure.
     pub ended_ns: u64,
     /// The file's size.

@@ -69,7 +69,7 @@ pub(crate) struct Plan {
 /// The user's file.
 #[derive(Clone, Debug)]
 pub(crate) struct GivenFile {
-    /// As given.
+    /// The path as given.
     pub path: String,
     /// Its contents.
     pub contents: Bytes,

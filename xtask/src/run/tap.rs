@@ -25,7 +25,7 @@ pub(crate) struct Tap {
 /// The user's recording.
 #[derive(Clone, Debug)]
 pub(crate) struct GivenRecording {
-    /// As given.
+    /// The path as given.
     pub path: String,
     /// Its contents.
     pub recording: Arc<Recording>,

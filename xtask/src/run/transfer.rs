@@ -126,7 +126,7 @@ impl Transfer {
             }
         };
         Timing {
-            begun_ns: started.as_nanos(),
+            started_ns: started.as_nanos(),
             ended_ns: ended.as_nanos(),
             bytes: self.contents.len() as u64,
             intact: failure.is_none()

@@ -90,14 +90,14 @@ pub(super) fn parse(
     path: &Path,
     changes: &[String],
 ) -> Result<Scenario, ScenarioError> {
-    let told = |message: String| ScenarioError::Parse {
+    let message = |message: String| ScenarioError::Parse {
         path: path.to_owned(),
         message,
     };
-    let fault = |error: toml::de::Error| told(error.to_string().trim_end().to_owned());
+    let fault = |error: toml::de::Error| message(error.to_string().trim_end().to_owned());
     let folder = path.parent().unwrap_or_else(|| Path::new(""));
-    let text = read_named_files(text, folder).map_err(|error| told(error.to_string()))?;
-    // Before any change, so that a fault of the file is told with its line.
+    let text = read_named_files(text, folder).map_err(|error| message(error.to_string()))?;
+    // Before any change, so that a fault of the file is reported with its line.
     let scenario: Scenario = toml::from_str(&text).map_err(fault)?;
     if changes.is_empty() {
         return Ok(scenario);

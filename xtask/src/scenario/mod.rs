@@ -6,7 +6,7 @@
 //! [network]            # see `lftp_netem::profile`; files named there are relative to this one
 //! [transport]          # see [`TransportSettings`]
 //! [transfer]           # see [`Transfer`]
-//! [[flow]]             # one for each transfer; without any there is one; see [`Flow`]
+//! [[flow]]             # one for each transfer; by default a single one; see [`Flow`]
 //! [gate]               # see [`Gate`]
 //! [limits]             # see [`Limits`]
 //! ```
@@ -40,7 +40,7 @@ pub(crate) struct Scenario {
     /// The `--set` changes applied to it.
     #[serde(skip)]
     pub changes: Vec<String>,
-    /// One sentence.
+    /// One sentence for `list` and the report.
     #[serde(default)]
     pub description: String,
     /// The path between client and server.
@@ -125,7 +125,7 @@ impl Default for Limits {
 #[non_exhaustive]
 pub(crate) enum ScenarioError {
     /// Neither a known name nor a file.
-    #[error("there is no scenario {name:?}; there are: {known}; or give a file that ends in .toml")]
+    #[error("unknown scenario {name:?}; known are: {known}; or give a file that ends in .toml")]
     Unknown {
         /// The argument.
         name: String,
@@ -151,13 +151,13 @@ pub(crate) enum ScenarioError {
     /// An invalid `--set`.
     #[error("--set {change}: {message}")]
     Set {
-        /// As given.
+        /// The change as given.
         change: String,
         /// The fault, and what was expected.
         message: String,
     },
     /// A file without a usable name.
-    #[error("{0} has no name that a scenario could have")]
+    #[error("{0} is not a usable name for a scenario")]
     BadName(PathBuf),
 }
 

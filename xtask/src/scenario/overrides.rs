@@ -65,6 +65,8 @@ fn set(table: &mut Table, key: &str, value: Value) -> Result<(), String> {
         .or_insert_with(|| Value::Table(Table::new()));
     match inner {
         Value::Table(inner) => set(inner, rest, value),
-        _ => Err(format!("{first:?} is no table, so it has no key {rest:?}")),
+        _ => Err(format!(
+            "{first:?} is not a table, so it has no key {rest:?}"
+        )),
     }
 }

@@ -29,7 +29,7 @@ fn every_named_scenario_can_be_read_and_written_and_read_again() {
 }
 
 #[test]
-fn a_file_with_a_fault_is_told_with_its_name_its_line_and_what_was_expected() {
+fn a_faulty_file_is_reported_with_its_name_its_line_and_what_was_expected() {
     for (text, line, expected) in [
         (
             "[network]\nrate = \"10mbit\"\nlos = \"1%\"\n",
@@ -56,10 +56,13 @@ fn a_file_with_a_fault_is_told_with_its_name_its_line_and_what_was_expected() {
         ("[network\n", "line 1", "]"),
         ("[transfer]\n", "line 1", "network"),
     ] {
-        let told = fault(text, &[]);
-        assert!(told.starts_with("bad.toml: "), "{told}");
-        assert!(told.contains(line), "{text:?} is told as {told}");
-        assert!(told.contains(expected), "{text:?} is told as {told}");
+        let message = fault(text, &[]);
+        assert!(message.starts_with("bad.toml: "), "{message}");
+        assert!(message.contains(line), "{text:?} is reported as {message}");
+        assert!(
+            message.contains(expected),
+            "{text:?} is reported as {message}"
+        );
     }
 }
 
@@ -80,24 +83,27 @@ fn any_key_can_be_set_with_or_without_quotes() {
 }
 
 #[test]
-fn a_change_that_makes_no_sense_is_told_by_its_own_words() {
+fn an_invalid_change_is_reported_by_itself() {
     for (change, expected) in [
         ("network.loss=2", "%"),
         ("network.speed=1mbit", "speed"),
         ("transport.congestion=vegas", "vegas"),
         ("loss", "KEY=VALUE"),
         ("description.x=1", "string"),
-        ("network.loss.x=1", "no table"),
+        ("network.loss.x=1", "not a table"),
         ("network.=1", "empty part"),
     ] {
-        let told = fault(BASE, &["network.loss=1%", change]);
-        assert!(told.starts_with(&format!("--set {change}: ")), "{told}");
-        assert!(told.contains(expected), "{told}");
+        let message = fault(BASE, &["network.loss=1%", change]);
+        assert!(
+            message.starts_with(&format!("--set {change}: ")),
+            "{message}"
+        );
+        assert!(message.contains(expected), "{message}");
     }
 }
 
 #[test]
-fn without_flows_there_is_one() {
+fn without_flows_one_is_assumed() {
     let scenario = parse(BASE, Path::new("base.toml"), &[]).unwrap();
     assert_eq!(scenario.flows().len(), 1);
     let several = format!("{BASE}[[flow]]\nstart = \"1s\"\n[[flow]]\ncongestion = \"cubic\"\n");
@@ -106,7 +112,7 @@ fn without_flows_there_is_one() {
 }
 
 #[test]
-fn a_network_may_begin_with_a_preset_and_say_what_is_different() {
+fn a_network_may_start_from_a_preset_and_change_keys() {
     let text = "[network]\npreset = \"dsl\"\ndelay = \"40ms\"\nreverse.loss = \"1%\"\n";
     let network = parse(text, Path::new("base.toml"), &[]).unwrap().network;
     let dsl = lftp_netem::profile::Preset::Dsl.profile();
@@ -115,20 +121,20 @@ fn a_network_may_begin_with_a_preset_and_say_what_is_different() {
     let (own, its) = (network.reverse.clone().unwrap(), dsl.reverse.unwrap());
     assert_eq!(own.rate, its.rate);
     assert_eq!(network.reverse().loss_mean().to_string(), "1%");
-    let told = fault("[network]\n\npreset = \"6g\"\n", &[]);
+    let message = fault("[network]\n\npreset = \"6g\"\n", &[]);
     assert!(
-        told.contains("line 3") && told.contains("satellite-geo"),
-        "{told}"
+        message.contains("line 3") && message.contains("satellite-geo"),
+        "{message}"
     );
-    let told = fault(BASE, &["network.preset=6g"]);
+    let message = fault(BASE, &["network.preset=6g"]);
     assert!(
-        told.starts_with("--set network.preset=6g: no preset"),
-        "{told}"
+        message.starts_with("--set network.preset=6g: no preset"),
+        "{message}"
     );
 }
 
 #[test]
-fn traces_and_courses_are_read_from_files_beside_the_scenario() {
+fn traces_and_schedules_are_read_from_files_beside_the_scenario() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("up.trace"), "1\n3\n4\n").unwrap();
     std::fs::write(folder.path().join("drive.csv"), "at_ms,delay_ms\n500,70\n").unwrap();
@@ -140,18 +146,21 @@ fn traces_and_courses_are_read_from_files_beside_the_scenario() {
     let steps = network.reverse.unwrap().schedule.unwrap();
     assert_eq!(steps[0].delay, Some(DurationNs(70_000_000)));
 
-    let told = parse("[network]\nschedule_csv = \"none.csv\"\n", &path, &[]);
-    let told = told.unwrap_err().to_string();
+    let message = parse("[network]\nschedule_csv = \"none.csv\"\n", &path, &[]);
+    let message = message.unwrap_err().to_string();
     for word in ["drive.toml: line 2: schedule_csv: cannot read ", "none.csv"] {
-        assert!(told.contains(word), "{told}");
+        assert!(message.contains(word), "{message}");
     }
-    let told = parse(BASE, &path, &["network.mahimahi_file=drive.csv".to_owned()]);
-    let told = told.unwrap_err().to_string();
+    let message = parse(BASE, &path, &["network.mahimahi_file=drive.csv".to_owned()]);
+    let message = message.unwrap_err().to_string();
     assert!(
-        told.starts_with("--set network.mahimahi_file=drive.csv: "),
-        "{told}"
+        message.starts_with("--set network.mahimahi_file=drive.csv: "),
+        "{message}"
     );
-    assert!(told.contains("has no place in a mahimahi trace"), "{told}");
+    assert!(
+        message.contains("has no place in a mahimahi trace"),
+        "{message}"
+    );
 }
 
 /// A scenario with one key changed by a line of TOML.

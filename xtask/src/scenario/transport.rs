@@ -112,7 +112,9 @@ impl std::str::FromStr for Packets {
             .and_then(|number| number.parse().ok())
             .filter(|&number| number > 0)
             .map(Self)
-            .ok_or_else(|| format!("{text:?} is no number of packets; write for instance \"16p\""))
+            .ok_or_else(|| {
+                format!("{text:?} is not a number of packets; write for example \"16p\"")
+            })
     }
 }
 

@@ -22,7 +22,7 @@ const NAMES: Look = Look::new(LABEL_EM, Ink::Text);
 pub(crate) struct Matrix {
     /// The title.
     pub title: String,
-    /// Of which runs.
+    /// The subtitle, which names the runs.
     pub subtitle: String,
     /// The headings of the columns.
     pub columns: Vec<String>,
@@ -75,7 +75,7 @@ impl Matrix {
         (layout.width.unsigned_abs(), layout.height.unsigned_abs())
     }
 
-    /// Draws it over the whole area.
+    /// Draws the chart over the whole area.
     ///
     /// # Errors
     /// The backend's.
@@ -189,11 +189,11 @@ mod tests {
 
     #[test]
     fn a_small_share_is_not_told_as_none() {
-        let told: Vec<String> = [0.0, 0.0012, 0.0123, 0.974]
+        let texts: Vec<String> = [0.0, 0.0012, 0.0123, 0.974]
             .into_iter()
             .map(short)
             .collect();
-        assert_eq!(told, ["0.00", "0.001", "0.01", "0.97"]);
+        assert_eq!(texts, ["0.00", "0.001", "0.01", "0.97"]);
     }
 
     #[test]

@@ -124,7 +124,7 @@ fn peer_of<'a>(group: &Group<'a>) -> &'a str {
     group.peer
 }
 
-/// In the order in which they first come.
+/// The distinct names in the order of their first occurrence.
 fn distinct<'a>(groups: &[Group<'a>], name: impl Fn(&Group<'a>) -> &'a str) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for group in groups {

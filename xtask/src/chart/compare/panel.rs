@@ -32,7 +32,7 @@ pub(crate) struct Panel {
 /// One peer's runs.
 #[derive(Clone, Debug)]
 pub(crate) struct Mark {
-    /// Its place among the peers.
+    /// Its index among the peers.
     pub peer: usize,
     /// Delay in ns and goodput in bits a second.
     pub runs: Vec<Point>,

@@ -20,7 +20,7 @@ const GAP: i32 = 40;
 pub(crate) struct Scatter {
     /// The title.
     pub title: String,
-    /// Of which runs.
+    /// The subtitle, which names the runs.
     pub subtitle: String,
     /// Their names, in the order of their colours.
     pub peers: Vec<String>,
@@ -66,7 +66,7 @@ impl Scatter {
         (WIDTH, (self.top() + rows * height + 24).unsigned_abs())
     }
 
-    /// Draws it over the whole area.
+    /// Draws the chart over the whole area.
     ///
     /// # Errors
     /// The backend's.

@@ -21,7 +21,7 @@ enum Shape {
 }
 
 impl Symbol {
-    /// Of the peer at this place among all.
+    /// The symbol of the peer with this index.
     pub(super) const fn of(peer: usize) -> Self {
         let shape = match (peer / SERIES.len()) % 3 {
             0 => Shape::Dot,

@@ -176,7 +176,7 @@ fn growth(name: &str, rows: &[Row]) -> Growth {
     };
     Growth {
         title: "What a packet event costs in virtual time".to_owned(),
-        subtitle: format!("{name}, full LFTP; level: the whole grows evenly"),
+        subtitle: format!("{name}, full LFTP; level: the total grows in proportion"),
         label: "processor time for one packet event".to_owned(),
         bound: (BOUND_NS, "1,000,000 events a second".to_owned()),
         panels: vec![

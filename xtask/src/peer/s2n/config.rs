@@ -104,7 +104,7 @@ fn client_with(
         .map_err(describe)
 }
 
-/// As s2n-quic has windows: none is larger than 4 GiB.
+/// A window as s2n-quic takes it: at most 4 GiB.
 fn window(scenario: &Scenario) -> u32 {
     u32::try_from(quic_window_bytes(scenario)).unwrap_or(u32::MAX)
 }
