@@ -2,9 +2,11 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-
-use super::{UnitError, bare, in_units, text_form, write_in_units};
+use super::{
+    UnitError,
+    decimal::{in_units, write_in_units},
+    text_form,
+};
 
 /// A frequency in whole millionths of a hertz: `"0.16Hz"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

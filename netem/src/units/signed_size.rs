@@ -2,9 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-
-use super::{Size, UnitError, bare, text_form};
+use super::{Size, UnitError, text_form};
 
 /// A number of bytes that may be below zero: `"24B"`, `"-14B"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

@@ -1,4 +1,4 @@
-//! Values that a scenario writes as a text or as a table: one visitor for all of them.
+//! Values that a scenario writes as a text, as a table, or as either: one visitor for all of them.
 
 use std::{fmt, marker::PhantomData};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, de, de::value::MapAccessDeserializer};
 /// A number where none was expected.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Number {
-    Integer(i64),
+    Integer(i128),
     Float(f64),
 }
 
@@ -37,7 +37,7 @@ pub(crate) trait TextOrTable: Sized {
     /// Returns the error for a number, by default that of any value of a wrong type.
     fn from_number<E: de::Error>(number: Number) -> Result<Self, E> {
         let found = match number {
-            Number::Integer(number) => de::Unexpected::Signed(number),
+            Number::Integer(number) => de::Unexpected::Signed(number as i64),
             Number::Float(number) => de::Unexpected::Float(number),
         };
         Err(E::invalid_type(found, &Self::expecting().as_str()))
@@ -65,7 +65,11 @@ impl<'de, T: TextOrTable> de::Visitor<'de> for TextOrTableVisitor<T> {
     }
 
     fn visit_i64<E: de::Error>(self, number: i64) -> Result<T, E> {
-        T::from_number(Number::Integer(number))
+        T::from_number(Number::Integer(number.into()))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<T, E> {
+        T::from_number(Number::Integer(number.into()))
     }
 
     fn visit_f64<E: de::Error>(self, number: f64) -> Result<T, E> {

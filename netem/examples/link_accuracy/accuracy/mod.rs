@@ -3,8 +3,8 @@
 mod chain;
 mod delay;
 mod driver;
-mod happens;
 mod rate;
+mod shares;
 
 use std::fmt;
 
@@ -62,7 +62,7 @@ impl fmt::Display for Row {
 
 /// Measures every model with `packets` packets.
 pub(crate) fn rows(packets: u64, seed: u64, mut each: impl FnMut(Row)) {
-    happens::rows(packets, seed, &mut each);
+    shares::rows(packets, seed, &mut each);
     delay::rows(packets, seed, &mut each);
     rate::rows(packets, &mut each);
 }

@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-
-use crate::units::{UnitError, bare, split, text_form};
+use crate::units::{UnitError, split, text_form};
 
 const BURST: &str = "a burst length";
 const BURST_HINT: &str = "write \"10p\" (packets)";

@@ -2,9 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-
-use crate::units::{DurationNs, Rate, Size, UnitError, bare, split, text_form};
+use crate::units::{DurationNs, Rate, Size, UnitError, split, text_form};
 
 /// The size of a queue: `"1bdp"`, `"256KiB"`, `"1000p"` or `"50ms"`.
 ///

@@ -2,9 +2,7 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-
-use crate::units::{UnitError, bare, text_form};
+use crate::units::{UnitError, text_form};
 
 /// The text of a mahimahi trace (`mm-link(1)`): whole milliseconds, none smaller than the one
 /// before and the last above 0; each is a delivery opportunity of 1504 bytes (1500 and mahimahi's
