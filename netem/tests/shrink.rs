@@ -56,7 +56,7 @@ fn the_events_to_blame_are_left_and_no_others() {
         (&[tape, "--code", "9", "--", "false"], 7, "does not fail"),
         (&[tape, "--", "/no/such/program"], 127, "/no/such/program"),
         (&["/no/such/tape", "--", "false"], 3, "/no/such/tape"),
-        (&["/proc/self/status", "--", "false"], 3, "is no event"),
+        (&["/proc/self/status", "--", "false"], 3, "is not an event"),
         (&[tape, "--out", "/no/dir/x", "--", "false"], 5, "/no/dir/x"),
         (&[tape], 2, "COMMAND"),
     ] {

@@ -80,10 +80,10 @@ fn bare_numbers_mean_what_they_mean_to_tc() {
 #[test]
 fn what_is_not_understood_is_named() {
     for (line, words) in [
-        ("delay", "\"delay\" has no place"),
-        ("delay 10ms lose 5%", "\"lose\" has no place"),
-        ("delay tenms", "\"tenms\" has no place"),
-        ("loss 120%", "\"120%\" has no place"),
+        ("delay", "\"delay\" does not belong"),
+        ("delay 10ms lose 5%", "\"lose\" does not belong"),
+        ("delay tenms", "\"tenms\" does not belong"),
+        ("loss 120%", "\"120%\" does not belong"),
         ("loss state 90% 10% 0% 100% 50%", "p13 and p14"),
         ("gap 5 delay 10ms", "gap"),
         ("delay 1ms 1ms distribution experimental", "experimental"),

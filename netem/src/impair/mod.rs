@@ -176,7 +176,7 @@ random_impairments!(settings_of_impairments! {});
 pub(crate) fn check_correlation(key: &str, correlation: Option<Percent>) -> Result<(), UnitError> {
     if correlation == Some(Percent::HUNDRED) {
         return Err(UnitError::new(format!(
-            "{key} of 100% would make all packets alike: expected less"
+            "{key} of 100% would treat all packets alike: expected less"
         )));
     }
     Ok(())

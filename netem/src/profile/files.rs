@@ -62,7 +62,7 @@ pub enum NamedFileError {
         key: &'static str,
     },
     /// The key that the file's contents become is given as well.
-    #[error("line {line}: {key} stands beside {other}: expected one of the two")]
+    #[error("line {line}: {key} and {other} are both given: expected one of the two")]
     Twice {
         /// The profile's line, from 1.
         line: usize,
@@ -262,11 +262,11 @@ mod tests {
             ),
             (
                 "mahimahi = '1'\nmahimahi_file = 'up.trace'",
-                &["line 2", "mahimahi_file stands beside mahimahi"],
+                &["line 2", "mahimahi_file and mahimahi are both given"],
             ),
             (
                 "schedule_csv = 'drive.csv'\n[[schedule]]\nat = '1s'",
-                &["line 1", "schedule_csv stands beside schedule"],
+                &["line 1", "schedule_csv and schedule are both given"],
             ),
         ] {
             let error = read_named_files(text, folder.path()).unwrap_err();

@@ -391,10 +391,10 @@ impl DirectionSettings {
             (None, Some(_), _) => return fail("peak_rate needs a burst, such as \"64KiB\""),
             (Some(_), _, None) => return fail("burst needs a rate, such as \"100mbit\""),
             (Some(_), Some(peak), Some(rate)) if peak <= rate => {
-                return fail("peak_rate is above the rate, or no peak");
+                return fail("peak_rate must be above the rate");
             }
             (Some(burst), ..) if burst < self.mtu.unwrap_or(Size(direction::MTU_BYTES)) => {
-                return fail("a burst holds at least a packet of the mtu's size");
+                return fail("a burst must hold at least a packet of the mtu's size");
             }
             _ => {}
         }
@@ -405,7 +405,7 @@ impl DirectionSettings {
             return fail("pause_until needs a rate, such as \"100mbit\"");
         }
         if self.cell == Some(Size(0)) {
-            return fail("a cell of no size: expected such as \"48B\"");
+            return fail("a cell must be above 0: expected such as \"48B\"");
         }
         if self.cell_overhead.is_some() && self.cell.is_none() {
             return fail("cell_overhead needs a cell, such as \"48B\"");

@@ -159,9 +159,7 @@ impl FromStr for Preset {
         let found = Self::ALL.into_iter().find(|preset| preset.name() == name);
         found.ok_or_else(|| {
             let names = Self::ALL.map(Self::name).join(", ");
-            UnitError::new(format!(
-                "no preset is called {name:?}: expected one of {names}"
-            ))
+            UnitError::new(format!("unknown preset {name:?}: expected one of {names}"))
         })
     }
 }

@@ -22,7 +22,7 @@ use crate::{
 pub enum TcError {
     /// A word that is not expected there, or has no meaning here.
     #[error(
-        "{0:?} has no place in a netem line here: expected delay, loss, duplicate, corrupt, \
+        "{0:?} does not belong in a netem line here: expected delay, loss, duplicate, corrupt, \
              reorder, gap, rate, slot, limit or distribution with their values"
     )]
     Word(String),
@@ -35,7 +35,7 @@ pub enum TcError {
         source: UnitError,
     },
     /// A key that `tc netem` cannot express.
-    #[error("tc netem has nothing like {0}")]
+    #[error("tc netem has no option for {0}")]
     NotNetem(&'static str),
 }
 

@@ -11,7 +11,7 @@ use crate::{
 /// A line that is no entry of a recording.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "line {line}: {text:?} is no event: expected {HEADER}, such as forward,17,0,lost, or \
+    "line {line}: {text:?} is not an event: expected {HEADER}, such as forward,17,0,lost, or \
          reverse,3,0,delay,45000000; fates are lost, lost-burst, duplicate, flip (a bit), \
          cut (to bytes) and delay (nanoseconds)"
 )]

@@ -67,11 +67,11 @@ pub(super) fn in_units(
     let (number, unit) = split(text, what, hint)?;
     let Some((_, factor)) = units.iter().find(|(name, _)| *name == unit) else {
         return Err(UnitError::new(format!(
-            "{unit:?} is no unit of {what}: {hint}"
+            "{unit:?} is not a unit of {what}: {hint}"
         )));
     };
     let value = number.times(*factor).filter(|value| *value <= max);
-    value.ok_or_else(|| UnitError::new(format!("{text:?} is more than {what} can be here")))
+    value.ok_or_else(|| UnitError::new(format!("{text:?} is above the limit of {what}")))
 }
 
 /// Writes `value` in the largest unit that divides it.

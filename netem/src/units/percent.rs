@@ -65,13 +65,13 @@ impl FromStr for Percent {
         let (number, unit) = split(text, PERCENT, PERCENT_HINT)?;
         if unit != "%" {
             return Err(UnitError::new(format!(
-                "{unit:?} is no unit of {PERCENT}: {PERCENT_HINT}"
+                "{unit:?} is not a unit of {PERCENT}: {PERCENT_HINT}"
             )));
         }
         match number.times(Self::WHOLE / 100) {
             Some(parts) if parts <= Self::WHOLE => Ok(Self { parts }),
             _ => Err(UnitError::new(format!(
-                "{text:?} is more than everything: expected 0% to 100%"
+                "{text:?} is above 100%: expected 0% to 100%"
             ))),
         }
     }

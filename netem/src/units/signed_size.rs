@@ -26,7 +26,7 @@ impl FromStr for SignedSize {
             .map_err(|_| UnitError::new(format!("{text:?} is not {SIGNED}: {SIGNED_HINT}")))?;
         if bytes > SIGNED_MAX {
             return Err(UnitError::new(format!(
-                "{text:?} is more than {SIGNED} can be here"
+                "{text:?} is above the limit of {SIGNED}"
             )));
         }
         Ok(Self(sign * bytes as i64))

@@ -165,7 +165,7 @@ fn impossible_shapers_are_refused() {
         ("rate = '8mbit'\ncell = '0B'", "48B"),
         ("rate = '8mbit'\ncell_overhead = '5B'", "needs a cell"),
         ("rate = '8mbit'\noverhead = -14", "-14B"),
-        ("rate = '8mbit'\noverhead = '-3GB'", "can be here"),
+        ("rate = '8mbit'\noverhead = '-3GB'", "above the limit"),
         ("mahimahi = '3 2'", "ascending"),
         ("mahimahi = '0'", "above 0"),
         ("mahimahi = 'x'", "milliseconds"),

@@ -144,7 +144,7 @@ fn an_impossible_schedule_is_refused() {
     for (network, words) in [
         (
             "[[schedule]]\nat = '1s'\nloss = '1%'\nramp = '1s'",
-            "nowhere",
+            "without a target",
         ),
         (
             "[[schedule]]\nat = '1s'\ndelay = '1ms'\nramp = '2s'\n[[schedule]]\nat = '2s'\n\

@@ -128,7 +128,7 @@ fn a_network_may_start_from_a_preset_and_change_keys() {
     );
     let message = fault(BASE, &["network.preset=6g"]);
     assert!(
-        message.starts_with("--set network.preset=6g: no preset"),
+        message.starts_with("--set network.preset=6g: unknown preset"),
         "{message}"
     );
 }
@@ -158,7 +158,7 @@ fn traces_and_schedules_are_read_from_files_beside_the_scenario() {
         "{message}"
     );
     assert!(
-        message.contains("has no place in a mahimahi trace"),
+        message.contains("does not belong in a mahimahi trace"),
         "{message}"
     );
 }

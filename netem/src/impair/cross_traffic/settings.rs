@@ -62,13 +62,13 @@ impl CrossTraffic {
                 return fail("a packet has at least \"28B\", its headers");
             }
             Some(Size(bytes)) if bytes > mtu_bytes => {
-                return fail("a packet is no larger than the mtu");
+                return fail("a packet cannot be larger than the mtu");
             }
             _ => {}
         }
         let none = |time: Option<DurationNs>| time == Some(DurationNs(0));
         if self.on.is_some() != self.off.is_some() || none(self.on) || none(self.off) {
-            return fail("on and off belong together, and are above 0");
+            return fail("on and off must be given together and be above 0");
         }
         let packet_bits = 8 * u128::from(self.packet.map_or(mtu_bytes, |size| size.0));
         let rate = u128::from(self.rate.bps());
@@ -82,7 +82,7 @@ impl CrossTraffic {
         }
         let start = self.start.unwrap_or_default();
         if self.stop.is_some_and(|stop| stop <= start) {
-            return fail("it stops after its start");
+            return fail("stop must be after start");
         }
         Ok(())
     }

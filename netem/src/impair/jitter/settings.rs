@@ -75,8 +75,11 @@ impl FromStr for JitterTable {
             .map(|line| line.split('#').next().unwrap_or(""));
         let numbers = lines.flat_map(str::split_ascii_whitespace);
         let values = numbers.map(|number| {
-            let no =
-                |_| UnitError::new(format!("{number:?} has no place in {TABLE}: {TABLE_HINT}"));
+            let no = |_| {
+                UnitError::new(format!(
+                    "{number:?} does not belong in {TABLE}: {TABLE_HINT}"
+                ))
+            };
             number.parse().map_err(no)
         });
         let values = values.collect::<Result<Arc<[i16]>, _>>()?;

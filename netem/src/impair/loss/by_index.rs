@@ -50,7 +50,7 @@ impl FromStr for LossList {
             match (first.parse(), last.parse()) {
                 (Ok(first), Ok(last)) if first <= last => Ok((first, last)),
                 _ => Err(UnitError::new(format!(
-                    "{part:?} is no packet: write \"0, 7, 20-29\" (indices from 0)"
+                    "{part:?} is not a packet index: write \"0, 7, 20-29\" (indices from 0)"
                 ))),
             }
         });
@@ -85,9 +85,7 @@ impl NthLoss {
     /// `every` is 0.
     pub fn new(every: u64, first: u64) -> Result<Self, UnitError> {
         if every == 0 {
-            return Err(UnitError::new(
-                "every 0th packet is none: expected 1 or more",
-            ));
+            return Err(UnitError::new("every is 0: expected 1 or more"));
         }
         Ok(Self { every, first })
     }
@@ -137,7 +135,7 @@ impl FromStr for LossPattern {
             'x' | '1' => Ok(true),
             '.' | '0' => Ok(false),
             _ => Err(UnitError::new(format!(
-                "{mark:?} has no place in a pattern: write \"....x\" (x is lost, . is not)"
+                "{mark:?} does not belong in a pattern: write \"....x\" (x is lost, . is not)"
             ))),
         });
         let lost = lost.collect::<Result<Arc<[bool]>, _>>()?;

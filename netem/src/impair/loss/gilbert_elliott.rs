@@ -54,7 +54,7 @@ impl GilbertElliott {
     pub fn from_burst(mean: Percent, milli_packets: u64) -> Result<Self, UnitError> {
         if milli_packets < 1000 {
             return Err(UnitError::new(
-                "a burst is at least one packet long: expected \"1p\" or more",
+                "a burst must be at least one packet long: expected \"1p\" or more",
             ));
         }
         if mean == Percent::HUNDRED {

@@ -77,7 +77,7 @@ impl FromStr for QueueSize {
                     return whole(Some(ns)).map(Self::Time);
                 }
                 Err(UnitError::new(format!(
-                    "{unit:?} is no unit of {QUEUE}: {QUEUE_HINT}"
+                    "{unit:?} is not a unit of {QUEUE}: {QUEUE_HINT}"
                 )))
             }
         }

@@ -51,11 +51,11 @@ impl FromStr for MahimahiTrace {
             match number.parse::<u64>() {
                 Ok(ms) if ms < before => return fail(format!("{ms} comes after {before}")),
                 Ok(ms) if ms <= TIME_MAX_MS => times_ms.push(ms),
-                _ => return fail(format!("{number:?} has no place in {TRACE}")),
+                _ => return fail(format!("{number:?} does not belong in {TRACE}")),
             }
         }
         match times_ms.last() {
-            None | Some(0) => fail(format!("{TRACE} lasts no time")),
+            None | Some(0) => fail(format!("{TRACE} has no duration")),
             Some(_) => Ok(Self {
                 times_ms: times_ms.into(),
             }),

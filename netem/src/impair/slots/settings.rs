@@ -31,7 +31,7 @@ impl Slots {
     pub(crate) fn check(&self) -> Result<(), UnitError> {
         let fail = |message| Err(UnitError::new(message));
         if self.min.0 < MIN_NS {
-            return fail("slots are at least 10us apart: expected such as min = \"2ms\"");
+            return fail("slots must be at least 10us apart: expected such as min = \"2ms\"");
         }
         if self.max < self.min {
             return fail("slots with max below min: expected max >= min");

@@ -68,7 +68,7 @@ pub(super) fn check(steps: &[ScheduleStep]) -> Result<(), UnitError> {
         }
         if let Some(ramp) = step.ramp {
             if step.rate.is_none() && step.delay.is_none() {
-                return fail("has a ramp to nowhere: give it rate or delay".into());
+                return fail("has a ramp without a target: give it rate or delay".into());
             }
             let next = steps.get(index + 1).map(|next| next.at);
             if next.is_some_and(|next| next.0 < step.at.0 + ramp.0) {

@@ -30,7 +30,7 @@ impl CoDelSettings {
     pub(in crate::impair::queue) fn check(&self) -> Result<(), UnitError> {
         if self.target.0 == 0 || self.interval.0 == 0 {
             return Err(UnitError::new(
-                "codel's target and interval are above 0: expected such as \"5ms\"",
+                "codel's target and interval must be above 0: expected such as \"5ms\"",
             ));
         }
         Ok(())

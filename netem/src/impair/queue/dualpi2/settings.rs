@@ -53,13 +53,13 @@ impl DualPi2Settings {
     pub(in crate::impair::queue) fn check(&self) -> Result<(), UnitError> {
         let fail = |message: &str| Err(UnitError::new(message));
         if self.target.0 == 0 || self.update.0 == 0 {
-            return fail("dualpi2's target and update are above 0: expected such as \"15ms\"");
+            return fail("dualpi2's target and update must be above 0: expected such as \"15ms\"");
         }
         if self.alpha.micro_hz() == 0 || self.beta.micro_hz() == 0 {
-            return fail("dualpi2's alpha and beta are above 0: expected such as \"0.16Hz\"");
+            return fail("dualpi2's alpha and beta must be above 0: expected such as \"0.16Hz\"");
         }
         if self.coupling == 0 {
-            return fail("dualpi2's coupling is from 1 to 255");
+            return fail("dualpi2's coupling must be from 1 to 255");
         }
         Ok(())
     }

@@ -46,13 +46,15 @@ impl FqCoDelSettings {
     pub(in crate::impair::queue) fn check(&self) -> Result<(), UnitError> {
         let fail = |message: &str| Err(UnitError::new(message));
         if self.target.0 == 0 || self.interval.0 == 0 {
-            return fail("fq-codel's target and interval are above 0: expected such as \"5ms\"");
+            return fail(
+                "fq-codel's target and interval must be above 0: expected such as \"5ms\"",
+            );
         }
         if !(1..=FLOWS_MAX).contains(&self.flows) {
-            return fail("fq-codel's flows are from 1 to 65536");
+            return fail("fq-codel's flows must be from 1 to 65536");
         }
         if self.quantum == Some(Size(0)) {
-            return fail("fq-codel's quantum is above 0: expected such as \"1500B\"");
+            return fail("fq-codel's quantum must be above 0: expected such as \"1500B\"");
         }
         Ok(())
     }

@@ -33,7 +33,7 @@ impl PieSettings {
     pub(in crate::impair::queue) fn check(&self) -> Result<(), UnitError> {
         if self.target.0 == 0 || self.update.0 == 0 {
             return Err(UnitError::new(
-                "pie's target and update are above 0: expected such as \"15ms\"",
+                "pie's target and update must be above 0: expected such as \"15ms\"",
             ));
         }
         Ok(())

@@ -38,7 +38,7 @@ const fn red_weight() -> u8 {
 impl RedSettings {
     pub(in crate::impair::queue) fn check(&self) -> Result<(), UnitError> {
         if self.weight > 30 {
-            return Err(UnitError::new("red's weight is at most 30"));
+            return Err(UnitError::new("red's weight must be at most 30"));
         }
         Ok(())
     }
