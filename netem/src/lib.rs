@@ -3,10 +3,24 @@
 //! The heart is [`Link`](link::Link), one direction of a network: it is told the time and handed
 //! packets, and answers with packets and with the next time it wants to be called. It reads no
 //! clock, opens no socket and uses no global random generator, so a seed gives the same outcomes
-//! on every machine. Two drivers stand around it:
+//! on every machine. Three drivers stand around it:
 //!
 //! - [`world`]: virtual time, virtual hosts, a minute of network in a blink.
-//! - [`proxy`]: real time, real UDP sockets, any program.
+//! - `proxy`: real time, real UDP sockets.
+//! - `exec`: real time, any program of any protocol, in a Linux network namespace.
+//!
+//! # Features
+//!
+//! The link, its profiles and the virtual world need no feature.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `proxy` | the module `proxy` |
+//! | `exec` | the module `exec`, on Linux |
+//! | `cli` | the program `netem` |
+//! | `quinn`, `s2n` | the module `adapter`: quinn and s2n-quic on virtual hosts |
+//!
+//! `cargo test` runs the tests of what is always there, `cargo test --all-features` all of them.
 //!
 //! A network is described by a [`NetworkProfile`](profile::NetworkProfile), which is the
 //! `[network]` table of a scenario; its fields are described there, and in [`parameters`] each
@@ -79,29 +93,6 @@
 //! LFTP, quinn and s2n-quic run on such hosts as they are: see the features `quinn` and `s2n`, and
 //! `examples/quinn_in_virtual_time.rs`. LFTP's adapter is feature `netem` of `lftp-transport`.
 //!
-//! # A proxy
-//!
-//! The same network between real sockets. The report says what the link did, and whether the
-//! proxy kept its times: a run that did not is called invalid.
-//!
-//! ```
-//! use std::net::UdpSocket;
-//! use lftp_netem::{profile::NetworkProfile, proxy::{Proxy, ProxyConfig}};
-//!
-//! let (client, server) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
-//! let network = NetworkProfile::from_toml_str("delay = '1ms'")?;
-//! let mut config = ProxyConfig::new(&network, 1);
-//! config.listen = vec![("127.0.0.1:0".parse()?, server.local_addr()?)];
-//! let proxy = Proxy::start(config)?;
-//! client.send_to(b"hello", proxy.listen_addrs()[0])?;
-//! let mut buffer = [0; 16];
-//! assert_eq!(server.recv(&mut buffer)?, 5);
-//! assert_eq!(proxy.stop().forward.delivered, 1);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
-//!
-//! From the command line it is the program `netem`.
-//!
 //! # A recording
 //!
 //! The random events of one run can be replayed in another, with another seed, another build or
@@ -148,7 +139,7 @@
 #[cfg(any(feature = "quinn", feature = "s2n"))]
 pub mod adapter;
 mod direction;
-#[cfg(target_os = "linux")]
+#[cfg(all(feature = "exec", target_os = "linux"))]
 pub mod exec;
 #[doc = include_str!("../FEATURES.md")]
 pub mod features {}
@@ -160,6 +151,7 @@ pub mod packet;
 pub mod parameters {}
 pub mod pcapng;
 pub mod profile;
+#[cfg(feature = "proxy")]
 pub mod proxy;
 pub mod record;
 pub mod recording;

@@ -2,11 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so")]
 
-use std::{
-    net::{SocketAddr, UdpSocket},
-    process::Command,
-    time::Duration,
-};
+use std::net::SocketAddr;
 
 use lftp_netem::{
     Direction, Time, link::Link, packet::Packet, pcapng::PcapngWriter, profile::NetworkProfile,
@@ -161,37 +157,44 @@ fn ipv6_has_its_header_and_a_lost_packet_its_reason() {
     assert_eq!((seen[0].data[0], seen[0].data[6]), (0x60, 17));
 }
 
-#[test]
-fn the_proxy_writes_what_passed() {
-    let folder = tempfile::tempdir().unwrap();
-    let (csv, pcapng) = (folder.path().join("p.csv"), folder.path().join("p.pcapng"));
-    let server = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let listen = UdpSocket::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let mut netem = Command::new(env!("CARGO_BIN_EXE_netem"))
-        .args(["proxy", "--listen", &listen.to_string(), "--duration", "1s"])
-        .args(["--to", &server.local_addr().unwrap().to_string()])
-        .args(["--set", "delay=1ms", "--pcapng"])
-        .arg(&pcapng)
-        .arg("--packets")
-        .arg(&csv)
-        .spawn()
-        .unwrap();
-    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let wait = Some(Duration::from_millis(50));
-    server.set_read_timeout(wait).unwrap();
-    let mut buffer = [0; 100];
-    // Until it listens, nothing comes through; a refusal is reported to the next send.
-    let sent = (1..100).find(|_| {
-        let _ = client.send_to(b"contents", listen);
-        server.recv_from(&mut buffer).is_ok()
-    });
-    assert!(sent.is_some(), "nothing came through");
-    netem.wait().unwrap();
-    let (_, seen) = read(&std::fs::read(&pcapng).unwrap());
-    assert!(seen.len() >= 2 && seen.iter().all(|packet| packet.data.ends_with(b"contents")));
-    let rows = std::fs::read_to_string(&csv).unwrap().lines().count() - 1;
-    assert!(rows >= 1 && seen.len() <= 2 * rows);
+#[cfg(feature = "cli")]
+mod program {
+    use std::{net::UdpSocket, process::Command, time::Duration};
+
+    use super::read;
+
+    #[test]
+    fn the_proxy_writes_what_passed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (csv, pcapng) = (folder.path().join("p.csv"), folder.path().join("p.pcapng"));
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let listen = UdpSocket::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let mut netem = Command::new(env!("CARGO_BIN_EXE_netem"))
+            .args(["proxy", "--listen", &listen.to_string(), "--duration", "1s"])
+            .args(["--to", &server.local_addr().unwrap().to_string()])
+            .args(["--set", "delay=1ms", "--pcapng"])
+            .arg(&pcapng)
+            .arg("--packets")
+            .arg(&csv)
+            .spawn()
+            .unwrap();
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let wait = Some(Duration::from_millis(50));
+        server.set_read_timeout(wait).unwrap();
+        let mut buffer = [0; 100];
+        // Until it listens, nothing comes through; a refusal is reported to the next send.
+        let sent = (1..100).find(|_| {
+            let _ = client.send_to(b"contents", listen);
+            server.recv_from(&mut buffer).is_ok()
+        });
+        assert!(sent.is_some(), "nothing came through");
+        netem.wait().unwrap();
+        let (_, seen) = read(&std::fs::read(&pcapng).unwrap());
+        assert!(seen.len() >= 2 && seen.iter().all(|packet| packet.data.ends_with(b"contents")));
+        let rows = std::fs::read_to_string(&csv).unwrap().lines().count() - 1;
+        assert!(rows >= 1 && seen.len() <= 2 * rows);
+    }
 }

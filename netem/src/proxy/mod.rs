@@ -19,6 +19,22 @@
 //! Limits: a datagram larger than the outgoing interface's MTU is refused, not fragmented, and
 //! counts as a send error. A link without a rate has no queue limit and holds what its delay
 //! demands.
+//!
+//! ```
+//! use std::net::UdpSocket;
+//! use lftp_netem::{profile::NetworkProfile, proxy::{Proxy, ProxyConfig}};
+//!
+//! let (client, server) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+//! let network = NetworkProfile::from_toml_str("delay = '1ms'")?;
+//! let mut config = ProxyConfig::new(&network, 1);
+//! config.listen = vec![("127.0.0.1:0".parse()?, server.local_addr()?)];
+//! let proxy = Proxy::start(config)?;
+//! client.send_to(b"hello", proxy.listen_addrs()[0])?;
+//! let mut buffer = [0; 16];
+//! assert_eq!(server.recv(&mut buffer)?, 5);
+//! assert_eq!(proxy.stop().forward.delivered, 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub(crate) mod clock;
 pub(crate) mod handle;
