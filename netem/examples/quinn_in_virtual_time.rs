@@ -12,7 +12,7 @@ use std::sync::Arc;
 use lftp_netem::Direction;
 use lftp_netem::adapter::quinn::endpoint;
 use lftp_netem::profile::NetworkProfile;
-use lftp_netem::world::{Side, World};
+use lftp_netem::world::World;
 use quinn::rustls::RootCertStore;
 use quinn::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use quinn::{ClientConfig, Endpoint, EndpointConfig, ServerConfig, VarInt};
@@ -31,7 +31,7 @@ fn main() -> Done {
     let seed = std::env::args().nth(1).map_or(Ok(1), |seed| seed.parse())?;
     let mut world = World::new(&NetworkProfile::from_toml_str(NETWORK)?, seed);
 
-    let server = world.add_host(Side::Server, "10.0.1.1".parse()?)?;
+    let server = world.add_server("10.0.1.1".parse()?)?;
     let listening = "0.0.0.0:4433".parse()?;
     let quinn_server = endpoint(
         &server,
@@ -45,7 +45,7 @@ fn main() -> Done {
         }
     });
 
-    let client = world.add_host(Side::Client, "10.0.2.1".parse()?)?;
+    let client = world.add_client("10.0.2.1".parse()?)?;
     let any = "0.0.0.0:0".parse()?;
     let quinn_client = endpoint(&client, any, EndpointConfig::default(), None)?;
     let config = client_config()?;

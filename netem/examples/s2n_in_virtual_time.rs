@@ -11,7 +11,7 @@ use std::error::Error;
 use lftp_netem::Direction;
 use lftp_netem::adapter::s2n::{S2nIo, S2nRandom};
 use lftp_netem::profile::NetworkProfile;
-use lftp_netem::world::{Host, Side, World};
+use lftp_netem::world::{Host, World};
 use s2n_quic::client::Connect;
 use s2n_quic::provider::tls::rustls;
 use s2n_quic::{Client, Server};
@@ -31,7 +31,7 @@ fn main() -> Done {
     let seed = std::env::args().nth(1).map_or(Ok(1), |seed| seed.parse())?;
     let mut world = World::new(&NetworkProfile::from_toml_str(NETWORK)?, seed);
 
-    let host = world.add_host(Side::Server, "10.0.1.1".parse()?)?;
+    let host = world.add_server("10.0.1.1".parse()?)?;
     let server = server(&host)?;
     host.spawn(async move {
         if let Err(error) = serve(server).await {
@@ -39,7 +39,7 @@ fn main() -> Done {
         }
     });
 
-    let host = world.add_host(Side::Client, "10.0.2.1".parse()?)?;
+    let host = world.add_client("10.0.2.1".parse()?)?;
     let client = client(&host)?;
     world.block_on(async move {
         let to = Connect::new(std::net::SocketAddr::from(([10, 0, 1, 1], PORT)));

@@ -10,7 +10,7 @@ use std::{error::Error, net::SocketAddr, time::Instant};
 use lftp_netem::{
     Time,
     profile::NetworkProfile,
-    world::{Host, Run, Side, World},
+    world::{Host, Run, World},
 };
 
 const NETWORK: &str = r#"
@@ -116,8 +116,8 @@ type Setup = fn(&Host, &Host, SocketAddr) -> Result<(), Box<dyn Error>>;
 fn measure(name: &str, until: Time, setup: Setup) -> Result<(), Box<dyn Error>> {
     let network = NetworkProfile::from_toml_str(NETWORK)?;
     let mut world = World::new(&network, 1);
-    let client = world.add_host(Side::Client, "10.0.0.1".parse()?)?;
-    let server = world.add_host(Side::Server, "10.0.1.1".parse()?)?;
+    let client = world.add_client("10.0.0.1".parse()?)?;
+    let server = world.add_server("10.0.1.1".parse()?)?;
     setup(&client, &server, "10.0.1.1:9".parse()?)?;
 
     let start = Instant::now();

@@ -1,6 +1,10 @@
-//! The two directions of a network.
+//! The two directions of a network, and values that differ between them.
 
-use std::fmt;
+use std::{
+    fmt,
+    ops::{Index, IndexMut},
+    str::FromStr,
+};
 
 use serde::Serialize;
 
@@ -34,5 +38,69 @@ impl fmt::Display for Direction {
             Self::Forward => "forward",
             Self::Reverse => "reverse",
         })
+    }
+}
+
+/// A text that names no direction.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a direction: expected forward or reverse")]
+pub struct UnknownDirection(String);
+
+impl FromStr for Direction {
+    type Err = UnknownDirection;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "forward" => Ok(Self::Forward),
+            "reverse" => Ok(Self::Reverse),
+            _ => Err(UnknownDirection(text.to_owned())),
+        }
+    }
+}
+
+/// One value for each direction, indexed by [`Direction`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PerDirection<T> {
+    /// The forward direction's value.
+    pub forward: T,
+    /// The reverse direction's value.
+    pub reverse: T,
+}
+
+impl<T> PerDirection<T> {
+    /// The values that `value` gives, forward first.
+    pub fn from_fn(mut value: impl FnMut(Direction) -> T) -> Self {
+        Self {
+            forward: value(Direction::Forward),
+            reverse: value(Direction::Reverse),
+        }
+    }
+
+    /// The values that `change` makes of these, forward first.
+    pub fn map<U>(self, mut change: impl FnMut(T) -> U) -> PerDirection<U> {
+        PerDirection {
+            forward: change(self.forward),
+            reverse: change(self.reverse),
+        }
+    }
+}
+
+impl<T> Index<Direction> for PerDirection<T> {
+    type Output = T;
+
+    fn index(&self, direction: Direction) -> &T {
+        match direction {
+            Direction::Forward => &self.forward,
+            Direction::Reverse => &self.reverse,
+        }
+    }
+}
+
+impl<T> IndexMut<Direction> for PerDirection<T> {
+    fn index_mut(&mut self, direction: Direction) -> &mut T {
+        match direction {
+            Direction::Forward => &mut self.forward,
+            Direction::Reverse => &mut self.reverse,
+        }
     }
 }

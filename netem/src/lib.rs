@@ -72,11 +72,11 @@
 //! as long as its packets take to compute, and goes the same way each time.
 //!
 //! ```
-//! use lftp_netem::{profile::Preset, world::{Side, World}};
+//! use lftp_netem::{profile::Preset, world::World};
 //!
 //! let mut world = World::new(&Preset::SatelliteGeo.profile(), 1);
-//! let ground = world.add_host(Side::Client, "10.0.0.1".parse()?)?;
-//! let server = world.add_host(Side::Server, "10.0.1.1".parse()?)?;
+//! let ground = world.add_client("10.0.0.1".parse()?)?;
+//! let server = world.add_server("10.0.1.1".parse()?)?;
 //! let inbox = server.bind("0.0.0.0:7".parse()?)?;
 //! let outbox = ground.bind("0.0.0.0:0".parse()?)?;
 //! let mut payload = Vec::new();
@@ -146,6 +146,7 @@ pub mod features {}
 mod impair;
 mod in_flight;
 pub mod link;
+pub mod link_pair;
 pub mod packet;
 #[doc = include_str!("../PARAMETERS.md")]
 pub mod parameters {}
@@ -160,5 +161,5 @@ mod time;
 mod units;
 pub mod world;
 
-pub use direction::Direction;
+pub use direction::{Direction, PerDirection, UnknownDirection};
 pub use time::Time;

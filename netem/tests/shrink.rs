@@ -34,7 +34,7 @@ fn the_events_to_blame_are_left_and_no_others() {
         let left = String::from_utf8_lossy(&output.stdout);
         let rows: Vec<&str> = left.lines().skip(1).collect();
         assert_eq!(rows, ["forward,17,0,lost,", "forward,83,0,lost,"], "{said}");
-        assert!(said.contains("2 fates of 100 are enough"), "{said}");
+        assert!(said.contains("2 entries of 100 are enough"), "{said}");
     }
 
     let out = folder.path().join("few.csv");

@@ -11,7 +11,7 @@ use std::{
 use lftp_netem::{
     Direction, Time,
     profile::NetworkProfile,
-    world::{AddressError, DatagramMeta, Host, Run, Side, Socket, World, WorldConfig, WorldError},
+    world::{AddressError, DatagramMeta, Host, Run, Socket, World, WorldConfig, WorldError},
 };
 
 const MS: u64 = 1_000_000;
@@ -26,12 +26,8 @@ fn network(toml: &str) -> NetworkProfile {
 
 /// A client at 10.0.0.1 and a server at 10.0.1.1.
 fn hosts(world: &mut World) -> (Host, Host) {
-    let client = world
-        .add_host(Side::Client, addr("10.0.0.1:0").ip())
-        .expect("free");
-    let server = world
-        .add_host(Side::Server, addr("10.0.1.1:0").ip())
-        .expect("free");
+    let client = world.add_client(addr("10.0.0.1:0").ip()).expect("free");
+    let server = world.add_server(addr("10.0.1.1:0").ip()).expect("free");
     (client, server)
 }
 
@@ -68,7 +64,7 @@ fn the_direction_of_the_links_can_be_turned() {
     let network = network("delay = \"20ms\"\n[reverse]\ndelay = \"5ms\"");
     for (client_to_server, delay_ms) in [(Direction::Forward, 20), (Direction::Reverse, 5)] {
         let mut config = WorldConfig::new(&network, 1);
-        config.client_to_server = client_to_server;
+        config.links.client_to_server = client_to_server;
         let mut world = World::with_config(&config);
         let (client, server) = hosts(&mut world);
         let to = server.bind(addr("0.0.0.0:9")).unwrap();
@@ -83,9 +79,7 @@ fn the_direction_of_the_links_can_be_turned() {
 #[test]
 fn hosts_of_one_side_do_not_use_the_link() {
     let (mut world, client, _server) = world_of("rate = \"8kbit\"\ndelay = \"1s\"", 1);
-    let other = world
-        .add_host(Side::Client, addr("10.0.0.2:0").ip())
-        .unwrap();
+    let other = world.add_client(addr("10.0.0.2:0").ip()).unwrap();
     let (from, to) = (
         client.bind(addr("0.0.0.0:0")),
         other.bind(addr("0.0.0.0:9")),
@@ -266,10 +260,7 @@ fn a_socket_on_a_reused_port_hears_nothing_meant_for_the_last_one() {
 fn an_address_has_one_host() {
     let (mut world, client, server) = world_of("delay = \"1ms\"", 1);
     let ip = addr("10.0.1.1:0").ip();
-    assert_eq!(
-        world.add_host(Side::Client, ip).unwrap_err(),
-        AddressError::InUse(ip)
-    );
+    assert_eq!(world.add_client(ip).unwrap_err(), AddressError::InUse(ip));
     assert_eq!(client.set_ip(ip), Err(AddressError::InUse(ip)));
     let nobody = addr("0.0.0.0:0").ip();
     assert_eq!(server.set_ip(nobody), Err(AddressError::NotAHost(nobody)));
@@ -312,9 +303,7 @@ fn pace(host: &Host, to: SocketAddr) {
 fn flows_share_the_bottleneck() {
     let (mut world, client, server) =
         world_of("rate = \"8mbit\"\ndelay = \"10ms\"\nqueue = \"20p\"", 1);
-    let other = world
-        .add_host(Side::Client, addr("10.0.0.2:0").ip())
-        .unwrap();
+    let other = world.add_client(addr("10.0.0.2:0").ip()).unwrap();
     let counts = Arc::new(Mutex::new([0_u64; 2]));
     for (index, port) in [9_001, 9_002].into_iter().enumerate() {
         let socket = server.bind(SocketAddr::new(server.ip(), port)).unwrap();

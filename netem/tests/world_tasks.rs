@@ -16,7 +16,7 @@ use std::{
 use lftp_netem::{
     Time,
     profile::NetworkProfile,
-    world::{Host, Side, Socket, Timer, World, WorldError},
+    world::{Host, Socket, Timer, World, WorldError},
 };
 
 const MS: u64 = 1_000_000;
@@ -32,12 +32,8 @@ fn at_ms(ms: u64) -> Time {
 fn world_of(toml: &str, seed: u64) -> (World, Host, Host) {
     let network = NetworkProfile::from_toml_str(toml).expect("a network");
     let mut world = World::new(&network, seed);
-    let client = world
-        .add_host(Side::Client, addr("10.0.0.1:0").ip())
-        .expect("free");
-    let server = world
-        .add_host(Side::Server, addr("10.0.1.1:0").ip())
-        .expect("free");
+    let client = world.add_client(addr("10.0.0.1:0").ip()).expect("free");
+    let server = world.add_server(addr("10.0.1.1:0").ip()).expect("free");
     (world, client, server)
 }
 

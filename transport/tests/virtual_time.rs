@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use lftp_netem::profile::NetworkProfile;
-use lftp_netem::world::{Side, World, WorldStats};
+use lftp_netem::world::{World, WorldStats};
 use lftp_transport::{
     Config, ConnectError, ConnectionError, Listener, Runtime, Stream, VirtualRuntime, sleep,
 };
@@ -21,8 +21,8 @@ fn world(network: &str, seed: u64) -> World {
 /// Sends a megabyte to an echo server and reads it back; when that is done, and what it took.
 fn echo(seed: u64) -> (u64, WorldStats) {
     let mut world = world("rate = '50mbit'\ndelay = '15ms'\nloss = '2%'", seed);
-    let server = VirtualRuntime::new(world.add_host(Side::Server, SERVER).unwrap());
-    let client = VirtualRuntime::new(world.add_host(Side::Client, CLIENT).unwrap());
+    let server = VirtualRuntime::new(world.add_server(SERVER).unwrap());
+    let client = VirtualRuntime::new(world.add_client(CLIENT).unwrap());
     let addr = SocketAddr::new(SERVER, 7);
     let listener = Listener::bind(server.clone(), addr, Config::default()).unwrap();
     server.spawn(Box::pin(async move {
@@ -60,7 +60,7 @@ fn the_same_seed_gives_the_same_run() {
 #[test]
 fn a_timer_fires_at_its_nanosecond() {
     let mut world = world("delay = '1ms'", 1);
-    let runtime = VirtualRuntime::new(world.add_host(Side::Client, CLIENT).unwrap());
+    let runtime = VirtualRuntime::new(world.add_client(CLIENT).unwrap());
     let slept = world.block_on(async move {
         sleep(&*runtime, Duration::from_nanos(1_234_567)).await;
         runtime.now().as_nanos()
@@ -71,7 +71,7 @@ fn a_timer_fires_at_its_nanosecond() {
 #[test]
 fn a_host_without_a_listener_never_answers() {
     let mut world = world("delay = '10ms'", 1);
-    let client = VirtualRuntime::new(world.add_host(Side::Client, CLIENT).unwrap());
+    let client = VirtualRuntime::new(world.add_client(CLIENT).unwrap());
     let addr = SocketAddr::new(SERVER, 7);
     let connected = world.block_on(Stream::connect(client, addr, Config::default()));
     assert!(matches!(

@@ -131,7 +131,7 @@ def iperf_tcp(target, network, seconds):
             command += ["--set", setting]
         # The peer's own words must not be taken for the client's.
         command += ["--peer", "exec iperf3 -s > /dev/null"]
-        command += ["--", "sh", "-c", f"iperf3 -c $NETEM_FAR -t {seconds} -J > {told}"]
+        command += ["--", "sh", "-c", f"iperf3 -c $NETEM_SERVER -t {seconds} -J > {told}"]
         ran = subprocess.run(command, stderr=subprocess.PIPE, text=True)
         if not told.exists() or not report.exists():
             raise RuntimeError(ran.stderr)

@@ -9,7 +9,7 @@ use lftp_ftp::{
     ServerHandle, Store, Target, TransferError,
 };
 use lftp_netem::profile::NetworkProfile;
-use lftp_netem::world::{Host, Side, World, WorldConfig};
+use lftp_netem::world::{Host, World, WorldConfig};
 use lftp_transport::{Identity, Runtime, VirtualRuntime};
 
 /// The file's name at the server.
@@ -65,10 +65,8 @@ impl Fixture {
     /// Any world, any server.
     pub(super) fn with_config(config: &WorldConfig, server: ServerConfig) -> Self {
         let mut world = World::with_config(config);
-        let server_host = world.add_host(Side::Server, SERVER).expect("the first");
-        let client = world
-            .add_host(Side::Client, client_ip(0))
-            .expect("the second");
+        let server_host = world.add_server(SERVER).expect("the first");
+        let client = world.add_client(client_ip(0)).expect("the second");
         let files = MemStore::new();
         let (server, data_port) = serve(&server_host, server, &files);
         Self {

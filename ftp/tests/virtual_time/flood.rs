@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use lftp_netem::world::{Host, Side, Socket};
+use lftp_netem::world::{Host, Socket};
 use lftp_transport::proto::Endpoint;
 use lftp_transport::{Config, EndpointMetrics, Time};
 
@@ -84,10 +84,7 @@ fn open_sources(fixture: &mut Fixture) -> Vec<(Host, Socket)> {
     let first = u32::from(Ipv4Addr::new(10, 64, 0, 1));
     let open = |number| {
         let ip = IpAddr::from(Ipv4Addr::from(first + number));
-        let host = fixture
-            .world
-            .add_host(Side::Server, ip)
-            .expect("an address");
+        let host = fixture.world.add_server(ip).expect("an address");
         let socket = host.bind(SocketAddr::new(ip, 0)).expect("a port");
         (host, socket)
     };

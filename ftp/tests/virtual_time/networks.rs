@@ -70,7 +70,7 @@ impl Case {
         let mut world = WorldConfig::new(&network, seed);
         world.time_limit = Time::from_nanos(2 * LIMIT.as_nanos() as u64);
         if matches!(self.operation, Operation::Get) {
-            world.client_to_server = Direction::Reverse;
+            world.links.client_to_server = Direction::Reverse;
         }
         let (mut fixture, config) = single_transfer(&world);
         let (runtime, addr) = (VirtualRuntime::new(fixture.client.clone()), fixture.addr);

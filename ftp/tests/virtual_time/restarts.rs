@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use lftp_ftp::{DataPorts, Exit, LinkError, MemStore, Name, ServerConfig, TransferError};
-use lftp_netem::world::{Host, Side};
+use lftp_netem::world::Host;
 
 use super::fixture::{
     CLIENT_KEY, FILE, Fixture, SERVER_KEY, client_ip, get, identity, noise, serve,
@@ -29,10 +29,7 @@ fn full() -> (Fixture, Vec<Host>, Results) {
     let results = Results::default();
     let start = |index| {
         let ip = client_ip(1 + index);
-        let host = fixture
-            .world
-            .add_host(Side::Client, ip)
-            .expect("an address");
+        let host = fixture.world.add_client(ip).expect("an address");
         let (connect, results) = (fixture.connect(&host, CLIENT_KEY), Arc::clone(&results));
         host.spawn(async move {
             let got = get(&mut connect.await, &MemStore::new()).await;

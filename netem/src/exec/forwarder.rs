@@ -1,6 +1,6 @@
 //! The thread between two TUN devices: packets in, two links, packets out.
 //!
-//! Clock, timer, links and books are the proxy's.
+//! Clock, timer, links and accounting are the proxy's.
 
 use std::{
     io,
@@ -13,25 +13,25 @@ use std::{
 
 use super::ip;
 use crate::{
-    Time,
+    Direction, PerDirection, Time,
     packet::Packet,
     profile::DirectionProfile,
     proxy::{
         ProxyCounters,
         clock::{Clock, processor_ns},
         handle::{Answers, Message},
-        lanes::Lanes,
+        paced_links::PacedLinks,
         reactor::{Reactor, WAKE, Waiter},
         report::Snapshot,
     },
 };
 use tun_rs::SyncDevice;
 
-/// Read from one device before the other has its turn.
+/// Packets read from one device before the other has its turn.
 const BATCH: usize = 64;
 /// The largest IP packet.
 const PACKET_BYTES_MAX: usize = 65_535;
-/// How long a full device is waited for before the packet is given up.
+/// The longest wait for room in a device; then the packet is dropped.
 const WRITABLE_WAIT_NS: u64 = 1_000_000;
 /// Payload buffers kept for reuse.
 const POOL_MAX: usize = 16_384;
@@ -42,16 +42,15 @@ pub(super) struct Setup {
     pub(super) reactor: Reactor,
     pub(super) messages: Receiver<Message>,
     pub(super) stop: Arc<AtomicBool>,
-    /// Near, far.
-    pub(super) devices: [SyncDevice; 2],
-    /// From near to far, and back.
-    pub(super) lanes: Lanes,
+    /// The clients' and the servers' device, each under the direction of what is read from it.
+    pub(super) devices: PerDirection<SyncDevice>,
+    pub(super) links: PacedLinks,
 }
 
 pub(super) struct Forwarder {
     setup: Setup,
     buffer: Vec<u8>,
-    departures: Vec<(usize, Time, Packet)>,
+    outgoing: Vec<(Direction, Time, Packet)>,
     pool: Vec<Vec<u8>>,
     counters: ProxyCounters,
     started: Time,
@@ -60,23 +59,24 @@ pub(super) struct Forwarder {
 impl Forwarder {
     /// Also has the reactor wait for the devices.
     pub(super) fn new(mut setup: Setup) -> io::Result<Self> {
-        for (token, device) in (0..).zip(&setup.devices) {
-            setup.reactor.add(device, token)?;
+        for direction in Direction::ALL {
+            let device = &setup.devices[direction];
+            setup.reactor.add(device, token(direction))?;
         }
         Ok(Self {
             started: setup.clock.now(),
             setup,
             buffer: vec![0; PACKET_BYTES_MAX],
-            departures: Vec::new(),
+            outgoing: Vec::new(),
             pool: Vec::new(),
             counters: ProxyCounters::default(),
         })
     }
 
-    /// Runs until told to stop; what is told then still lacks the devices' own drops.
+    /// Runs until told to stop. The snapshot still lacks the devices' own drops.
     pub(super) fn run(mut self) -> Snapshot {
         let failure = self.rounds().err().map(|error| error.to_string());
-        self.setup.lanes.hand_out_records();
+        self.setup.links.deliver_records();
         Snapshot {
             failure,
             ..self.snapshot()
@@ -88,27 +88,32 @@ impl Forwarder {
         let mut waiter = Waiter::new(self.setup.clock);
         let mut ready = Vec::new();
         while !self.setup.stop.load(Ordering::Acquire) {
-            let deadline = self.setup.lanes.next_wakeup();
+            let deadline = self.setup.links.next_wakeup();
             waiter.wait(&mut self.setup.reactor, deadline, &mut ready)?;
-            for &token in &ready {
-                match token {
-                    WAKE => self.setup.reactor.woken(),
-                    device => self.read(device as usize),
+            for &ready in &ready {
+                if ready == WAKE {
+                    self.setup.reactor.woken();
+                    continue;
+                }
+                for direction in Direction::ALL {
+                    if ready == token(direction) {
+                        self.read(direction);
+                    }
                 }
             }
             self.answer();
             let now = self.setup.clock.now();
-            self.setup.lanes.advance(now, sink(&mut self.departures));
+            self.setup.links.advance(now, sink(&mut self.outgoing));
             self.write();
-            self.setup.lanes.keep_records(|_| ready.is_empty());
+            self.setup.links.keep_records(|_| ready.is_empty());
         }
         Ok(())
     }
 
-    /// A batch from one device into its link.
-    fn read(&mut self, index: usize) {
+    /// Reads a batch from one device and pushes it into its link.
+    fn read(&mut self, direction: Direction) {
         for _ in 0..BATCH {
-            let length = match self.setup.devices[index].recv(&mut self.buffer) {
+            let length = match self.setup.devices[direction].recv(&mut self.buffer) {
                 Ok(length) => length,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => {
@@ -126,21 +131,20 @@ impl Forwarder {
                 continue;
             };
             self.counters.received += 1;
-            let mut out = sink(&mut self.departures);
-            let out = &mut |due, packet| out(index, due, packet);
-            self.setup.lanes.get_mut(index).push(at, packet, out);
+            let out = sink(&mut self.outgoing);
+            self.setup.links.push(direction, at, packet, out);
         }
     }
 
-    /// What has left its link goes to the other device.
+    /// Writes what has come out of a link to the device at its end.
     fn write(&mut self) {
-        for (index, due, mut packet) in self.departures.drain(..) {
-            let device = &self.setup.devices[1 - index];
+        for (direction, due, mut packet) in self.outgoing.drain(..) {
+            let device = &self.setup.devices[direction.opposite()];
             match send(device, ip::bytes(&mut packet)) {
                 Ok(()) => {
                     let late_ns = self.setup.clock.now().nanos_since(due);
-                    let lane = self.setup.lanes.get_mut(index);
-                    lane.measured.lateness.record(late_ns);
+                    let measured = self.setup.links.measured_mut(direction);
+                    measured.lateness.record(late_ns);
                     self.counters.sent += 1;
                 }
                 Err(error) => {
@@ -161,14 +165,12 @@ impl Answers for Forwarder {
     }
 
     fn snapshot(&self) -> Snapshot {
-        let [forward, reverse] = self.setup.lanes.snapshots();
         Snapshot {
             duration_ns: self.setup.clock.now().nanos_since(self.started),
             processor_ns: processor_ns(),
-            forward,
-            reverse,
-            budget: self.setup.lanes.budget(),
-            limit_ns: self.setup.lanes.limit_ns(),
+            links: self.setup.links.snapshots(),
+            budget: self.setup.links.budget(),
+            limit_ns: self.setup.links.limit_ns(),
             counters: self.counters,
             inodes: std::collections::BTreeSet::new(),
             receive_buffer_bytes: 0,
@@ -181,15 +183,20 @@ impl Answers for Forwarder {
         }
     }
 
-    fn set_network(&mut self, links: &[DirectionProfile; 2]) {
+    fn set_network(&mut self, profiles: &PerDirection<DirectionProfile>) {
         let now = self.setup.clock.now();
-        let out = sink(&mut self.departures);
-        self.setup.lanes.set_network(now, links, out);
+        let out = sink(&mut self.outgoing);
+        self.setup.links.set_network(now, profiles, out);
     }
 }
 
-fn sink(departures: &mut Vec<(usize, Time, Packet)>) -> impl FnMut(usize, Time, Packet) {
-    move |lane, due, packet| departures.push((lane, due, packet))
+/// The reactor's token of the device from which packets of this direction are read.
+const fn token(direction: Direction) -> u64 {
+    direction as u64
+}
+
+fn sink(outgoing: &mut Vec<(Direction, Time, Packet)>) -> impl FnMut(Direction, Time, Packet) {
+    move |direction, due, packet| outgoing.push((direction, due, packet))
 }
 
 fn send(device: &SyncDevice, bytes: &[u8]) -> io::Result<()> {

@@ -1,4 +1,4 @@
-//! What a link has to know of an IP packet.
+//! The fields of an IP packet that a link needs.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -8,7 +8,7 @@ const PROTOCOL_TCP: u8 = 6;
 const PROTOCOL_UDP: u8 = 17;
 const IPV6_HEADER_BYTES: usize = 40;
 
-/// The packet that these bytes are; `None` if they are no IP packet.
+/// Parses an IP packet; `None` if it is none.
 pub(super) fn parse(bytes: Vec<u8>) -> Option<Packet> {
     let (source, destination, ecn, protocol, header_bytes) = match bytes.first()? >> 4 {
         4 => {

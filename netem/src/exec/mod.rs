@@ -1,7 +1,7 @@
-//! Any program behind the link, TCP and all: Linux network namespaces with TUN devices.
+//! Any program behind the link, TCP included: Linux network namespaces with TUN devices.
 //!
 //! ```text
-//!  namespace of its own                            another one, or the host's
+//!  the client's namespace                          the server's, or the host's
 //! ┌─────────────────────┐                          ┌─────────────────────┐
 //! │ COMMAND ─ 10.77.0.1 │─▶ TUN ─▶ link ─▶ TUN ─▶ │ 10.77.0.2 ─ server  │
 //! └─────────────────────┘◀─     ◀─ link ◀─     ◀─ └─────────────────────┘
@@ -11,8 +11,8 @@
 //! IP packets. Between two namespaces nothing but a user namespace is needed; to the host's
 //! services, privileges.
 //!
-//! A program in the namespace has no way to anywhere but the far side; a host that forwards and
-//! translates addresses (ip-forward, masquerade) can be its way further.
+//! A program in the client's namespace reaches nothing but the server's side, unless that is a
+//! host that forwards and translates addresses (ip-forward, masquerade).
 
 mod forwarder;
 mod ip;
@@ -37,46 +37,40 @@ use self::{
     tun::Tun,
 };
 use crate::{
-    Direction,
+    Direction, PerDirection,
+    link_pair::LinkPairConfig,
     profile::NetworkProfile,
     proxy::{
         LatenessBudget, OnRecords, ProxyHandle, ProxyReport,
         clock::Clock,
-        lanes::{Lanes, LanesConfig, turned},
+        paced_links::{PacedLinks, PacedLinksConfig},
         reactor::Reactor,
         report::Snapshot,
     },
-    recording::Recording,
 };
 
-/// Where the far end of the link is.
+/// The place of the servers' end of the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Far {
-    /// In a second namespace, where a peer can be started.
+pub enum ServerLocation {
+    /// A second namespace, in which a peer can be started.
     Namespace,
-    /// On the host, whose services are reached at the far address. Needs privileges.
+    /// The host, whose services are reached at the server's address. Needs privileges.
     Host,
 }
 
-/// What is to be between the two ends.
+/// The settings of an [`Exec`].
 #[non_exhaustive]
 pub struct ExecConfig {
-    /// The network.
-    pub network: NetworkProfile,
-    /// Where the far end is.
-    pub far: Far,
-    /// Which of the links takes packets from the near side to the far one. Default forward.
-    pub near_to_far: Direction,
-    /// Seed of both links.
-    pub seed: u64,
-    /// What chance does, instead of what the seed says; `None` (the default) draws.
-    pub tape: Option<Recording>,
-    /// Gets every packet's fate; `None` (the default) records nothing.
+    /// The two links.
+    pub links: LinkPairConfig,
+    /// The place of the servers' end.
+    pub server: ServerLocation,
+    /// Receives the record of every packet; `None` (the default) keeps none.
     pub on_records: Option<OnRecords>,
     /// Are the records to have the packets' contents? Default no.
     pub capture: bool,
-    /// The first of four addresses; the next is the near side's, the one after the far side's.
+    /// The first of four addresses; the next is the client's, the one after it the server's.
     /// Default 10.77.0.0.
     pub addresses: Ipv4Addr,
     /// What a valid run may be guilty of.
@@ -85,13 +79,10 @@ pub struct ExecConfig {
 
 impl ExecConfig {
     /// This network, with everything else as it is by default.
-    pub const fn new(network: NetworkProfile, far: Far, seed: u64) -> Self {
+    pub fn new(network: &NetworkProfile, server: ServerLocation, seed: u64) -> Self {
         Self {
-            network,
-            far,
-            near_to_far: Direction::Forward,
-            seed,
-            tape: None,
+            links: LinkPairConfig::new(network, seed),
+            server,
             on_records: None,
             capture: false,
             addresses: Ipv4Addr::new(10, 77, 0, 0),
@@ -100,7 +91,7 @@ impl ExecConfig {
     }
 }
 
-/// Why there is no link to run a program behind.
+/// A link that could not be set up.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExecError {
@@ -139,30 +130,30 @@ pub enum ExecError {
 /// Two ends with a link between them. Dropping it stops the link.
 #[derive(Debug)]
 pub struct Exec {
-    near: Namespace,
-    far: Namespace,
-    near_ip: Ipv4Addr,
-    far_ip: Ipv4Addr,
-    /// Names of the devices, near and far.
-    names: [String; 2],
+    client: Namespace,
+    server: Namespace,
+    client_ip: Ipv4Addr,
+    server_ip: Ipv4Addr,
+    client_device: String,
+    server_device: String,
     stop: Arc<AtomicBool>,
     handle: ProxyHandle,
     thread: Option<JoinHandle<Snapshot>>,
 }
 
-/// The leave to make namespaces.
+/// Permission to create namespaces.
 #[derive(Debug)]
-pub struct Leave(());
+pub struct Permission(());
 
-impl Leave {
-    /// With privileges nothing is needed. Without, the whole process goes to a user namespace, as
+impl Permission {
+    /// With privileges nothing is needed. Without, the whole process enters a user namespace, as
     /// the same user, which it can do only while it has a single thread.
     ///
     /// # Errors
     /// [`ExecError`] when the system does not allow it.
-    pub fn get(far: Far) -> Result<Self, ExecError> {
+    pub fn acquire(server: ServerLocation) -> Result<Self, ExecError> {
         if !namespace::is_privileged() {
-            if far == Far::Host {
+            if server == ServerLocation::Host {
                 return Err(ExecError::HostNeedsPrivileges);
             }
             namespace::enter_user_namespace()?;
@@ -172,56 +163,65 @@ impl Leave {
 }
 
 impl Exec {
-    /// Makes both ends and starts the link.
+    /// Creates both ends and starts the link.
     ///
     /// # Errors
     /// [`ExecError`] when the system does not allow it.
-    pub fn start(_leave: Leave, config: ExecConfig) -> Result<Self, ExecError> {
+    pub fn start(_permission: Permission, config: ExecConfig) -> Result<Self, ExecError> {
         let base = u32::from(config.addresses) & !3;
-        let (near_ip, far_ip) = (Ipv4Addr::from(base + 1), Ipv4Addr::from(base + 2));
-        let (forward, reverse) = (config.network.forward(), config.network.reverse());
-        let lanes = Lanes::new(LanesConfig {
-            forward: &forward,
-            reverse: &reverse,
-            client_to_server: config.near_to_far,
-            seed: config.seed,
-            tape: config.tape.as_ref(),
+        let (client_ip, server_ip) = (Ipv4Addr::from(base + 1), Ipv4Addr::from(base + 2));
+        let links = PacedLinks::new(PacedLinksConfig {
+            links: &config.links,
             on_records: config.on_records,
             capture: config.capture,
             budget: config.budget,
         });
-        let mtus = turned(config.near_to_far, [&forward, &reverse]);
-        let [near_mtu, far_mtu] =
-            mtus.map(|profile| u16::try_from(profile.mtu_bytes).unwrap_or(u16::MAX));
+        let client_to_server = config.links.client_to_server;
+        let mtu = |direction| {
+            let mtu_bytes = config.links.profiles[direction].mtu_bytes;
+            u16::try_from(mtu_bytes).unwrap_or(u16::MAX)
+        };
+        let (client_mtu, server_mtu) = (mtu(client_to_server), mtu(client_to_server.opposite()));
 
-        let near = Namespace::new("netem-near")?;
-        near.run(tun::loopback_up)?;
-        let near_tun = near.run(move || Tun::new(near_ip, near_mtu, true))?;
-        let far = match config.far {
-            Far::Namespace => Namespace::new("netem-far")?,
-            Far::Host if has_address(base) => {
+        let client = Namespace::new("netem-client")?;
+        client.run(tun::loopback_up)?;
+        let client_tun = client.run(move || Tun::new(client_ip, client_mtu, true))?;
+        let server = match config.server {
+            ServerLocation::Namespace => Namespace::new("netem-server")?,
+            ServerLocation::Host if has_address(base) => {
                 return Err(ExecError::AddressTaken(Ipv4Addr::from(base)));
             }
-            Far::Host => Namespace::current("netem-far")?,
+            ServerLocation::Host => Namespace::current("netem-server")?,
         };
-        let apart = config.far == Far::Namespace;
-        if apart {
-            far.run(tun::loopback_up)?;
+        // The host has a loopback interface and a default route of its own, which must stay.
+        let is_apart = config.server == ServerLocation::Namespace;
+        if is_apart {
+            server.run(tun::loopback_up)?;
         }
-        let far_tun = far.run(move || Tun::new(far_ip, far_mtu, apart))?;
+        let server_tun = server.run(move || Tun::new(server_ip, server_mtu, is_apart))?;
 
         let system = |doing| move |source| ExecError::System { doing, source };
         let clock = Clock::new(Clock::instant());
         let (reactor, waker) = Reactor::new().map_err(system("wait for packets"))?;
         let (handle, messages) = ProxyHandle::new(waker);
         let stop = Arc::new(AtomicBool::new(false));
+        let devices = match client_to_server {
+            Direction::Forward => PerDirection {
+                forward: client_tun.device,
+                reverse: server_tun.device,
+            },
+            Direction::Reverse => PerDirection {
+                forward: server_tun.device,
+                reverse: client_tun.device,
+            },
+        };
         let forwarder = Forwarder::new(Setup {
             clock,
             reactor,
             messages,
             stop: Arc::clone(&stop),
-            devices: [near_tun.device, far_tun.device],
-            lanes,
+            devices,
+            links,
         });
         let forwarder = forwarder.map_err(system("wait for packets"))?;
         let thread = thread::Builder::new()
@@ -229,62 +229,64 @@ impl Exec {
             .spawn(move || forwarder.run())
             .map_err(system("start a thread"))?;
         Ok(Self {
-            near,
-            far,
-            near_ip,
-            far_ip,
-            names: [near_tun.name, far_tun.name],
+            client,
+            server,
+            client_ip,
+            server_ip,
+            client_device: client_tun.name,
+            server_device: server_tun.name,
             stop,
             handle,
             thread: Some(thread),
         })
     }
 
-    /// The address of programs on the near side.
-    pub const fn near_ip(&self) -> Ipv4Addr {
-        self.near_ip
+    /// The address of programs on the client's side.
+    pub const fn client_ip(&self) -> Ipv4Addr {
+        self.client_ip
     }
 
-    /// The address at which they find the far side.
-    pub const fn far_ip(&self) -> Ipv4Addr {
-        self.far_ip
+    /// The address at which they find the server's side.
+    pub const fn server_ip(&self) -> Ipv4Addr {
+        self.server_ip
     }
 
-    /// Starts a program on the near side.
+    /// Starts a program on the client's side.
     ///
     /// # Errors
     /// As [`Command::spawn`].
-    pub fn spawn_near(&self, command: Command) -> io::Result<Child> {
-        spawn(&self.near, command)
+    pub fn spawn_client(&self, command: Command) -> io::Result<Child> {
+        spawn(&self.client, command)
     }
 
-    /// Starts a program on the far side.
+    /// Starts a program on the server's side.
     ///
     /// # Errors
     /// As [`Command::spawn`].
-    pub fn spawn_far(&self, command: Command) -> io::Result<Child> {
-        spawn(&self.far, command)
+    pub fn spawn_server(&self, command: Command) -> io::Result<Child> {
+        spawn(&self.server, command)
     }
 
-    /// Does something on the near side: a socket made there stays there, whoever uses it.
+    /// Runs `job` on the client's side. A socket that it opens stays there, whichever thread uses
+    /// it.
     ///
     /// # Panics
     /// If `job` does.
-    pub fn on_near<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
-        self.near.run(job)
+    pub fn on_client<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
+        self.client.run(job)
     }
 
-    /// Does something on the far side.
+    /// Runs `job` on the server's side.
     ///
     /// # Panics
     /// If `job` does.
-    pub fn on_far<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
-        self.far.run(job)
+    pub fn on_server<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
+        self.server.run(job)
     }
 
-    /// Is anybody on the far side waiting for connections or datagrams?
-    pub fn far_is_listening(&self) -> bool {
-        self.far.run(namespace::is_listening)
+    /// True when a program on the server's side waits for connections or datagrams.
+    pub fn server_is_listening(&self) -> bool {
+        self.server.run(namespace::is_listening)
     }
 
     /// A way to ask the link and change it, for other threads. Its reports lack the TUN devices'
@@ -298,17 +300,18 @@ impl Exec {
     /// # Panics
     /// If the link's thread did, as it does when a record callback does.
     pub fn stop(mut self) -> ProxyReport {
-        // The devices, and their books, go with the link's thread.
-        let [near, far] = self.names.clone();
-        let near = self.near.run(move || namespace::dropped(&near));
-        let far = self.far.run(move || namespace::dropped(&far));
+        // The devices and their counters end with the link's thread: they are read before.
+        let (client, server) = (self.client_device.clone(), self.server_device.clone());
+        let client = self.client.run(move || namespace::dropped(&client));
+        let server = self.server.run(move || namespace::dropped(&server));
         self.ask_to_stop();
         let mut snapshot = match self.thread.take().map(JoinHandle::join) {
             Some(Ok(snapshot)) => snapshot,
             Some(Err(panic)) => std::panic::resume_unwind(panic),
             None => unreachable!("the thread is taken only here and on drop"),
         };
-        snapshot.counters.receive_overflow = near.ok().zip(far.ok()).map(|(near, far)| near + far);
+        let dropped = client.ok().zip(server.ok());
+        snapshot.counters.receive_overflow = dropped.map(|(client, server)| client + server);
         snapshot.report()
     }
 
@@ -332,7 +335,7 @@ fn spawn(namespace: &Namespace, mut command: Command) -> io::Result<Child> {
     namespace.run(move || command.spawn())
 }
 
-/// Does an interface of this machine have an address among these four?
+/// True when an interface of this machine has an address among these four.
 fn has_address(base: u32) -> bool {
     let interfaces = nix::ifaddrs::getifaddrs().into_iter().flatten();
     let mut addresses = interfaces.filter_map(|interface| {

@@ -1,7 +1,7 @@
 //! Network namespaces, each kept by a thread that lives in it.
 //!
-//! A namespace belongs to a thread, so no process of its own is needed: what the thread opens is
-//! of its namespace, and what it starts lives there.
+//! A namespace belongs to a thread, so no process of its own is needed: what the thread opens
+//! belongs to its namespace, and what it starts runs there.
 
 use std::{
     fs, io,
@@ -16,52 +16,52 @@ use super::ExecError;
 /// `CAP_NET_ADMIN` and `CAP_SYS_ADMIN` (capabilities(7)).
 const CAPABILITIES: u64 = 1 << 12 | 1 << 21;
 
-type Job = Box<dyn FnOnce() + Send>;
+type Task = Box<dyn FnOnce() + Send>;
 
 /// A network namespace, which ends when this and everything started in it has.
 #[derive(Debug)]
 pub(super) struct Namespace {
-    jobs: Sender<Job>,
+    tasks: Sender<Task>,
 }
 
 impl Namespace {
-    /// A new one, with nothing in it but a loopback interface that is down.
+    /// Creates a namespace with nothing in it but a loopback interface that is down.
     pub(super) fn new(name: &str) -> Result<Self, ExecError> {
         let namespace = Self::current(name)?;
-        let made = namespace.run(|| unshare(CloneFlags::CLONE_NEWNET));
-        made.map_err(|errno| ExecError::NetworkNamespace(errno.into()))?;
+        let created = namespace.run(|| unshare(CloneFlags::CLONE_NEWNET));
+        created.map_err(|errno| ExecError::NetworkNamespace(errno.into()))?;
         Ok(namespace)
     }
 
-    /// The one we are in.
+    /// The namespace of the calling thread.
     pub(super) fn current(name: &str) -> Result<Self, ExecError> {
-        let (jobs, inbox) = mpsc::channel::<Job>();
+        let (tasks, receiver) = mpsc::channel::<Task>();
         thread::Builder::new()
             .name(name.to_owned())
-            .spawn(move || inbox.into_iter().for_each(|job| job()))
+            .spawn(move || receiver.into_iter().for_each(|task| task()))
             .map_err(|source| ExecError::System {
                 doing: "start a thread",
                 source,
             })?;
-        Ok(Self { jobs })
+        Ok(Self { tasks })
     }
 
-    /// Does `job` in it.
+    /// Runs `task` in it.
     ///
     /// # Panics
-    /// If `job` does.
-    pub(super) fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
+    /// If `task` does.
+    pub(super) fn run<T: Send + 'static>(&self, task: impl FnOnce() -> T + Send + 'static) -> T {
         let (reply, answer) = mpsc::channel();
-        let job = Box::new(move || {
-            let _ = reply.send(job());
+        let task = Box::new(move || {
+            let _ = reply.send(task());
         });
         // Neither fails while the thread lives, and it lives as long as this.
-        let _ = self.jobs.send(job);
-        answer.recv().expect("a job in a namespace panicked")
+        let _ = self.tasks.send(task);
+        answer.recv().expect("a task in a namespace panicked")
     }
 }
 
-/// May we make network namespaces and interfaces as we are?
+/// True when the process may create network namespaces and interfaces as it is.
 pub(super) fn is_privileged() -> bool {
     let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
@@ -69,8 +69,8 @@ pub(super) fn is_privileged() -> bool {
     effective.unwrap_or(0) & CAPABILITIES == CAPABILITIES
 }
 
-/// The process goes to a user namespace of its own, as the same user and group, in which it may
-/// make network namespaces (user_namespaces(7)).
+/// Moves the process to a user namespace of its own, as the same user and group, in which it may
+/// create network namespaces (user_namespaces(7)).
 pub(super) fn enter_user_namespace() -> Result<(), ExecError> {
     let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
     unshare(CloneFlags::CLONE_NEWUSER).map_err(|errno| ExecError::UserNamespace(errno.into()))?;
@@ -93,7 +93,7 @@ pub(super) fn dropped(interface: &str) -> io::Result<u64> {
     drops.ok_or_else(|| io::Error::other(format!("{interface} is not in /proc/net/dev")))
 }
 
-/// Is anybody in the calling thread's namespace waiting for connections or datagrams?
+/// True when a program in the calling thread's namespace waits for connections or datagrams.
 pub(super) fn is_listening() -> bool {
     let waits = |table: &str, states: &[&str]| {
         let rows = fs::read_to_string(format!("/proc/thread-self/net/{table}"));

@@ -1,4 +1,4 @@
-//! A TUN device: an interface whose packets we read and write.
+//! A TUN device: an interface whose packets a program reads and writes.
 
 use std::{io, net::Ipv4Addr};
 
@@ -7,27 +7,28 @@ use tun_rs::{DeviceBuilder, Layer, SyncDevice};
 
 use super::{ExecError, netlink};
 
-/// Packets the kernel may hold for us. What finds that full is an own drop, so it is large.
+/// Packets that the kernel may hold for the link. One that finds the queue full is an own drop of
+/// netem, so it is large.
 const QUEUE_PACKETS: u32 = 10_000;
 /// The addresses of both ends, and two more: RFC 950's smallest network with room for two.
 const PREFIX_BITS: u8 = 30;
 
-/// An interface in the namespace of the thread that made it.
+/// An interface in the namespace of the thread that created it.
 pub(super) struct Tun {
     pub(super) device: SyncDevice,
     pub(super) name: String,
 }
 
 impl Tun {
-    /// A device that is up, with an address.
+    /// Creates a device that is up and has an address.
     pub(super) fn new(ip: Ipv4Addr, mtu: u16, default_route: bool) -> Result<Self, ExecError> {
-        let made = DeviceBuilder::new()
+        let created = DeviceBuilder::new()
             .name("netem%d")
             .layer(Layer::L3)
             .mtu(mtu)
             .enable(false)
             .build_sync();
-        let device = made.map_err(ExecError::Tun)?;
+        let device = created.map_err(ExecError::Tun)?;
         let setting_up = |source| ExecError::System {
             doing: "set up the TUN device",
             source,
@@ -45,7 +46,7 @@ impl Tun {
     }
 }
 
-/// Programs in the namespace may speak to themselves.
+/// Brings up the loopback interface, which programs in the namespace may need.
 pub(super) fn loopback_up() -> Result<(), ExecError> {
     let index = if_nametoindex("lo").map_err(io::Error::from);
     let up = index.and_then(|index| netlink::up(index, None));
@@ -55,8 +56,8 @@ pub(super) fn loopback_up() -> Result<(), ExecError> {
     })
 }
 
-/// The kernel would ask the link for routers, and the link would count that. Where the setting
-/// cannot be written it does.
+/// Turns IPv6 off, or else the kernel asks for routers on the link, which the link counts. Where
+/// the setting cannot be written, it does.
 fn without_ipv6(name: &str) {
     let path = format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6");
     if let Err(error) = std::fs::write(&path, "1") {

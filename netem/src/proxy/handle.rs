@@ -3,14 +3,17 @@
 use std::sync::mpsc::{self, Receiver, Sender};
 
 use super::{reactor::Waker, report::ProxyReport, report::Snapshot};
-use crate::profile::{DirectionProfile, NetworkProfile};
+use crate::{
+    PerDirection, link_pair,
+    profile::{DirectionProfile, NetworkProfile},
+};
 
 /// What another thread wants of the one that forwards.
 pub(crate) enum Message {
     /// How things stand.
     Report(Sender<Snapshot>),
-    /// Other links, forward and reverse, from now on.
-    Network(Box<[DirectionProfile; 2]>, Sender<()>),
+    /// Other profiles of the links from now on.
+    Network(Box<PerDirection<DirectionProfile>>, Sender<()>),
     /// Another port for each client.
     Rebind(Sender<u64>),
 }
@@ -21,8 +24,8 @@ pub(crate) trait Answers {
     fn next_message(&self) -> Option<Message>;
     /// How things stand.
     fn snapshot(&self) -> Snapshot;
-    /// Other links, forward and reverse, from now on.
-    fn set_network(&mut self, links: &[DirectionProfile; 2]);
+    /// Other profiles of the links from now on.
+    fn set_network(&mut self, profiles: &PerDirection<DirectionProfile>);
     /// Gives each client another port towards its server, and says how many there were. Where no
     /// address is translated there is nothing to do.
     fn rebind(&mut self) -> u64 {
@@ -36,8 +39,8 @@ pub(crate) trait Answers {
                 Message::Report(reply) => {
                     let _ = reply.send(self.snapshot());
                 }
-                Message::Network(links, reply) => {
-                    self.set_network(&links);
+                Message::Network(profiles, reply) => {
+                    self.set_network(&profiles);
                     let _ = reply.send(());
                 }
                 Message::Rebind(reply) => {
@@ -62,8 +65,8 @@ pub struct Stopped;
 
 impl ProxyHandle {
     pub(crate) fn new(waker: Waker) -> (Self, Receiver<Message>) {
-        let (messages, inbox) = mpsc::channel();
-        (Self { messages, waker }, inbox)
+        let (messages, receiver) = mpsc::channel();
+        (Self { messages, waker }, receiver)
     }
 
     /// The report as it would be if the proxy stopped now.
@@ -81,8 +84,8 @@ impl ProxyHandle {
     /// # Errors
     /// [`Stopped`].
     pub fn set_network(&self, network: &NetworkProfile) -> Result<(), Stopped> {
-        let links = Box::new([network.forward(), network.reverse()]);
-        self.ask(|reply| Message::Network(links, reply))
+        let profiles = Box::new(link_pair::profiles(network));
+        self.ask(|reply| Message::Network(profiles, reply))
     }
 
     /// Gives each client another port towards its server, as a NAT does that has forgotten it, and

@@ -38,14 +38,15 @@
 
 pub(crate) mod clock;
 pub(crate) mod handle;
-mod lane;
-pub(crate) mod lanes;
 pub(crate) mod meter;
 mod nat;
-mod outbox;
 mod overflow;
+pub(crate) mod paced_links;
+mod pacer;
+mod port;
 pub(crate) mod reactor;
 pub(crate) mod report;
+mod send_batch;
 mod socket;
 mod worker;
 
@@ -62,17 +63,13 @@ use std::{
 
 use self::{
     clock::Clock,
-    lanes::{Lanes, LanesConfig},
+    paced_links::{PacedLinks, PacedLinksConfig},
+    port::Port,
     reactor::{Reactor, Waker},
     socket::Socket,
-    worker::{Port, Setup, Worker},
+    worker::{Setup, Worker},
 };
-use crate::{
-    Direction,
-    profile::{DirectionProfile, NetworkProfile},
-    record::PacketRecord,
-    recording::Recording,
-};
+use crate::{link_pair::LinkPairConfig, profile::NetworkProfile, record::PacketRecord};
 
 pub use self::{
     handle::{ProxyHandle, Stopped},
@@ -90,20 +87,11 @@ pub type OnRecords = Box<dyn FnMut(&[PacketRecord]) + Send>;
 pub struct ProxyConfig {
     /// Where to listen, and where to send on what arrives there. Port 0 picks a free one.
     pub listen: Vec<(SocketAddr, SocketAddr)>,
-    /// The link from the sender of the data to its receiver.
-    pub forward: DirectionProfile,
-    /// The link back.
-    pub reverse: DirectionProfile,
-    /// Which of the two links takes packets from clients to servers. Default forward: the
-    /// client uploads.
-    pub client_to_server: Direction,
-    /// Seed of both links.
-    pub seed: u64,
-    /// What chance does, instead of what the seed says; `None` (the default) draws.
-    pub tape: Option<Recording>,
+    /// The two links.
+    pub links: LinkPairConfig,
     /// What a valid run may be guilty of.
     pub budget: LatenessBudget,
-    /// Gets every packet's fate; `None` (the default) records nothing.
+    /// Receives the record of every packet; `None` (the default) keeps none.
     pub on_records: Option<OnRecords>,
     /// Are the records to have the packets' contents? Default no: it is a copy of each.
     pub capture: bool,
@@ -129,11 +117,7 @@ impl ProxyConfig {
     pub fn new(network: &NetworkProfile, seed: u64) -> Self {
         Self {
             listen: Vec::new(),
-            forward: network.forward(),
-            reverse: network.reverse(),
-            client_to_server: Direction::Forward,
-            seed,
-            tape: None,
+            links: LinkPairConfig::new(network, seed),
             budget: LatenessBudget::default(),
             on_records: None,
             capture: false,
@@ -150,7 +134,7 @@ impl fmt::Debug for ProxyConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProxyConfig")
             .field("listen", &self.listen)
-            .field("seed", &self.seed)
+            .field("links", &self.links)
             .finish_non_exhaustive()
     }
 }
@@ -214,12 +198,8 @@ impl Proxy {
         let (handle, messages) = ProxyHandle::new(waker.clone());
         let worker = Worker::new(Setup {
             warnings: warnings(&config, &ports),
-            lanes: Lanes::new(LanesConfig {
-                forward: &config.forward,
-                reverse: &config.reverse,
-                client_to_server: config.client_to_server,
-                seed: config.seed,
-                tape: config.tape.as_ref(),
+            links: PacedLinks::new(PacedLinksConfig {
+                links: &config.links,
                 on_records: config.on_records,
                 capture: config.capture,
                 budget: config.budget,

@@ -1,4 +1,4 @@
-//! Which upstream socket stands for which client: a table as in a home router's NAT.
+//! The upstream socket of each client: a table as in a home router's NAT.
 //!
 //! Every (listened port, client address) has an upstream socket of its own, so the server tells
 //! clients apart by address as it would without the proxy. The table is bounded, and an entry
@@ -9,8 +9,28 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
+use slotmap::{Key, KeyData, SlotMap, new_key_type};
+
 use super::socket::Socket;
 use crate::Time;
+
+new_key_type! {
+    /// Names a flow, and no later one in the same slot.
+    pub(crate) struct FlowId;
+}
+
+impl FlowId {
+    /// The reactor's token of the upstream socket. It is at least 2^32: the low half is the slot,
+    /// the high half its version, which is never 0.
+    pub(crate) fn token(self) -> u64 {
+        self.data().as_ffi()
+    }
+
+    /// The flow whose token this is, alive or not; `None` for a token below 2^32.
+    pub(crate) fn from_token(token: u64) -> Option<Self> {
+        (token >> 32 != 0).then(|| KeyData::from_ffi(token).into())
+    }
+}
 
 /// One client at one listened port.
 #[derive(Debug)]
@@ -18,18 +38,17 @@ pub(crate) struct Flow {
     /// Index of the listened port.
     pub(crate) port: usize,
     pub(crate) client: SocketAddr,
-    /// The address the client knows us by: answers come from it.
+    /// The address at which the client reached the proxy: answers come from it.
     pub(crate) local_ip: Option<IpAddr>,
     pub(crate) upstream: Socket,
     pub(crate) used: Time,
 }
 
-/// The table of flows; a slot number is a flow's name while it lives.
+/// The table of flows.
 #[derive(Debug)]
 pub(crate) struct Nat {
-    slots: Vec<Option<Flow>>,
-    free: Vec<usize>,
-    by_client: HashMap<(usize, SocketAddr), usize>,
+    flows: SlotMap<FlowId, Flow>,
+    by_client: HashMap<(usize, SocketAddr), FlowId>,
     limit: usize,
     opened: u64,
 }
@@ -37,15 +56,14 @@ pub(crate) struct Nat {
 impl Nat {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
-            slots: Vec::new(),
-            free: Vec::new(),
+            flows: SlotMap::with_key(),
             by_client: HashMap::new(),
             limit,
             opened: 0,
         }
     }
 
-    pub(crate) fn find(&self, port: usize, client: SocketAddr) -> Option<usize> {
+    pub(crate) fn find(&self, port: usize, client: SocketAddr) -> Option<FlowId> {
         self.by_client.get(&(port, client)).copied()
     }
 
@@ -57,62 +75,53 @@ impl Nat {
         self.by_client.is_empty()
     }
 
-    /// How many flows were ever opened.
+    /// The number of flows that were ever opened.
     pub(crate) const fn opened(&self) -> u64 {
         self.opened
     }
 
-    /// The slot that the next flow will get.
-    pub(crate) fn next_slot(&self) -> usize {
-        self.free.last().copied().unwrap_or(self.slots.len())
-    }
-
-    /// The caller has checked that the table is not full and the client not in it.
-    pub(crate) fn insert(&mut self, flow: Flow) -> usize {
+    /// Adds the flow that `flow` opens under its name. The caller has checked that the table is
+    /// not full and the client not in it.
+    pub(crate) fn try_insert<E>(
+        &mut self,
+        flow: impl FnOnce(FlowId) -> Result<Flow, E>,
+    ) -> Result<FlowId, E> {
         debug_assert!(!self.is_full());
-        let key = (flow.port, flow.client);
-        let slot = self.next_slot();
-        self.free.pop();
-        if slot == self.slots.len() {
-            self.slots.push(None);
-        }
-        self.slots[slot] = Some(flow);
-        let before = self.by_client.insert(key, slot);
+        let id = self.flows.try_insert_with_key(flow)?;
+        let flow = &self.flows[id];
+        let before = self.by_client.insert((flow.port, flow.client), id);
         debug_assert!(before.is_none());
         self.opened += 1;
-        slot
+        Ok(id)
     }
 
-    pub(crate) fn get(&self, slot: usize) -> Option<&Flow> {
-        self.slots.get(slot)?.as_ref()
+    pub(crate) fn get(&self, id: FlowId) -> Option<&Flow> {
+        self.flows.get(id)
     }
 
-    pub(crate) fn get_mut(&mut self, slot: usize) -> Option<&mut Flow> {
-        self.slots.get_mut(slot)?.as_mut()
+    pub(crate) fn get_mut(&mut self, id: FlowId) -> Option<&mut Flow> {
+        self.flows.get_mut(id)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &Flow)> {
-        let slots = self.slots.iter().enumerate();
-        slots.filter_map(|(slot, flow)| Some((slot, flow.as_ref()?)))
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (FlowId, &Flow)> {
+        self.flows.iter()
     }
 
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut Flow)> {
-        let slots = self.slots.iter_mut().enumerate();
-        slots.filter_map(|(slot, flow)| Some((slot, flow.as_mut()?)))
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (FlowId, &mut Flow)> {
+        self.flows.iter_mut()
     }
 
-    /// The slots of flows last used before `before`.
-    pub(crate) fn idle_since(&self, before: Time) -> Vec<usize> {
+    /// The flows last used before `before`.
+    pub(crate) fn idle_since(&self, before: Time) -> Vec<FlowId> {
         self.iter()
             .filter(|(_, flow)| flow.used < before)
-            .map(|(slot, _)| slot)
+            .map(|(id, _)| id)
             .collect()
     }
 
-    pub(crate) fn remove(&mut self, slot: usize) -> Option<Flow> {
-        let flow = self.slots.get_mut(slot)?.take()?;
+    pub(crate) fn remove(&mut self, id: FlowId) -> Option<Flow> {
+        let flow = self.flows.remove(id)?;
         self.by_client.remove(&(flow.port, flow.client));
-        self.free.push(slot);
         Some(flow)
     }
 }
@@ -131,11 +140,15 @@ mod tests {
         }
     }
 
+    fn insert(nat: &mut Nat, flow: Flow) -> FlowId {
+        nat.try_insert(|_| Ok::<_, ()>(flow)).unwrap()
+    }
+
     #[test]
     fn the_same_client_at_two_ports_is_two_flows() {
         let mut nat = Nat::new(8);
-        let a = nat.insert(flow(0, "10.0.0.1:5", 0));
-        let b = nat.insert(flow(1, "10.0.0.1:5", 0));
+        let a = insert(&mut nat, flow(0, "10.0.0.1:5", 0));
+        let b = insert(&mut nat, flow(1, "10.0.0.1:5", 0));
         assert_ne!(a, b);
         assert_eq!(nat.find(0, "10.0.0.1:5".parse().unwrap()), Some(a));
         assert_eq!(nat.find(1, "10.0.0.1:5".parse().unwrap()), Some(b));
@@ -145,15 +158,27 @@ mod tests {
     #[test]
     fn a_full_table_has_room_again_once_an_idle_flow_is_removed() {
         let mut nat = Nat::new(2);
-        let old = nat.insert(flow(0, "10.0.0.1:5", 10));
-        nat.insert(flow(0, "10.0.0.2:5", 30));
+        let old = insert(&mut nat, flow(0, "10.0.0.1:5", 10));
+        insert(&mut nat, flow(0, "10.0.0.2:5", 30));
         assert!(nat.is_full());
         assert_eq!(nat.idle_since(Time::from_nanos(20)), [old]);
         assert!(nat.remove(old).is_some());
         assert!(nat.remove(old).is_none());
         assert!(!nat.is_full());
         assert_eq!(nat.find(0, "10.0.0.1:5".parse().unwrap()), None);
-        assert_eq!(nat.insert(flow(0, "10.0.0.3:5", 40)), old);
+        // The slot is used again under another name, so that what is left of the old flow, such
+        // as an event of its socket, does not reach the new one.
+        let new = insert(&mut nat, flow(0, "10.0.0.3:5", 40));
+        assert_ne!(new, old);
+        assert!(nat.get(old).is_none());
         assert_eq!((nat.opened(), nat.iter().count()), (3, 2));
+    }
+
+    #[test]
+    fn a_token_names_a_flow_and_a_listened_port_is_none() {
+        let mut nat = Nat::new(1);
+        let id = insert(&mut nat, flow(0, "10.0.0.1:5", 0));
+        assert_eq!(FlowId::from_token(id.token()), Some(id));
+        assert_eq!(FlowId::from_token(3), None);
     }
 }

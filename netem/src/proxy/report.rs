@@ -8,7 +8,7 @@ use super::{
     meter::{Histogram, Lateness},
     overflow,
 };
-use crate::{link::Counters, profile::DirectionProfile};
+use crate::{PerDirection, link::Counters, profile::DirectionProfile};
 
 /// How much lateness and how many drops of its own a proxy run may have and still be valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,8 +38,8 @@ impl LatenessBudget {
         drops_per_million: 100,
     };
 
-    pub(crate) fn limit_ns(&self, forward: &DirectionProfile, reverse: &DirectionProfile) -> u64 {
-        let delay_ns = forward.delay_ns().min(reverse.delay_ns());
+    pub(crate) fn limit_ns(&self, profiles: &PerDirection<DirectionProfile>) -> u64 {
+        let delay_ns = profiles.forward.delay_ns().min(profiles.reverse.delay_ns());
         let share = u128::from(delay_ns) * u128::from(self.p99_permille_of_delay) / 1000;
         let floor = u64::try_from(self.p99.as_nanos()).unwrap_or(u64::MAX);
         floor.max(u64::try_from(share).unwrap_or(u64::MAX))
@@ -140,11 +140,11 @@ impl Measured {
     }
 }
 
-/// A lane at one moment.
-pub(crate) struct LaneSnapshot {
+/// A link at one instant.
+pub(crate) struct LinkSnapshot {
     pub(crate) measured: Measured,
     pub(crate) counters: Counters,
-    pub(crate) entered: u64,
+    pub(crate) received: u64,
     pub(crate) inside: u64,
     pub(crate) queue_bytes: u64,
 }
@@ -154,8 +154,7 @@ pub(crate) struct LaneSnapshot {
 pub(crate) struct Snapshot {
     pub(crate) duration_ns: u64,
     pub(crate) processor_ns: Option<u64>,
-    pub(crate) forward: LaneSnapshot,
-    pub(crate) reverse: LaneSnapshot,
+    pub(crate) links: PerDirection<LinkSnapshot>,
     pub(crate) budget: LatenessBudget,
     pub(crate) limit_ns: u64,
     pub(crate) counters: ProxyCounters,
@@ -169,9 +168,9 @@ pub(crate) struct Snapshot {
 
 impl Snapshot {
     pub(crate) fn report(self) -> ProxyReport {
-        let (forward, reverse) = (self.forward, self.reverse);
+        let PerDirection { forward, reverse } = self.links;
         let mut counters = self.counters;
-        counters.entered = forward.entered + reverse.entered;
+        counters.entered = forward.received + reverse.received;
         counters.inside_at_stop = forward.inside + reverse.inside;
         if let Some(dropped) = overflow::dropped(&self.inodes) {
             *counters.receive_overflow.get_or_insert(0) += dropped;

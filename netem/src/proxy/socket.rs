@@ -10,14 +10,14 @@ use socket2::{Domain, Protocol, SockAddr, Type};
 
 use super::reactor::Reactor;
 
-/// What the kernel may hand over at once: with GRO, up to 64 KiB of datagrams each.
+/// Buffers for one system call: with GRO, each takes up to 64 KiB of datagrams.
 const SLOTS: usize = 16;
 const SLOT_BYTES: usize = 65_536;
 
-/// The most one send may carry: a UDP payload's limit, with room for an IPv6 header.
+/// The most bytes of one send: a UDP payload's limit, with room for an IPv6 header.
 pub(crate) const SEND_BYTES_MAX: usize = 65_000;
 
-/// How long a full send buffer is waited for before the datagram is given up.
+/// The longest wait for room in the send buffer; then the datagram is dropped.
 const WRITABLE_WAIT_NS: u64 = 1_000_000;
 
 /// A non-blocking, bound UDP socket.
@@ -29,23 +29,23 @@ pub(crate) struct Socket {
 }
 
 /// Buffers that every socket receives into.
-pub(crate) struct Inbox {
+pub(crate) struct ReceiveBuffer {
     bytes: Vec<u8>,
     meta: [RecvMeta; SLOTS],
 }
 
 /// One received datagram.
-pub(crate) struct Arrived<'a> {
+pub(crate) struct Datagram<'a> {
     pub(crate) source: SocketAddr,
-    /// The local address it was sent to, where the system tells.
+    /// The local address it was sent to, where the system reports it.
     pub(crate) local_ip: Option<IpAddr>,
     pub(crate) ecn: u8,
-    /// Wall-clock time since 1970 at which the kernel took it in, where the system tells.
+    /// Wall-clock time since 1970 at which the kernel received it, where the system reports it.
     pub(crate) stamp: Option<std::time::Duration>,
     pub(crate) payload: &'a [u8],
 }
 
-impl Inbox {
+impl ReceiveBuffer {
     pub(crate) fn new() -> Self {
         Self {
             bytes: vec![0; SLOTS * SLOT_BYTES],
@@ -113,18 +113,18 @@ impl Socket {
         }
     }
 
-    /// How many datagrams one send may carry.
+    /// The number of datagrams that one send may hold.
     pub(crate) fn segments_max(&self) -> usize {
         self.state.max_gso_segments()
     }
 
-    /// Takes in one batch, each datagram handed to `take`. An empty queue is no error.
+    /// Reads one batch and hands each datagram to `take`. An empty queue is no error.
     pub(crate) fn receive(
         &self,
-        inbox: &mut Inbox,
-        mut take: impl FnMut(Arrived<'_>),
+        buffer: &mut ReceiveBuffer,
+        mut take: impl FnMut(Datagram<'_>),
     ) -> io::Result<()> {
-        let Inbox { bytes, meta } = inbox;
+        let ReceiveBuffer { bytes, meta } = buffer;
         let mut chunks = bytes.chunks_mut(SLOT_BYTES);
         let mut slices: [_; SLOTS] =
             std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
@@ -134,7 +134,7 @@ impl Socket {
             Err(error) => return Err(error),
         };
         for (meta, bytes) in meta.iter().zip(bytes.chunks(SLOT_BYTES)).take(count) {
-            let arrived = |payload| Arrived {
+            let datagram = |payload| Datagram {
                 source: meta.addr,
                 local_ip: meta.dst_ip,
                 ecn: meta.ecn.map_or(0, |ecn| ecn as u8),
@@ -142,16 +142,17 @@ impl Socket {
                 payload,
             };
             if meta.len == 0 {
-                take(arrived(&[]));
+                take(datagram(&[]));
             }
             for payload in bytes[..meta.len].chunks(meta.stride.max(1)) {
-                take(arrived(payload));
+                take(datagram(payload));
             }
         }
         Ok(())
     }
 
-    /// Sends `contents`, cut every `segment_bytes`, waiting a moment when the buffer is full.
+    /// Sends `contents` in datagrams of `segment_bytes`, waiting up to 1 ms when the buffer is
+    /// full.
     pub(crate) fn send(
         &self,
         destination: SocketAddr,
@@ -221,11 +222,11 @@ mod tests {
     }
 
     fn receive(socket: &Socket, count: usize) -> Vec<(Vec<u8>, u8)> {
-        let mut inbox = Inbox::new();
+        let mut buffer = ReceiveBuffer::new();
         let mut got = Vec::new();
         for _ in 0..100_000 {
-            let take = |arrived: Arrived<'_>| got.push((arrived.payload.to_vec(), arrived.ecn));
-            socket.receive(&mut inbox, take).unwrap();
+            let take = |datagram: Datagram<'_>| got.push((datagram.payload.to_vec(), datagram.ecn));
+            socket.receive(&mut buffer, take).unwrap();
             if got.len() >= count {
                 break;
             }

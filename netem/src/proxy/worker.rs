@@ -16,30 +16,22 @@ use std::{
 use super::{
     clock::{Clock, processor_ns},
     handle::{Answers, Message},
-    lanes::{DOWN, Lanes, UP},
-    nat::{Flow, Nat},
-    outbox::{Departure, Outbox},
+    nat::{Flow, FlowId, Nat},
     overflow,
+    paced_links::PacedLinks,
+    port::Port,
     reactor::{Reactor, WAKE, Waiter},
     report::{ProxyCounters, ProxyReport, Snapshot},
-    socket::{Arrived, Inbox, Socket},
+    send_batch::{Outgoing, SendBatch},
+    socket::{Datagram, ReceiveBuffer, Socket},
 };
-use crate::{Time, packet::Packet, profile::DirectionProfile};
-
-/// Upstream sockets' tokens start here; below are the listened ports.
-const FLOW_TOKENS: u64 = 1 << 32;
+use crate::{Direction, PerDirection, Time, packet::Packet, profile::DirectionProfile};
 
 /// Payload buffers kept for reuse.
 const POOL_MAX: usize = 4096;
 
 /// Records wait for a moment when nothing is to be done for so long.
 const QUIET_NS: u64 = 500_000;
-
-/// A listened port.
-pub(crate) struct Port {
-    pub(crate) socket: Socket,
-    pub(crate) target: SocketAddr,
-}
 
 /// What a worker is started with.
 pub(crate) struct Setup {
@@ -49,7 +41,7 @@ pub(crate) struct Setup {
     pub(crate) messages: Receiver<Message>,
     pub(crate) stop: Arc<AtomicBool>,
     pub(crate) ports: Vec<Port>,
-    pub(crate) lanes: Lanes,
+    pub(crate) links: PacedLinks,
     pub(crate) buffer_bytes: usize,
     pub(crate) flows_max: usize,
     pub(crate) idle_ns: u64,
@@ -57,27 +49,27 @@ pub(crate) struct Setup {
     pub(crate) warnings: Vec<String>,
 }
 
-/// A datagram read and not yet in its link.
-struct Arrival {
+/// A datagram that was read and is not yet in its link.
+struct Incoming {
     at: Time,
-    lane: usize,
+    direction: Direction,
     packet: Packet,
 }
 
 pub(crate) struct Worker {
     setup: Setup,
     nat: Nat,
-    inbox: Inbox,
-    outbox: Outbox,
-    arrivals: Vec<Arrival>,
-    departures: Vec<Departure>,
+    buffer: ReceiveBuffer,
+    incoming: Vec<Incoming>,
+    batch: SendBatch,
     pool: Vec<Vec<u8>>,
     counters: ProxyCounters,
     started: Time,
     swept: Time,
     rebound: Time,
-    /// What was bound before: nobody reads what comes there, and nobody is told of that.
-    forgotten: Vec<Socket>,
+    /// Upstream sockets before the last rebinding. They stay open, so that what the server still
+    /// sends there is dropped silently, and no ICMP error tells it.
+    rebound_from: Vec<Socket>,
 }
 
 impl Worker {
@@ -85,16 +77,15 @@ impl Worker {
         let started = setup.clock.now();
         Self {
             nat: Nat::new(setup.flows_max),
-            inbox: Inbox::new(),
-            outbox: Outbox::new(setup.clock),
-            arrivals: Vec::new(),
-            departures: Vec::new(),
+            buffer: ReceiveBuffer::new(),
+            incoming: Vec::new(),
+            batch: SendBatch::new(setup.clock),
             pool: Vec::new(),
             counters: ProxyCounters::default(),
             started,
             swept: started,
             rebound: started,
-            forgotten: Vec::new(),
+            rebound_from: Vec::new(),
             setup,
         }
     }
@@ -102,7 +93,7 @@ impl Worker {
     /// Runs until told to stop.
     pub(crate) fn run(mut self) -> ProxyReport {
         let failure = self.rounds().err().map(|error| error.to_string());
-        self.setup.lanes.hand_out_records();
+        self.setup.links.deliver_records();
         Snapshot {
             failure,
             ..self.snapshot()
@@ -120,10 +111,10 @@ impl Worker {
             for &token in &ready {
                 self.read(token);
             }
-            self.enter();
+            self.push_incoming();
             self.answer();
             let now = self.setup.clock.now();
-            self.leave(now);
+            self.send_due(now);
             self.tidy(now);
         }
         Ok(())
@@ -131,7 +122,7 @@ impl Worker {
 
     /// When something is to be done even if nothing arrives.
     fn deadline(&self) -> Option<Time> {
-        let link = self.setup.lanes.next_wakeup();
+        let link = self.setup.links.next_wakeup();
         let sweep_ns = self.swept.as_nanos().saturating_add(self.sweep_every_ns());
         let sweep = (!self.nat.is_empty()).then(|| Time::from_nanos(sweep_ns));
         let rebind = self.next_rebind().filter(|_| !self.nat.is_empty());
@@ -148,8 +139,8 @@ impl Worker {
             self.setup.reactor.woken();
             return;
         }
-        let result = match token.checked_sub(FLOW_TOKENS) {
-            Some(slot) => self.read_server(slot as usize),
+        let result = match FlowId::from_token(token) {
+            Some(flow) => self.read_server(flow),
             None => self.read_clients(token as usize),
         };
         if let Err(error) = result {
@@ -158,8 +149,9 @@ impl Worker {
         }
     }
 
-    /// One batch from a listened port, on to the server.
+    /// Reads one batch from a listened port, on its way to the server.
     fn read_clients(&mut self, index: usize) -> io::Result<()> {
+        let direction = self.setup.links.client_to_server();
         let Setup {
             clock,
             reactor,
@@ -173,50 +165,51 @@ impl Worker {
         let reading = clock.reading();
         let listen = port.socket.local();
         let mut last = None;
-        port.socket.receive(&mut self.inbox, |arrived| {
+        port.socket.receive(&mut self.buffer, |datagram| {
             self.counters.received += 1;
-            let at = reading.arrival(arrived.stamp);
+            let at = reading.arrival(datagram.stamp);
             // A batch is mostly one client's: the table is asked once for a row of packets.
-            if last != Some(arrived.source) {
-                let known = self.nat.find(index, arrived.source).or_else(|| {
+            if last != Some(datagram.source) {
+                let known = self.nat.find(index, datagram.source).or_else(|| {
                     let port = (index, port);
-                    open(&mut self.nat, reactor, port, *buffer_bytes, &arrived)
+                    open(&mut self.nat, reactor, port, *buffer_bytes, &datagram)
                 });
-                let Some(flow) = known.and_then(|slot| self.nat.get_mut(slot)) else {
+                let Some(flow) = known.and_then(|id| self.nat.get_mut(id)) else {
                     self.counters.nat_full += 1;
                     return;
                 };
-                (flow.used, flow.local_ip) = (at, arrived.local_ip);
-                last = Some(arrived.source);
+                (flow.used, flow.local_ip) = (at, datagram.local_ip);
+                last = Some(datagram.source);
             }
-            let packet = packet(&mut self.pool, &arrived, arrived.source, listen);
-            self.arrivals.push(Arrival {
+            let packet = packet(&mut self.pool, &datagram, datagram.source, listen);
+            self.incoming.push(Incoming {
                 at,
-                lane: UP,
+                direction,
                 packet,
             });
         })
     }
 
-    /// One batch from an upstream socket, back to its client.
-    fn read_server(&mut self, slot: usize) -> io::Result<()> {
+    /// Reads one batch from an upstream socket, on its way back to the client.
+    fn read_server(&mut self, id: FlowId) -> io::Result<()> {
+        let direction = self.setup.links.client_to_server().opposite();
         let reading = self.setup.clock.reading();
-        let Some(flow) = self.nat.get_mut(slot) else {
+        let Some(flow) = self.nat.get_mut(id) else {
             return Ok(());
         };
         let port = &self.setup.ports[flow.port];
         let (listen, target, client) = (port.socket.local(), port.target, flow.client);
-        flow.upstream.receive(&mut self.inbox, |arrived| {
-            if (arrived.source.ip(), arrived.source.port()) != (target.ip(), target.port()) {
+        flow.upstream.receive(&mut self.buffer, |datagram| {
+            if (datagram.source.ip(), datagram.source.port()) != (target.ip(), target.port()) {
                 self.counters.foreign += 1;
                 return;
             }
             self.counters.received += 1;
-            let at = reading.arrival(arrived.stamp);
-            let packet = packet(&mut self.pool, &arrived, listen, client);
-            self.arrivals.push(Arrival {
+            let at = reading.arrival(datagram.stamp);
+            let packet = packet(&mut self.pool, &datagram, listen, client);
+            self.incoming.push(Incoming {
                 at,
-                lane: DOWN,
+                direction,
                 packet,
             });
         })?;
@@ -224,44 +217,47 @@ impl Worker {
         Ok(())
     }
 
-    /// Everything read goes into its link, in order of arrival.
-    fn enter(&mut self) {
-        self.arrivals.sort_by_key(|arrival| arrival.at);
+    /// Pushes everything that was read into its link, in order of arrival.
+    fn push_incoming(&mut self) {
+        self.incoming.sort_by_key(|incoming| incoming.at);
+        let client_to_server = self.setup.links.client_to_server();
         let (ports, nat) = (&self.setup.ports, &self.nat);
-        for Arrival { at, lane, packet } in self.arrivals.drain(..) {
-            let mut out = sink(ports, nat, &mut self.departures, &mut self.counters);
-            let out = &mut |due, packet| out(lane, due, packet);
-            self.setup.lanes.get_mut(lane).push(at, packet, out);
+        for Incoming {
+            at,
+            direction,
+            packet,
+        } in self.incoming.drain(..)
+        {
+            let batch = &mut self.batch;
+            let out = sink(client_to_server, ports, nat, batch, &mut self.counters);
+            self.setup.links.push(direction, at, packet, out);
         }
     }
 
-    /// Everything due goes out.
-    fn leave(&mut self, now: Time) {
-        let (ports, nat) = (&self.setup.ports, &self.nat);
-        let out = sink(ports, nat, &mut self.departures, &mut self.counters);
-        self.setup.lanes.advance(now, out);
-        self.outbox.flush(
-            &mut self.departures,
-            ports,
-            nat,
-            &mut self.setup.lanes,
-            &mut self.counters,
-        );
-        for departure in self.departures.drain(..) {
+    /// Sends everything that is due.
+    fn send_due(&mut self, now: Time) {
+        let client_to_server = self.setup.links.client_to_server();
+        let (ports, nat, batch) = (&self.setup.ports, &self.nat, &mut self.batch);
+        let out = sink(client_to_server, ports, nat, batch, &mut self.counters);
+        self.setup.links.advance(now, out);
+        let recycle = |payload| {
             if self.pool.len() < POOL_MAX {
-                self.pool.push(departure.payload);
+                self.pool.push(payload);
             }
-        }
+        };
+        let links = &mut self.setup.links;
+        self.batch
+            .flush(ports, nat, links, &mut self.counters, recycle);
     }
 
     /// What can wait for a quiet moment.
     fn tidy(&mut self, now: Time) {
         let quiet_until = now.plus_nanos(QUIET_NS);
-        let quiet = |lanes: &Lanes| lanes.next_wakeup().is_none_or(|at| at > quiet_until);
-        self.setup.lanes.keep_records(quiet);
+        let quiet = |links: &PacedLinks| links.next_wakeup().is_none_or(|at| at > quiet_until);
+        self.setup.links.keep_records(quiet);
         if now.as_nanos().saturating_sub(self.swept.as_nanos()) >= self.sweep_every_ns() {
             self.swept = now;
-            self.forgotten.clear();
+            self.rebound_from.clear();
             self.forget_idle(now);
         }
         if let Some(every_ns) = self.setup.rebind_ns {
@@ -283,11 +279,10 @@ impl Worker {
         let idle = self.nat.idle_since(Time::from_nanos(before));
         let flows: Vec<Flow> = idle
             .into_iter()
-            .filter_map(|slot| {
-                let flow = self.nat.remove(slot)?;
-                let token = FLOW_TOKENS + slot as u64;
-                // Closing the socket, a moment later, removes it as well.
-                let _ = self.setup.reactor.remove(flow.upstream.inner(), token);
+            .filter_map(|id| {
+                let flow = self.nat.remove(id)?;
+                // Closing the socket, soon after, removes it as well.
+                let _ = self.setup.reactor.remove(flow.upstream.inner(), id.token());
                 Some(flow)
             })
             .collect();
@@ -319,14 +314,12 @@ impl Answers for Worker {
             .ports
             .iter()
             .map(|port| port.socket.receive_buffer_bytes() as u64);
-        let [forward, reverse] = self.setup.lanes.snapshots();
         Snapshot {
             duration_ns: self.setup.clock.now().nanos_since(self.started),
             processor_ns: processor_ns(),
-            forward,
-            reverse,
-            budget: self.setup.lanes.budget(),
-            limit_ns: self.setup.lanes.limit_ns(),
+            links: self.setup.links.snapshots(),
+            budget: self.setup.links.budget(),
+            limit_ns: self.setup.links.limit_ns(),
             counters: ProxyCounters {
                 flows: self.nat.opened(),
                 ..self.counters
@@ -338,108 +331,110 @@ impl Answers for Worker {
         }
     }
 
-    fn set_network(&mut self, links: &[DirectionProfile; 2]) {
+    fn set_network(&mut self, profiles: &PerDirection<DirectionProfile>) {
         let now = self.setup.clock.now();
-        let (ports, nat) = (&self.setup.ports, &self.nat);
-        let out = sink(ports, nat, &mut self.departures, &mut self.counters);
-        self.setup.lanes.set_network(now, links, out);
+        let client_to_server = self.setup.links.client_to_server();
+        let (ports, nat, batch) = (&self.setup.ports, &self.nat, &mut self.batch);
+        let out = sink(client_to_server, ports, nat, batch, &mut self.counters);
+        self.setup.links.set_network(now, profiles, out);
     }
 
     fn rebind(&mut self) -> u64 {
-        self.forgotten.clear();
+        self.rebound_from.clear();
         let Setup {
             reactor,
             ports,
             buffer_bytes,
             ..
         } = &mut self.setup;
-        for (slot, flow) in self.nat.iter_mut() {
-            let token = FLOW_TOKENS + slot as u64;
+        for (id, flow) in self.nat.iter_mut() {
+            let token = id.token();
             let bound = Socket::upstream(ports[flow.port].target, *buffer_bytes);
             let moved = bound.and_then(|bound| {
                 reactor.remove(flow.upstream.inner(), token)?;
                 let before = std::mem::replace(&mut flow.upstream, bound);
-                self.forgotten.push(before);
+                self.rebound_from.push(before);
                 reactor.add(flow.upstream.inner(), token)
             });
             if let Err(error) = moved {
                 tracing::warn!(%error, client = %flow.client, "no other upstream socket");
             }
         }
-        let forgotten = std::mem::take(&mut self.forgotten);
-        self.count_overflow(forgotten.iter());
-        let count = forgotten.len() as u64;
-        self.forgotten = forgotten;
+        let rebound_from = std::mem::take(&mut self.rebound_from);
+        self.count_overflow(rebound_from.iter());
+        let count = rebound_from.len() as u64;
+        self.rebound_from = rebound_from;
         self.counters.rebound += count;
         count
     }
 }
 
-/// A flow for a client not seen before, if there is room for it and a socket to be had.
+/// Opens a flow for a client not seen before, if there is room for it and a socket available.
 fn open(
     nat: &mut Nat,
     reactor: &mut Reactor,
     (index, port): (usize, &Port),
     buffer_bytes: usize,
-    arrived: &Arrived<'_>,
-) -> Option<usize> {
+    datagram: &Datagram<'_>,
+) -> Option<FlowId> {
     if nat.is_full() {
         return None;
     }
-    let opened = Socket::upstream(port.target, buffer_bytes).and_then(|upstream| {
-        let token = FLOW_TOKENS + nat.next_slot() as u64;
-        reactor.add(upstream.inner(), token)?;
-        Ok(upstream)
-    });
-    match opened {
-        Ok(upstream) => Some(nat.insert(Flow {
+    let opened = nat.try_insert(|id| {
+        let upstream = Socket::upstream(port.target, buffer_bytes)?;
+        reactor.add(upstream.inner(), id.token())?;
+        Ok::<_, io::Error>(Flow {
             port: index,
-            client: arrived.source,
-            local_ip: arrived.local_ip,
+            client: datagram.source,
+            local_ip: datagram.local_ip,
             upstream,
-            used: Time::from_nanos(0),
-        })),
-        Err(error) => {
-            tracing::warn!(%error, client = %arrived.source, "no upstream socket");
-            None
-        }
-    }
+            used: Time::ZERO,
+        })
+    });
+    opened
+        .inspect_err(
+            |error| tracing::warn!(%error, client = %datagram.source, "no upstream socket"),
+        )
+        .ok()
 }
 
 fn packet(
     pool: &mut Vec<Vec<u8>>,
-    arrived: &Arrived<'_>,
+    datagram: &Datagram<'_>,
     source: SocketAddr,
     destination: SocketAddr,
 ) -> Packet {
     let mut payload = pool.pop().unwrap_or_default();
     payload.clear();
-    payload.extend_from_slice(arrived.payload);
-    Packet::new(source, destination, arrived.ecn, payload)
+    payload.extend_from_slice(datagram.payload);
+    Packet::new(source, destination, datagram.ecn, payload)
 }
 
-/// Where packets leaving a link go: they are matched with their flow again by their addresses.
+/// Queues packets that come out of a link for sending: their addresses say to which flow they
+/// belong.
 fn sink(
+    client_to_server: Direction,
     ports: &[Port],
     nat: &Nat,
-    departures: &mut Vec<Departure>,
+    batch: &mut SendBatch,
     counters: &mut ProxyCounters,
-) -> impl FnMut(usize, Time, Packet) {
-    move |lane, due, packet| {
-        let (listen, client) = if lane == UP {
+) -> impl FnMut(Direction, Time, Packet) {
+    move |direction, due, packet| {
+        let (listen, client) = if direction == client_to_server {
             (packet.destination, packet.source)
         } else {
             (packet.source, packet.destination)
         };
         let port = ports.iter().position(|port| port.socket.local() == listen);
-        let Some(slot) = port.and_then(|port| nat.find(port, client)) else {
+        // A client may have been forgotten while its packet was inside the link.
+        let Some(flow) = port.and_then(|port| nat.find(port, client)) else {
             counters.unroutable += 1;
             return;
         };
-        departures.push(Departure {
+        batch.push(Outgoing {
             due,
-            slot,
-            up: lane == UP,
+            flow,
+            direction,
             ecn: packet.ecn,
             payload: packet.payload,
         });

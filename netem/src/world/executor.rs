@@ -1,6 +1,6 @@
-//! Tasks: who runs, in the order in which they became ready.
+//! Tasks, polled in the order in which they became ready.
 //!
-//! What handles may do from anywhere (spawn, wake, kill) goes into the [`Inbox`]. The tasks
+//! What handles may do from anywhere (spawn, wake, kill) goes into the [`RunQueue`]. The tasks
 //! themselves belong to the run loop, so polling one takes no lock.
 
 use std::{
@@ -15,27 +15,32 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use super::{host::Incarnation, lock};
+use slotmap::{SlotMap, new_key_type};
+
+use super::{id::Incarnation, lock};
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Names a task; the generation tells it from an earlier one in the same slot.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct TaskKey {
-    slot: u32,
-    generation: u32,
+new_key_type! {
+    /// Names a task, and no later one in the same slot.
+    struct TaskId;
 }
 
-/// The slot of the future given to `block_on`, which the executor does not own.
-const MAIN_SLOT: u32 = u32::MAX;
+/// The future that a waker wakes.
+#[derive(Clone, Copy)]
+enum Woken {
+    Task(TaskId),
+    /// The future given to the `block_on` of this number, which the executor does not own.
+    Main(u64),
+}
 
 enum Ready {
-    Woken(TaskKey),
+    Woken(Woken),
     Spawned(Incarnation, Task),
 }
 
-/// What the handles have asked of the executor.
-pub(super) struct Inbox {
+/// What handles have asked of the executor.
+pub(super) struct RunQueue {
     queue: Mutex<Queue>,
     has_kills: AtomicBool,
 }
@@ -47,8 +52,8 @@ struct Queue {
     is_closed: bool,
 }
 
-impl Inbox {
-    /// Lets a task of `owner` run behind all that are ready now.
+impl RunQueue {
+    /// Adds a task of `owner` behind all that are ready now.
     pub(super) fn spawn(&self, owner: Incarnation, task: Task) {
         let mut queue = lock(&self.queue);
         if !queue.is_closed {
@@ -60,34 +65,34 @@ impl Inbox {
         drop(task);
     }
 
-    /// Asks for every task of `owner`, and of whoever was that host before, to be dropped before
-    /// another one is polled.
+    /// Asks for every task of `owner`, and of earlier incarnations of that host, to be dropped
+    /// before another one is polled.
     pub(super) fn kill(&self, owner: Incarnation) {
         lock(&self.queue).kills.push(owner);
         self.has_kills.store(true, Ordering::Release);
     }
 
-    fn push_woken(&self, key: TaskKey) {
+    fn push_woken(&self, woken: Woken) {
         let mut queue = lock(&self.queue);
         if !queue.is_closed {
-            queue.ready.push_back(Ready::Woken(key));
+            queue.ready.push_back(Ready::Woken(woken));
         }
     }
 }
 
 /// What a waker points to.
 struct Signal {
-    inbox: Arc<Inbox>,
-    key: TaskKey,
-    /// In the ready queue already?
+    run_queue: Arc<RunQueue>,
+    wakes: Woken,
+    /// True while the future is in the ready queue, which holds it once.
     is_queued: AtomicBool,
 }
 
 impl Signal {
-    fn new(inbox: &Arc<Inbox>, key: TaskKey) -> Arc<Self> {
+    fn new(run_queue: &Arc<RunQueue>, wakes: Woken) -> Arc<Self> {
         Arc::new(Self {
-            inbox: Arc::clone(inbox),
-            key,
+            run_queue: Arc::clone(run_queue),
+            wakes,
             is_queued: AtomicBool::new(false),
         })
     }
@@ -100,7 +105,7 @@ impl Wake for Signal {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if !self.is_queued.swap(true, Ordering::AcqRel) {
-            self.inbox.push_woken(self.key);
+            self.run_queue.push_woken(self.wakes);
         }
     }
 }
@@ -110,12 +115,6 @@ struct Entry {
     task: Task,
     signal: Arc<Signal>,
     waker: Waker,
-}
-
-struct Slot {
-    generation: u32,
-    /// `None` while free, and while being polled.
-    entry: Option<Entry>,
 }
 
 /// Wakes the future given to `block_on`, by way of the ready queue like any other.
@@ -139,20 +138,22 @@ pub(super) enum Turn {
     Polled,
     /// It is the turn of `block_on`'s future.
     Main,
-    /// Nobody is ready.
+    /// No task is ready.
     Idle,
 }
 
 /// The tasks.
 pub(super) struct Executor {
-    inbox: Arc<Inbox>,
-    /// Taken from the inbox, and older than all that is in it.
+    run_queue: Arc<RunQueue>,
+    /// Taken from the run queue, and older than all that is in it.
     batch: VecDeque<Ready>,
-    slots: Vec<Slot>,
-    free: Vec<u32>,
+    /// An entry is `None` while its task is being polled. Iterated in the order of the slots, of
+    /// which the last freed is the first used again: both follow from the seed.
+    tasks: SlotMap<TaskId, Option<Entry>>,
     /// By host: incarnations below this are dead.
     alive_from: Vec<u32>,
-    main_generation: u32,
+    /// The number of the latest `block_on`.
+    main: u64,
     pub(super) polls: u64,
 }
 
@@ -164,31 +165,26 @@ impl Executor {
             is_closed: false,
         };
         Self {
-            inbox: Arc::new(Inbox {
+            run_queue: Arc::new(RunQueue {
                 queue: Mutex::new(queue),
                 has_kills: AtomicBool::new(false),
             }),
             batch: VecDeque::new(),
-            slots: Vec::new(),
-            free: Vec::new(),
+            tasks: SlotMap::with_key(),
             alive_from: Vec::new(),
-            main_generation: 0,
+            main: 0,
             polls: 0,
         }
     }
 
-    pub(super) const fn inbox(&self) -> &Arc<Inbox> {
-        &self.inbox
+    pub(super) const fn run_queue(&self) -> &Arc<RunQueue> {
+        &self.run_queue
     }
 
     /// A signal for a new main future, already ready.
     pub(super) fn start_main(&mut self) -> MainSignal {
-        self.main_generation = self.main_generation.wrapping_add(1);
-        let key = TaskKey {
-            slot: MAIN_SLOT,
-            generation: self.main_generation,
-        };
-        let signal = Signal::new(&self.inbox, key);
+        self.main += 1;
+        let signal = Signal::new(&self.run_queue, Woken::Main(self.main));
         let waker = Waker::from(Arc::clone(&signal));
         waker.wake_by_ref();
         MainSignal { signal, waker }
@@ -196,14 +192,14 @@ impl Executor {
 
     /// Forgets the main future: its wakers do nothing any more.
     pub(super) const fn end_main(&mut self) {
-        self.main_generation = self.main_generation.wrapping_add(1);
+        self.main += 1;
     }
 
-    /// Polls whoever became ready first.
+    /// Polls the task that became ready first.
     pub(super) fn turn(&mut self) -> Turn {
         loop {
-            if self.inbox.has_kills.load(Ordering::Acquire) {
-                self.bury();
+            if self.run_queue.has_kills.load(Ordering::Acquire) {
+                self.drop_killed();
             }
             let Some(ready) = self.batch.pop_front() else {
                 if self.refill() {
@@ -211,21 +207,22 @@ impl Executor {
                 }
                 return Turn::Idle;
             };
-            let key = match ready {
-                Ready::Woken(key) if key.slot == MAIN_SLOT => {
-                    if key.generation == self.main_generation {
+            let id = match ready {
+                Ready::Woken(Woken::Main(number)) => {
+                    if number == self.main {
                         self.polls += 1;
                         return Turn::Main;
                     }
+                    // A waker of an earlier `block_on`, kept longer than its future.
                     continue;
                 }
-                Ready::Woken(key) => key,
+                Ready::Woken(Woken::Task(id)) => id,
                 Ready::Spawned(owner, task) => match self.admit(owner, task) {
-                    Some(key) => key,
+                    Some(id) => id,
                     None => continue,
                 },
             };
-            if self.poll(key) {
+            if self.poll(id) {
                 self.polls += 1;
                 return Turn::Polled;
             }
@@ -234,92 +231,69 @@ impl Executor {
 
     /// Drops every task, and whatever their dropping spawns.
     pub(super) fn shut_down(&mut self) {
-        let mut queue = lock(&self.inbox.queue);
+        let mut queue = lock(&self.run_queue.queue);
         queue.is_closed = true;
         let ready = mem::take(&mut queue.ready);
         drop(queue);
         drop(ready);
         self.batch.clear();
-        self.slots.clear();
-        self.free.clear();
+        self.tasks.clear();
     }
 
     fn refill(&mut self) -> bool {
-        // Empty, so its room goes back to the inbox.
-        mem::swap(&mut self.batch, &mut lock(&self.inbox.queue).ready);
+        // The batch is empty: its allocation goes back to the run queue.
+        mem::swap(&mut self.batch, &mut lock(&self.run_queue.queue).ready);
         !self.batch.is_empty()
     }
 
-    fn admit(&mut self, owner: Incarnation, task: Task) -> Option<TaskKey> {
+    fn admit(&mut self, owner: Incarnation, task: Task) -> Option<TaskId> {
         let dead_below = self.alive_from.get(owner.host.index()).copied();
         if owner.epoch < dead_below.unwrap_or(0) {
             return None;
         }
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot {
-                generation: 0,
-                entry: None,
-            });
-            u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 tasks at once")
-        });
-        let place = &mut self.slots[slot as usize];
-        let key = TaskKey {
-            slot,
-            generation: place.generation,
-        };
-        let signal = Signal::new(&self.inbox, key);
-        place.entry = Some(Entry {
-            owner,
-            task,
-            waker: Waker::from(Arc::clone(&signal)),
-            signal,
-        });
-        Some(key)
+        let run_queue = &self.run_queue;
+        Some(self.tasks.insert_with_key(|id| {
+            let signal = Signal::new(run_queue, Woken::Task(id));
+            Some(Entry {
+                owner,
+                task,
+                waker: Waker::from(Arc::clone(&signal)),
+                signal,
+            })
+        }))
     }
 
-    /// False if the task has ended already.
-    fn poll(&mut self, key: TaskKey) -> bool {
-        let slot = &mut self.slots[key.slot as usize];
-        if slot.generation != key.generation {
-            return false;
-        }
-        let Some(mut entry) = slot.entry.take() else {
+    /// Polls a task; false if it has ended before.
+    fn poll(&mut self, id: TaskId) -> bool {
+        // Taken out, so that a task that panics is not polled again.
+        let Some(mut entry) = self.tasks.get_mut(id).and_then(Option::take) else {
             return false;
         };
         entry.signal.is_queued.store(false, Ordering::Release);
         let mut context = Context::from_waker(&entry.waker);
         if entry.task.as_mut().poll(&mut context).is_pending() {
-            self.slots[key.slot as usize].entry = Some(entry);
+            self.tasks[id] = Some(entry);
         } else {
-            self.release(key.slot);
+            self.tasks.remove(id);
         }
         true
     }
 
-    fn release(&mut self, slot: u32) {
-        let place = &mut self.slots[slot as usize];
-        place.generation = place.generation.wrapping_add(1);
-        self.free.push(slot);
-    }
-
     /// Drops the tasks of killed hosts.
-    fn bury(&mut self) {
-        self.inbox.has_kills.store(false, Ordering::Release);
-        let kills = mem::take(&mut lock(&self.inbox.queue).kills);
+    fn drop_killed(&mut self) {
+        self.run_queue.has_kills.store(false, Ordering::Release);
+        let kills = mem::take(&mut lock(&self.run_queue.queue).kills);
         for killed in kills {
             let host = killed.host.index();
             if self.alive_from.len() <= host {
                 self.alive_from.resize(host + 1, 0);
             }
             self.alive_from[host] = self.alive_from[host].max(killed.epoch + 1);
-            for slot in 0..self.slots.len() {
-                let doomed = self.slots[slot].entry.take_if(|entry| {
-                    entry.owner.host == killed.host && entry.owner.epoch <= killed.epoch
-                });
-                if doomed.is_some() {
-                    self.release(slot as u32);
-                }
-            }
+            self.tasks.retain(|_, entry| {
+                entry.as_ref().is_none_or(|entry| {
+                    entry.owner.host != killed.host || entry.owner.epoch > killed.epoch
+                })
+            });
         }
     }
 }

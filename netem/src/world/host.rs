@@ -1,7 +1,6 @@
-//! A virtual host: an address, ports, tasks and a source of randomness of its own.
+//! A virtual host: an address, sockets, tasks and random numbers of its own.
 
 use std::{
-    collections::BTreeMap,
     fmt,
     future::Future,
     io,
@@ -9,119 +8,22 @@ use std::{
     sync::Arc,
 };
 
-use rand_chacha::{
-    ChaCha8Rng,
-    rand_core::{Rng, SeedableRng},
-};
-
 use super::{
-    Shared, lock,
-    network::{Network, SocketId},
-    socket::Socket,
+    Shared, host_state::HostState, id::HostId, lock, network::Network, socket::Socket,
     timers::Timer,
 };
-use crate::Time;
+use crate::{Direction, Time};
 
-/// The first ephemeral port (RFC 6335 §6).
-const EPHEMERAL_FIRST: u16 = 49_152;
-
-/// In the key of a host's generator, where a link has its direction.
-const HOST_KEY_BYTE: u8 = 2;
-
-/// On which end of the pair of links a host is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Side {
-    /// The clients' end.
-    Client,
-    /// The servers' end.
-    Server,
-}
-
-/// Why a host cannot have an address.
+/// An address that a host cannot have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AddressError {
-    /// Another host has it.
+    /// Another host has the address.
     #[error("{0} is another host's address")]
     InUse(IpAddr),
-    /// It is not the address of one host.
+    /// An unspecified or multicast address.
     #[error("{0} cannot be a host's address")]
     NotAHost(IpAddr),
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct HostId(u32);
-
-impl HostId {
-    pub(super) const fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-
-/// A host between two kills.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Incarnation {
-    pub(super) host: HostId,
-    pub(super) epoch: u32,
-}
-
-/// A host's part of the network.
-pub(super) struct HostState {
-    pub(super) side: Side,
-    pub(super) ip: IpAddr,
-    pub(super) epoch: u32,
-    pub(super) is_up: bool,
-    ports: BTreeMap<u16, SocketId>,
-    ephemeral_next: u16,
-    rng: ChaCha8Rng,
-}
-
-impl HostState {
-    fn new(side: Side, ip: IpAddr, seed: u64, id: HostId) -> Self {
-        let mut key = [0; 32];
-        key[..8].copy_from_slice(&seed.to_le_bytes());
-        key[8] = HOST_KEY_BYTE;
-        let mut rng = ChaCha8Rng::from_seed(key);
-        rng.set_stream(u64::from(id.0));
-        Self {
-            side,
-            ip,
-            epoch: 0,
-            is_up: true,
-            ports: BTreeMap::new(),
-            ephemeral_next: EPHEMERAL_FIRST,
-            rng,
-        }
-    }
-
-    pub(super) fn socket_at(&self, port: u16) -> Option<SocketId> {
-        self.ports.get(&port).copied()
-    }
-
-    pub(super) fn claim(&mut self, port: u16, id: SocketId) {
-        let before = self.ports.insert(port, id);
-        debug_assert_eq!(before, None, "port {port} is taken");
-    }
-
-    pub(super) fn release(&mut self, port: u16) {
-        self.ports.remove(&port);
-    }
-
-    pub(super) fn sockets(&self) -> Vec<SocketId> {
-        self.ports.values().copied().collect()
-    }
-
-    /// The next free ephemeral port. A port just given back is the last to be taken again.
-    fn ephemeral(&mut self) -> Option<u16> {
-        for _ in EPHEMERAL_FIRST..=u16::MAX {
-            let port = self.ephemeral_next;
-            self.ephemeral_next = port.checked_add(1).unwrap_or(EPHEMERAL_FIRST);
-            if !self.ports.contains_key(&port) {
-                return Some(port);
-            }
-        }
-        None
-    }
 }
 
 /// A virtual host; a handle, cheap to clone.
@@ -134,14 +36,18 @@ pub struct Host {
 }
 
 impl Host {
-    pub(super) fn add(shared: &Arc<Shared>, side: Side, ip: IpAddr) -> Result<Self, AddressError> {
+    pub(super) fn add(
+        shared: &Arc<Shared>,
+        outbound: Direction,
+        ip: IpAddr,
+    ) -> Result<Self, AddressError> {
         let mut network = lock(&shared.network);
         check_free(&network, ip)?;
         let index = u32::try_from(network.hosts.len()).expect("fewer than 2^32 hosts");
         let id = HostId(index);
         network
             .hosts
-            .push(HostState::new(side, ip, shared.seed, id));
+            .push(HostState::new(outbound, ip, shared.seed, id));
         network.assign(ip, id);
         drop(network);
         Ok(Self {
@@ -150,7 +56,7 @@ impl Host {
         })
     }
 
-    /// The present time.
+    /// The current virtual time.
     pub fn now(&self) -> Time {
         self.shared.now()
     }
@@ -175,11 +81,10 @@ impl Host {
     pub fn spawn_boxed(&self, future: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) {
         let network = lock(&self.shared.network);
         let state = &network.hosts[self.id.index()];
-        let (is_up, epoch) = (state.is_up, state.epoch);
+        let (is_up, owner) = (state.is_up, state.incarnation(self.id));
         drop(network);
         if is_up {
-            let host = self.id;
-            self.shared.inbox.spawn(Incarnation { host, epoch }, future);
+            self.shared.run_queue.spawn(owner, future);
         }
     }
 
@@ -200,11 +105,7 @@ impl Host {
             let what = "not an address of this host";
             return Err(error(io::ErrorKind::AddrNotAvailable, what));
         }
-        let port = match addr.port() {
-            0 => state.ephemeral(),
-            port => Some(port).filter(|port| !state.ports.contains_key(port)),
-        };
-        let Some(port) = port else {
+        let Some(port) = state.choose_port(addr.port()) else {
             return Err(error(io::ErrorKind::AddrInUse, "the port is taken"));
         };
         let id = network.open(self.id, port);
@@ -215,7 +116,7 @@ impl Host {
     /// Fills `bytes` from the host's own random stream.
     pub fn fill_random(&self, bytes: &mut [u8]) {
         let mut network = lock(&self.shared.network);
-        network.hosts[self.id.index()].rng.fill_bytes(bytes);
+        network.hosts[self.id.index()].fill_random(bytes);
     }
 
     /// The host's address.
@@ -223,19 +124,19 @@ impl Host {
         lock(&self.shared.network).hosts[self.id.index()].ip
     }
 
-    /// Which end of the links it is on.
-    pub fn side(&self) -> Side {
-        lock(&self.shared.network).hosts[self.id.index()].side
+    /// The direction of the link that carries what the host sends to the other side.
+    pub fn outbound(&self) -> Direction {
+        lock(&self.shared.network).hosts[self.id.index()].outbound
     }
 
-    /// Is it up? False between [`kill`](Self::kill) and [`restart`](Self::restart).
+    /// True except between [`kill`](Self::kill) and [`restart`](Self::restart).
     pub fn is_up(&self) -> bool {
         lock(&self.shared.network).hosts[self.id.index()].is_up
     }
 
     /// Takes the host down as a power cut does: closes its sockets, drops what they had received,
     /// and drops its tasks before another one runs (one that kills its own host runs on to its
-    /// next wait). What it had sent stays on its way. Nothing happens to a host that is down.
+    /// next wait). What it had sent stays in flight. A host that is down stays as it is.
     pub fn kill(&self) {
         let mut wakers = Vec::new();
         let mut network = lock(&self.shared.network);
@@ -244,7 +145,7 @@ impl Host {
         }
         let killed = network.kill(self.id, &mut wakers);
         drop(network);
-        self.shared.inbox.kill(killed);
+        self.shared.run_queue.kill(killed);
         // Handles held outside the host learn that their socket is closed.
         for waker in wakers {
             waker.wake();
@@ -278,7 +179,7 @@ impl fmt::Debug for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Host")
             .field("ip", &self.ip())
-            .field("side", &self.side())
+            .field("outbound", &self.outbound())
             .finish_non_exhaustive()
     }
 }

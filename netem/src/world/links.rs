@@ -1,9 +1,14 @@
-//! A look at the two links while the world runs.
+//! A handle to the two links while the world runs.
 
 use std::{fmt, sync::Arc};
 
 use super::{Shared, WorldStats, lock};
-use crate::{Direction, link::Counters, record::PacketRecord, recording::Recording};
+use crate::{
+    Direction,
+    link::{Counters, Link},
+    record::PacketRecord,
+    recording::Recording,
+};
 
 /// The two links and the network's counts; a handle, cheap to clone, that tasks may hold.
 #[derive(Clone)]
@@ -16,69 +21,71 @@ impl Links {
         Self { shared }
     }
 
-    /// What happened on a link so far.
+    /// Counts of what happened on a link so far.
     pub fn counters(&self, direction: Direction) -> Counters {
-        lock(&self.shared.network)
-            .link(direction)
+        lock(&self.shared.network).links[direction]
             .counters()
             .clone()
     }
 
-    /// Packets inside a link that have met no fate yet.
+    /// Packets inside a link, which have no outcome yet.
     pub fn inside_packets(&self, direction: Direction) -> u64 {
-        lock(&self.shared.network).link(direction).inside_packets()
+        lock(&self.shared.network).links[direction].inside_packets()
     }
 
-    /// What waits before a link's bottleneck, as of the last packet that came or went.
+    /// Bytes that wait before a link's bottleneck, as of the last packet that came or went.
     pub fn queue_bytes(&self, direction: Direction) -> u64 {
-        lock(&self.shared.network).link(direction).queue_bytes()
+        lock(&self.shared.network).links[direction].queue_bytes()
     }
 
-    /// Keep a record of every packet on both links from now on, or no longer. Off at first.
+    /// Starts or stops keeping a record of every packet on both links. Off at first.
     pub fn keep_records(&self, on: bool) {
         let mut network = lock(&self.shared.network);
-        for direction in [Direction::Forward, Direction::Reverse] {
-            network.link(direction).keep_records(on);
-        }
+        network
+            .links
+            .iter_mut()
+            .for_each(|link| link.keep_records(on));
     }
 
-    /// Have the records the packets' contents from now on, or no longer? Off at first.
+    /// Starts or stops keeping the packets' payloads in their records. Off at first.
     pub fn keep_payloads(&self, on: bool) {
         let mut network = lock(&self.shared.network);
-        for direction in [Direction::Forward, Direction::Reverse] {
-            network.link(direction).keep_payloads(on);
-        }
+        network
+            .links
+            .iter_mut()
+            .for_each(|link| link.keep_payloads(on));
     }
 
     /// Moves a link's records since the last call to the end of `into`.
     pub fn take_records(&self, direction: Direction, into: &mut Vec<PacketRecord>) {
-        lock(&self.shared.network)
-            .link(direction)
-            .take_records(into);
+        lock(&self.shared.network).links[direction].take_records(into);
     }
 
-    /// From now on, chance does on both links what is on the tape, and nothing else.
-    pub fn replay(&self, tape: &Recording) {
+    /// Replays a recording on both links from now on: nothing else is impaired at random.
+    pub fn replay(&self, recording: &Recording) {
         let mut network = lock(&self.shared.network);
-        for direction in [Direction::Forward, Direction::Reverse] {
-            network.link(direction).replay(tape);
-        }
+        network
+            .links
+            .iter_mut()
+            .for_each(|link| link.replay(recording));
     }
 
-    /// Write what chance does on both links to a tape from now on, or no longer. Off at first.
+    /// Starts or stops recording the random events of both links. Off at first.
     pub fn record_events(&self, on: bool) {
         let mut network = lock(&self.shared.network);
-        for direction in [Direction::Forward, Direction::Reverse] {
-            network.link(direction).record_events(on);
-        }
+        network
+            .links
+            .iter_mut()
+            .for_each(|link| link.record_events(on));
     }
 
-    /// The tape of what chance has done on both links since the last call.
+    /// Takes the recording of the random events of both links since the last call.
     pub fn take_recording(&self) -> Recording {
         let mut network = lock(&self.shared.network);
-        let directions = [Direction::Forward, Direction::Reverse].into_iter();
-        directions
-            .flat_map(|direction| network.link(direction).take_events())
+        network
+            .links
+            .iter_mut()
+            .flat_map(Link::take_events)
             .collect()
     }
 

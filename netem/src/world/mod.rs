@@ -10,21 +10,25 @@
 //! reach each other directly.
 //!
 //! One thread runs it all: every task that is ready, in the order in which they became so; then
-//! the clock jumps to the next event. At one moment packets come before timers, timers in the
-//! order in which they were set. Nothing else decides the order, so a seed gives the same run,
+//! the clock jumps to the next event. At the same instant packets come before timers, timers in
+//! the order in which they were set. Nothing else decides the order, so a seed gives the same run,
 //! byte for byte, on every machine. The handles ([`Host`], [`Socket`], [`Timer`], [`Links`]) are
-//! `Send` and `Sync` for the sake of code that wants them so; locks are never contended.
+//! `Send` and `Sync` because code that uses them demands it; locks are never contended.
+//!
+//! The room: `network` (addresses, sockets, links), `executor` and `timers` hold the state, `run`
+//! is the loop over them, and the handles only lock and call. A change of the order in which
+//! anything here happens changes every run: `tests/world_*` and the gate will say so.
 //!
 //! ```
 //! use lftp_netem::{
 //!     profile::NetworkProfile,
-//!     world::{Side, World},
+//!     world::World,
 //! };
 //!
 //! let network = NetworkProfile::from_toml_str("rate = \"8mbit\"\ndelay = \"20ms\"")?;
 //! let mut world = World::new(&network, 1);
-//! let client = world.add_host(Side::Client, "10.0.0.1".parse()?)?;
-//! let server = world.add_host(Side::Server, "10.0.1.1".parse()?)?;
+//! let client = world.add_client("10.0.0.1".parse()?)?;
+//! let server = world.add_server("10.0.1.1".parse()?)?;
 //!
 //! let echo = server.bind("0.0.0.0:7".parse()?)?;
 //! server.spawn(async move {
@@ -47,8 +51,11 @@
 
 mod executor;
 mod host;
+mod host_state;
+mod id;
 mod links;
 mod network;
+mod open_socket;
 mod pool;
 mod receive_queue;
 mod run;
@@ -68,17 +75,14 @@ use std::{
 };
 
 use self::{
-    executor::{Executor, Inbox},
+    executor::{Executor, RunQueue},
     network::Network,
     timers::Timers,
 };
-use crate::{
-    Direction, Time,
-    profile::{DirectionProfile, NetworkProfile},
-};
+use crate::{Direction, Time, link_pair::LinkPairConfig, profile::NetworkProfile};
 
 pub use self::{
-    host::{AddressError, Host, Side},
+    host::{AddressError, Host},
     links::Links,
     receive_queue::Run,
     run::WorldError,
@@ -87,21 +91,14 @@ pub use self::{
     timers::Timer,
 };
 
-/// What a world is to be like.
+/// The settings of a [`World`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct WorldConfig {
-    /// The link from the sender of the data to its receiver.
-    pub forward: DirectionProfile,
-    /// The link back.
-    pub reverse: DirectionProfile,
-    /// Which of the two links takes packets from clients to servers. Default forward: the
-    /// client uploads.
-    pub client_to_server: Direction,
-    /// Seed of both links and of every host.
-    pub seed: u64,
-    /// How long a packet between hosts of one side takes. Default 1 µs: at once, but not for
-    /// nothing, so that two such hosts cannot make time stand still.
+    /// The two links. Their seed is that of every host as well.
+    pub links: LinkPairConfig,
+    /// Time that a packet between hosts of one side takes. Default 1 µs: next to nothing, but
+    /// not 0, so that two such hosts cannot exchange packets without time passing.
     pub local_delay: Duration,
     /// The bound of a socket's receive queue. Default 8 MiB, what LFTP's real sockets ask for.
     pub receive_queue_bytes: usize,
@@ -114,20 +111,13 @@ pub struct WorldConfig {
 impl WorldConfig {
     /// A world over this network.
     pub fn new(network: &NetworkProfile, seed: u64) -> Self {
-        Self::from_directions(network.forward(), network.reverse(), seed)
+        Self::from_links(LinkPairConfig::new(network, seed))
     }
 
-    /// A world over these two directions.
-    pub const fn from_directions(
-        forward: DirectionProfile,
-        reverse: DirectionProfile,
-        seed: u64,
-    ) -> Self {
+    /// A world over these links.
+    pub const fn from_links(links: LinkPairConfig) -> Self {
         Self {
-            forward,
-            reverse,
-            client_to_server: Direction::Forward,
-            seed,
+            links,
             local_delay: Duration::from_micros(1),
             receive_queue_bytes: 8 << 20,
             recording: false,
@@ -143,7 +133,7 @@ struct Shared {
     seed: u64,
     network: Mutex<Network>,
     timers: Mutex<Timers>,
-    inbox: Arc<Inbox>,
+    run_queue: Arc<RunQueue>,
 }
 
 impl Shared {
@@ -157,7 +147,9 @@ impl Shared {
     }
 }
 
-/// A lock that outlives a panic: the run that panicked is over, its handles must still drop.
+/// Locks even what a panic has poisoned: the run that panicked is over, but its handles must
+/// still drop. `parking_lot` knows no poison, but would add seven packages to the library's 26
+/// for this one function, and these locks are never contended.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -168,10 +160,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub struct World {
     shared: Arc<Shared>,
     executor: Executor,
+    client_to_server: Direction,
     time_limit: Time,
     /// Polls and events since the clock last moved.
     turns: u64,
-    /// Empty between events; kept for its room.
+    /// Empty between events; kept for its allocation.
     wakers: Vec<Waker>,
 }
 
@@ -186,14 +179,15 @@ impl World {
         let executor = Executor::new();
         let shared = Arc::new(Shared {
             now_ns: AtomicU64::new(0),
-            seed: config.seed,
+            seed: config.links.seed,
             network: Mutex::new(Network::new(config)),
             timers: Mutex::new(Timers::default()),
-            inbox: Arc::clone(executor.inbox()),
+            run_queue: Arc::clone(executor.run_queue()),
         });
         let world = Self {
             shared,
             executor,
+            client_to_server: config.links.client_to_server,
             time_limit: config.time_limit,
             turns: 0,
             wakers: Vec::new(),
@@ -202,15 +196,23 @@ impl World {
         world
     }
 
-    /// Adds a host.
+    /// Adds a host on the clients' side.
     ///
     /// # Errors
     /// [`AddressError`] when another host has the address, or no host can.
-    pub fn add_host(&mut self, side: Side, ip: IpAddr) -> Result<Host, AddressError> {
-        Host::add(&self.shared, side, ip)
+    pub fn add_client(&mut self, ip: IpAddr) -> Result<Host, AddressError> {
+        Host::add(&self.shared, self.client_to_server, ip)
     }
 
-    /// The present time.
+    /// Adds a host on the servers' side.
+    ///
+    /// # Errors
+    /// [`AddressError`] when another host has the address, or no host can.
+    pub fn add_server(&mut self, ip: IpAddr) -> Result<Host, AddressError> {
+        Host::add(&self.shared, self.client_to_server.opposite(), ip)
+    }
+
+    /// The current virtual time.
     pub fn now(&self) -> Time {
         self.shared.now()
     }

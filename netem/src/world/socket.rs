@@ -9,11 +9,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::{
-    Shared, lock,
-    network::{Burst, SocketId},
-    receive_queue::Run,
-};
+use super::{Shared, id::SocketId, lock, network::Burst, receive_queue::Run};
 
 /// The largest payload of a UDP datagram over IPv4; also of one burst, as on Linux.
 pub const PAYLOAD_BYTES_MAX: usize = 65_507;

@@ -1,7 +1,8 @@
 //! Timers: an indexed heap ordered by (deadline, sequence number).
 //!
 //! A transport moves its timer with nearly every packet. In an indexed heap a move sifts one
-//! entry among the few that live, and leaves no stale entries to be popped later.
+//! entry among the few that are armed. `BinaryHeap` cannot move an entry: each move would leave a
+//! stale one behind, to be popped later.
 
 use std::{
     fmt,
@@ -11,8 +12,15 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use slotmap::{SlotMap, new_key_type};
+
 use super::{Shared, lock};
 use crate::Time;
+
+new_key_type! {
+    /// Names a timer.
+    struct TimerId;
+}
 
 /// The `position` of a timer that is not in the heap.
 const UNARMED: usize = usize::MAX;
@@ -21,7 +29,7 @@ const UNARMED: usize = usize::MAX;
 struct HeapEntry {
     at: Time,
     sequence: u64,
-    slot: u32,
+    timer: TimerId,
 }
 
 impl HeapEntry {
@@ -30,18 +38,17 @@ impl HeapEntry {
     }
 }
 
-struct Slot {
-    /// Where in the heap.
+struct Watched {
+    /// Index in the heap, or [`UNARMED`].
     position: usize,
     waker: Option<Waker>,
 }
 
-/// Every timer that somebody waits for.
+/// Every timer that a task waits for.
 #[derive(Default)]
 pub(super) struct Timers {
     heap: Vec<HeapEntry>,
-    slots: Vec<Slot>,
-    free: Vec<u32>,
+    watched: SlotMap<TimerId, Watched>,
     sequence: u64,
     pub(super) fired: u64,
 }
@@ -57,67 +64,64 @@ impl Timers {
         while let Some(entry) = self.heap.first()
             && entry.at <= now
         {
-            let slot = entry.slot as usize;
+            let timer = entry.timer;
             self.remove_at(0);
             self.fired += 1;
-            wakers.extend(self.slots[slot].waker.take());
+            wakers.extend(self.watched[timer].waker.take());
         }
     }
 
-    fn allocate(&mut self) -> u32 {
-        self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot {
-                position: UNARMED,
-                waker: None,
-            });
-            u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 timers at once")
+    fn add(&mut self) -> TimerId {
+        self.watched.insert(Watched {
+            position: UNARMED,
+            waker: None,
         })
     }
 
-    /// Gives the slot back, and the waker to be dropped outside the lock.
-    fn release(&mut self, slot: u32) -> Option<Waker> {
-        self.disarm(slot);
-        self.free.push(slot);
-        self.slots[slot as usize].waker.take()
+    /// Removes a timer; its waker is handed back, to be dropped outside the lock.
+    fn remove(&mut self, timer: TimerId) -> Option<Waker> {
+        self.disarm(timer);
+        self.watched.remove(timer)?.waker
     }
 
     /// Registers `waker`; a replaced one is handed back, to be dropped outside the lock.
-    fn watch(&mut self, slot: u32, waker: &Waker) -> Option<Waker> {
-        let current = &mut self.slots[slot as usize].waker;
+    fn watch(&mut self, timer: TimerId, waker: &Waker) -> Option<Waker> {
+        let current = &mut self.watched[timer].waker;
         if current.as_ref().is_some_and(|old| old.will_wake(waker)) {
             return None;
         }
         current.replace(waker.clone())
     }
 
-    fn arm(&mut self, slot: u32, at: Time) {
+    fn arm(&mut self, timer: TimerId, at: Time) {
+        // Left in the heap, a timer that never fires would hide that nothing is left to happen.
         if at == Time::MAX {
-            self.disarm(slot);
+            self.disarm(timer);
             return;
         }
-        let position = self.slots[slot as usize].position;
+        let position = self.watched[timer].position;
         if position == UNARMED {
-            let entry = self.entry(slot, at);
+            let entry = self.entry(timer, at);
             self.heap.push(entry);
             self.sift_up(self.heap.len() - 1);
         } else if self.heap[position].at != at {
-            self.heap[position] = self.entry(slot, at);
+            self.heap[position] = self.entry(timer, at);
             let position = self.sift_up(position);
             self.sift_down(position);
         }
     }
 
-    const fn entry(&mut self, slot: u32, at: Time) -> HeapEntry {
+    const fn entry(&mut self, timer: TimerId, at: Time) -> HeapEntry {
         self.sequence += 1;
         HeapEntry {
             at,
             sequence: self.sequence,
-            slot,
+            timer,
         }
     }
 
-    fn disarm(&mut self, slot: u32) {
-        let position = self.slots[slot as usize].position;
+    fn disarm(&mut self, timer: TimerId) {
+        let position = self.watched[timer].position;
         if position != UNARMED {
             self.remove_at(position);
         }
@@ -125,7 +129,7 @@ impl Timers {
 
     fn remove_at(&mut self, position: usize) {
         let removed = self.heap.swap_remove(position);
-        self.slots[removed.slot as usize].position = UNARMED;
+        self.watched[removed.timer].position = UNARMED;
         if position < self.heap.len() {
             let position = self.sift_up(position);
             self.sift_down(position);
@@ -167,7 +171,7 @@ impl Timers {
 
     fn place(&mut self, position: usize, entry: HeapEntry) {
         self.heap[position] = entry;
-        self.slots[entry.slot as usize].position = position;
+        self.watched[entry.timer].position = position;
     }
 }
 
@@ -175,8 +179,8 @@ impl Timers {
 pub struct Timer {
     shared: Arc<Shared>,
     deadline: Time,
-    /// The deadline the heap has been told of, and the slot there; from the first wait on.
-    watched: Option<(u32, Time)>,
+    /// The timer's name in the heap, and the deadline that stands there; from the first wait on.
+    watched: Option<(TimerId, Time)>,
 }
 
 impl Timer {
@@ -188,7 +192,7 @@ impl Timer {
         }
     }
 
-    /// When it fires.
+    /// The time at which it fires.
     pub const fn deadline(&self) -> Time {
         self.deadline
     }
@@ -197,15 +201,16 @@ impl Timer {
     /// or, when that is later and the timer has not been polled since, at the old one.
     pub fn reset(&mut self, at: Time) {
         self.deadline = at;
-        // Later: the next poll tells the heap. Most resets are followed by one at once.
-        if let Some((slot, told)) = &mut self.watched
+        // A later deadline waits for the next poll to reach the heap: most resets are followed by
+        // one at once, and the heap is then changed once instead of twice.
+        if let Some((timer, told)) = &mut self.watched
             && at < *told
         {
             *told = at;
             let mut timers = lock(&self.shared.timers);
-            // Without a waker it has fired and nobody waits.
-            if timers.slots[*slot as usize].waker.is_some() {
-                timers.arm(*slot, at);
+            // Without a waker it has fired and no task waits.
+            if timers.watched[*timer].waker.is_some() {
+                timers.arm(*timer, at);
             }
         }
     }
@@ -216,13 +221,13 @@ impl Timer {
             return Poll::Ready(());
         }
         let mut timers = lock(&self.shared.timers);
-        let slot = match self.watched {
-            Some((slot, _)) => slot,
-            None => timers.allocate(),
+        let timer = match self.watched {
+            Some((timer, _)) => timer,
+            None => timers.add(),
         };
-        self.watched = Some((slot, self.deadline));
-        timers.arm(slot, self.deadline);
-        let replaced = timers.watch(slot, cx.waker());
+        self.watched = Some((timer, self.deadline));
+        timers.arm(timer, self.deadline);
+        let replaced = timers.watch(timer, cx.waker());
         drop(timers);
         drop(replaced);
         Poll::Pending
@@ -239,8 +244,8 @@ impl Future for Timer {
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        if let Some((slot, _)) = self.watched {
-            let waker = lock(&self.shared.timers).release(slot);
+        if let Some((timer, _)) = self.watched {
+            let waker = lock(&self.shared.timers).remove(timer);
             drop(waker);
         }
     }
@@ -267,7 +272,7 @@ mod tests {
     fn the_heap_agrees_with_a_sorted_list() {
         let mut timers = Timers::default();
         let mut model: Vec<Option<(u64, u64)>> = (0..40).map(|_| None).collect();
-        let slots: Vec<u32> = model.iter().map(|_| timers.allocate()).collect();
+        let ids: Vec<TimerId> = model.iter().map(|_| timers.add()).collect();
         let mut state = 1_u64;
         for _ in 0..20_000 {
             state = state
@@ -275,10 +280,10 @@ mod tests {
                 .wrapping_add(1);
             let (which, deadline) = ((state >> 33) as usize % 40, (state >> 40) % 1000);
             if state >> 60 == 0 {
-                timers.disarm(slots[which]);
+                timers.disarm(ids[which]);
                 model[which] = None;
             } else {
-                timers.arm(slots[which], at(deadline));
+                timers.arm(ids[which], at(deadline));
                 if model[which].is_none_or(|(old, _)| old != deadline) {
                     model[which] = Some((deadline, timers.sequence));
                 }
@@ -295,9 +300,9 @@ mod tests {
     #[test]
     fn a_timer_set_to_never_is_not_in_the_heap() {
         let mut timers = Timers::default();
-        let slot = timers.allocate();
-        timers.arm(slot, at(5));
-        timers.arm(slot, Time::MAX);
+        let timer = timers.add();
+        timers.arm(timer, at(5));
+        timers.arm(timer, Time::MAX);
         assert_eq!(timers.next(), None);
     }
 }

@@ -19,13 +19,13 @@ use crate::{Ecn, Time};
 /// A host of netem's virtual world as a [`Runtime`]: feature `netem`.
 ///
 /// ```
-/// use lftp_netem::{profile::NetworkProfile, world::{Side, World}};
+/// use lftp_netem::{profile::NetworkProfile, world::{World}};
 /// use lftp_transport::{Config, Listener, Stream, VirtualRuntime};
 ///
 /// let network = NetworkProfile::from_toml_str("delay = '20ms'\nloss = '1%'")?;
 /// let mut world = World::new(&network, 1);
-/// let server = VirtualRuntime::new(world.add_host(Side::Server, "10.0.1.1".parse()?)?);
-/// let client = VirtualRuntime::new(world.add_host(Side::Client, "10.0.2.1".parse()?)?);
+/// let server = VirtualRuntime::new(world.add_server("10.0.1.1".parse()?)?);
+/// let client = VirtualRuntime::new(world.add_client("10.0.2.1".parse()?)?);
 /// let listener = Listener::bind(server, "0.0.0.0:7".parse()?, Config::default())?;
 /// let remote = "10.0.1.1:7".parse()?;
 /// world.block_on(async move {

@@ -13,7 +13,7 @@ use lftp_ftp::{
     Target, TransferError,
 };
 use lftp_netem::Direction;
-use lftp_netem::world::{AddressError, Host, Side, World, WorldConfig, WorldError};
+use lftp_netem::world::{AddressError, Host, World, WorldConfig, WorldError};
 use lftp_transport::{Identity, Runtime, VirtualRuntime};
 use tokio::sync::Notify;
 
@@ -132,11 +132,11 @@ impl FaultScenario {
         }
 
         let mut world = World::with_config(&WorldConfig::new(&plan.network, plan.seed));
-        let clock = world.add_host(Side::Server, CLOCK)?;
-        let server = world.add_host(Side::Server, SERVER)?;
-        let client = world.add_host(Side::Client, client_ip(0))?;
+        let clock = world.add_server(CLOCK)?;
+        let server = world.add_server(SERVER)?;
+        let client = world.add_client(client_ip(0))?;
         let rogues = (0..plan.rogues)
-            .map(|index| world.add_host(Side::Client, client_ip(100 + index)))
+            .map(|index| world.add_client(client_ip(100 + index)))
             .collect::<Result<_, _>>()?;
         let count = Count::default();
         let machine = |name, host, folder: &Path, faults: &[_], seed| Machine {

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use lftp_netem::Direction;
-use lftp_netem::exec::{Exec, ExecConfig, Far, Leave};
+use lftp_netem::exec::{Exec, ExecConfig, Permission, ServerLocation};
 use lftp_transport::TokioRuntime;
 use rustix::net::sockopt::set_tcp_congestion;
 use rustix::net::{AddressFamily, SocketType};
@@ -42,8 +42,8 @@ pub(super) fn run(plan: &Plan, congestion: TcpCongestion) -> Result<RunRecord, R
     let link = Arc::new(Mutex::new(LinkLog::new(plan.detail)));
     let exec = start(plan, &link)?;
     let window = OVERHEAD * window_bytes(&plan.scenario, WINDOWS, 0);
-    exec.on_near(move || grow_buffers(window))
-        .and_then(|()| exec.on_far(move || grow_buffers(window)))
+    exec.on_client(move || grow_buffers(window))
+        .and_then(|()| exec.on_server(move || grow_buffers(window)))
         .map_err(system("set the sizes of TCP's buffers"))?;
     let timings = tokio.block_on(transfer_all(plan, &exec, congestion))?;
     let validity = Validity::from(&exec.stop());
@@ -62,8 +62,8 @@ pub(super) fn run(plan: &Plan, congestion: TcpCongestion) -> Result<RunRecord, R
 
 fn start(plan: &Plan, link: &Arc<Mutex<LinkLog>>) -> Result<Exec, RunError> {
     let scenario = &plan.scenario;
-    let mut config = ExecConfig::new(scenario.network.clone(), Far::Namespace, plan.seed);
-    config.near_to_far = match scenario.transfer.operation {
+    let mut config = ExecConfig::new(&scenario.network, ServerLocation::Namespace, plan.seed);
+    config.links.client_to_server = match scenario.transfer.operation {
         Operation::Put => Direction::Forward,
         Operation::Get => Direction::Reverse,
     };
@@ -73,7 +73,10 @@ fn start(plan: &Plan, link: &Arc<Mutex<LinkLog>>) -> Result<Exec, RunError> {
             .unwrap_or_else(PoisonError::into_inner)
             .extend(records);
     }));
-    Ok(Exec::start(Leave::get(Far::Namespace)?, config)?)
+    Ok(Exec::start(
+        Permission::acquire(ServerLocation::Namespace)?,
+        config,
+    )?)
 }
 
 async fn transfer_all(
@@ -85,16 +88,16 @@ async fn transfer_all(
     let content = plan.content();
     let flows = scenario.flows();
     let runtime = TokioRuntime::new();
-    let server = SocketAddr::new(exec.far_ip().into(), PORT);
+    let server = SocketAddr::new(exec.server_ip().into(), PORT);
     let listener = exec
-        .on_far(move || listen(server, congestion))
+        .on_server(move || listen(server, congestion))
         .map_err(system("listen in a network namespace"))?;
     let files: Arc<[Bytes]> = (0..flows.len()).map(|index| content.file(index)).collect();
     let serving = tokio::spawn(serve(listener, files));
     let mut transfers = Vec::new();
     for (index, flow) in flows.iter().enumerate() {
         let socket = exec
-            .on_near(move || socket(congestion))
+            .on_client(move || socket(congestion))
             .map_err(system("make a socket with this congestion control"))?;
         let request = request(plan, &content, index);
         let span = Span::of(scenario, flow.start.0, request.contents.len());

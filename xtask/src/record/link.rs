@@ -133,7 +133,7 @@ fn row(record: &PacketRecord) -> PacketRow {
 mod tests {
     use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-    use lftp_netem::world::{Side, World, WorldConfig};
+    use lftp_netem::world::{World, WorldConfig};
 
     use super::*;
     use crate::scenario;
@@ -147,8 +147,8 @@ mod tests {
         config.recording = true;
         let mut world = World::with_config(&config);
         let [here, there] = [1, 2].map(|last| IpAddr::V4(Ipv4Addr::new(10, 0, 0, last)));
-        let client = world.add_host(Side::Client, here).expect("an address");
-        let server = world.add_host(Side::Server, there).expect("an address");
+        let client = world.add_client(here).expect("an address");
+        let server = world.add_server(there).expect("an address");
         let ends = [(client, there), (server, here)].map(|(host, to)| {
             let socket = host.bind(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 7));
             (socket.expect("a port"), SocketAddr::new(to, 7))

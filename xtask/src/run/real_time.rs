@@ -138,12 +138,12 @@ fn start_proxy(
             let (listen, to): (SocketAddr, SocketAddr) = ((ip, 0).into(), (ip, port).into());
             (listen, to)
         }));
-    config.client_to_server = match plan.scenario.transfer.operation {
+    config.links.client_to_server = match plan.scenario.transfer.operation {
         Operation::Put => Direction::Forward,
         Operation::Get => Direction::Reverse,
     };
     config.origin = Some(origin);
-    config.tape = plan
+    config.links.replay = plan
         .tap
         .replay
         .as_ref()

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use lftp_netem::Direction;
 use lftp_netem::record::PacketRecord;
-use lftp_netem::world::{AddressError, Host, Links, Side, World, WorldConfig, WorldStats};
+use lftp_netem::world::{AddressError, Host, Links, World, WorldConfig, WorldStats};
 use lftp_transport::{BoxFuture, Runtime};
 
 use super::{Plan, RunError, Tap};
@@ -35,7 +35,7 @@ impl VirtualWorld {
         let mut config = WorldConfig::new(&plan.scenario.network, plan.seed);
         config.recording = true;
         if plan.scenario.transfer.operation == Operation::Get {
-            config.client_to_server = Direction::Reverse;
+            config.links.client_to_server = Direction::Reverse;
         }
         let world = World::with_config(&config);
         plan.tap.attach(&world.links());
@@ -51,9 +51,7 @@ impl VirtualWorld {
     /// # Errors
     /// [`RunError`] when there is one.
     pub(crate) fn add_server(&mut self) -> Result<Host, RunError> {
-        self.world
-            .add_host(Side::Server, SERVER)
-            .map_err(unreachable_address)
+        self.world.add_server(SERVER).map_err(unreachable_address)
     }
 
     /// Adds the host of a client; with the first one also the task that drains the link's
@@ -64,7 +62,7 @@ impl VirtualWorld {
     pub(crate) fn add_client(&mut self, index: usize) -> Result<Host, RunError> {
         let host = self
             .world
-            .add_host(Side::Client, client_ip(index))
+            .add_client(client_ip(index))
             .map_err(unreachable_address)?;
         if index == 0 {
             let link = Arc::clone(&self.link);

@@ -14,7 +14,7 @@ use std::{
 };
 
 use lftp_netem::{
-    exec::{Exec, ExecConfig, Far, Leave},
+    exec::{Exec, ExecConfig, Permission, ServerLocation},
     proxy::ProxyReport,
 };
 use nix::{
@@ -22,44 +22,46 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::{failure::Failure, network::Given, packets::Wanted, proxy::Way, words};
+use crate::{
+    failure::Failure, forward::ForwardArgs, network::NetworkArgs, packet_log::PacketLogArgs, report,
+};
 
-/// How long a peer may take until it waits for somebody, and how often it is looked.
+/// The longest time until a peer listens, and the interval at which that is checked.
 const PEER_TIME: Duration = Duration::from_secs(5);
 const PEER_LOOK: Duration = Duration::from_millis(10);
-/// How long a program may take to end once it is asked to.
+/// The longest time that a program may take to end once it is asked to.
 const END_TIME: Duration = Duration::from_secs(2);
 
 const HELP: &str = "\
-The command lives in a network namespace of its own, whose only way out is the network given.
-With --peer the other end is a second namespace, and no privileges are needed where user
-namespaces are allowed; without, it is this machine, whose services are reached at the far
-address, and netem must be root. Both find the addresses in NETEM_NEAR and NETEM_FAR.
+The command runs in a network namespace of its own, whose only way out is the network given.
+With --peer the server's end is a second namespace, and no privileges are needed where user
+namespaces are allowed; without, it is this machine, whose services are reached at the server's
+address, and netem must be root. Command and peer find the addresses in NETEM_CLIENT and
+NETEM_SERVER.
 
   netem exec --profile lte --peer 'iperf3 -s' -- iperf3 -c 10.77.0.2
   sudo netem exec --set rate=20mbit --set delay=20ms -- curl http://10.77.0.2:8000/file
 
-It ends as the command does: with its exit code, or 128 and the number of the signal. 125: the
-system does not allow it; 126, 127: the command cannot be run, or found; 6: the command went
-well, but the machine was too busy for the run to be valid.";
+The exit code is the command's, or 128 plus the number of the signal that ended it. 125: the
+system does not allow namespaces; 126, 127: the command cannot be run, or found; 6: the command
+succeeded, but the machine was too busy for the run to be valid.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
 pub(crate) struct ExecArgs {
     #[command(flatten)]
-    network: Given,
-    /// A program for the other side, in a namespace of its own; sh -c runs it, and it is ended
-    /// after the command. The command is started when the peer waits for somebody.
+    network: NetworkArgs,
+    /// A program for the server's end, in a namespace of its own; sh -c runs it, and it is ended
+    /// after the command. The command starts once the peer listens.
     #[arg(long, value_name = "COMMAND")]
     peer: Option<String>,
-    /// Which way is the network's forward one: up from the command, or down to it.
-    #[arg(long, value_name = "WAY", default_value = "up")]
-    forward: Way,
-    /// The same seed gives the same packets the same fates.
+    #[command(flatten)]
+    forward: ForwardArgs,
+    /// Seed of the network: with the same seed the same packets meet the same losses and delays.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     #[command(flatten)]
-    packets: Wanted,
+    packets: PacketLogArgs,
     /// The first of four addresses; the next two are those of the ends.
     #[arg(long, value_name = "IP", default_value = "10.77.0.0")]
     addresses: Ipv4Addr,
@@ -74,10 +76,10 @@ pub(crate) struct ExecArgs {
     command: Vec<OsString>,
 }
 
-/// What ends the waiting.
 enum Event {
+    /// The command has ended.
     Ended(io::Result<ExitStatus>),
-    /// Somebody wants netem to stop.
+    /// Ctrl-C or SIGTERM.
     Stop,
 }
 
@@ -85,35 +87,36 @@ pub(crate) fn run(args: ExecArgs) -> Result<ExitCode, Failure> {
     if args.network.is_nothing() {
         return Err(Failure::NoNetwork);
     }
-    let far = match args.peer {
-        Some(_) => Far::Namespace,
-        None => Far::Host,
+    let server = match args.peer {
+        Some(_) => ServerLocation::Namespace,
+        None => ServerLocation::Host,
     };
-    let mut config = ExecConfig::new(args.network.read()?, far, args.seed);
-    config.near_to_far = args.forward.client_to_server();
+    let mut config = ExecConfig::new(&args.network.read()?, server, args.seed);
+    config.links.client_to_server = args.forward.client_to_server();
     config.addresses = args.addresses;
-    // Before there is a second thread; the files of the packets have one each.
-    let leave = Leave::get(far)?;
+    // A user namespace can only be entered before there is a second thread, and each of the packet
+    // logs has one.
+    let permission = Permission::acquire(server)?;
     let (files, on_records) = args.packets.create()?;
     config.on_records = on_records;
-    config.capture = args.packets.contents();
-    let exec = Exec::start(leave, config)?;
+    config.capture = args.packets.needs_contents();
+    let exec = Exec::start(permission, config)?;
 
-    let (events, inbox) = mpsc::channel();
+    let (events, received) = mpsc::channel();
     let stop = events.clone();
     ctrlc::set_handler(move || stop.send(Event::Stop).unwrap_or_default())?;
     let mut peer = match &args.peer {
         Some(command) => Some(Peer::start(&exec, command)?),
         None => None,
     };
-    let ended = run_command(&exec, &args.command, events, &inbox);
+    let ended = run_command(&exec, &args.command, events, &received);
     if let Some(peer) = &mut peer {
         peer.end();
     }
     let report = exec.stop();
     files.finish()?;
     let status = ended?;
-    tell(&report, &args)?;
+    print(&report, &args)?;
     Ok(match (status.code(), status.signal()) {
         (Some(0), _) if !report.valid => return Err(Failure::Invalid(report.reason)),
         (Some(code), _) => ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)),
@@ -126,32 +129,32 @@ pub(crate) fn run(args: ExecArgs) -> Result<ExitCode, Failure> {
 /// Runs the command to its end.
 fn run_command(
     exec: &Exec,
-    words: &[OsString],
+    command_line: &[OsString],
     events: mpsc::Sender<Event>,
-    inbox: &Receiver<Event>,
+    received: &Receiver<Event>,
 ) -> Result<ExitStatus, Failure> {
-    let name = words[0].to_string_lossy().into_owned();
+    let name = command_line[0].to_string_lossy().into_owned();
     let failed = |source| Failure::Command {
         command: name.clone(),
         source,
     };
-    let mut command = Command::new(&words[0]);
-    command.args(&words[1..]);
+    let mut command = Command::new(&command_line[0]);
+    command.args(&command_line[1..]);
     with_addresses(&mut command, exec);
-    let mut child = exec.spawn_near(command).map_err(failed)?;
+    let mut child = exec.spawn_client(command).map_err(failed)?;
     let pid = pid(&child);
     let waiting = thread::Builder::new().spawn(move || {
-        // Nobody listens any more only when netem ends.
+        // The receiver is gone only when netem ends.
         let _ = events.send(Event::Ended(child.wait()));
     });
     waiting.map_err(failed)?;
     let mut signals = [Signal::SIGTERM, Signal::SIGKILL].into_iter();
     let mut asked = false;
     loop {
-        // Ctrl-C goes to the command as well, which may want to end in its own way first.
+        // Ctrl-C reaches the command as well, which may want to end in its own way first.
         let event = match asked {
-            true => inbox.recv_timeout(END_TIME),
-            false => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            true => received.recv_timeout(END_TIME),
+            false => received.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match event {
             Ok(Event::Ended(status)) => return status.map_err(failed),
@@ -159,16 +162,16 @@ fn run_command(
             Err(_) => match signals.next() {
                 // It fails when the command has just ended.
                 Some(signal) => kill(pid, signal).unwrap_or_default(),
-                None => return inbox_status(inbox).map_err(failed),
+                None => return wait_for_end(received).map_err(failed),
             },
         }
     }
 }
 
-/// What the command's end was, once it has come.
-fn inbox_status(inbox: &Receiver<Event>) -> io::Result<ExitStatus> {
+/// Waits for the command's end.
+fn wait_for_end(received: &Receiver<Event>) -> io::Result<ExitStatus> {
     loop {
-        match inbox.recv() {
+        match received.recv() {
             Ok(Event::Ended(status)) => return status,
             Ok(Event::Stop) => {}
             Err(error) => return Err(io::Error::other(error)),
@@ -177,15 +180,20 @@ fn inbox_status(inbox: &Receiver<Event>) -> io::Result<ExitStatus> {
 }
 
 fn with_addresses(command: &mut Command, exec: &Exec) {
-    command.env("NETEM_NEAR", exec.near_ip().to_string());
-    command.env("NETEM_FAR", exec.far_ip().to_string());
+    // NETEM_NEAR and NETEM_FAR are the names of before, which scripts may still use.
+    for name in ["NETEM_CLIENT", "NETEM_NEAR"] {
+        command.env(name, exec.client_ip().to_string());
+    }
+    for name in ["NETEM_SERVER", "NETEM_FAR"] {
+        command.env(name, exec.server_ip().to_string());
+    }
 }
 
 fn pid(child: &Child) -> Pid {
     Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX))
 }
 
-fn tell(report: &ProxyReport, args: &ExecArgs) -> Result<(), Failure> {
+fn print(report: &ProxyReport, args: &ExecArgs) -> Result<(), Failure> {
     if let Some(path) = &args.report {
         let json = serde_json::to_string(report).map_err(io::Error::from)?;
         fs::write(path, json + "\n").map_err(|source| {
@@ -195,29 +203,29 @@ fn tell(report: &ProxyReport, args: &ExecArgs) -> Result<(), Failure> {
     if !args.quiet {
         // Standard output is the command's.
         let mut text = Vec::new();
-        words::write(&mut text, report)?;
+        report::write(&mut text, report)?;
         io::stderr().lock().write_all(&text)?;
     }
     Ok(())
 }
 
-/// The program on the other side.
+/// The program on the server's side.
 struct Peer(Child);
 
 impl Peer {
-    /// Starts it, and waits until it waits for somebody.
-    fn start(exec: &Exec, words: &str) -> Result<Self, Failure> {
+    /// Starts the program and waits until it listens.
+    fn start(exec: &Exec, script: &str) -> Result<Self, Failure> {
         let failed = |source| Failure::Command {
-            command: words.to_owned(),
+            command: script.to_owned(),
             source,
         };
         let mut command = Command::new("sh");
         // A group of its own: what the shell starts ends with it, and Ctrl-C is the command's.
-        command.arg("-c").arg(words).process_group(0);
+        command.arg("-c").arg(script).process_group(0);
         with_addresses(&mut command, exec);
-        let mut peer = Self(exec.spawn_far(command).map_err(failed)?);
+        let mut peer = Self(exec.spawn_server(command).map_err(failed)?);
         let started = now();
-        while !exec.far_is_listening() && started.elapsed() < PEER_TIME {
+        while !exec.server_is_listening() && started.elapsed() < PEER_TIME {
             if let Some(status) = peer.0.try_wait().map_err(failed)? {
                 return Err(Failure::Peer(status));
             }
@@ -226,7 +234,7 @@ impl Peer {
         Ok(peer)
     }
 
-    /// Ends it, gently at first.
+    /// Ends the program: with SIGTERM, and with SIGKILL when that does not help.
     fn end(&mut self) {
         let group = pid(&self.0);
         // It fails when all have ended already.

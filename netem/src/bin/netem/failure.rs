@@ -1,12 +1,12 @@
-//! Why a command did not do what it was asked, and the exit code that tells a script.
+//! The ways in which a command fails, and their exit codes.
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
 use lftp_netem::{proxy::ProxyError, recording::RecordingError};
 
-use crate::{network::NetworkError, packets::PacketsError};
+use crate::{network::NetworkError, packet_log::PacketLogError};
 
-/// Why there is no report, or only a bad one.
+/// A command that failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error("{listen} --listen but {to} --to: each address to listen on needs its server")]
@@ -14,8 +14,8 @@ pub(crate) enum Failure {
     #[error("no network is given: --profile 4g, --profile FILE, --tc \"loss 1%\" or --set loss=1%")]
     NoNetwork,
     #[error(
-        "--control {0} could be reached from other machines, and whoever reaches it changes the \
-         network: take a loopback address such as 127.0.0.1:0, or add --control-anyone"
+        "--control {0} could be reached from other machines, which could then change the network: \
+         take a loopback address such as 127.0.0.1:0, or add --control-anyone"
     )]
     ControlForAnyone(SocketAddr),
     #[error(transparent)]
@@ -35,21 +35,21 @@ pub(crate) enum Failure {
     #[cfg(target_os = "linux")]
     #[error("the peer ended ({0}) before it waited for anything")]
     Peer(std::process::ExitStatus),
-    #[error("cannot read the tape {}: {source}", path.display())]
-    TapeFile { path: PathBuf, source: io::Error },
+    #[error("cannot read the recording {}: {source}", path.display())]
+    RecordingFile { path: PathBuf, source: io::Error },
     #[error("{}: {source}", path.display())]
     Recording {
         path: PathBuf,
         source: RecordingError,
     },
-    #[error("cannot write the tape to {}: {source}", path.display())]
-    WriteTape { path: PathBuf, source: io::Error },
-    #[error("the command does not fail with the whole tape, so there is nothing to shrink")]
+    #[error("cannot write the recording to {}: {source}", path.display())]
+    WriteRecording { path: PathBuf, source: io::Error },
+    #[error("the command does not fail with the whole recording, so there is nothing to shrink")]
     DoesNotFail,
     #[error("cannot wait for Ctrl-C: {0}")]
     Signal(#[from] ctrlc::Error),
     #[error(transparent)]
-    Packets(#[from] PacketsError),
+    PacketLog(#[from] PacketLogError),
     #[error("cannot print the report: {0}")]
     Print(#[from] io::Error),
     #[error("this run is not valid: {0}")]
@@ -62,10 +62,10 @@ impl Failure {
             Self::Unpaired { .. } | Self::NoNetwork | Self::ControlForAnyone(_) => 2,
             Self::Network(_) => 3,
             Self::Start(_) | Self::Control { .. } | Self::Signal(_) => 4,
-            Self::Packets(_) | Self::Print(_) => 5,
+            Self::PacketLog(_) | Self::Print(_) => 5,
             Self::Invalid(_) => 6,
-            Self::TapeFile { .. } | Self::Recording { .. } => 3,
-            Self::WriteTape { .. } => 5,
+            Self::RecordingFile { .. } | Self::Recording { .. } => 3,
+            Self::WriteRecording { .. } => 5,
             Self::DoesNotFail => 7,
             #[cfg(target_os = "linux")]
             Self::Exec(_) => 125,

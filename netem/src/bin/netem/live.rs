@@ -1,5 +1,4 @@
-//! How a running proxy is doing, drawn anew again and again: on a terminal in place, elsewhere a
-//! line each time.
+//! The live view of a running proxy: redrawn in place on a terminal, elsewhere a line each time.
 
 use std::io::IsTerminal;
 
@@ -9,9 +8,8 @@ use lftp_netem::{
     proxy::{ProxyHandle, ProxyReport},
 };
 
-use crate::words;
+use crate::report;
 
-/// The view.
 pub(crate) struct Live {
     proxy: ProxyHandle,
     before: Option<ProxyReport>,
@@ -19,8 +17,8 @@ pub(crate) struct Live {
 }
 
 enum Screen {
-    /// One bar, without a bar, for each line. The terminal is never put into another mode, so
-    /// there is nothing to put right when netem ends, whyever.
+    /// One progress bar, showing only text, for each line. The terminal stays in its mode, so
+    /// there is nothing to restore when netem ends, for any reason.
     Terminal(MultiProgress, Vec<ProgressBar>),
     Lines,
 }
@@ -37,7 +35,7 @@ impl Live {
         }
     }
 
-    /// Draws what is so now; nothing once the proxy has stopped.
+    /// Draws the current state; nothing once the proxy has stopped.
     pub(crate) fn draw(&mut self) {
         let (Ok(now), Some(before)) = (self.proxy.report(), self.before.take()) else {
             return;
@@ -46,7 +44,7 @@ impl Live {
             Screen::Terminal(screen, bars) => {
                 let table = table(&before, &now);
                 while bars.len() < table.len() {
-                    bars.push(screen.add(bare()));
+                    bars.push(screen.add(text_line()));
                 }
                 for (bar, line) in bars.iter().zip(table) {
                     bar.set_message(line);
@@ -59,27 +57,27 @@ impl Live {
     }
 }
 
-/// A line of text. A template that does not parse would still show the text.
-fn bare() -> ProgressBar {
+/// A progress bar that shows only text. A template that does not parse would still show the text.
+fn text_line() -> ProgressBar {
     let style = ProgressStyle::with_template("{wide_msg}");
     ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-/// What the view says: what happened between two reports, and what is so at the second.
+/// The view as single lines: the rates between two reports, and the state at the second.
 fn lines(before: &ProxyReport, now: &ProxyReport) -> Vec<String> {
     let ns = now.duration_ns.saturating_sub(before.duration_ns).max(1);
     let forward = (&before.forward, &now.forward, now.forward_queue_bytes);
     let reverse = (&before.reverse, &now.reverse, now.reverse_queue_bytes);
     vec![
-        standing(now),
+        status(now),
         direction("forward", forward, ns),
         direction("reverse", reverse, ns),
         lateness(now),
     ]
 }
 
-/// The same with its numbers one below the other, no wider than 80 columns, and as high each
-/// time: what else happened to packets has a line for each direction.
+/// The view as a table, no wider than 80 columns and of the same height each time: what else
+/// happened to packets has a line for each direction.
 fn table(before: &ProxyReport, now: &ProxyReport) -> Vec<String> {
     let ns = now.duration_ns.saturating_sub(before.duration_ns).max(1);
     let heading = format!(
@@ -87,7 +85,7 @@ fn table(before: &ProxyReport, now: &ProxyReport) -> Vec<String> {
         "", "Mbit/s in", "out", "packets/s", "queued", "inside", "lost", "dropped"
     );
     vec![
-        standing(now),
+        status(now),
         heading,
         row(
             "forward",
@@ -105,14 +103,14 @@ fn table(before: &ProxyReport, now: &ProxyReport) -> Vec<String> {
     ]
 }
 
-fn standing(now: &ProxyReport) -> String {
-    let verdict = if now.valid { "valid" } else { "not valid" };
+fn status(now: &ProxyReport) -> String {
+    let validity = if now.valid { "valid" } else { "not valid" };
     let clients = match now.proxy.flows {
         1 => "1 client".to_owned(),
         flows => format!("{flows} clients"),
     };
     format!(
-        "{:.1} s, {verdict}, {clients}, own drops {}",
+        "{:.1} s, {validity}, {clients}, own drops {}",
         now.duration_ns as f64 / 1e9,
         now.proxy.own_drops()
     )
@@ -136,7 +134,7 @@ fn time(ns: u64) -> String {
     }
 }
 
-/// What a direction did between two reports: bytes in, bytes out, packets out, each a second.
+/// Rates of a direction between two reports: Mbit/s in, Mbit/s out, packets/s out.
 fn rates(before: &Counters, now: &Counters, ns: u64) -> (f64, f64, f64) {
     let seconds = ns as f64 / 1e9;
     let mbit = |bytes: u64| bytes as f64 * 8.0 / 1e6 / seconds;
@@ -147,54 +145,55 @@ fn rates(before: &Counters, now: &Counters, ns: u64) -> (f64, f64, f64) {
     )
 }
 
-/// How long packets stay, by Little's law: how many are inside is how many come a second times
-/// how long they stay.
-fn stay_ms(before: &Counters, now: &Counters, packets_per_s: f64) -> Option<f64> {
+/// Time that packets spend inside, in milliseconds, by Little's law: the number inside is the rate
+/// at which they come times the time that they stay.
+fn sojourn_ms(before: &Counters, now: &Counters, packets_per_s: f64) -> Option<f64> {
     let inside = (before.inside() + now.inside()) as f64 / 2.0;
     (packets_per_s > 0.0).then(|| inside / packets_per_s * 1e3)
 }
 
-type Course<'a> = (&'a Counters, &'a Counters, u64);
+/// Counters at two reports, and the queue in bytes at the second.
+type Interval<'a> = (&'a Counters, &'a Counters, u64);
 
-fn row(name: &str, (before, now, queue_bytes): Course<'_>, ns: u64) -> String {
+fn row(name: &str, (before, now, queue_bytes): Interval<'_>, ns: u64) -> String {
     let (mbit_in, mbit_out, packets) = rates(before, now, ns);
-    let stay =
-        stay_ms(before, now, packets).map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1} ms"));
+    let sojourn =
+        sojourn_ms(before, now, packets).map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1} ms"));
     let queued = match queue_bytes {
         0..100_000 => format!("{queue_bytes} B"),
         bytes => format!("{} kB", bytes / 1000),
     };
     let dropped = now.queue_drops + now.early_drops + now.mtu_drops;
     format!(
-        "{name:7}  {mbit_in:9.2}  {mbit_out:9.2}  {packets:9.0}  {queued:>8}  {stay:>9}  {:7}  \
+        "{name:7}  {mbit_in:9.2}  {mbit_out:9.2}  {packets:9.0}  {queued:>8}  {sojourn:>9}  {:7}  \
          {dropped:7}",
         now.lost() - dropped,
     )
 }
 
-/// What the table has no column for.
+/// Counts for which the table has no column.
 fn others(name: &str, now: &Counters) -> String {
-    let words: Vec<String> = words::happened(now)[6..]
+    let counts: Vec<String> = report::other_counts(now)[6..]
         .iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
-    match words.is_empty() {
+    match counts.is_empty() {
         true => String::new(),
-        false => format!("{name}: {}", words.join(", ")),
+        false => format!("{name}: {}", counts.join(", ")),
     }
 }
 
-fn direction(name: &str, (before, now, queue_bytes): Course<'_>, ns: u64) -> String {
+fn direction(name: &str, (before, now, queue_bytes): Interval<'_>, ns: u64) -> String {
     let (mbit_in, mbit_out, packets) = rates(before, now, ns);
     let mut line = format!(
         "{name} {mbit_in:.2} Mbit/s in, {mbit_out:.2} out, {packets:.0} packets/s, \
          {queue_bytes} B queued"
     );
-    if let Some(ms) = stay_ms(before, now, packets) {
+    if let Some(ms) = sojourn_ms(before, now, packets) {
         line += &format!(", about {ms:.1} ms inside");
     }
-    for (count, what) in words::happened(now) {
+    for (count, what) in report::other_counts(now) {
         if count > 0 {
             line += &format!(", {count} {what}");
         }
@@ -241,14 +240,14 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_column_is_told_in_words() {
+    fn what_has_no_column_is_written_out() {
         let now = counters("duplicate = '100%'");
         assert_eq!(others("reverse", &now), "reverse: 10 duplicated");
     }
 
     #[test]
-    fn times_are_told_in_the_unit_that_suits() {
-        let told = [17_300, 167_772_000, 12_000_000_000].map(time);
-        assert_eq!(told, ["17 us", "167.8 ms", "12.0 s"]);
+    fn times_are_shown_in_a_unit_that_suits() {
+        let shown = [17_300, 167_772_000, 12_000_000_000].map(time);
+        assert_eq!(shown, ["17 us", "167.8 ms", "12.0 s"]);
     }
 }

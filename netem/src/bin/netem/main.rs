@@ -1,23 +1,24 @@
-//! A bad network for any UDP program.
+//! Network emulation for any UDP program.
 //!
 //! `netem proxy --listen 127.0.0.1:7000 --to 127.0.0.1:7001 --set loss=10% --set delay=20ms`
-//! stands between a client, told to talk to port 7000, and its server at port 7001.
+//! stands between a client that sends to port 7000 and its server at port 7001.
 //!
-//! Exit codes: 0 done, 2 wrong usage, 3 a network that cannot be, 4 the proxy could not start,
-//! 5 the packets' file could not be written, 6 the machine was too busy for the run to be valid,
-//! 7 nothing to shrink. `exec` ends as its command does; 125 the system does not allow it, 126 and
-//! 127 the command cannot be run, or found.
+//! Exit codes: 0 success, 2 wrong usage, 3 an invalid network, 4 the proxy could not start, 5 a
+//! packet log could not be written, 6 the machine was too busy for the run to be valid, 7 nothing
+//! to shrink. `exec` exits with its command's code; 125 the system does not allow namespaces, 126
+//! and 127 the command cannot be run, or found.
 
 mod control;
 #[cfg(target_os = "linux")]
 mod exec;
 mod failure;
+mod forward;
 mod live;
 mod network;
-mod packets;
+mod packet_log;
 mod proxy;
+mod report;
 mod shrink;
-mod words;
 
 use std::{
     io::{self, Write},
@@ -27,9 +28,9 @@ use std::{
 use clap::{Parser, Subcommand};
 use lftp_netem::profile::{DirectionSettings, Preset};
 
-use self::{failure::Failure, network::Given, proxy::ProxyArgs};
+use self::{failure::Failure, network::NetworkArgs, proxy::ProxyArgs};
 
-/// A bad network for any UDP program, the same every time for the same seed.
+/// Network emulation for any UDP program, reproducible from a seed.
 #[derive(Debug, Parser)]
 #[command(name = "netem", version)]
 struct Cli {
@@ -39,17 +40,17 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Stand between UDP clients and servers, and impair what passes, until Ctrl-C.
+    /// Forward between UDP clients and servers over an impaired network, until Ctrl-C.
     Proxy(Box<ProxyArgs>),
-    /// Run a program, of any protocol, behind the network (Linux).
+    /// Run a program of any protocol behind an impaired network (Linux).
     #[cfg(target_os = "linux")]
     Exec(Box<exec::ExecArgs>),
-    /// Find the few fates of a tape with which a run still fails.
+    /// Reduce a recording to the few events with which a run still fails.
     Shrink(shrink::ShrinkArgs),
-    /// Say which networks are known by name.
+    /// List the networks known by name.
     Presets,
     /// Print a network as a profile in TOML, and as options of tc-netem(8) where it has them.
-    Show(Given),
+    Show(NetworkArgs),
 }
 
 fn main() -> ExitCode {
@@ -64,7 +65,7 @@ fn main() -> ExitCode {
         Command::Exec(args) => return exec::run(*args).unwrap_or_else(|failure| fail(&failure)),
         Command::Shrink(args) => shrink::run(&args),
         Command::Presets => presets(),
-        Command::Show(given) => show(&given),
+        Command::Show(network) => show(&network),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -85,18 +86,18 @@ fn presets() -> Result<(), Failure> {
     Ok(())
 }
 
-fn show(given: &Given) -> Result<(), Failure> {
-    let network = given.read()?;
+fn show(network: &NetworkArgs) -> Result<(), Failure> {
+    let network = network.read()?;
     let mut out = io::stdout().lock();
     let toml = toml::to_string(&network).map_err(io::Error::other)?;
     writeln!(out, "{}", toml.trim())?;
-    for (way, settings) in [
+    for (direction, settings) in [
         ("forward", network.forward_settings()),
         ("reverse", network.reverse_settings()),
     ] {
         match DirectionSettings::to_tc(&settings) {
-            Ok(line) => writeln!(out, "# {way}: tc qdisc add dev DEV root netem {line}")?,
-            Err(error) => writeln!(out, "# {way}: {error}")?,
+            Ok(line) => writeln!(out, "# {direction}: tc qdisc add dev DEV root netem {line}")?,
+            Err(error) => writeln!(out, "# {direction}: {error}")?,
         }
     }
     Ok(())

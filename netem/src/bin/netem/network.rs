@@ -1,5 +1,5 @@
 //! The network from the command line: a preset, a file or a line for `tc`, and keys that replace
-//! what it says.
+//! its values.
 
 use std::{
     fs, io,
@@ -12,7 +12,7 @@ use lftp_netem::profile::{
 };
 use toml::{Table, Value};
 
-/// Why there is no network.
+/// A network that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NetworkError {
     #[error(
@@ -46,9 +46,8 @@ pub(crate) enum NetworkError {
     },
 }
 
-/// Where a network is from.
 #[derive(Debug, Default, clap::Args)]
-pub(crate) struct Given {
+pub(crate) struct NetworkArgs {
     /// The network: the name of a preset, or a TOML file (a scenario, or the keys of its network
     /// table).
     #[arg(long, value_name = "PRESET|FILE")]
@@ -61,13 +60,13 @@ pub(crate) struct Given {
     set: Vec<String>,
 }
 
-impl Given {
-    /// Whether nothing was asked for.
+impl NetworkArgs {
+    /// True when no option was given.
     pub(crate) const fn is_nothing(&self) -> bool {
         self.profile.is_none() && self.tc.is_none() && self.set.is_empty()
     }
 
-    /// The network.
+    /// Reads the network.
     pub(crate) fn read(&self) -> Result<NetworkProfile, NetworkError> {
         let base = match (&self.tc, &self.profile) {
             (Some(line), _) => from_tc(line)?,
@@ -149,7 +148,7 @@ struct Scenario {
     network: NetworkProfile,
 }
 
-/// The network that such a table says.
+/// Parses the keys of a network.
 pub(crate) fn parse(network: &Table) -> Result<NetworkProfile, ProfileError> {
     NetworkProfile::from_toml_str(&network.to_string())
 }
@@ -189,9 +188,9 @@ mod tests {
 
     fn with(settings: &[&str]) -> Result<NetworkProfile, NetworkError> {
         let set = settings.iter().map(|&setting| setting.to_owned()).collect();
-        let given = Given {
+        let given = NetworkArgs {
             set,
-            ..Given::default()
+            ..NetworkArgs::default()
         };
         given.read()
     }
@@ -216,10 +215,10 @@ mod tests {
         let path = std::env::temp_dir().join(format!("netem-profile-{}", std::process::id()));
         let with = |text: &str| {
             fs::write(&path, text).unwrap();
-            let given = Given {
+            let given = NetworkArgs {
                 profile: Some(path.clone()),
                 set: vec!["loss=2%".to_owned()],
-                ..Given::default()
+                ..NetworkArgs::default()
             };
             given.read()
         };
@@ -243,9 +242,9 @@ mod tests {
         let path = folder.path().join("profile.toml");
         let read = |text: &str| {
             fs::write(&path, text).unwrap();
-            let given = Given {
+            let given = NetworkArgs {
                 profile: Some(path.clone()),
-                ..Given::default()
+                ..NetworkArgs::default()
             };
             given.read()
         };
@@ -263,9 +262,9 @@ mod tests {
 
     #[test]
     fn every_preset_is_a_profile_and_an_unknown_one_is_told_their_names() {
-        let named = |name: &str| Given {
+        let named = |name: &str| NetworkArgs {
             profile: Some(name.into()),
-            ..Given::default()
+            ..NetworkArgs::default()
         };
         for preset in Preset::ALL {
             assert_eq!(named(preset.name()).read().unwrap(), preset.profile());
@@ -276,10 +275,10 @@ mod tests {
 
     #[test]
     fn a_line_for_tc_is_a_network_both_ways() {
-        let tc = |line: &str| Given {
+        let tc = |line: &str| NetworkArgs {
             tc: Some(line.to_owned()),
             set: vec!["reverse.loss=0%".to_owned()],
-            ..Given::default()
+            ..NetworkArgs::default()
         };
         let network = tc("delay 20ms loss 1%").read().unwrap();
         assert_eq!(network.forward().delay_ns(), 20_000_000);

@@ -8,7 +8,6 @@ use std::{
 };
 
 use lftp_netem::{
-    Direction,
     profile::DurationNs,
     proxy::{Proxy, ProxyConfig, ProxyReport},
 };
@@ -16,73 +15,55 @@ use lftp_netem::{
 use crate::{
     control::{self, Control},
     failure::Failure,
+    forward::ForwardArgs,
     live::Live,
-    network::Given,
-    packets::Wanted,
-    words,
+    network::NetworkArgs,
+    packet_log::PacketLogArgs,
+    report,
 };
 
-/// How often the live view is drawn anew.
+/// The interval at which the live view is redrawn.
 const LIVE_EVERY: Duration = Duration::from_millis(500);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = control::HELP)]
 pub(crate) struct ProxyArgs {
-    /// Where clients send to, such as 127.0.0.1:7000 (port 0: any free one). One for each --to.
+    /// The address that clients send to, such as 127.0.0.1:7000 (port 0: any free one). One for
+    /// each --to.
     #[arg(long, value_name = "ADDR", required = true)]
     listen: Vec<SocketAddr>,
     /// The server behind it. The first --to belongs to the first --listen, and so on.
     #[arg(long, value_name = "ADDR", required = true)]
     to: Vec<SocketAddr>,
     #[command(flatten)]
-    network: Given,
-    /// Which way is the network's forward one.
-    #[arg(long, value_name = "WAY", default_value = "up")]
-    forward: Way,
-    /// The same seed gives the same packets the same fates.
+    network: NetworkArgs,
+    #[command(flatten)]
+    forward: ForwardArgs,
+    /// Seed of the network: with the same seed the same packets meet the same losses and delays.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Every so often, such as 30s, give each client another port towards its server, as a NAT
+    /// At this interval, such as 30s, give each client another port towards its server, as a NAT
     /// does that has forgotten it.
     #[arg(long, value_name = "TIME")]
     rebind_every: Option<DurationNs>,
     #[command(flatten)]
-    packets: Wanted,
-    /// Take questions and changes of the network over HTTP at this address, such as 127.0.0.1:0
-    /// (any free port); see below.
+    packets: PacketLogArgs,
+    /// Serve status and take changes of the network over HTTP at this address, such as
+    /// 127.0.0.1:0 (any free port); see below.
     #[arg(long, value_name = "ADDR")]
     control: Option<SocketAddr>,
     /// Let --control be reached from other machines.
     #[arg(long, requires = "control")]
     control_anyone: bool,
-    /// Show twice a second how things stand.
+    /// Show rates, queues and lateness twice a second.
     #[arg(long)]
     live: bool,
-    /// Stop after so long, such as 10s. Default: not before Ctrl-C.
+    /// Stop after this time, such as 10s. Default: not before Ctrl-C.
     #[arg(long, value_name = "TIME")]
     duration: Option<DurationNs>,
     /// Print the report as one line of JSON.
     #[arg(long)]
     json: bool,
-}
-
-/// Which way packets go.
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-pub(crate) enum Way {
-    /// From the client to the server.
-    Up,
-    /// From the server to the client.
-    Down,
-}
-
-impl Way {
-    /// The direction in which packets go from client to server when this way is forward.
-    pub(crate) const fn client_to_server(self) -> Direction {
-        match self {
-            Self::Up => Direction::Forward,
-            Self::Down => Direction::Reverse,
-        }
-    }
 }
 
 pub(crate) fn run(args: ProxyArgs) -> Result<(), Failure> {
@@ -101,7 +82,7 @@ pub(crate) fn run(args: ProxyArgs) -> Result<(), Failure> {
     }
     let network = args.network.read()?;
     let mut config = ProxyConfig::new(&network, args.seed);
-    config.client_to_server = args.forward.client_to_server();
+    config.links.client_to_server = args.forward.client_to_server();
     config.listen = args
         .listen
         .into_iter()
@@ -110,10 +91,10 @@ pub(crate) fn run(args: ProxyArgs) -> Result<(), Failure> {
     let (files, on_records) = args.packets.create()?;
     config.rebind_every = args.rebind_every.map(|every| Duration::from_nanos(every.0));
     config.on_records = on_records;
-    config.capture = args.packets.contents();
+    config.capture = args.packets.needs_contents();
 
     let (stop, stopped) = mpsc::channel();
-    // Nobody listens any more after the first.
+    // The receiver is gone after the first signal.
     ctrlc::set_handler(move || stop.send(()).unwrap_or_default())?;
     let proxy = Proxy::start(config)?;
     for (listen, to) in proxy.listen_addrs().iter().zip(&args.to) {
@@ -139,7 +120,7 @@ pub(crate) fn run(args: ProxyArgs) -> Result<(), Failure> {
     }
 }
 
-/// Until it is time, or somebody says so.
+/// Waits until `duration` is over or a signal comes, and draws the live view meanwhile.
 fn wait(stopped: &mpsc::Receiver<()>, duration: Option<Duration>, mut live: Option<Live>) {
     let mut left = duration.unwrap_or(Duration::MAX);
     while !left.is_zero() {
@@ -163,6 +144,6 @@ fn print(report: &ProxyReport, json: bool) -> io::Result<()> {
     if json {
         writeln!(out, "{}", serde_json::to_string(report)?)
     } else {
-        words::write(&mut out, report)
+        report::write(&mut out, report)
     }
 }

@@ -1,4 +1,4 @@
-//! `netem shrink`: the few fates of a tape that make a run fail.
+//! `netem shrink`: the few events of a recording that make a run fail.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -12,25 +12,26 @@ use lftp_netem::recording::Recording;
 use crate::failure::Failure;
 
 const HELP: &str = "\
-The command is run again and again with ever fewer fates on its tape. {} in its arguments, and
-NETEM_TAPE in its environment, are the path of that tape. It fails when it ends with another exit
-code than 0; it should do the same each time, such as a run in virtual time.
+The command is run repeatedly, each time with fewer losses, copies and delays in its recording. {}
+in its arguments, and NETEM_RECORDING in its environment, are the path of that recording. The
+command fails when its exit code is not 0; it should be deterministic, such as a run in virtual
+time.
 
   netem shrink bad.csv --out few.csv -- cargo xtask scenario lossy-10pct --clock virtual --tape {}
 
-Exit codes: 0 done; 3 no tape; 5 the result could not be written; 7 the command does not fail
-with the whole tape; 126, 127 the command cannot be run, or found.";
+Exit codes: 0 success; 3 an invalid recording; 5 the result could not be written; 7 the command
+does not fail with the whole recording; 126, 127 the command cannot be run, or found.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
 pub(crate) struct ShrinkArgs {
-    /// The tape, as CSV.
-    #[arg(value_name = "TAPE")]
-    tape: PathBuf,
-    /// Where the result goes. Default: standard output.
+    /// The recording, as CSV.
+    #[arg(value_name = "RECORDING")]
+    recording: PathBuf,
+    /// File for the result. Default: standard output.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Only this exit code is a failure. Default: every one but 0.
+    /// The only exit code that counts as a failure. Default: every one but 0.
     #[arg(long, value_name = "CODE")]
     code: Option<i32>,
     /// The command and its arguments.
@@ -39,17 +40,17 @@ pub(crate) struct ShrinkArgs {
 }
 
 pub(crate) fn run(args: &ShrinkArgs) -> Result<(), Failure> {
-    let path = &args.tape;
-    let text = fs::read_to_string(path).map_err(|source| Failure::TapeFile {
+    let path = &args.recording;
+    let text = fs::read_to_string(path).map_err(|source| Failure::RecordingFile {
         path: path.clone(),
         source,
     })?;
-    let tape: Recording = text.parse().map_err(|source| Failure::Recording {
+    let recording: Recording = text.parse().map_err(|source| Failure::Recording {
         path: path.clone(),
         source,
     })?;
     let mut trial = Trial::new(args)?;
-    let shrunk = tape.shrink(|tape| trial.fails(tape));
+    let shrunk = recording.shrink(|recording| trial.fails(recording));
     if let Some(failure) = trial.failure.take() {
         return Err(failure);
     }
@@ -57,9 +58,9 @@ pub(crate) fn run(args: &ShrinkArgs) -> Result<(), Failure> {
         return Err(Failure::DoesNotFail);
     };
     eprintln!(
-        "{} fates of {} are enough, found in {} runs",
+        "{} entries of {} are enough, found in {} runs",
         shrunk.entries().len(),
-        tape.entries().len(),
+        recording.entries().len(),
         trial.runs
     );
     match &args.out {
@@ -71,50 +72,50 @@ pub(crate) fn run(args: &ShrinkArgs) -> Result<(), Failure> {
     }
 }
 
-fn write(path: &Path, tape: &Recording) -> Result<(), Failure> {
-    fs::write(path, tape.to_string()).map_err(|source| Failure::WriteTape {
+fn write(path: &Path, recording: &Recording) -> Result<(), Failure> {
+    fs::write(path, recording.to_string()).map_err(|source| Failure::WriteRecording {
         path: path.to_owned(),
         source,
     })
 }
 
-/// Runs the command with one tape after the other.
+/// Runs the command with one recording after another.
 struct Trial<'a> {
     args: &'a ShrinkArgs,
-    /// Goes with its folder when all is done.
-    tape: PathBuf,
+    /// Removed with its folder at the end.
+    recording: PathBuf,
     _folder: tempfile::TempDir,
     runs: u64,
-    /// Why no run can be made any more.
+    /// The error after which no further run is possible.
     failure: Option<Failure>,
 }
 
 impl<'a> Trial<'a> {
     fn new(args: &'a ShrinkArgs) -> Result<Self, Failure> {
-        let folder = tempfile::tempdir().map_err(|source| Failure::WriteTape {
+        let folder = tempfile::tempdir().map_err(|source| Failure::WriteRecording {
             path: std::env::temp_dir(),
             source,
         })?;
         Ok(Self {
             args,
-            tape: folder.path().join("tape.csv"),
+            recording: folder.path().join("recording.csv"),
             _folder: folder,
             runs: 0,
             failure: None,
         })
     }
 
-    /// Does the command fail with this tape? After something that no tape is to blame for, no.
-    fn fails(&mut self, tape: &Recording) -> bool {
+    /// True when the command fails with this recording; false after an error that none explains.
+    fn fails(&mut self, recording: &Recording) -> bool {
         if self.failure.is_some() {
             return false;
         }
-        let ended = write(&self.tape, tape).and_then(|()| self.run());
+        let ended = write(&self.recording, recording).and_then(|()| self.run());
         self.runs += 1;
         match ended {
             Ok(fails) => {
-                let what = if fails { "fails" } else { "goes well" };
-                eprintln!("{:6} fates: {what}", tape.entries().len());
+                let what = if fails { "fails" } else { "succeeds" };
+                eprintln!("{:6} entries: {what}", recording.entries().len());
                 fails
             }
             Err(failure) => {
@@ -125,19 +126,21 @@ impl<'a> Trial<'a> {
     }
 
     fn run(&self) -> Result<bool, Failure> {
-        let words: Vec<OsString> = self
+        let command: Vec<OsString> = self
             .args
             .command
             .iter()
-            .map(|word| with_path(word, &self.tape))
+            .map(|word| with_path(word, &self.recording))
             .collect();
         let failed = |source: io::Error| Failure::Command {
-            command: words[0].to_string_lossy().into_owned(),
+            command: command[0].to_string_lossy().into_owned(),
             source,
         };
-        let status = Command::new(&words[0])
-            .args(&words[1..])
-            .env("NETEM_TAPE", &self.tape)
+        let status = Command::new(&command[0])
+            .args(&command[1..])
+            .env("NETEM_RECORDING", &self.recording)
+            // The name of before, which scripts may still use.
+            .env("NETEM_TAPE", &self.recording)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -1,10 +1,10 @@
-//! What is answered to which request.
+//! The answers to requests.
 
 use std::{
     convert::Infallible,
     fmt::Write as _,
     net::IpAddr,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -28,14 +28,14 @@ const JSON: &str = "application/json";
 const TOML: &str = "application/toml";
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// Who answers.
+/// Answers requests about one proxy.
 pub(super) struct Answers {
     pub(super) proxy: ProxyHandle,
-    /// As the links are now.
+    /// The current network.
     pub(super) network: Mutex<NetworkProfile>,
 }
 
-/// A request that cannot be met, and why.
+/// The status and the reason of a refusal.
 struct Refusal(StatusCode, String);
 
 impl From<Stopped> for Refusal {
@@ -44,16 +44,16 @@ impl From<Stopped> for Refusal {
     }
 }
 
-/// What is said, and in which format.
-type Said = (&'static str, String);
+/// The format and the text of an answer.
+type Answer = (&'static str, String);
 
 impl Answers {
     pub(super) async fn answer(
         &self,
         request: Request<Incoming>,
     ) -> Result<Response<Full<Bytes>>, Infallible> {
-        let (status, (format, text)) = match self.meet(request).await {
-            Ok(said) => (StatusCode::OK, said),
+        let (status, (format, text)) = match self.route(request).await {
+            Ok(answer) => (StatusCode::OK, answer),
             Err(Refusal(status, why)) => (status, (TEXT, why + "\n")),
         };
         let mut response = Response::new(Full::from(text));
@@ -69,7 +69,7 @@ impl Answers {
         Ok(response)
     }
 
-    async fn meet(&self, request: Request<Incoming>) -> Result<Said, Refusal> {
+    async fn route(&self, request: Request<Incoming>) -> Result<Answer, Refusal> {
         let headers = request.headers().clone();
         refuse_browsers(&headers)?;
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
@@ -100,8 +100,13 @@ impl Answers {
         }
     }
 
-    fn profile(&self, headers: &HeaderMap) -> Result<Said, Refusal> {
-        let network = self.network.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Locks even what a panic has poisoned: the network is replaced as a whole or not at all.
+    fn network(&self) -> MutexGuard<'_, NetworkProfile> {
+        self.network.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn profile(&self, headers: &HeaderMap) -> Result<Answer, Refusal> {
+        let network = self.network();
         let accepted = headers.get(header::ACCEPT);
         if accepted.is_some_and(|kinds| kinds.as_bytes().starts_with(JSON.as_bytes())) {
             return Ok((JSON, json(&*network)?));
@@ -110,12 +115,13 @@ impl Answers {
         Ok((TOML, text.map_err(internal)?))
     }
 
-    fn change(&self, method: &Method, headers: &HeaderMap, body: &str) -> Result<Said, Refusal> {
+    fn change(&self, method: &Method, headers: &HeaderMap, body: &str) -> Result<Answer, Refusal> {
         let bad = |why| Refusal(StatusCode::BAD_REQUEST, why);
         let kind = Kind::of(headers.get(header::CONTENT_TYPE));
         {
-            // Held until the links are changed, so that two changes do not cross.
-            let mut network = self.network.lock().unwrap_or_else(PoisonError::into_inner);
+            // Held until the links are changed, so that two changes at once end in the same order in the
+            // links and here.
+            let mut network = self.network();
             let new = match *method {
                 Method::PUT => change::whole(kind, body),
                 _ => change::keys(kind, body, &network),
@@ -128,8 +134,9 @@ impl Answers {
     }
 }
 
-/// A web page must not change the network: a browser says whose page it is that asks, and under
-/// which name it found the machine.
+/// Refuses requests of web pages, which must not change the network. A browser sends the page's
+/// origin, and in `Host` the name under which it found the machine: a name other than localhost
+/// means DNS rebinding.
 fn refuse_browsers(headers: &HeaderMap) -> Result<(), Refusal> {
     let host = headers
         .get(header::HOST)

@@ -1,4 +1,4 @@
-//! The network that a request's body asks for.
+//! Changes of the network, parsed from a request's body.
 
 use hyper::header::HeaderValue;
 use lftp_netem::profile::{NetworkProfile, Preset};
@@ -6,11 +6,11 @@ use toml::{Table, Value};
 
 use crate::network;
 
-/// How a body is to be read.
+/// The format of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Json,
-    /// As `curl -d` says of everything.
+    /// The type that `curl -d` gives to everything.
     Form,
     Text,
 }
@@ -26,7 +26,7 @@ impl Kind {
     }
 }
 
-/// The whole network: TOML, JSON or the name of a preset.
+/// Parses a whole network: TOML, JSON or the name of a preset.
 pub(super) fn whole(kind: Kind, body: &str) -> Result<NetworkProfile, String> {
     if let Ok(preset) = body.trim().parse::<Preset>() {
         return Ok(preset.profile());
@@ -44,7 +44,7 @@ pub(super) fn whole(kind: Kind, body: &str) -> Result<NetworkProfile, String> {
     }
 }
 
-/// The network `now` with other values for some keys.
+/// Returns the network `now` with other values for some keys.
 pub(super) fn keys(kind: Kind, body: &str, now: &NetworkProfile) -> Result<NetworkProfile, String> {
     let mut table = Table::try_from(now).map_err(|error| error.to_string())?;
     if kind == Kind::Json {
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_told_in_words() {
+    fn an_invalid_change_is_explained() {
         for (kind, body, word) in [
             (Kind::Text, "loss=120%", "100%"),
             (Kind::Text, "lose=1%", "unknown field"),

@@ -1,5 +1,5 @@
-//! Questions and changes over HTTP, from one machine: small, and bounded in everything a stranger
-//! could make it hold.
+//! Status and changes over HTTP, from this machine: small, and bounded in everything that an
+//! unknown client could make it hold.
 
 mod answer;
 mod change;
@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 
 use self::answer::Answers;
 
-/// What `--help` says of it.
+/// Its part of `--help`.
 pub(crate) const HELP: &str = "\
 Control (--control ADDR), over HTTP:
   GET /status     the report so far, as JSON: counters, queues, lateness, own drops, validity
@@ -27,14 +27,14 @@ Control (--control ADDR), over HTTP:
   PUT /profile    another network from now on: the TOML of a profile or the name of a preset;
                   JSON with Content-Type: application/json
   PATCH /profile  change keys of the network from now on, as --set does: loss=5%, several
-                  joined by & or line breaks; or JSON to be merged (null takes a key away)
+                  joined by & or line breaks; or JSON to be merged (null removes a key)
   POST /rebind    another port towards the server for each client, as --rebind-every gives
   GET /metrics    counters for Prometheus
-What is on the wire arrives as it would have; a schedule begins when the network is changed.
+Packets in flight arrive as they would have; a schedule starts when the network is changed.
 
   curl -X PATCH -d loss=5% -d reverse.delay=80ms http://127.0.0.1:PORT/profile";
 
-/// Connections at once; more wait to be taken.
+/// Connections at once; more wait to be accepted.
 const CONNECTIONS_MAX: usize = 16;
 /// No connection lives longer.
 const CONNECTION_TIME: Duration = Duration::from_secs(30);
@@ -83,14 +83,14 @@ impl Control {
 
 async fn serve(listener: TcpListener, answers: Arc<Answers>) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
-        let place = Arc::clone(&places).acquire_owned().await;
-        let place = place.map_err(io::Error::other)?;
+        let slot = Arc::clone(&slots).acquire_owned().await;
+        let slot = slot.map_err(io::Error::other)?;
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
-                // Out of descriptors, say: that passes.
+                // Such as out of descriptors, which passes.
                 tracing::debug!(%error, "accept failed");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
@@ -104,9 +104,9 @@ async fn serve(listener: TcpListener, answers: Arc<Answers>) -> io::Result<()> {
                 .header_read_timeout(HEADER_TIME)
                 .max_buf_size(HEADER_BYTES_MAX)
                 .serve_connection(TokioIo::new(stream), service);
-            // A client that breaks off, or is broken off, knows.
+            // A client whose connection fails, or is closed after its time, knows.
             let _ = tokio::time::timeout(CONNECTION_TIME, connection).await;
-            drop(place);
+            drop(slot);
         });
     }
 }

@@ -1,4 +1,4 @@
-//! The report in words.
+//! The report as text.
 
 use std::io::{self, Write};
 
@@ -36,8 +36,8 @@ pub(crate) fn write(out: &mut impl Write, report: &ProxyReport) -> io::Result<()
     for warning in &report.warnings {
         writeln!(out, "note: {warning}")?;
     }
-    let verdict = if report.valid { "valid" } else { "not valid" };
-    writeln!(out, "{verdict}: {}", report.reason)
+    let validity = if report.valid { "valid" } else { "not valid" };
+    writeln!(out, "{validity}: {}", report.reason)
 }
 
 fn direction(out: &mut impl Write, name: &str, counters: &Counters) -> io::Result<()> {
@@ -46,7 +46,7 @@ fn direction(out: &mut impl Write, name: &str, counters: &Counters) -> io::Resul
         "{name}: {} packets ({} bytes) in, {} delivered",
         counters.packets_in, counters.bytes_in, counters.delivered
     )?;
-    for (count, what) in happened(counters) {
+    for (count, what) in other_counts(counters) {
         if count > 0 {
             write!(out, ", {count} {what}")?;
         }
@@ -57,8 +57,8 @@ fn direction(out: &mut impl Write, name: &str, counters: &Counters) -> io::Resul
     writeln!(out)
 }
 
-/// What else can happen to packets, and to how many it has.
-pub(crate) fn happened(counters: &Counters) -> Vec<(u64, &'static str)> {
+/// Counts of everything else that can happen to packets, each with its description.
+pub(crate) fn other_counts(counters: &Counters) -> Vec<(u64, &'static str)> {
     let known = [
         (counters.lost_wire, "lost"),
         (counters.lost_burst, "lost in bursts"),

@@ -1,5 +1,4 @@
-//! The files of packet records, each written by a thread of its own: the proxy does not wait for
-//! disks.
+//! The packet logs, each written by a thread of its own: the proxy does not wait for disks.
 
 use std::{
     fs::File,
@@ -12,14 +11,13 @@ use std::{
 
 use lftp_netem::{pcapng::PcapngWriter, proxy::OnRecords, record::PacketRecord};
 
-/// Where the packets' fates are to be written.
 #[derive(Debug, Default, clap::Args)]
-pub(crate) struct Wanted {
-    /// Write what became of every packet to this file, as CSV.
+pub(crate) struct PacketLogArgs {
+    /// Write the outcome of every packet (delivered, lost, dropped) to this file, as CSV.
     #[arg(long, value_name = "FILE")]
     packets: Option<PathBuf>,
-    /// Write every packet, with its contents and in a comment what became of it, to this file,
-    /// for Wireshark.
+    /// Write every packet to this file in the format of Wireshark, with its contents and with its
+    /// outcome as a comment.
     #[arg(long, value_name = "FILE")]
     pcapng: Option<PathBuf>,
 }
@@ -27,27 +25,27 @@ pub(crate) struct Wanted {
 /// A file that could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write the packets to {}: {source}", path.display())]
-pub(crate) struct PacketsError {
+pub(crate) struct PacketLogError {
     path: PathBuf,
     source: io::Error,
 }
 
 type Batch = Arc<[PacketRecord]>;
 
-/// The files being written.
-pub(crate) struct PacketFiles {
+/// The files that are being written.
+pub(crate) struct PacketLogs {
     writers: Vec<(PathBuf, JoinHandle<io::Result<()>>)>,
 }
 
-impl Wanted {
-    /// Are packets to have their contents in their records?
-    pub(crate) const fn contents(&self) -> bool {
+impl PacketLogArgs {
+    /// True when a log needs the contents of packets in their records.
+    pub(crate) const fn needs_contents(&self) -> bool {
         self.pcapng.is_some()
     }
 
-    /// Creates the files, and what is to be given the records, if there are any.
-    pub(crate) fn create(&self) -> Result<(PacketFiles, Option<OnRecords>), PacketsError> {
-        let mut files = PacketFiles {
+    /// Creates the files and the callback that takes the records, `None` when there is no file.
+    pub(crate) fn create(&self) -> Result<(PacketLogs, Option<OnRecords>), PacketLogError> {
+        let mut files = PacketLogs {
             writers: Vec::new(),
         };
         let mut senders = Vec::new();
@@ -63,7 +61,7 @@ impl Wanted {
         let on_records = move |records: &[PacketRecord]| {
             let batch = Batch::from(records);
             for sender in &senders {
-                // A writer that gave up says why when it is asked to finish.
+                // A writer that failed reports its error from `finish`.
                 let _ = sender.send(Arc::clone(&batch));
             }
         };
@@ -72,13 +70,13 @@ impl Wanted {
     }
 }
 
-impl PacketFiles {
+impl PacketLogs {
     fn start(
         &mut self,
         path: &Path,
         write: impl FnOnce(BufWriter<File>, mpsc::Receiver<Batch>) -> io::Result<()> + Send + 'static,
-    ) -> Result<mpsc::Sender<Batch>, PacketsError> {
-        let failed = |source| PacketsError {
+    ) -> Result<mpsc::Sender<Batch>, PacketLogError> {
+        let failed = |source| PacketLogError {
             path: path.to_owned(),
             source,
         };
@@ -92,11 +90,11 @@ impl PacketFiles {
         Ok(sender)
     }
 
-    /// Waits until all is written. The proxy must have stopped.
-    pub(crate) fn finish(self) -> Result<(), PacketsError> {
+    /// Waits until everything is written. The proxy must have stopped.
+    pub(crate) fn finish(self) -> Result<(), PacketLogError> {
         for (path, writer) in self.writers {
             match writer.join() {
-                Ok(result) => result.map_err(|source| PacketsError { path, source })?,
+                Ok(result) => result.map_err(|source| PacketLogError { path, source })?,
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         }
@@ -106,7 +104,7 @@ impl PacketFiles {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "a capture in real time says when it was made"
+    reason = "a capture in real time holds its wall-clock time"
 )]
 fn wall_ns() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
