@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::random_loss::SendingRate;
 use crate::Time;
 
-/// Pacing gains, per mille: a quarter above, a quarter below, and six round trips even (§4.3.4.2).
+/// Pacing gains, per mille: a quarter above, a quarter below, and six round trips even (§4.3.4.1).
 const GAINS_PERMILLE: [u64; 8] = [1250, 750, 1000, 1000, 1000, 1000, 1000, 1000];
 
 /// Gain of a probe after one that found nothing, per mille: half the queue for the same answer,
