@@ -16,19 +16,19 @@ fn shrink(args: &[&str]) -> Output {
 #[test]
 fn the_events_to_blame_are_left_and_no_others() {
     let folder = tempfile::tempdir().unwrap();
-    let tape = folder.path().join("tape.csv");
+    let recording = folder.path().join("tape.csv");
     let mut text = "direction,index,copy,fate,value\n".to_owned();
     for index in 0..100 {
         writeln!(text, "forward,{index},0,lost,").unwrap();
     }
-    std::fs::write(&tape, text).unwrap();
-    let tape = tape.to_str().unwrap();
+    std::fs::write(&recording, text).unwrap();
+    let recording = recording.to_str().unwrap();
     // Fails when packets 17 and 83 are both lost; the path of the recording is given twice.
     let both =
         "grep -q '^forward,17,' \"$0\" && grep -q '^forward,83,' \"$NETEM_TAPE\" && exit 5; exit 0";
     for code in [&[][..], &["--code", "5"]] {
         let command = ["--", "sh", "-c", both, "{}"];
-        let output = shrink(&[&[tape][..], code, &command].concat());
+        let output = shrink(&[&[recording][..], code, &command].concat());
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{said}");
         let left = String::from_utf8_lossy(&output.stdout);
@@ -39,7 +39,7 @@ fn the_events_to_blame_are_left_and_no_others() {
 
     let out = folder.path().join("few.csv");
     let to_file = shrink(&[
-        tape,
+        recording,
         "--out",
         out.to_str().unwrap(),
         "--",
@@ -52,13 +52,25 @@ fn the_events_to_blame_are_left_and_no_others() {
     assert_eq!(std::fs::read_to_string(out).unwrap().lines().count(), 3);
 
     for (args, code, word) in [
-        (&[tape, "--", "true"][..], 7, "does not fail"),
-        (&[tape, "--code", "9", "--", "false"], 7, "does not fail"),
-        (&[tape, "--", "/no/such/program"], 127, "/no/such/program"),
+        (&[recording, "--", "true"][..], 7, "does not fail"),
+        (
+            &[recording, "--code", "9", "--", "false"],
+            7,
+            "does not fail",
+        ),
+        (
+            &[recording, "--", "/no/such/program"],
+            127,
+            "/no/such/program",
+        ),
         (&["/no/such/tape", "--", "false"], 3, "/no/such/tape"),
         (&["/proc/self/status", "--", "false"], 3, "is not an event"),
-        (&[tape, "--out", "/no/dir/x", "--", "false"], 5, "/no/dir/x"),
-        (&[tape], 2, "COMMAND"),
+        (
+            &[recording, "--out", "/no/dir/x", "--", "false"],
+            5,
+            "/no/dir/x",
+        ),
+        (&[recording], 2, "COMMAND"),
     ] {
         let output = shrink(args);
         let said = String::from_utf8_lossy(&output.stderr);

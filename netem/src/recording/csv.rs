@@ -12,8 +12,8 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "line {line}: {text:?} is not an event: expected {HEADER}, such as forward,17,0,lost, or \
-         reverse,3,0,delay,45000000; fates are lost, lost-burst, duplicate, flip (a bit), \
-         cut (to bytes) and delay (nanoseconds)"
+         reverse,3,0,delay,45000000; fate is one of lost, lost-burst, duplicate, flip (a bit), \
+         cut (to bytes), delay (nanoseconds)"
 )]
 pub struct RecordingError {
     /// The line, from 1.

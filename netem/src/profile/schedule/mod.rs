@@ -1,6 +1,6 @@
 //! The schedule: changes during a run.
 //!
-//! An entry is what a scenario writes; [`phases`] makes of all entries what a link follows.
+//! An entry is what a scenario writes; [`phases()`] makes of all entries what a link follows.
 
 mod csv;
 mod phases;
