@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use lftp_transport::{ConnectError, ConnectionError};
 
 use crate::client::{OpenError, RequestError, TransferError};
-use crate::code::Code;
-use crate::link::LinkError;
-use crate::message::Refusal;
+use crate::protocol::Code;
+use crate::protocol::Refusal;
+use crate::protocol::channel::LinkError;
 use crate::store::StoreError;
 
 /// How a program ended.

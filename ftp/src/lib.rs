@@ -33,48 +33,34 @@
     allow(rustdoc::private_intra_doc_links, reason = "a map of the house")
 )]
 
-mod blocks;
 pub mod client;
-mod code;
-mod delivered;
 pub mod exit;
-mod hearing;
-mod link;
-pub mod message;
-pub mod names;
-mod piped;
-pub mod ports;
-mod progress;
-mod resume;
+pub mod protocol;
 pub mod server;
 pub mod store;
-mod tasks;
 mod transfer;
-mod tree;
-mod watchdog;
 
 pub use blake3::Hash;
-pub use blocks::{BLOCK_BYTES, BlockHash};
 pub use client::{
     Client, ClientConfig, OpenError, Pinned, Plan, Receipt, RequestError, Target, TransferError,
     Tree,
 };
-pub use code::Code;
 pub use exit::Exit;
-pub use link::LinkError;
-pub use message::{Attributes, Done, Entry, EntryKind, Failed, Listing, Overwrite, Refusal};
-pub use names::{Name, NameError};
-pub use ports::{DataPorts, PortPool};
-pub use progress::Progress;
+pub use protocol::blocks::{BLOCK_BYTES, BlockHash};
+pub use protocol::channel::LinkError;
+pub use protocol::{
+    Attributes, Code, DEFAULT_PORT, DataPorts, Done, Entry, EntryKind, Failed, Listing, Name,
+    NameError, Overwrite, Refusal,
+};
 pub use server::{
-    Access, Admission, Admit, DEFAULT_PORT, InvalidRights, Place, Rights, ServeError, Server,
+    Access, Admission, Admit, InvalidRights, Place, PortPool, Rights, ServeError, Server,
     ServerConfig, ServerHandle,
 };
 pub use store::{
     Digest, DirStore, Found, FoundKind, HashStore, MemStore, Origin, Parked, PatternSource, Sink,
     Source, Store, StoreError,
 };
-pub use tree::filter::Filter;
+pub use transfer::Progress;
 #[cfg(feature = "glob")]
-pub use tree::filter::FilterError;
-pub use tree::walk::Links;
+pub use transfer::tree::FilterError;
+pub use transfer::tree::{Filter, Links};

@@ -18,10 +18,9 @@ use bytes::Bytes;
 use lftp_transport::{PublicKey, Runtime, Stream, Time, timeout};
 
 use super::{Client, RequestError};
-use crate::link::{self, LinkError};
-use crate::message::{self, Asked, Granted, Hello, Purpose, Request, Token};
-use crate::ports::DataPorts;
-use crate::server::DEFAULT_PORT;
+use crate::protocol::channel::{self, LinkError};
+use crate::protocol::{self, Asked, Granted, Hello, Purpose, Request, Token};
+use crate::protocol::{DEFAULT_PORT, DataPorts};
 
 /// A server waits for the first word on a connection for longer than this.
 const FRESH: Duration = Duration::from_secs(30);
@@ -140,14 +139,14 @@ impl Client {
             resume: false,
             ahead: true,
         };
-        let hello = message::encode(&Hello::new(purpose)).map_err(LinkError::from)?;
+        let hello = protocol::encode(&Hello::new(purpose)).map_err(LinkError::from)?;
         let (runtime, limit) = (self.runtime.clone(), self.config.connect_timeout);
         let server = self.server_key;
         let saying = async {
             arrive(&*runtime, limit, server, &stream).await?;
-            link::write(&mut stream, hello).await?;
+            channel::write(&mut stream, hello).await?;
             for word in words {
-                link::write(&mut stream, word).await?;
+                channel::write(&mut stream, word).await?;
             }
             Ok::<_, LinkError>(())
         };

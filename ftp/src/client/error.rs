@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 
 use lftp_transport::{ConnectError, PublicKey};
 
-use crate::code::Code;
-use crate::link::LinkError;
-use crate::message::Refusal;
+use crate::protocol::Code;
+use crate::protocol::Refusal;
+use crate::protocol::channel::LinkError;
 use crate::store::StoreError;
 
 fn not_admitted(key: &PublicKey) -> String {

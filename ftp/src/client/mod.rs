@@ -28,12 +28,12 @@ pub use self::config::ClientConfig;
 pub use self::error::{OpenError, RequestError, TransferError};
 pub use self::pinned::Pinned;
 pub use self::tree::{Plan, Tree};
-use crate::code::Code;
-use crate::delivered::Delivered;
-use crate::link::{self, LinkError};
-use crate::message::{self, Asked, Entry, Hello, Listing, Purpose, Request, Whole};
-use crate::names::Name;
+use crate::protocol::Code;
+use crate::protocol::Name;
+use crate::protocol::channel::{self, LinkError};
+use crate::protocol::{self, Asked, Entry, Hello, Listing, Purpose, Request, Whole};
 use crate::store::Store;
+use crate::transfer::Delivered;
 
 /// The longest listing that [`Client::ls`] puts together.
 const MAX_LISTED: usize = 1_000_000;
@@ -112,7 +112,7 @@ impl Client {
     ) -> Result<Self, OpenError> {
         let delivered = Delivered::new(config.transport.observer.take());
         config.transport.observer = Some(Arc::clone(&delivered) as Arc<_>);
-        link::keep_alive(&mut config.transport);
+        channel::keep_alive(&mut config.transport);
         // One for all connections: a transfer belongs to the key that it was granted to.
         let drawn = || Identity::generate(|bytes| runtime.fill_random(bytes));
         let identity = config.transport.identity.get_or_insert_with(drawn);
@@ -142,12 +142,12 @@ impl Client {
                 error,
             },
         };
-        let hello = message::encode(&hello).map_err(|error| lost(error.into()))?;
+        let hello = protocol::encode(&hello).map_err(|error| lost(error.into()))?;
         let mut control = client.open(server, client.transport()).await?;
         // Whoever answers on a data port is to be the same.
         client.server_key = control.peer_key();
         client.config.transport.verifier = client.server_key.map(Pinned::verifier);
-        link::write(&mut control, hello).await.map_err(lost)?;
+        channel::write(&mut control, hello).await.map_err(lost)?;
         client.control = Some(control);
         Ok(client)
     }
@@ -226,15 +226,15 @@ impl Client {
         limit: Duration,
         asked: impl Into<Asked>,
     ) -> Result<T, RequestError> {
-        let message = message::encode(&asked.into()).map_err(LinkError::from)?;
+        let message = protocol::encode(&asked.into()).map_err(LinkError::from)?;
         let ahead = self.ahead.take();
         let mut control = self.control.take().ok_or(LinkError::WentAway)?;
         let exchange = async {
-            link::write(&mut control, message).await?;
-            link::read_reply(&mut control).await
+            channel::write(&mut control, message).await?;
+            channel::read_reply(&mut control).await
         };
         let not_admitted = RequestError::NotAdmitted { key: self.key };
-        let reply = match link::within(&self.runtime, limit, exchange).await {
+        let reply = match channel::within(&self.runtime, limit, exchange).await {
             Err(LinkError::NotAdmitted) => return Err(not_admitted),
             reply => reply?,
         };
@@ -315,7 +315,7 @@ impl Client {
     /// Leaves in good order.
     pub async fn close(mut self) {
         if let Some(control) = self.control.take() {
-            link::close(&self.runtime, control, self.config.close_timeout).await;
+            channel::close(&self.runtime, control, self.config.close_timeout).await;
         }
     }
 }

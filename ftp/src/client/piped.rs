@@ -5,12 +5,12 @@ use std::io::Read;
 use lftp_transport::Stream;
 
 use super::{Client, Receipt, TransferError};
-use crate::delivered::SendMeter;
-use crate::hearing::Hearing;
-use crate::link::LinkError;
-use crate::message::{Request, Whole};
-use crate::piped::{Pipe, send_piped};
-use crate::progress::Progress;
+use crate::protocol::channel::LinkError;
+use crate::protocol::{Request, Whole};
+use crate::transfer::Hearing;
+use crate::transfer::Progress;
+use crate::transfer::SendMeter;
+use crate::transfer::{Pipe, send_piped};
 
 impl Client {
     /// Sends what comes through a pipe until its end; the server has it under `name` when this

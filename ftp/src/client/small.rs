@@ -6,13 +6,13 @@ use lftp_transport::{Runtime, Stream, Time, spawn_blocking};
 
 use super::ahead::Begun;
 use super::{Client, Receipt, TransferError};
-use crate::blocks::{Prefix, TreeHasher};
-use crate::delivered::SendMeter;
-use crate::hearing::Hearing;
-use crate::message::Request;
-use crate::progress::Progress;
+use crate::protocol::Request;
+use crate::protocol::blocks::{Prefix, TreeHasher};
 use crate::store::{MemStore, Source};
+use crate::transfer::Hearing;
+use crate::transfer::Progress;
 use crate::transfer::SendError;
+use crate::transfer::SendMeter;
 
 /// The whole of a file.
 #[derive(Debug)]

@@ -9,18 +9,18 @@ use lftp_transport::{Stream, Time, spawn_blocking};
 use super::ahead::Begun;
 use super::small::Small;
 use super::{Client, OpenError, Receipt, RequestError, Target, TransferError};
-use crate::blocks::{BLOCK_BYTES, Prefix};
-use crate::delivered::SendMeter;
-use crate::hearing::Hearing;
-use crate::link::{self, LinkError};
-use crate::message::{
+use crate::protocol::blocks::{BLOCK_BYTES, Prefix};
+use crate::protocol::channel::{self, LinkError};
+use crate::protocol::{
     self, Ack, Cancelled, Granted, Hello, MessageError, Purpose, Ready, Request, Token, Whole,
 };
-use crate::progress::Progress;
-use crate::resume;
 use crate::store::{Origin, Parked, Sink, Source};
+use crate::transfer::Hearing;
+use crate::transfer::Progress;
+use crate::transfer::SendMeter;
+use crate::transfer::Watchdog;
+use crate::transfer::resume;
 use crate::transfer::{ReceiveError, Received, Receiving, SendError, receive_file, send_file};
-use crate::watchdog::Watchdog;
 
 /// What a later transfer of the file `name` to the same target is known by.
 fn key(name: &str) -> String {
@@ -172,7 +172,7 @@ impl Client {
             source: parked.as_ref().map(|parked| parked.source.clone()),
             held,
         };
-        let ready = message::encode(&Ready { ack: Ack::Ack })?;
+        let ready = protocol::encode(&Ready { ack: Ack::Ack })?;
         let Begun { granted, stream } = match &parked {
             None => self.request_saying(request, vec![ready.clone()]).await?,
             Some(_) => self.request_transfer(request).await?.into(),
@@ -283,9 +283,9 @@ impl Client {
         let received = received?;
         let hash = received.hash;
         let whole = received.commit(&*self.runtime).await?;
-        let verdict = message::encode_reply(&Ok(whole)).map_err(LinkError::from)?;
+        let verdict = protocol::encode_reply(&Ok(whole)).map_err(LinkError::from)?;
         // The file is whole and in its place, whether the server hears of it or not.
-        if let Err(error) = link::write(stream, verdict).await {
+        if let Err(error) = channel::write(stream, verdict).await {
             tracing::debug!(%error, "the server does not hear that all is well");
         }
         Ok(hash)
@@ -314,9 +314,9 @@ impl Client {
             resume,
             ahead: false,
         });
-        let mut messages = BytesMut::from(&*message::encode(&hello)?);
+        let mut messages = BytesMut::from(&*protocol::encode(&hello)?);
         messages.extend_from_slice(&then.unwrap_or_default());
-        link::write(&mut stream, messages.freeze()).await?;
+        channel::write(&mut stream, messages.freeze()).await?;
         Ok(stream)
     }
 
@@ -350,7 +350,7 @@ impl Client {
             data_flow: stream.flow(),
             control_flow: self.control.as_ref().and_then(Stream::flow),
         };
-        link::close(&self.runtime, stream, self.config.close_timeout).await;
+        channel::close(&self.runtime, stream, self.config.close_timeout).await;
         receipt
     }
 }

@@ -6,19 +6,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use lftp_transport::Stream;
 
 use super::{Client, TransferError};
-use crate::delivered::SendMeter;
-use crate::hearing::Hearing;
-use crate::link::{self, LinkError};
-use crate::message::{self, Ack, Done, Overwrite, Ready, Request};
-use crate::names::Name;
-use crate::progress::Progress;
+use crate::protocol::Name;
+use crate::protocol::channel::{self, LinkError};
+use crate::protocol::{self, Ack, Done, Overwrite, Ready, Request};
 use crate::store::Store;
-use crate::tree::decide::{Decider, Target};
-use crate::tree::filter::Filter;
-use crate::tree::receive::receive_tree;
-use crate::tree::send::send_tree;
-use crate::tree::walk::{Links, Walk};
-use crate::watchdog::Watchdog;
+use crate::transfer::Hearing;
+use crate::transfer::Progress;
+use crate::transfer::SendMeter;
+use crate::transfer::Watchdog;
+use crate::transfer::tree::Filter;
+use crate::transfer::tree::receive_tree;
+use crate::transfer::tree::send_tree;
+use crate::transfer::tree::{Decider, Target};
+use crate::transfer::tree::{Links, Walk};
 
 /// A tree on this side: where it is found, or goes to.
 #[derive(Copy, Clone, Debug)]
@@ -76,7 +76,7 @@ impl Client {
         let mut stream = self.open_data(&granted, false, None).await?;
         match self.send_walk(&mut stream, walk, progress).await {
             Ok(done) => {
-                link::close(&self.runtime, stream, self.config.close_timeout).await;
+                channel::close(&self.runtime, stream, self.config.close_timeout).await;
                 Ok(done)
             }
             Err(error) => {
@@ -96,7 +96,7 @@ impl Client {
         // What is acknowledged is no file yet: only the server knows what is verified.
         let mut meter = SendMeter::new(&self.runtime, &self.delivered, stream, &(), u64::MAX);
         let wanted = AtomicU64::new(0);
-        let on_page = |page: &message::Page, answer: &message::Answer| {
+        let on_page = |page: &protocol::Page, answer: &protocol::Answer| {
             let sizes = answer.want.iter();
             let sizes = sizes.filter_map(|want| page.entries.get(want.index)?.size);
             let bytes: u64 = sizes.sum();
@@ -133,7 +133,7 @@ impl Client {
         };
         let granted = self.request_transfer(request).await?;
         progress.begin(0);
-        let ready = message::encode(&Ready { ack: Ack::Ack })?;
+        let ready = protocol::encode(&Ready { ack: Ack::Ack })?;
         let mut stream = self.open_data(&granted, false, Some(ready)).await?;
         let decider = Decider::new(Target {
             store: Arc::clone(tree.store),
@@ -154,12 +154,12 @@ impl Client {
         );
         match received.await {
             Ok(done) => {
-                let verdict = message::encode_reply(&Ok(&done))?;
+                let verdict = protocol::encode_reply(&Ok(&done))?;
                 // Everything is in its place, whether the server hears of it or not.
-                if let Err(error) = link::write(&mut stream, verdict).await {
+                if let Err(error) = channel::write(&mut stream, verdict).await {
                     tracing::debug!(%error, "the server does not hear that all is well");
                 }
-                link::close(&self.runtime, stream, self.config.close_timeout).await;
+                channel::close(&self.runtime, stream, self.config.close_timeout).await;
                 Ok(done)
             }
             Err(error) => {

@@ -5,11 +5,11 @@ use std::sync::{Arc, PoisonError};
 use lftp_transport::{Listener, Stream, timeout};
 
 use super::claims::Arrival;
+use super::tasks::Stage;
 use super::{Context, session};
-use crate::code::Code;
-use crate::link::{self, LinkError};
-use crate::message::{Hello, Purpose};
-use crate::tasks::Stage;
+use crate::protocol::Code;
+use crate::protocol::channel::{self, LinkError};
+use crate::protocol::{Hello, Purpose};
 
 /// Accepts on one port until the server ends.
 pub(super) async fn accept(context: Arc<Context>, listener: Listener) {
@@ -39,7 +39,7 @@ pub(super) async fn accept(context: Arc<Context>, listener: Listener) {
 /// Reads the hello of a connection to `port` and passes the connection on.
 async fn greet(context: Arc<Context>, mut stream: Stream, port: u16) {
     let hello = async {
-        let body = link::read_body(&mut stream)
+        let body = channel::read_body(&mut stream)
             .await?
             .ok_or(LinkError::WentAway)?;
         Ok(Hello::decode(&body)?)
@@ -47,7 +47,7 @@ async fn greet(context: Arc<Context>, mut stream: Stream, port: u16) {
     let hello = tokio::select! {
         biased;
         () = context.tasks.reached(Stage::Stopped) => return,
-        hello = link::within(&context.runtime, context.config.hello_timeout, hello) => hello,
+        hello = channel::within(&context.runtime, context.config.hello_timeout, hello) => hello,
     };
     let refused = match hello.map(|hello| hello.purpose) {
         Ok(Purpose::Control { data_port }) => {

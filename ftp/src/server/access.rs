@@ -8,8 +8,8 @@ use std::sync::Arc;
 use lftp_transport::{Peer, PeerVerifier, PublicKey, Stream};
 
 use super::quota::Ledger;
-use crate::code::Code;
-use crate::message::{Refusal, Reply};
+use crate::protocol::Code;
+use crate::protocol::{Refusal, Reply};
 use crate::store::{Store, StoreError};
 
 /// What a client may do.

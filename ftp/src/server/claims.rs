@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use lftp_transport::{PublicKey, Stream};
 use tokio::sync::oneshot;
 
-use crate::message::Token;
+use crate::protocol::Token;
 
 /// Who waits on which port. A clone is another handle on the same claims.
 #[derive(Clone, Debug, Default)]

@@ -4,10 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::access::{Access, Rights};
-use crate::ports::DataPorts;
-
-/// The seed's control port.
-pub const DEFAULT_PORT: u16 = 3154;
+use crate::protocol::{DEFAULT_PORT, DataPorts};
 
 /// The settings of a [`Server`](super::Server).
 #[derive(Clone, Debug)]

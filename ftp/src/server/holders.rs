@@ -12,7 +12,7 @@ use std::time::Duration;
 use lftp_transport::{PublicKey, Runtime, StreamMonitor, sleep};
 use tokio::sync::Notify;
 
-use crate::ports::{Lease, PortPool};
+use super::port_pool::{Lease, PortPool};
 
 /// How long a sign of life may take. The question is repeated like everything that is lost.
 const LONGEST_ANSWER: Duration = Duration::from_millis(2500);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::access::Who;
-use crate::code::Code;
+use crate::protocol::Code;
 
 /// What was asked for, by whom, and what came of it.
 pub(super) struct Record<'a> {

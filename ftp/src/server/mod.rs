@@ -14,10 +14,12 @@ mod claims;
 mod config;
 mod holders;
 mod log;
+mod port_pool;
 mod put;
 mod quota;
 mod receptions;
 mod session;
+mod tasks;
 mod transfer;
 mod tree;
 
@@ -34,14 +36,15 @@ use tokio::sync::Semaphore;
 use self::access::Door;
 pub use self::access::{Access, Admission, Admit, InvalidRights, Place, Rights};
 use self::claims::Claims;
-pub use self::config::{DEFAULT_PORT, ServerConfig};
+pub use self::config::ServerConfig;
 use self::holders::Holders;
+pub use self::port_pool::PortPool;
 use self::receptions::Receptions;
-use crate::delivered::Delivered;
-use crate::link;
-use crate::ports::{DataPorts, PortPool};
+use self::tasks::{Stage, Tasks};
+use crate::protocol::DataPorts;
+use crate::protocol::channel;
 use crate::store::Store;
-use crate::tasks::{Stage, Tasks};
+use crate::transfer::Delivered;
 
 /// Why a server cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -127,7 +130,7 @@ impl Server {
     ) -> Result<Self, ServeError> {
         let delivered = Delivered::new(config.transport.observer.take());
         config.transport.observer = Some(Arc::clone(&delivered) as Arc<_>);
-        link::keep_alive(&mut config.transport);
+        channel::keep_alive(&mut config.transport);
         // Those beyond the clients are told so in words, and need a connection for it.
         let connections = config.max_clients + config.data_ports.count() + SPARE_CONNECTIONS;
         config.transport.listen_limit = config.transport.listen_limit.max(connections);

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use lftp_transport::Runtime;
 
 use super::receptions::Reception;
-use crate::blocks::{BlockHash, Prefix};
-use crate::message::Held;
-use crate::names::Name;
-use crate::resume;
+use crate::protocol::Held;
+use crate::protocol::Name;
+use crate::protocol::blocks::{BlockHash, Prefix};
 use crate::store::{Origin, Parked, Sink, Store, StoreError};
+use crate::transfer::resume;
 
 /// What the client asks for.
 #[derive(Debug)]

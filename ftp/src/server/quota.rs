@@ -7,9 +7,9 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::blocks::{self, BlockHash};
-use crate::message::{Attributes, Entry};
-use crate::names::Name;
+use crate::protocol::Name;
+use crate::protocol::blocks::{self, BlockHash};
+use crate::protocol::{Attributes, Entry};
 use crate::store::{Found, Origin, Parked, Sink, Source, Store, StoreError};
 
 /// The books of one place. A clone is another handle on the same books.

@@ -10,8 +10,8 @@ use std::time::Duration;
 use lftp_transport::{Runtime, timeout};
 use tokio::sync::Notify;
 
-use crate::blocks::BlockHash;
-use crate::message::Attributes;
+use crate::protocol::Attributes;
+use crate::protocol::blocks::BlockHash;
 use crate::store::{Sink, StoreError};
 
 /// How long the end of a transfer may take that is superseded: a piece may still be written.

@@ -8,30 +8,30 @@ use lftp_transport::{Stream, StreamMonitor, Time, spawn_blocking};
 use super::Context;
 use super::access::{Client, Who};
 use super::log::Record;
+use super::port_pool::Lease;
 use super::put::Wanted;
 use super::receptions::Reception;
+use super::tasks::Stage;
 use super::transfer::{self, Job, Transfer};
-use crate::blocks::{BLOCK_BYTES, Prefix};
-use crate::code::Code;
-use crate::link;
-use crate::message::{
+use crate::protocol::Code;
+use crate::protocol::blocks::{BLOCK_BYTES, Prefix};
+use crate::protocol::channel;
+use crate::protocol::{
     self, Asked, Cancelled, Entry, Granted, Held, Listing, MessageError, Overwrite, Refusal, Reply,
     Request, Token, Whole, encode_reply,
 };
-use crate::names::{Name, NameError};
-use crate::ports::Lease;
-use crate::resume;
+use crate::protocol::{Name, NameError};
 use crate::store::{StoreError, hash_source};
-use crate::tasks::Stage;
-use crate::tree::decide::Target;
-use crate::tree::filter::Filter;
-use crate::tree::walk::{Links, Walk};
+use crate::transfer::resume;
+use crate::transfer::tree::Filter;
+use crate::transfer::tree::Target;
+use crate::transfer::tree::{Links, Walk};
 
 /// Entries read for one page of a listing.
 const MAX_PAGE_ENTRIES: usize = 500;
 
 /// JSON of the entries of one page, in bytes; leaves room for the frame around them.
-const MAX_PAGE_BYTES: usize = message::MAX_MESSAGE_BYTES - 4096;
+const MAX_PAGE_BYTES: usize = protocol::MAX_MESSAGE_BYTES - 4096;
 
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
@@ -48,9 +48,9 @@ impl From<NameError> for Refusal {
 /// Answers whatever the client asks with a refusal.
 async fn turn_away(context: &Context, mut stream: Stream, refusal: Refusal) {
     if let Ok(reply) = encode_reply(&Err::<Cancelled, _>(refusal))
-        && link::write(&mut stream, reply).await.is_ok()
+        && channel::write(&mut stream, reply).await.is_ok()
     {
-        link::close(&context.runtime, stream, context.config.close_timeout).await;
+        channel::close(&context.runtime, stream, context.config.close_timeout).await;
     }
 }
 
@@ -89,15 +89,15 @@ pub(super) async fn serve(context: Arc<Context>, mut stream: Stream, data_port: 
             () = context.tasks.reached(Stage::Draining) => {
                 break Err(Code::ShuttingDown);
             }
-            body = link::within(
+            body = channel::within(
                 &context.runtime,
                 context.config.idle_limit,
-                link::read_body(&mut stream),
+                channel::read_body(&mut stream),
             ) => body,
         };
         let replied = match body {
             Ok(Some(body)) => match session.reply(&body).await {
-                Ok(reply) => link::write(&mut stream, reply).await,
+                Ok(reply) => channel::write(&mut stream, reply).await,
                 Err(error) => Err(error.into()),
             },
             Ok(None) => break Ok(()),
@@ -112,7 +112,7 @@ pub(super) async fn serve(context: Arc<Context>, mut stream: Stream, data_port: 
     drop((session, place));
     tracing::info!(%client, key, name = &*name, "disconnected");
     match left {
-        Ok(()) => link::close(&context.runtime, stream, context.config.close_timeout).await,
+        Ok(()) => channel::close(&context.runtime, stream, context.config.close_timeout).await,
         Err(code) => stream.reset(code.reset_reason()),
     }
 }
@@ -141,7 +141,7 @@ impl Drop for Session {
 impl Session {
     async fn reply(&mut self, body: &[u8]) -> Result<Bytes, MessageError> {
         let begun = self.context.runtime.now();
-        let asked = message::decode(body).map(|asked: Asked| {
+        let asked = protocol::decode(body).map(|asked: Asked| {
             self.shown = asked.shown;
             asked.request
         });
@@ -458,7 +458,7 @@ const fn granted(_: &Granted) -> Option<(u64, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::{EntryKind, MAX_MESSAGE_BYTES};
+    use crate::protocol::{EntryKind, MAX_MESSAGE_BYTES};
 
     #[test]
     fn a_page_of_the_longest_names_fits_a_message_and_none_is_lost() {
@@ -478,7 +478,7 @@ mod tests {
             assert_eq!(listing.more, count < left.len());
             assert!(
                 encode_reply(&Ok(listing)).unwrap().len()
-                    <= MAX_MESSAGE_BYTES + message::LENGTH_BYTES
+                    <= MAX_MESSAGE_BYTES + protocol::LENGTH_BYTES
             );
             left.drain(..count);
             pages += 1;

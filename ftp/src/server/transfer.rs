@@ -9,23 +9,23 @@ use super::access::Who;
 use super::claims::{Arrival, Claim};
 use super::holders::Holder;
 use super::log::Record;
+use super::port_pool::Lease;
 use super::put::Put;
 use super::receptions::{Reception, Superseded};
+use super::tasks::Stage;
 use super::tree;
-use crate::blocks::Prefix;
-use crate::code::Code;
-use crate::delivered::SendMeter;
-use crate::hearing::Hearing;
-use crate::link::{self, LinkError};
-use crate::message::{self, Ack, MessageError, Ready, Refusal, Reply, Whole};
-use crate::piped::receive_piped;
-use crate::ports::Lease;
+use crate::protocol::Code;
+use crate::protocol::blocks::Prefix;
+use crate::protocol::channel::{self, LinkError};
+use crate::protocol::{self, Ack, MessageError, Ready, Refusal, Reply, Whole};
 use crate::store::{Sink, Source, StoreError};
-use crate::tasks::Stage;
+use crate::transfer::Hearing;
+use crate::transfer::SendMeter;
+use crate::transfer::Watchdog;
+use crate::transfer::receive_piped;
+use crate::transfer::tree::Target;
+use crate::transfer::tree::Walk;
 use crate::transfer::{ReceiveError, Received, Receiving, SendError, receive_file, send_file};
-use crate::tree::decide::Target;
-use crate::tree::walk::Walk;
-use crate::watchdog::Watchdog;
 
 /// Which way the file goes.
 #[derive(Debug)]
@@ -184,7 +184,7 @@ pub(super) async fn run(context: Arc<Context>, transfer: Transfer) {
             tokio::select! {
                 biased;
                 () = context.tasks.reached(Stage::Stopped) => {}
-                () = link::close(&context.runtime, stream, config.close_timeout) => {}
+                () = channel::close(&context.runtime, stream, config.close_timeout) => {}
             }
         }
         Err(failure) => {
@@ -224,7 +224,7 @@ async fn put(
     lease: Lease,
 ) -> Result<Carried, Failure> {
     let (runtime, config) = (&context.runtime, &context.config);
-    link::write(stream, message::encode(&Ready { ack: Ack::Ack })?).await?;
+    channel::write(stream, protocol::encode(&Ready { ack: Ack::Ack })?).await?;
     let size = begun.size();
     let (sink, prefix) = spawn_blocking(&**runtime, move || begun.decide(resume)).await?;
     let mut watchdog = Watchdog::new(runtime, config.stall_limit);
@@ -268,13 +268,13 @@ async fn judge(
         Err(error) => return Err(error.into()),
     };
     drop(lease);
-    link::write(stream, message::encode_reply(&verdict)?).await?;
+    channel::write(stream, protocol::encode_reply(&verdict)?).await?;
     match verdict {
         Ok(whole) => Ok(whole.into()),
         Err(refusal) => {
             // The client is to read the verdict, not a reset.
             let finished = async { Ok(stream.finish().await?) };
-            link::within(runtime, config.close_timeout, finished).await?;
+            channel::within(runtime, config.close_timeout, finished).await?;
             Err(refusal.into())
         }
     }
@@ -293,8 +293,8 @@ async fn get(
     lease: Lease,
 ) -> Result<Carried, Failure> {
     let (runtime, config) = (&context.runtime, &context.config);
-    let ready = link::read_message::<Ready>(stream);
-    link::within(runtime, config.hello_timeout, ready).await?;
+    let ready = channel::read_message::<Ready>(stream);
+    channel::within(runtime, config.hello_timeout, ready).await?;
     let size = source.size();
     let mut heard = Hearing::new(&());
     let mut meter = SendMeter::new(runtime, &context.delivered, stream, &(), size);

@@ -3,18 +3,18 @@
 use lftp_transport::Stream;
 
 use super::Context;
+use super::port_pool::Lease;
 use super::transfer::{Carried, Failure, refusal};
-use crate::delivered::SendMeter;
-use crate::hearing::Hearing;
-use crate::link::{self, LinkError};
-use crate::message::{self, Ack, Done, Ready, Reply};
-use crate::ports::Lease;
+use crate::protocol::channel::{self, LinkError};
+use crate::protocol::{self, Ack, Done, Ready, Reply};
+use crate::transfer::Hearing;
 use crate::transfer::ReceiveError;
-use crate::tree::decide::{Decider, Target};
-use crate::tree::receive::receive_tree;
-use crate::tree::send::send_tree;
-use crate::tree::walk::Walk;
-use crate::watchdog::Watchdog;
+use crate::transfer::SendMeter;
+use crate::transfer::Watchdog;
+use crate::transfer::tree::Walk;
+use crate::transfer::tree::receive_tree;
+use crate::transfer::tree::send_tree;
+use crate::transfer::tree::{Decider, Target};
 
 impl From<Done> for Carried {
     fn from(done: Done) -> Self {
@@ -36,7 +36,7 @@ pub(super) async fn put(
     lease: Lease,
 ) -> Result<Carried, Failure> {
     let (runtime, config) = (&context.runtime, &context.config);
-    link::write(stream, message::encode(&Ready { ack: Ack::Ack })?).await?;
+    channel::write(stream, protocol::encode(&Ready { ack: Ack::Ack })?).await?;
     let mut watchdog = Watchdog::new(runtime, config.stall_limit);
     let decider = Decider::new(target);
     let received = receive_tree(runtime, stream, decider, &mut watchdog, &(), true).await;
@@ -46,12 +46,12 @@ pub(super) async fn put(
         Err(error @ ReceiveError::Link(_)) => return Err(error.into()),
         Err(error) => Err(refusal(&error)),
     };
-    link::write(stream, message::encode_reply(&verdict)?).await?;
+    channel::write(stream, protocol::encode_reply(&verdict)?).await?;
     match verdict {
         Ok(done) => Ok(done.into()),
         Err(refusal) => {
             let finished = async { Ok(stream.finish().await?) };
-            link::within(runtime, config.close_timeout, finished).await?;
+            channel::within(runtime, config.close_timeout, finished).await?;
             Err(refusal.into())
         }
     }
@@ -65,8 +65,8 @@ pub(super) async fn get(
     lease: Lease,
 ) -> Result<Carried, Failure> {
     let (runtime, config) = (&context.runtime, &context.config);
-    let ready = link::read_message::<Ready>(stream);
-    link::within(runtime, config.hello_timeout, ready).await?;
+    let ready = channel::read_message::<Ready>(stream);
+    channel::within(runtime, config.hello_timeout, ready).await?;
     let mut heard = Hearing::new(&());
     let mut meter = SendMeter::new(runtime, &context.delivered, stream, &(), u64::MAX);
     let sent = send_tree(&**runtime, stream, walk, &mut heard, &|_, _| {});

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use blake3::{Hash, Hasher};
 
 use super::{PatternSource, Sink, Source, Store, StoreError};
-use crate::message::{Entry, EntryKind};
-use crate::names::Name;
+use crate::protocol::Name;
+use crate::protocol::{Entry, EntryKind};
 
 /// What is left of a file that was received.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -156,7 +156,7 @@ impl Sink for HashSink {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::code::Code;
+    use crate::protocol::Code;
 
     #[test]
     fn what_arrives_is_known_by_its_hash_once_it_is_whole() {

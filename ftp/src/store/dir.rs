@@ -20,8 +20,8 @@ use super::partial::{FLUSH_BYTES, Finish, Partial};
 use super::sweep::{self, KEEP_PARKED};
 use super::usage;
 use super::{Found, FoundKind, Origin, Parked, Sink, Source, Store, StoreError};
-use crate::message::{Attributes, Entry, EntryKind};
-use crate::names::{Name, is_partial};
+use crate::protocol::{Attributes, Entry, EntryKind};
+use crate::protocol::{Name, is_partial};
 
 /// A folder and everything below it.
 #[derive(Debug)]

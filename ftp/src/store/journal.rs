@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::disk::DiskFile;
-use crate::blocks::{self, BLOCK_BYTES, BlockHash};
+use crate::protocol::blocks::{self, BLOCK_BYTES, BlockHash};
 
 const MAGIC: &[u8; 8] = b"LFTPJRN1";
 const RECORD_BYTES: usize = 40;

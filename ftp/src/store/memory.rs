@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use super::{Origin, Parked, Sink, Source, Store, StoreError};
-use crate::blocks::{self, BlockHash};
-use crate::message::{Entry, EntryKind};
-use crate::names::Name;
+use crate::protocol::Name;
+use crate::protocol::blocks::{self, BlockHash};
+use crate::protocol::{Entry, EntryKind};
 
 /// Never reserved ahead, whatever size is announced.
 const MAX_RESERVED_BYTES: u64 = 64 << 20;

@@ -28,10 +28,10 @@ pub use self::disk::{Faults, Step};
 pub use self::hash::hash_source;
 pub use self::memory::MemStore;
 pub use self::pattern::PatternSource;
-use crate::blocks::BlockHash;
-use crate::code::Code;
-use crate::message::{Attributes, Entry, EntryKind};
-use crate::names::{Name, NameError};
+use crate::protocol::Code;
+use crate::protocol::blocks::BlockHash;
+use crate::protocol::{Attributes, Entry, EntryKind};
+use crate::protocol::{Name, NameError};
 
 /// A way in for the fuzzer: any bytes as a journal.
 #[cfg(any(test, feature = "fuzzing"))]

@@ -9,8 +9,8 @@ use super::extent::Extent;
 use super::journal::{Header, Journal, Known};
 use super::partial::{Finish, Partial, Temporary};
 use super::{Origin, Parked, StoreError};
-use crate::blocks::{self, BLOCK_BYTES, BlockHash};
-use crate::names::{JOURNAL_SUFFIX, Name, PARTIAL_PREFIX, PARTIAL_SUFFIX};
+use crate::protocol::blocks::{self, BLOCK_BYTES, BlockHash};
+use crate::protocol::{JOURNAL_SUFFIX, Name, PARTIAL_PREFIX, PARTIAL_SUFFIX};
 
 /// Hexadecimal digits of the names: enough that no two meet.
 const DIGITS: usize = 32;

@@ -14,9 +14,9 @@ use super::disk::{DiskFile, Folder};
 use super::extent::Extent;
 use super::journal::Journal;
 use super::{Sink, StoreError};
-use crate::blocks::BlockHash;
-use crate::message::Attributes;
-use crate::names::{PARTIAL_PREFIX, PARTIAL_SUFFIX};
+use crate::protocol::Attributes;
+use crate::protocol::blocks::BlockHash;
+use crate::protocol::{PARTIAL_PREFIX, PARTIAL_SUFFIX};
 
 /// Tells the partial files of one process apart.
 static NEXT: AtomicU64 = AtomicU64::new(0);

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use cap_std::fs::{Dir, DirEntry};
 
-use crate::names::{JOURNAL_SUFFIX, PARTIAL_SUFFIX, is_partial};
+use crate::protocol::{JOURNAL_SUFFIX, PARTIAL_SUFFIX, is_partial};
 
 /// How long what is left of a transfer is kept, unless something else is asked for.
 pub(super) const KEEP_PARKED: Duration = Duration::from_secs(7 * 24 * 3600);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use cap_std::fs::Dir;
 
 use super::{FoundKind, Store, StoreError};
-use crate::names::Name;
+use crate::protocol::Name;
 
 /// As [`Store::usage`], by what can be asked for.
 pub(super) fn usage<S: Store + ?Sized>(store: &S) -> Result<u64, StoreError> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lftp_ftp::Code;
-use lftp_ftp::message::{self, Ack, Asked, Granted, Hello, Purpose, Ready, Request, Token};
+use lftp_ftp::protocol::{self, Ack, Asked, Granted, Hello, Purpose, Ready, Request, Token};
 use lftp_transport::Stream;
 
 use crate::protocol::{connect, connect_as, read_reply, reset_of};
@@ -20,7 +20,7 @@ async fn ahead(world: &World, key: [u8; 32]) -> Stream {
         ahead: true,
     });
     let ready = Ready { ack: Ack::Ack };
-    for message in [message::encode(&hello), message::encode(&ready)] {
+    for message in [protocol::encode(&hello), protocol::encode(&ready)] {
         stream.write_bytes(message.unwrap()).await.unwrap();
     }
     stream
@@ -38,7 +38,7 @@ async fn ask(world: &World, data_port: Option<u16>) -> (Stream, Granted) {
         },
         shown: Some(TOKEN),
     };
-    for message in [message::encode(&hello), message::encode(&asked)] {
+    for message in [protocol::encode(&hello), protocol::encode(&asked)] {
         control.write_bytes(message.unwrap()).await.unwrap();
     }
     let granted = read_reply(&mut control).await.unwrap();

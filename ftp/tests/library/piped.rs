@@ -2,7 +2,7 @@
 
 use std::io::{self, Cursor, Read};
 
-use lftp_ftp::message::{self, Reply, Request, Whole};
+use lftp_ftp::protocol::{self, Reply, Request, Whole};
 use lftp_ftp::{BLOCK_BYTES, BlockHash, Code, TransferError};
 
 use crate::protocol::{connect, control, data_hello, grant, read_body, reset_of};
@@ -86,7 +86,7 @@ async fn blocks_that_are_none_are_refused_and_leave_nothing() {
             while !reply.windows(6).any(|word| word == b"status") {
                 reply = read_body(&mut data).await;
             }
-            let reply: Reply<Whole> = message::decode_reply(&reply).unwrap();
+            let reply: Reply<Whole> = protocol::decode_reply(&reply).unwrap();
             Some(reply.unwrap_err().code)
         } else {
             reset_of(data).await

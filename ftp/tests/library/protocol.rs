@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lftp_ftp::message::{
+use lftp_ftp::protocol::{
     self, Ack, Granted, HASH_BYTES, Hello, LENGTH_BYTES, MAX_MESSAGE_BYTES, Purpose, Ready,
     Refusal, Reply, Request, Token, Whole,
 };
@@ -33,32 +33,32 @@ pub(crate) async fn connect_as(world: &World, port: u16, key: [u8; 32]) -> Strea
 pub(crate) async fn read_body(stream: &mut Stream) -> Vec<u8> {
     let mut length = [0; LENGTH_BYTES];
     stream.read_exact(&mut length).await.unwrap();
-    let mut body = vec![0; message::body_bytes(length).unwrap()];
+    let mut body = vec![0; protocol::body_bytes(length).unwrap()];
     stream.read_exact(&mut body).await.unwrap();
     body
 }
 
 pub(crate) async fn read_reply<T: DeserializeOwned>(stream: &mut Stream) -> Reply<T> {
-    message::decode_reply(&read_body(stream).await).unwrap()
+    protocol::decode_reply(&read_body(stream).await).unwrap()
 }
 
 pub(crate) async fn control(world: &World) -> Stream {
     let mut stream = connect(world, world.addr.port()).await;
-    let hello = message::encode(&Hello::new(Purpose::Control { data_port: None })).unwrap();
+    let hello = protocol::encode(&Hello::new(Purpose::Control { data_port: None })).unwrap();
     stream.write_bytes(hello).await.unwrap();
     stream
 }
 
 pub(crate) async fn grant(stream: &mut Stream, request: &Request) -> Granted {
     stream
-        .write_bytes(message::encode(request).unwrap())
+        .write_bytes(protocol::encode(request).unwrap())
         .await
         .unwrap();
     read_reply(stream).await.unwrap()
 }
 
 pub(crate) fn data_hello(token: Token) -> Bytes {
-    message::encode(&Hello::new(Purpose::Data {
+    protocol::encode(&Hello::new(Purpose::Data {
         token,
         resume: false,
         ahead: false,
@@ -120,7 +120,7 @@ async fn a_token_is_good_once_and_on_its_own_port_only() {
 
     let mut good = connect(&world, granted.port).await;
     good.write_bytes(data_hello(granted.token)).await.unwrap();
-    good.write_bytes(message::encode(&Ready { ack: Ack::Ack }).unwrap())
+    good.write_bytes(protocol::encode(&Ready { ack: Ack::Ack }).unwrap())
         .await
         .unwrap();
     let mut file = vec![0; 8 + HASH_BYTES];
@@ -154,7 +154,7 @@ async fn a_token_is_good_for_the_key_it_was_given_to_and_for_no_other() {
     let mut owner = connect(&world, granted.port).await;
     owner.write_bytes(data_hello(granted.token)).await.unwrap();
     owner
-        .write_bytes(message::encode(&Ready { ack: Ack::Ack }).unwrap())
+        .write_bytes(protocol::encode(&Ready { ack: Ack::Ack }).unwrap())
         .await
         .unwrap();
     let mut file = [0; 8];
@@ -181,10 +181,10 @@ async fn a_cancelled_transfer_gives_its_port_back_at_once() {
         token: granted.token,
     };
     control
-        .write_bytes(message::encode(&cancel).unwrap())
+        .write_bytes(protocol::encode(&cancel).unwrap())
         .await
         .unwrap();
-    read_reply::<message::Cancelled>(&mut control)
+    read_reply::<protocol::Cancelled>(&mut control)
         .await
         .unwrap();
     world.pool_is_whole().await;
@@ -260,7 +260,7 @@ async fn nonsense_in_place_of_a_request_is_answered_and_the_connection_stays() {
     }
     let body = br#"{"action":"ls","path":""}"#;
     control.write_bytes(framed(body)).await.unwrap();
-    read_reply::<message::Listing>(&mut control).await.unwrap();
+    read_reply::<protocol::Listing>(&mut control).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -318,7 +318,7 @@ async fn get_from_a_liar(file: &'static [u8], hash: blake3::Hash) -> TransferErr
             allocated: None,
         });
         control
-            .write_bytes(message::encode_reply(&granted).unwrap())
+            .write_bytes(protocol::encode_reply(&granted).unwrap())
             .await
             .unwrap();
         let mut data = data.accept().await.unwrap();

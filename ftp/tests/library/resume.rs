@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use lftp_ftp::message::{self, Granted, Request, Whole};
+use lftp_ftp::protocol::{self, Granted, Request, Whole};
 use lftp_ftp::{
     BLOCK_BYTES, BlockHash, Client, Code, DirStore, MemStore, Progress, Receipt, Store, Target,
     TransferError,
@@ -340,10 +340,10 @@ async fn what_a_client_says_it_holds_is_compared_before_it_is_believed() {
     let ask = |source, hash: BlockHash| Request::Get {
         name: "a".into(),
         source,
-        held: Some(message::Held {
+        held: Some(protocol::Held {
             blocks: 1,
             subtrees: vec![hash],
-            samples: vec![message::Sample { block: 0, hash }],
+            samples: vec![protocol::Sample { block: 0, hash }],
         }),
     };
     let right = BlockHash::of(0, &contents[..BLOCK]);

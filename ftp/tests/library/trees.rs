@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lftp_ftp::message::{self, Answer, Attributes, Done, Head, Page, Request, TreeEntry};
+use lftp_ftp::protocol::{self, Answer, Attributes, Done, Head, Page, Request, TreeEntry};
 use lftp_ftp::{BLOCK_BYTES, Code, DirStore, MemStore, Plan, Store, Tree};
 use lftp_transport::Stream;
 
@@ -75,7 +75,7 @@ async fn a_tree_of_small_large_and_empty_files_goes_both_ways_on_two_connections
     world.pool_is_whole().await;
 }
 
-async fn put_tree(world: &World, overwrite: message::Overwrite) -> Stream {
+async fn put_tree(world: &World, overwrite: protocol::Overwrite) -> Stream {
     let mut control = control(world).await;
     let request = Request::PutTree {
         name: String::new(),
@@ -107,9 +107,9 @@ async fn offer(data: &mut Stream, entries: Vec<TreeEntry>) -> Vec<usize> {
         last: true,
         failed: Vec::new(),
     };
-    let page = message::encode(&page).unwrap();
+    let page = protocol::encode(&page).unwrap();
     data.write_bytes(page).await.unwrap();
-    let answer: Answer = message::decode(&read_body(data).await).unwrap();
+    let answer: Answer = protocol::decode(&read_body(data).await).unwrap();
     answer.want.into_iter().map(|want| want.index).collect()
 }
 
@@ -120,7 +120,7 @@ async fn send(data: &mut Stream, index: usize, contents: &'static [u8]) {
         resume: false,
         failed: None,
     };
-    let head = message::encode(&head).unwrap();
+    let head = protocol::encode(&head).unwrap();
     data.write_bytes(head).await.unwrap();
     data.write_bytes(Bytes::from_static(contents))
         .await
@@ -134,7 +134,7 @@ async fn verdict(data: &mut Stream) -> Done {
     loop {
         let body = read_body(data).await;
         if !body.starts_with(b"{\"verified\"") {
-            return message::decode_reply(&body).unwrap().unwrap();
+            return protocol::decode_reply(&body).unwrap().unwrap();
         }
     }
 }
@@ -145,7 +145,7 @@ async fn hostile_names_are_refused_one_by_one_and_the_others_arrive() {
     let root = folder.path().join("root");
     fs::create_dir(&root).unwrap();
     let world = world(&root);
-    let mut data = put_tree(&world, message::Overwrite::Replace).await;
+    let mut data = put_tree(&world, protocol::Overwrite::Replace).await;
     let long = "x".repeat(256);
     let hostile = [
         "../up",
@@ -188,7 +188,7 @@ async fn links_that_are_planted_in_the_root_lead_nobody_out_of_it() {
     symlink(&outside, root.join("out")).unwrap();
     symlink("../outside/secret", root.join("file")).unwrap();
     let world = world(&root);
-    let mut data = put_tree(&world, message::Overwrite::Replace).await;
+    let mut data = put_tree(&world, protocol::Overwrite::Replace).await;
     let entries = vec![
         entry("out", None),
         entry("out/planted", Some(3)),
@@ -215,7 +215,7 @@ async fn a_folder_that_becomes_a_link_in_the_middle_leads_nobody_out() {
     fs::create_dir_all(root.join("sub")).unwrap();
     fs::create_dir(&outside).unwrap();
     let world = world(&root);
-    let mut data = put_tree(&world, message::Overwrite::Replace).await;
+    let mut data = put_tree(&world, protocol::Overwrite::Replace).await;
     let entries = vec![entry("sub/a", Some(3)), entry("b", Some(3))];
     assert_eq!(offer(&mut data, entries).await, [0, 1]);
     // The names were judged; now the folder is another.
@@ -234,7 +234,7 @@ async fn where_case_makes_no_difference_the_second_spelling_is_refused() {
     let root = tempfile::tempdir().unwrap();
     let store = DirStore::open(root.path()).unwrap().fold_case(true);
     let world = World::with_store(server_config("auto:1"), Arc::new(store), MemStore::new());
-    let mut data = put_tree(&world, message::Overwrite::Replace).await;
+    let mut data = put_tree(&world, protocol::Overwrite::Replace).await;
     let entries = ["Read.me", "README", "READ.ME", "sub/a", "sub/A"];
     let entries: Vec<_> = entries.iter().map(|path| entry(path, Some(0))).collect();
     fs::create_dir(root.path().join("sub")).unwrap();
@@ -249,7 +249,7 @@ async fn where_case_makes_no_difference_the_second_spelling_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_there_already_is_treated_as_was_asked_for() {
-    use message::Overwrite::{Newer, Refuse, Replace, Skip};
+    use protocol::Overwrite::{Newer, Refuse, Replace, Skip};
     let root = tempfile::tempdir().unwrap();
     fs::write(root.path().join("a"), "old").unwrap();
     let modified = fs::metadata(root.path().join("a")).unwrap().modified();
@@ -284,7 +284,7 @@ async fn a_sender_that_sends_what_nobody_wants_is_left() {
     let root = tempfile::tempdir().unwrap();
     let world = world(root.path());
     for (index, size, resume) in [(1, Some(3), false), (0, Some(3), true), (0, None, false)] {
-        let mut data = put_tree(&world, message::Overwrite::Replace).await;
+        let mut data = put_tree(&world, protocol::Overwrite::Replace).await;
         offer(&mut data, vec![entry("a", Some(3))]).await;
         let head = Head {
             index,
@@ -292,18 +292,18 @@ async fn a_sender_that_sends_what_nobody_wants_is_left() {
             resume,
             failed: None,
         };
-        let head = message::encode(&head).unwrap();
+        let head = protocol::encode(&head).unwrap();
         data.write_bytes(head).await.unwrap();
         assert_eq!(reset_of(data).await, Some(Code::BadRequest));
     }
-    let mut data = put_tree(&world, message::Overwrite::Replace).await;
-    let many = vec![entry("a", Some(3)); message::MAX_PAGE_FILES + 1];
+    let mut data = put_tree(&world, protocol::Overwrite::Replace).await;
+    let many = vec![entry("a", Some(3)); protocol::MAX_PAGE_FILES + 1];
     let page = Page {
         entries: many,
         last: true,
         failed: Vec::new(),
     };
-    data.write_bytes(message::encode(&page).unwrap())
+    data.write_bytes(protocol::encode(&page).unwrap())
         .await
         .unwrap();
     assert_eq!(reset_of(data).await, Some(Code::BadRequest));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use lftp_ftp::message::{
+use lftp_ftp::protocol::{
     self, Ack, Granted, Hello, LENGTH_BYTES, Purpose, Ready, Reply, Request, Token,
 };
 use lftp_transport::{Config, Identity, Runtime, Stream, sleep, timeout};
@@ -137,7 +137,7 @@ impl Rogue {
         let granted: Granted = ask(control, &request).await?;
         let mut data = self.open(granted.port).await?;
         data.write_bytes(data_hello(granted.token)).await?;
-        let ready = message::encode(&Ready { ack: Ack::Ack })?;
+        let ready = protocol::encode(&Ready { ack: Ack::Ack })?;
         data.write_bytes(ready).await?;
         self.count.one("rogue: stops reading");
         sleep(&*self.runtime, LONGEST).await;
@@ -180,7 +180,7 @@ impl Rogue {
 }
 
 async fn hello(control: &mut Stream) -> Result<(), Ended> {
-    let hello = message::encode(&Hello::new(Purpose::Control { data_port: None }))?;
+    let hello = protocol::encode(&Hello::new(Purpose::Control { data_port: None }))?;
     Ok(control.write_bytes(hello).await?)
 }
 
@@ -191,19 +191,19 @@ fn data_hello(token: Token) -> Bytes {
         resume,
         ahead: false,
     });
-    message::encode(&hello).unwrap_or_default()
+    protocol::encode(&hello).unwrap_or_default()
 }
 
 async fn ask<T: serde::de::DeserializeOwned>(
     control: &mut Stream,
     request: &Request,
 ) -> Result<T, Ended> {
-    control.write_bytes(message::encode(request)?).await?;
+    control.write_bytes(protocol::encode(request)?).await?;
     let mut length = [0; LENGTH_BYTES];
     control.read_exact(&mut length).await?;
-    let mut body = vec![0; message::body_bytes(length)?];
+    let mut body = vec![0; protocol::body_bytes(length)?];
     control.read_exact(&mut body).await?;
-    let reply: Reply<T> = message::decode_reply(&body)?;
+    let reply: Reply<T> = protocol::decode_reply(&body)?;
     Ok(reply?)
 }
 

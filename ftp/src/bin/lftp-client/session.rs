@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lftp_ftp::message::printable;
+use lftp_ftp::protocol::printable;
 use lftp_ftp::{
     Client, ClientConfig, Entry, EntryKind, Receipt, RequestError, Target, TransferError,
 };

@@ -3,7 +3,7 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::*;
-use crate::code::Code;
+use crate::protocol::Code;
 
 fn name(name: &str) -> Name {
     Name::parse(name).unwrap()

@@ -1,8 +1,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::*;
-use crate::blocks::{BLOCK_BYTES, BlockHash};
-use crate::names::Name;
+use crate::protocol::Name;
+use crate::protocol::blocks::{BLOCK_BYTES, BlockHash};
 use crate::store::{DirStore, Origin, Store, StoreError};
 
 /// A disk on which one step fails.

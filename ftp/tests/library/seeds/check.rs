@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use lftp_ftp::message::{
+use lftp_ftp::protocol::{
     self, Answer, Asked, Granted, Hello, LENGTH_BYTES, Listing, Ready, Verified, Whole,
 };
 
@@ -12,19 +12,19 @@ pub(crate) fn understands(bytes: &[u8]) -> bool {
     let Some((length, body)) = bytes.split_first_chunk::<LENGTH_BYTES>() else {
         return false;
     };
-    if let Ok(length) = message::body_bytes(*length) {
-        assert!(length <= message::MAX_MESSAGE_BYTES);
+    if let Ok(length) = protocol::body_bytes(*length) {
+        assert!(length <= protocol::MAX_MESSAGE_BYTES);
     }
     let hello = Hello::decode(body);
     if let Ok(hello) = &hello {
         again(hello, Hello::decode);
     }
-    let request = message::decode::<Asked>(body);
+    let request = protocol::decode::<Asked>(body);
     if let Ok(request) = &request {
-        again(request, message::decode);
+        again(request, protocol::decode);
     }
-    let _ = message::decode::<serde_json::Value>(body);
-    let granted = message::decode_reply::<Granted>(body);
+    let _ = protocol::decode::<serde_json::Value>(body);
+    let granted = protocol::decode_reply::<Granted>(body);
     if let Ok(Err(refusal)) = &granted {
         assert!(!refusal.reason.chars().any(char::is_control));
     }
@@ -32,11 +32,11 @@ pub(crate) fn understands(bytes: &[u8]) -> bool {
         hello.is_ok(),
         request.is_ok(),
         granted.is_ok(),
-        message::decode::<Ready>(body).is_ok(),
-        message::decode::<Verified>(body).is_ok(),
-        message::decode::<Answer>(body).is_ok(),
-        message::decode_reply::<Listing>(body).is_ok(),
-        message::decode_reply::<Whole>(body).is_ok(),
+        protocol::decode::<Ready>(body).is_ok(),
+        protocol::decode::<Verified>(body).is_ok(),
+        protocol::decode::<Answer>(body).is_ok(),
+        protocol::decode_reply::<Listing>(body).is_ok(),
+        protocol::decode_reply::<Whole>(body).is_ok(),
     ]
     .contains(&true)
 }
@@ -46,7 +46,7 @@ where
     T: serde::Serialize + PartialEq + Debug,
     E: Debug,
 {
-    let Ok(framed) = message::encode(message) else {
+    let Ok(framed) = protocol::encode(message) else {
         return;
     };
     let decoded = decode(&framed[LENGTH_BYTES..]).expect("what was written can be read");

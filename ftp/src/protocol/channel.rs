@@ -9,9 +9,9 @@ use lftp_transport::{
 };
 use serde::de::DeserializeOwned;
 
-use crate::code::Code;
-use crate::message::{self, LENGTH_BYTES, MessageError, Reply};
-use crate::watchdog::Stalled;
+use super::code::Code;
+use super::framing::{self, LENGTH_BYTES, MessageError};
+use super::reply::{self, Reply};
 
 /// Bytes read and thrown away while a connection is being closed.
 const MAX_DRAINED_BYTES: usize = 1 << 20;
@@ -96,12 +96,6 @@ impl From<WriteError> for LinkError {
     }
 }
 
-impl From<Stalled> for LinkError {
-    fn from(_: Stalled) -> Self {
-        Self::Stalled
-    }
-}
-
 /// The longest silence before a sign of life, where the configuration sets none.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
@@ -120,7 +114,7 @@ pub(crate) async fn read_body(stream: &mut Stream) -> Result<Option<Vec<u8>>, Li
         return Ok(None);
     }
     stream.read_exact(&mut length[first..]).await?;
-    let mut body = vec![0; message::body_bytes(length)?];
+    let mut body = vec![0; framing::body_bytes(length)?];
     stream.read_exact(&mut body).await?;
     Ok(Some(body))
 }
@@ -128,7 +122,7 @@ pub(crate) async fn read_body(stream: &mut Stream) -> Result<Option<Vec<u8>>, Li
 /// Reads a message that must come.
 pub(crate) async fn read_message<T: DeserializeOwned>(stream: &mut Stream) -> Result<T, LinkError> {
     let body = read_body(stream).await?.ok_or(LinkError::WentAway)?;
-    Ok(message::decode(&body)?)
+    Ok(framing::decode(&body)?)
 }
 
 /// Reads a reply that must come.
@@ -136,7 +130,7 @@ pub(crate) async fn read_reply<T: DeserializeOwned>(
     stream: &mut Stream,
 ) -> Result<Reply<T>, LinkError> {
     let body = read_body(stream).await?.ok_or(LinkError::WentAway)?;
-    Ok(message::decode_reply(&body)?)
+    Ok(reply::decode_reply(&body)?)
 }
 
 /// Writes messages that are made already, in one go.

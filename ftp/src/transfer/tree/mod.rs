@@ -4,9 +4,18 @@
 //! them are wanted, [`send`] and [`receive`] carry them, the `small` ones many at once. Names are judged by the receiver,
 //! every one as if it came alone.
 
-pub(crate) mod decide;
-pub(crate) mod filter;
-pub(crate) mod receive;
-pub(crate) mod send;
+mod decide;
+mod filter;
+mod receive;
+mod send;
 mod small;
-pub(crate) mod walk;
+mod walk;
+
+pub(crate) use self::decide::{Decider, Target};
+pub use self::filter::Filter;
+#[cfg(feature = "glob")]
+pub use self::filter::FilterError;
+pub(crate) use self::receive::receive_tree;
+pub(crate) use self::send::send_tree;
+pub use self::walk::Links;
+pub(crate) use self::walk::Walk;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use super::walk::Walk;
-use crate::blocks::BLOCK_BYTES;
-use crate::message::{self, Failed, Head, MessageError, Page, Want};
-use crate::names::Name;
+use crate::protocol::Name;
+use crate::protocol::blocks::BLOCK_BYTES;
+use crate::protocol::{self, Failed, Head, MessageError, Page, Want};
 use crate::store::{Store, StoreError};
 
 /// Files of so many bytes are read and written whole.
@@ -80,12 +80,12 @@ impl Ahead {
                         resume: false,
                         failed: None,
                     };
-                    wire.extend_from_slice(&message::encode(&head)?);
+                    wire.extend_from_slice(&protocol::encode(&head)?);
                     wire.extend_from_slice(&contents);
                     wire.extend_from_slice(blake3::hash(&contents).as_bytes());
                 }
                 Err(error) => {
-                    wire.extend_from_slice(&message::encode(&failed(index, path, &error))?);
+                    wire.extend_from_slice(&protocol::encode(&failed(index, path, &error))?);
                 }
             }
             files += 1;

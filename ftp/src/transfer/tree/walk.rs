@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::filter::Filter;
-use crate::blocks::BLOCK_BYTES;
-use crate::code::Code;
-use crate::message::{Done, Failed, MAX_PAGE_FILES, Page, TreeEntry};
-use crate::names::Name;
+use crate::protocol::Code;
+use crate::protocol::Name;
+use crate::protocol::blocks::BLOCK_BYTES;
+use crate::protocol::{Done, Failed, MAX_PAGE_FILES, Page, TreeEntry};
 use crate::store::{Found, FoundKind, Store, StoreError};
 
 /// Folders below folders that are looked into.
@@ -16,7 +16,7 @@ const MAX_DEPTH: usize = 64;
 const MAX_FOLDER_ENTRIES: usize = 100_000;
 
 /// JSON of one page at most, in bytes; leaves room for the frame around it.
-const MAX_PAGE_BYTES: usize = crate::message::MAX_MESSAGE_BYTES - 4096;
+const MAX_PAGE_BYTES: usize = crate::protocol::MAX_MESSAGE_BYTES - 4096;
 
 /// What is done with symbolic links.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -217,7 +217,7 @@ fn file(path: String, found: &Found) -> TreeEntry {
 }
 
 /// A name below a root.
-pub(crate) fn below(root: Option<&Name>, path: &str) -> Result<Name, crate::names::NameError> {
+pub(crate) fn below(root: Option<&Name>, path: &str) -> Result<Name, crate::protocol::NameError> {
     match root {
         // Judged alone first: it must not get out of the root, nor be the root itself.
         Some(root) => Name::parse(path).and_then(|_| Name::parse(&format!("{root}/{path}"))),

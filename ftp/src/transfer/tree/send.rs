@@ -6,13 +6,14 @@ use lftp_transport::{Runtime, Stream, spawn_blocking};
 
 use super::small::{Ahead, failed};
 use super::walk::Walk;
-use crate::blocks::Prefix;
-use crate::hearing::Hearing;
-use crate::link::{self, LinkError};
-use crate::message::{self, Answer, Head, MessageError, Page, Want};
-use crate::resume;
+use crate::protocol::blocks::Prefix;
+use crate::protocol::channel::{self, LinkError};
+use crate::protocol::{self, Answer, Head, MessageError, Page, Want};
 use crate::store::{Source, StoreError};
-use crate::transfer::{SendError, send_file};
+use crate::transfer::error::SendError;
+use crate::transfer::message_reader::Hearing;
+use crate::transfer::resume;
+use crate::transfer::send::send_file;
 
 /// Sends the files of a tree that the receiver wants. Standstill is for the caller to notice.
 /// `on_page` hears of every page and what of it is wanted.
@@ -54,8 +55,8 @@ async fn next_page(
     })
     .await;
     let page = page.map_err(SendError::Store)?;
-    let message = message::encode(&page).map_err(LinkError::from)?;
-    link::write(stream, message).await?;
+    let message = protocol::encode(&page).map_err(LinkError::from)?;
+    channel::write(stream, message).await?;
     Ok((walk, page))
 }
 
@@ -86,7 +87,7 @@ async fn send_wanted(
         }
         wants.drain(..batch.files);
         let write = async {
-            link::write(stream, batch.wire).await?;
+            channel::write(stream, batch.wire).await?;
             Ok(heard.listen(stream)?)
         };
         ((), batch) = tokio::try_join!(write, read(&wants))?;
@@ -122,7 +123,7 @@ async fn send_one(
         Ok(placed) => placed,
         Err(error) => {
             let head = failed(index, path, &error);
-            link::write(stream, message::encode(&head).map_err(LinkError::from)?).await?;
+            channel::write(stream, protocol::encode(&head).map_err(LinkError::from)?).await?;
             return Ok(());
         }
     };
@@ -132,7 +133,7 @@ async fn send_one(
         resume: prefix.bytes() > 0,
         failed: None,
     };
-    link::write(stream, message::encode(&head).map_err(LinkError::from)?).await?;
+    channel::write(stream, protocol::encode(&head).map_err(LinkError::from)?).await?;
     send_file(runtime, stream, source, prefix, heard).await?;
     Ok(())
 }

@@ -11,14 +11,15 @@ use tokio::sync::oneshot;
 
 use super::decide::{Decider, Wanted};
 use super::small::{BATCH_BYTES, BATCH_FILES, SMALL_BYTES};
-use crate::blocks::{BLOCK_BYTES, BlockHash, Prefix};
-use crate::link::{self, LinkError};
-use crate::message::{self, Answer, Done, Head, MessageError, Page, Verified, Want};
-use crate::progress::Progress;
-use crate::resume;
+use crate::protocol::blocks::{BLOCK_BYTES, BlockHash, Prefix};
+use crate::protocol::channel::{self, LinkError};
+use crate::protocol::{self, Answer, Done, Head, MessageError, Page, Verified, Want};
 use crate::store::{Sink, StoreError};
-use crate::transfer::{ReceiveError, Received, Receiving, fill, read_hash, receive_file};
-use crate::watchdog::Watchdog;
+use crate::transfer::error::ReceiveError;
+use crate::transfer::progress::Progress;
+use crate::transfer::receive::{Received, Receiving, fill, read_hash, receive_file};
+use crate::transfer::resume;
+use crate::transfer::watchdog::Watchdog;
 
 /// Receives the files of a tree that are wanted.
 pub(crate) async fn receive_tree(
@@ -48,7 +49,7 @@ pub(crate) async fn receive_tree(
     loop {
         while !is_last && pages.len() < 2 {
             let page: Page = watchdog
-                .step(link::read_message(stream))
+                .step(channel::read_message(stream))
                 .await
                 .map_err(LinkError::from)??;
             is_last = page.last;
@@ -127,7 +128,7 @@ impl Receiver<'_> {
 
     /// Answers a page.
     async fn page(&mut self, stream: &mut Stream, page: Page) -> Result<Vec<Wanted>, ReceiveError> {
-        if page.entries.len() > message::MAX_PAGE_FILES {
+        if page.entries.len() > protocol::MAX_PAGE_FILES {
             return Err(out_of_place("a page that is too long").into());
         }
         let mut wanted = self.decide(move |decider| decider.page(page)).await?;
@@ -152,8 +153,8 @@ impl Receiver<'_> {
         let answer = Answer {
             want: want.collect(),
         };
-        let answer = message::encode(&answer).map_err(LinkError::from)?;
-        link::write(stream, answer).await?;
+        let answer = protocol::encode(&answer).map_err(LinkError::from)?;
+        channel::write(stream, answer).await?;
         Ok(wanted)
     }
 
@@ -164,7 +165,7 @@ impl Receiver<'_> {
         wanted: Wanted,
     ) -> Result<(), ReceiveError> {
         let head: Head = watchdog
-            .step(link::read_message(stream))
+            .step(channel::read_message(stream))
             .await
             .map_err(LinkError::from)??;
         if head.index != wanted.index {
@@ -306,9 +307,9 @@ impl Receiver<'_> {
             let verified = Verified {
                 verified: self.named,
             };
-            let message = message::encode(&verified).map_err(LinkError::from)?;
+            let message = protocol::encode(&verified).map_err(LinkError::from)?;
             watchdog
-                .step(link::write(stream, message))
+                .step(channel::write(stream, message))
                 .await
                 .map_err(LinkError::from)??;
         }

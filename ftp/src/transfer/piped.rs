@@ -20,14 +20,15 @@ use blake3::Hash;
 use bytes::{BufMut, Bytes, BytesMut};
 use lftp_transport::{Runtime, Stream, spawn_blocking};
 
-use crate::blocks::{BLOCK_BYTES, BlockHash, OpenEndedHasher};
-use crate::delivered::SendMeter;
-use crate::hearing::Hearing;
-use crate::link::{self, LinkError};
-use crate::message::{HASH_BYTES, MessageError};
+use super::error::{ReceiveError, SendError};
+use super::message_reader::Hearing;
+use super::receive::{Received, fill, read_hash, report};
+use super::send_meter::SendMeter;
+use super::watchdog::Watchdog;
+use crate::protocol::blocks::{BLOCK_BYTES, BlockHash, OpenEndedHasher};
+use crate::protocol::channel::{self, LinkError};
+use crate::protocol::{HASH_BYTES, MessageError};
 use crate::store::{Sink, StoreError};
-use crate::transfer::{ReceiveError, Received, SendError, fill, read_hash, report};
-use crate::watchdog::Watchdog;
 
 /// Bytes of the length before a block.
 const LENGTH_BYTES: usize = 4;
@@ -86,7 +87,7 @@ pub(crate) async fn send_piped(
         let mut read = pin!(draining.next(runtime));
         let already = {
             let mut write = pin!(async {
-                let written = meter.follow(stall_limit, link::write(stream, block));
+                let written = meter.follow(stall_limit, channel::write(stream, block));
                 written.await.map_err(LinkError::from)??;
                 heard.listen(stream)
             });
@@ -114,7 +115,7 @@ pub(crate) async fn send_piped(
     let hash = draining.hasher.finish();
     let mut end = BytesMut::from(&[0; LENGTH_BYTES][..]);
     end.put_slice(hash.as_bytes());
-    link::write(stream, end.freeze()).await?;
+    channel::write(stream, end.freeze()).await?;
     Ok((draining.bytes, hash))
 }
 

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use lftp_transport::{FlowId, Observer, Runtime, Stream, Time, Timer, TraceEvent};
 
-use crate::progress::Progress;
-use crate::watchdog::Stalled;
+use super::progress::Progress;
+use super::watchdog::Stalled;
 
 /// How often a sender looks how far it is.
 const TICK: Duration = Duration::from_millis(200);

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::filter::Filter;
 use super::walk::below;
-use crate::blocks::BLOCK_BYTES;
-use crate::code::Code;
-use crate::message::{Done, Overwrite, Page, TreeEntry, printable};
-use crate::names::Name;
+use crate::protocol::Code;
+use crate::protocol::Name;
+use crate::protocol::blocks::BLOCK_BYTES;
+use crate::protocol::{Done, Overwrite, Page, TreeEntry, printable};
 use crate::store::{Found, FoundKind, Origin, Parked, Sink, Store, StoreError};
 
 /// Files of one page that are gone on with at once: each is open meanwhile.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::blocks::{self, BLOCK_BYTES, BlockHash, Prefix};
+use super::blocks::{self, BLOCK_BYTES, BlockHash, Prefix};
 
 /// Blocks that are compared with the source before a transfer goes on.
 const SAMPLES: usize = 4;

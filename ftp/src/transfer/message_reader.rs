@@ -9,9 +9,9 @@ use lftp_transport::Stream;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use crate::link::LinkError;
-use crate::message::{self, Answer, LENGTH_BYTES, MAX_MESSAGE_BYTES, MessageError, Reply};
-use crate::progress::Progress;
+use super::progress::Progress;
+use crate::protocol::channel::LinkError;
+use crate::protocol::{self, Answer, LENGTH_BYTES, MAX_MESSAGE_BYTES, MessageError, Reply};
 
 /// Pages of a tree that are offered and not carried yet.
 const MAX_ANSWERS: usize = 2;
@@ -65,7 +65,7 @@ impl<'a> Hearing<'a> {
     ) -> Result<Reply<T>, LinkError> {
         loop {
             if let Some(verdict) = self.verdict.take() {
-                return Ok(message::decode_reply(&verdict)?);
+                return Ok(protocol::decode_reply(&verdict)?);
             }
             self.wait(stream).await?;
         }
@@ -106,17 +106,17 @@ impl<'a> Hearing<'a> {
             let Some(length) = self.heard.first_chunk::<LENGTH_BYTES>() else {
                 return Ok(());
             };
-            let length = message::body_bytes(*length)?;
+            let length = protocol::body_bytes(*length)?;
             if self.heard.len() < LENGTH_BYTES + length {
                 return Ok(());
             }
             self.heard.advance(LENGTH_BYTES);
             let body = self.heard.split_to(length);
-            let kind: Kind = message::decode(&body)?;
+            let kind: Kind = protocol::decode(&body)?;
             if kind.status.is_some() {
                 self.verdict = Some(body);
             } else if kind.want.is_some() {
-                self.answers.push_back(message::decode(&body)?);
+                self.answers.push_back(protocol::decode(&body)?);
                 if self.answers.len() > MAX_ANSWERS {
                     return Err(MessageError::OutOfPlace("an answer to nothing").into());
                 }

@@ -2,8 +2,8 @@
 
 use lftp_transport::{Runtime, spawn_blocking};
 
-use crate::blocks::{self, BLOCK_BYTES, BlockHash, Prefix};
-use crate::message::Held;
+use crate::protocol::Held;
+use crate::protocol::blocks::{self, BLOCK_BYTES, BlockHash, Prefix};
 use crate::store::{Source, StoreError};
 
 /// What to tell the sender of blocks with these hashes; `None` when there are none.

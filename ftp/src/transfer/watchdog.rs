@@ -12,10 +12,18 @@ use std::time::Duration;
 
 use lftp_transport::{Runtime, Timer};
 
+use crate::protocol::channel::LinkError;
+
 /// Nothing moved for too long.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("nothing moved for too long")]
 pub(crate) struct Stalled;
+
+impl From<Stalled> for LinkError {
+    fn from(_: Stalled) -> Self {
+        Self::Stalled
+    }
+}
 
 /// Watches over the steps of one transfer.
 #[derive(Debug)]

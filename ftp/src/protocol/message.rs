@@ -30,61 +30,16 @@
 //! A data connection that goes wrong before its end is reset, with
 //! [`Code::reset_reason`] as the reason.
 
-use bytes::{BufMut, Bytes, BytesMut};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::code::Code;
-
-mod resume;
-mod token;
-mod tree;
-
-pub use self::resume::{Held, Sample};
-pub use self::token::Token;
-pub use self::tree::{
-    Answer, Attributes, Done, Failed, Head, MAX_NAMED_FAILURES, MAX_PAGE_FILES, Overwrite, Page,
-    TreeEntry, Want,
-};
-
-/// The version of the protocol, in every [`Hello`].
-pub const VERSION: u32 = 2;
-
-/// The longest message, in bytes of JSON.
-pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
-
-/// Bytes of the length before a message.
-pub const LENGTH_BYTES: usize = 4;
+use super::code::Code;
+use super::framing::{MessageError, VERSION, decode};
+use super::held::Held;
+use super::token::Token;
+use super::tree::Overwrite;
 
 /// Bytes of the hash behind a file.
 pub const HASH_BYTES: usize = blake3::OUT_LEN;
-
-/// The longest reason that is kept of a peer's refusal, in characters.
-const MAX_REASON_CHARS: usize = 500;
-
-/// Why a message could not be made or read.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum MessageError {
-    /// It is longer than [`MAX_MESSAGE_BYTES`].
-    #[error("a message of {bytes} bytes is longer than {MAX_MESSAGE_BYTES}")]
-    TooLong {
-        /// Its length.
-        bytes: usize,
-    },
-    /// It is not the JSON that belongs here.
-    #[error("a message is not what belongs here: {0}")]
-    Malformed(#[from] serde_json::Error),
-    /// It is well formed, and makes no sense where it comes.
-    #[error("a message is out of place: {0}")]
-    OutOfPlace(&'static str),
-    /// The peer speaks another version.
-    #[error("the other side speaks version {version} of the protocol, this side {VERSION}")]
-    Version {
-        /// The peer's version.
-        version: u32,
-    },
-}
 
 /// The first message on every connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,10 +67,10 @@ pub enum Purpose {
         /// From the reply that granted the transfer.
         token: Token,
         /// Put: the file goes on behind what the grant said the server holds.
-        #[serde(default, skip_serializing_if = "is_no")]
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         resume: bool,
         /// The client has not heard of the grant, and it may not have been given yet.
-        #[serde(default, skip_serializing_if = "is_no")]
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         ahead: bool,
     },
 }
@@ -216,7 +171,7 @@ pub enum Request {
         #[serde(default)]
         overwrite: Overwrite,
         /// Only to hear what would be stored.
-        #[serde(default, skip_serializing_if = "is_no")]
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         dry_run: bool,
         /// What tells this tree from others.
         source: String,
@@ -227,7 +182,7 @@ pub enum Request {
         /// Which folder; the root when empty.
         name: String,
         /// Files that links lead to, in their place.
-        #[serde(default, skip_serializing_if = "is_no")]
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         follow: bool,
     },
     /// To hear the hash of a file: answered with [`Whole`] once it was read.
@@ -253,11 +208,6 @@ pub enum Request {
 
 const fn yes() -> bool {
     true
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde wants it")]
-pub(crate) const fn is_no(word: &bool) -> bool {
-    !*word
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde wants it")]
@@ -352,116 +302,6 @@ pub struct Whole {
     pub bytes: u64,
     /// Its BLAKE3 hash, hexadecimal.
     pub hash: String,
-}
-
-/// What is asked for, or why not.
-pub type Reply<T> = Result<T, Refusal>;
-
-/// Why something that was asked for is not done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[error("{reason}")]
-pub struct Refusal {
-    /// For programs.
-    pub code: Code,
-    /// For people.
-    pub reason: String,
-}
-
-impl Refusal {
-    /// A refusal in words.
-    pub fn new(code: Code, reason: impl Into<String>) -> Self {
-        Self {
-            code,
-            reason: reason.into(),
-        }
-    }
-}
-
-/// Makes a message, length included.
-///
-/// # Errors
-///
-/// [`MessageError::TooLong`] when it does not fit.
-pub fn encode<T: Serialize>(message: &T) -> Result<Bytes, MessageError> {
-    let body = serde_json::to_vec(message)?;
-    let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
-    if body.len() > MAX_MESSAGE_BYTES {
-        return Err(MessageError::TooLong { bytes: body.len() });
-    }
-    let mut framed = BytesMut::with_capacity(LENGTH_BYTES + body.len());
-    framed.put_u32(length);
-    framed.put_slice(&body);
-    Ok(framed.freeze())
-}
-
-/// Makes the message of a reply: `status`, and what goes with it.
-///
-/// # Errors
-///
-/// As [`encode`].
-pub fn encode_reply<T: Serialize>(reply: &Reply<T>) -> Result<Bytes, MessageError> {
-    #[derive(Serialize)]
-    struct Tagged<'a, T> {
-        status: bool,
-        #[serde(flatten)]
-        body: &'a T,
-    }
-    match reply {
-        Ok(body) => encode(&Tagged { status: true, body }),
-        Err(body) => encode(&Tagged {
-            status: false,
-            body,
-        }),
-    }
-}
-
-/// How many bytes of JSON follow this length.
-///
-/// # Errors
-///
-/// [`MessageError::TooLong`] when more than [`MAX_MESSAGE_BYTES`].
-pub fn body_bytes(length: [u8; LENGTH_BYTES]) -> Result<usize, MessageError> {
-    let bytes = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
-    if bytes > MAX_MESSAGE_BYTES {
-        Err(MessageError::TooLong { bytes })
-    } else {
-        Ok(bytes)
-    }
-}
-
-/// Reads the JSON of a message. Fields that this version does not know are passed over.
-///
-/// # Errors
-///
-/// [`MessageError::Malformed`].
-pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, MessageError> {
-    Ok(serde_json::from_slice(body)?)
-}
-
-/// Reads the JSON of a reply. The peer's reason is made fit for a terminal.
-///
-/// # Errors
-///
-/// [`MessageError::Malformed`].
-pub fn decode_reply<T: DeserializeOwned>(body: &[u8]) -> Result<Reply<T>, MessageError> {
-    #[derive(Deserialize)]
-    struct Status {
-        status: bool,
-    }
-    if decode::<Status>(body)?.status {
-        return decode(body).map(Ok);
-    }
-    let mut refusal: Refusal = decode(body)?;
-    refusal.reason = printable(&refusal.reason, MAX_REASON_CHARS);
-    Ok(Err(refusal))
-}
-
-/// Text from a peer without the characters that command a terminal, and not without end.
-pub fn printable(text: &str, max_chars: usize) -> String {
-    text.chars()
-        .take(max_chars)
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
 }
 
 #[cfg(test)]

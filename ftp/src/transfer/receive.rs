@@ -1,8 +1,8 @@
-//! The two loops a file goes through: file → stream and stream → file.
+//! The receiver's loop: stream → file.
 //!
-//! Both read or write one piece of the file beside the network's work on the next, and hash
-//! on the way. The hash of every block follows the block on the stream and is compared as it
-//! arrives; only a file whose size and hash are the sender's gets its name.
+//! One piece of the file is written beside the network's work on the next, and hashed on the
+//! way. The hash of every block is compared as it arrives; only a file whose size and hash are
+//! the sender's gets its name.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -11,117 +11,14 @@ use blake3::Hash;
 use bytes::{BufMut, Bytes, BytesMut};
 use lftp_transport::{Runtime, Stream, spawn_blocking};
 
-use crate::blocks::{BLOCK_BYTES, BlockHash, Prefix, TreeHasher};
-use crate::code::Code;
-use crate::hearing::Hearing;
-use crate::link::{self, LinkError};
-use crate::message::{self, Attributes, HASH_BYTES, Verified, Whole};
-use crate::progress::Progress;
-use crate::store::{Sink, Source, StoreError};
-use crate::watchdog::Watchdog;
-
-/// What is read from or written to a file at once: enough that the way to another thread and
-/// back costs nothing, and for every lane of BLAKE3.
-const PIECE_BYTES: usize = 1 << 20;
-
-/// Why a file was not sent.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SendError {
-    #[error(transparent)]
-    Link(#[from] LinkError),
-    #[error("the file cannot be read: {0}")]
-    Store(StoreError),
-    #[error("the file ended before the size it had at the beginning")]
-    Changed,
-}
-
-impl SendError {
-    pub(crate) const fn code(&self) -> Code {
-        match self {
-            Self::Link(error) => error.code(),
-            Self::Store(error) => error.code(),
-            Self::Changed => Code::SourceChanged,
-        }
-    }
-}
-
-/// Why a file was not received.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ReceiveError {
-    #[error(transparent)]
-    Link(#[from] LinkError),
-    #[error("the file cannot be written: {0}")]
-    Store(StoreError),
-    #[error("what arrived is not what was sent")]
-    Integrity,
-}
-
-impl ReceiveError {
-    pub(crate) const fn code(&self) -> Code {
-        match self {
-            Self::Link(error) => error.code(),
-            Self::Store(error) => error.code(),
-            Self::Integrity => Code::Integrity,
-        }
-    }
-}
-
-/// A file and what has been hashed of it; moves to a blocking thread and back.
-#[derive(Debug)]
-struct Reading {
-    source: Box<dyn Source>,
-    tree: TreeHasher,
-}
-
-/// What goes onto the stream next: bytes of the file, and at the end of a block its hash.
-type Piece = (Bytes, Option<BlockHash>);
-
-impl Reading {
-    async fn next(mut self, runtime: &dyn Runtime) -> Result<(Self, Option<Piece>), SendError> {
-        let left = self.tree.left_in_block();
-        if left == 0 {
-            return Ok((self, None));
-        }
-        spawn_blocking(runtime, move || {
-            let max = usize::try_from(left).map_or(PIECE_BYTES, |left| left.min(PIECE_BYTES));
-            let piece = self.source.read(max).map_err(SendError::Store)?;
-            if piece.is_empty() {
-                return Err(SendError::Changed);
-            }
-            let hash = self.tree.update(&piece);
-            Ok((self, Some((piece, hash))))
-        })
-        .await
-    }
-}
-
-/// Sends the file behind the `prefix`, where the source stands already, and its hashes. What
-/// the receiver says meanwhile is `heard`. Standstill is for the caller to notice.
-pub(crate) async fn send_file(
-    runtime: &dyn Runtime,
-    stream: &mut Stream,
-    source: Box<dyn Source>,
-    prefix: Prefix,
-    heard: &mut Hearing<'_>,
-) -> Result<Hash, SendError> {
-    let tree = TreeHasher::new(source.size(), prefix);
-    let reading = Reading { source, tree };
-    let (mut reading, mut piece) = reading.next(runtime).await?;
-    while let Some((bytes, hash)) = piece {
-        let write = async {
-            link::write(stream, bytes).await?;
-            if let Some(BlockHash(hash)) = hash {
-                link::write(stream, Bytes::copy_from_slice(&hash)).await?;
-            }
-            Ok(heard.listen(stream)?)
-        };
-        let ((), next) = tokio::try_join!(write, reading.next(runtime))?;
-        (reading, piece) = next;
-    }
-    let hash = reading.tree.root().ok_or(SendError::Changed)?;
-    link::write(stream, Bytes::copy_from_slice(hash.as_bytes())).await?;
-    Ok(hash)
-}
+use super::PIECE_BYTES;
+use super::error::ReceiveError;
+use super::progress::Progress;
+use super::watchdog::Watchdog;
+use crate::protocol::blocks::{BLOCK_BYTES, BlockHash, Prefix, TreeHasher};
+use crate::protocol::channel::{self, LinkError};
+use crate::protocol::{self, Attributes, HASH_BYTES, Verified, Whole};
+use crate::store::{Sink, StoreError};
 
 /// A file and what has been hashed of it; moves to a blocking thread and back.
 #[derive(Debug)]
@@ -331,8 +228,8 @@ pub(crate) async fn report(
     stream: &mut Stream,
     verified: u64,
 ) -> Result<(), LinkError> {
-    let message = message::encode(&Verified { verified })?;
-    watchdog.step(link::write(stream, message)).await??;
+    let message = protocol::encode(&Verified { verified })?;
+    watchdog.step(channel::write(stream, message)).await??;
     Ok(())
 }
 

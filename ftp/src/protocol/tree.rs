@@ -12,8 +12,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Held;
-use crate::code::Code;
+use super::code::Code;
+use super::held::Held;
 
 /// The most entries of a [`Page`].
 pub const MAX_PAGE_FILES: usize = 256;
@@ -103,7 +103,7 @@ pub struct Head {
     /// Its size now, in bytes; `None`: it cannot be sent.
     pub size: Option<u64>,
     /// It goes on behind what the receiver holds.
-    #[serde(default, skip_serializing_if = "super::is_no")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub resume: bool,
     /// Why it cannot be sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,0 +1,92 @@
+//! The frame of a message: JSON behind its length.
+//!
+//! ```text
+//! +--------+--------+--------+--------+----------------- ... -+
+//! |  length of the JSON, big-endian   |  JSON, UTF-8          |
+//! +--------+--------+--------+--------+----------------- ... -+
+//! ```
+
+use bytes::{BufMut, Bytes, BytesMut};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// The version of the protocol, in every [`Hello`].
+pub const VERSION: u32 = 2;
+
+/// The longest message, in bytes of JSON.
+pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
+
+/// Bytes of the length before a message.
+pub const LENGTH_BYTES: usize = 4;
+
+/// Why a message could not be made or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MessageError {
+    /// It is longer than [`MAX_MESSAGE_BYTES`].
+    #[error("a message of {bytes} bytes is longer than {MAX_MESSAGE_BYTES}")]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// It is not the JSON that belongs here.
+    #[error("a message is not what belongs here: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// It is well formed, and makes no sense where it comes.
+    #[error("a message is out of place: {0}")]
+    OutOfPlace(&'static str),
+    /// The peer speaks another version.
+    #[error("the other side speaks version {version} of the protocol, this side {VERSION}")]
+    Version {
+        /// The peer's version.
+        version: u32,
+    },
+}
+
+/// Makes a message, length included.
+///
+/// # Errors
+///
+/// [`MessageError::TooLong`] when it does not fit.
+pub fn encode<T: Serialize>(message: &T) -> Result<Bytes, MessageError> {
+    let body = serde_json::to_vec(message)?;
+    let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
+    if body.len() > MAX_MESSAGE_BYTES {
+        return Err(MessageError::TooLong { bytes: body.len() });
+    }
+    let mut framed = BytesMut::with_capacity(LENGTH_BYTES + body.len());
+    framed.put_u32(length);
+    framed.put_slice(&body);
+    Ok(framed.freeze())
+}
+
+/// How many bytes of JSON follow this length.
+///
+/// # Errors
+///
+/// [`MessageError::TooLong`] when more than [`MAX_MESSAGE_BYTES`].
+pub fn body_bytes(length: [u8; LENGTH_BYTES]) -> Result<usize, MessageError> {
+    let bytes = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
+    if bytes > MAX_MESSAGE_BYTES {
+        Err(MessageError::TooLong { bytes })
+    } else {
+        Ok(bytes)
+    }
+}
+
+/// Reads the JSON of a message. Fields that this version does not know are passed over.
+///
+/// # Errors
+///
+/// [`MessageError::Malformed`].
+pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, MessageError> {
+    Ok(serde_json::from_slice(body)?)
+}
+
+/// Text from a peer without the characters that command a terminal, and not without end.
+pub fn printable(text: &str, max_chars: usize) -> String {
+    text.chars()
+        .take(max_chars)
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
+}

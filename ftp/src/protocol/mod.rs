@@ -1,0 +1,45 @@
+//! What client and server say to each other, and the words they say it in.
+//!
+//! | module | what |
+//! |---|---|
+//! | `framing`, `reply` | a message on the wire; the frame around an answer |
+//! | `message`, `token`, `held`, `tree` | the messages themselves |
+//! | `code` | why something is not done, for programs |
+//! | `names`, `ports` | what a file may be called; which UDP ports there are |
+//! | [`blocks`] | the hash of a file in pieces |
+//! | [`channel`] | messages on a stream, and what can happen to them on the way |
+//!
+//! Touch here what crosses the network. JSON field names, codes and hashes are the wire format:
+//! a change of them needs a new [`VERSION`]. Relies on the transport's streams and on no other
+//! room of this crate; only [`channel`] waits for anything.
+
+pub(crate) mod blocks;
+pub(crate) mod channel;
+mod code;
+mod framing;
+mod held;
+mod message;
+mod names;
+mod ports;
+mod reply;
+mod token;
+mod tree;
+
+pub use self::code::Code;
+pub use self::framing::{
+    LENGTH_BYTES, MAX_MESSAGE_BYTES, MessageError, VERSION, body_bytes, decode, encode, printable,
+};
+pub use self::held::{Held, Sample};
+pub use self::message::{
+    Ack, Asked, Cancelled, Entry, EntryKind, Granted, HASH_BYTES, Hello, Listing, Purpose, Ready,
+    Request, Verified, Whole,
+};
+pub(crate) use self::names::{JOURNAL_SUFFIX, PARTIAL_PREFIX, PARTIAL_SUFFIX, is_partial};
+pub use self::names::{MAX_NAME_BYTES, MAX_PART_BYTES, Name, NameError, NameFault};
+pub use self::ports::{DEFAULT_DATA_PORTS, DEFAULT_PORT, DataPorts, DataPortsError};
+pub use self::reply::{Refusal, Reply, decode_reply, encode_reply};
+pub use self::token::Token;
+pub use self::tree::{
+    Answer, Attributes, Done, Failed, Head, MAX_NAMED_FAILURES, MAX_PAGE_FILES, Overwrite, Page,
+    TreeEntry, Want,
+};
