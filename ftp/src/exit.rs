@@ -1,5 +1,5 @@
-//! Exit codes of `lftp-client` and `lftp-server`: a number for each thing that a script may
-//! want to do something about.
+//! Exit codes of `lftp-client` and `lftp-server`: a number for each condition that a script may
+//! want to handle.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -9,60 +9,60 @@ use lftp_transport::{ConnectError, ConnectionError};
 use crate::client::{OpenError, RequestError, TransferError};
 use crate::protocol::Code;
 use crate::protocol::Refusal;
-use crate::protocol::channel::LinkError;
+use crate::protocol::channel::ChannelError;
 use crate::store::StoreError;
 
-/// How a program ended.
+/// Exit code of a program.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 #[repr(u8)]
 pub enum Exit {
-    /// All is done.
+    /// Success.
     Ok = 0,
-    /// Anything that has no number of its own.
+    /// A failure without a number of its own.
     Failed = 1,
-    /// The command line makes no sense.
+    /// The command line is invalid.
     Usage = 2,
     /// The server cannot be reached.
     NoConnection = 3,
-    /// The server is busy; later it may work.
+    /// The server is busy; a later attempt may succeed.
     Busy = 4,
     /// No such file.
     NotFound = 5,
-    /// The name is one that is never accepted.
+    /// The name is invalid.
     NameRefused = 6,
-    /// This client may not do that there, or the server's file system does not allow it.
+    /// This client has no right to do that, or the server's file system does not allow it.
     Permission = 7,
     /// A disk is full, on either side, or a quota is used up.
     DiskFull = 8,
-    /// What arrived is not what was sent.
+    /// The received data is not what was sent.
     Integrity = 9,
-    /// The connection was lost in the middle.
+    /// The connection was lost.
     Lost = 10,
-    /// The other side is not understood.
+    /// The peer violated the protocol.
     Protocol = 11,
     /// The local file cannot be read or written.
     LocalFile = 12,
-    /// The file is there already, and replacing is not allowed.
+    /// The file already exists, and is not to be replaced.
     Exists = 13,
-    /// The connection stood, but nothing moved.
+    /// The connection was alive, but made no progress.
     Stalled = 14,
     /// The server's file system failed, or the server is being stopped.
     Server = 15,
-    /// A port cannot be had.
+    /// A port cannot be bound.
     Bind = 16,
     /// Some files of a folder did not arrive.
     Partial = 17,
-    /// The server's key is not known yet, or is another than the one that is.
+    /// The server's key is not known yet, or differs from the known one.
     UntrustedServer = 18,
-    /// The server does not let this client in.
+    /// The server does not admit this client.
     NotAdmitted = 19,
     /// Stopped by a signal.
     Interrupted = 130,
 }
 
 impl Exit {
-    /// Every way to end.
+    /// All exit codes.
     pub const ALL: [Self; 21] = [
         Self::Ok,
         Self::Failed,
@@ -92,12 +92,12 @@ impl Exit {
         self as u8
     }
 
-    /// What it means, in a few words.
+    /// Short description.
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Ok => "done",
-            Self::Failed => "failed in a way that has no number of its own",
-            Self::Usage => "the command line makes no sense",
+            Self::Failed => "failed for a reason without a number of its own",
+            Self::Usage => "the command line is invalid",
             Self::NoConnection => "the server cannot be reached",
             Self::Busy => "the server is busy; try again later",
             Self::NotFound => "no such file or folder on the server, or not a plain file",
@@ -106,22 +106,24 @@ impl Exit {
                 "no right to read or write there, or the server's file system forbids it"
             }
             Self::DiskFull => "a disk is full, here or on the server, or a quota is used up",
-            Self::Integrity => "what arrived is not what was sent; it is not kept",
+            Self::Integrity => "the received data is not what was sent; it is not kept",
             Self::Lost => "the connection was lost",
-            Self::Protocol => "the other side is not understood, or another version",
+            Self::Protocol => "the peer violated the protocol, or uses another version",
             Self::LocalFile => "the local file cannot be read or written",
-            Self::Exists => "the file is there already, and is not to be replaced",
-            Self::Stalled => "nothing moved for too long",
+            Self::Exists => "the file already exists, and is not to be replaced",
+            Self::Stalled => "no progress for too long",
             Self::Server => "the server failed or is being stopped",
-            Self::Bind => "a port cannot be had",
+            Self::Bind => "a port cannot be bound",
             Self::Partial => "some files of a folder did not arrive; the others did",
-            Self::UntrustedServer => "the server's key is not known yet, or not the one that is",
+            Self::UntrustedServer => {
+                "the server's key is not known yet, or differs from the known one"
+            }
             Self::NotAdmitted => "the server does not admit this client's key",
             Self::Interrupted => "stopped by a signal",
         }
     }
 
-    /// All numbers and meanings, for `--help`.
+    /// Table of all numbers and meanings, for `--help`.
     pub fn table() -> String {
         let lines = Self::ALL.map(|exit| format!("  {:>3}  {}\n", exit.number(), exit.meaning()));
         format!("Exit codes:\n{}", lines.concat())
@@ -152,7 +154,7 @@ impl From<Code> for Exit {
             Code::Exists => Self::Exists,
             Code::Integrity => Self::Integrity,
             Code::BadRequest | Code::BadVersion => Self::Protocol,
-            Code::BadToken | Code::Superseded | Code::Unknown => Self::Lost,
+            Code::BadToken | Code::Preempted | Code::Unknown => Self::Lost,
             Code::Stalled => Self::Stalled,
             Code::SourceChanged | Code::ShuttingDown | Code::Io => Self::Server,
         }
@@ -165,14 +167,16 @@ impl From<&Refusal> for Exit {
     }
 }
 
-impl From<&LinkError> for Exit {
-    fn from(error: &LinkError) -> Self {
+impl From<&ChannelError> for Exit {
+    fn from(error: &ChannelError) -> Self {
         match error {
-            LinkError::GaveUp(code) => (*code).into(),
-            LinkError::Stalled => Self::Stalled,
-            LinkError::Protocol(_) => Self::Protocol,
-            LinkError::NotAdmitted => Self::NotAdmitted,
-            LinkError::WentAway | LinkError::Silent | LinkError::Transport(_) => Self::Lost,
+            ChannelError::GaveUp(code) => (*code).into(),
+            ChannelError::Stalled => Self::Stalled,
+            ChannelError::Protocol(_) => Self::Protocol,
+            ChannelError::NotAdmitted => Self::NotAdmitted,
+            ChannelError::WentAway | ChannelError::Silent | ChannelError::Transport(_) => {
+                Self::Lost
+            }
         }
     }
 }
@@ -230,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_ends_have_the_same_number_or_meaning() {
+    fn no_two_exit_codes_have_the_same_number_or_meaning() {
         for (i, a) in Exit::ALL.iter().enumerate() {
             for b in &Exit::ALL[i + 1..] {
                 assert!(a.number() < b.number());
@@ -240,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn every_refusal_ends_with_a_number_that_is_not_success() {
+    fn every_refusal_has_an_exit_code_that_is_not_success() {
         for code in Code::ALL {
             assert_ne!(Exit::from(code), Exit::Ok);
         }

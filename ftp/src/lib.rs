@@ -1,36 +1,31 @@
-//! File transfer over [`lftp_transport`]: a control connection, and a data connection a file.
+#![doc = include_str!("../README.md")]
+//!
+//! # A transfer on the wire
 //!
 //! ```text
 //! client                                     server
-//!   │  control: hello, {"action":"put",…}  ──►  │  name? room? a free data port?
+//!   │  control: hello, {"action":"put",…}  ──►  │  name? space? a free data port?
 //!   │  ◄──  {"status":true,"port":9000,"token"} │
 //!   │  data (port 9000): hello, token      ──►  │
 //!   │  ◄──                       {"ack":"ACK"}  │  the receiver is ready
 //!   │  the file, its BLAKE3 hashes         ──►  │  .part, a journal of verified blocks
-//!   │  ◄──   {"status":true,"bytes","hash"}     │  the same? on the disk? then renamed
+//!   │  ◄──   {"status":true,"bytes","hash"}     │  equal? on the disk? then renamed
 //! ```
 //!
-//! `get` is the mirror image: the client says hello and `ACK` in one breath, and gives the
-//! verdict. Where the client can guess the data port, all of that is said at once
-//! (`client/ahead.rs`): the answer then takes one round trip, not three. The byte's way reads top to bottom: [`store`] → [`transfer`] → stream → network →
-//! stream → [`transfer`] → [`store`].
+//! A get is the mirror image: the client sends its hello and `ACK` together, and confirms. Where
+//! the client can guess the data port, all of that is sent before the grant (see
+//! [`protocol::Hello`]), and the answer takes one round trip instead of three.
 //!
-//! | module | what |
-//! |---|---|
-//! | [`client`], [`server`] | the two sides |
-//! | [`message`], [`Code`] | what is said on the wire |
-//! | [`store`], [`names`] | where files are, and what they may be called |
-//! | [`ports`] | the pool of data ports |
-//! | `blocks`, `resume` | the hash of a file in pieces; going on with what broke off |
-//! | [`transfer`], `delivered`, `hearing`, `watchdog` | the loops, and who watches over them |
-//! | [`exit`] | the programs' exit codes |
-//!
-//! Nothing here reads a clock, opens a socket or starts a thread: all that is asked of
-//! [`lftp_transport::Runtime`], so the same client and server run in real and virtual time.
+//! The path of a byte reads from top to bottom: [`store`] → `transfer` → stream → network →
+//! stream → `transfer` → [`store`]. The arrows between the modules run one way as well:
+//! [`exit`] → [`client`], [`server`] → `transfer` → [`store`] → [`protocol`].
 
 #![cfg_attr(
     doc,
-    allow(rustdoc::private_intra_doc_links, reason = "a map of the house")
+    allow(
+        rustdoc::private_intra_doc_links,
+        reason = "the tables of contents name private modules"
+    )
 )]
 
 pub mod client;
@@ -47,18 +42,18 @@ pub use client::{
 };
 pub use exit::Exit;
 pub use protocol::blocks::{BLOCK_BYTES, BlockHash};
-pub use protocol::channel::LinkError;
+pub use protocol::channel::ChannelError;
 pub use protocol::{
-    Attributes, Code, DEFAULT_PORT, DataPorts, Done, Entry, EntryKind, Failed, Listing, Name,
-    NameError, Overwrite, Refusal,
+    Attributes, Code, DEFAULT_PORT, DataPorts, Entry, EntryKind, FailedFile, Listing, Name,
+    NameError, Overwrite, Refusal, TreeSummary,
 };
 pub use server::{
-    Access, Admission, Admit, InvalidRights, Place, PortPool, Rights, ServeError, Server,
-    ServerConfig, ServerHandle,
+    Access, Admission, Admit, InvalidRights, PortPool, Rights, ServeError, Server, ServerConfig,
+    ServerHandle, StorageRoot,
 };
 pub use store::{
-    Digest, DirStore, Found, FoundKind, HashStore, MemStore, Origin, Parked, PatternSource, Sink,
-    Source, Store, StoreError,
+    CreateOptions, Digest, DirStore, Found, FoundKind, HashStore, MemStore, Origin, PartialOptions,
+    PatternSource, ResumablePartial, Sink, Source, Store, StoreError,
 };
 pub use transfer::Progress;
 #[cfg(feature = "glob")]

@@ -18,8 +18,8 @@ use bytes::Bytes;
 use lftp_transport::{PublicKey, Runtime, Stream, Time, timeout};
 
 use super::{Client, RequestError};
-use crate::protocol::channel::{self, LinkError};
-use crate::protocol::{self, Asked, Granted, Hello, Purpose, Request, Token};
+use crate::protocol::channel::{self, ChannelError};
+use crate::protocol::{self, ClientRequest, Granted, Hello, Purpose, Request, Token};
 use crate::protocol::{DEFAULT_PORT, DataPorts};
 
 /// A server waits for the first word on a connection for longer than this.
@@ -76,10 +76,10 @@ async fn arrive(
     limit: Duration,
     server: Option<PublicKey>,
     stream: &Stream,
-) -> Result<(), LinkError> {
+) -> Result<(), ChannelError> {
     match timeout(runtime, limit, stream.established()).await {
         Ok(Ok(())) if stream.peer_key() == server => Ok(()),
-        _ => Err(LinkError::WentAway),
+        _ => Err(ChannelError::WentAway),
     }
 }
 
@@ -129,8 +129,8 @@ impl Client {
             let granted: Granted = self.request(request).await?;
             return Ok(granted.into());
         };
-        let token = Token::draw(&*self.runtime);
-        let asked = Asked {
+        let token = Token::generate(&*self.runtime);
+        let asked = ClientRequest {
             request,
             shown: Some(token),
         };
@@ -139,7 +139,7 @@ impl Client {
             resume: false,
             ahead: true,
         };
-        let hello = protocol::encode(&Hello::new(purpose)).map_err(LinkError::from)?;
+        let hello = protocol::encode(&Hello::new(purpose)).map_err(ChannelError::from)?;
         let (runtime, limit) = (self.runtime.clone(), self.config.connect_timeout);
         let server = self.server_key;
         let saying = async {
@@ -148,7 +148,7 @@ impl Client {
             for word in words {
                 channel::write(&mut stream, word).await?;
             }
-            Ok::<_, LinkError>(())
+            Ok::<_, ChannelError>(())
         };
         let mut said = None;
         let granted = {

@@ -20,7 +20,7 @@ pub struct ClientConfig {
     pub stall_limit: Duration,
     /// How long the server may take over the end of a file (to get it onto its disk). Default
     /// 5 min.
-    pub verdict_timeout: Duration,
+    pub confirmation_timeout: Duration,
     /// How long a connection may take to end in good order. Default 5 s.
     pub close_timeout: Duration,
     /// Where the server is taken to have its data ports before it has said so: the client comes
@@ -42,7 +42,7 @@ impl Default for ClientConfig {
             connect_timeout: Duration::from_secs(40),
             answer_timeout: Duration::from_secs(60),
             stall_limit: Duration::from_secs(60),
-            verdict_timeout: Duration::from_secs(5 * 60),
+            confirmation_timeout: Duration::from_secs(5 * 60),
             close_timeout: Duration::from_secs(5),
             likely_ports: None,
             transfers_at_once: false,

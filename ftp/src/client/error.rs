@@ -6,7 +6,7 @@ use lftp_transport::{ConnectError, PublicKey};
 
 use crate::protocol::Code;
 use crate::protocol::Refusal;
-use crate::protocol::channel::LinkError;
+use crate::protocol::channel::ChannelError;
 use crate::store::StoreError;
 
 fn not_admitted(key: &PublicKey) -> String {
@@ -34,7 +34,7 @@ pub enum OpenError {
         /// Where to.
         addr: SocketAddr,
         /// What happened.
-        error: LinkError,
+        error: ChannelError,
     },
     /// The server does not let this client in.
     #[error("{}", not_admitted(key))]
@@ -59,7 +59,7 @@ pub enum RequestError {
     Refused(#[from] Refusal),
     /// The control connection is of no more use.
     #[error("the control connection is lost: {0}")]
-    Lost(#[from] LinkError),
+    Lost(#[from] ChannelError),
     /// The server does not let this client in.
     #[error("{}", not_admitted(key))]
     NotAdmitted {
@@ -83,7 +83,7 @@ pub enum TransferError {
     Open(#[from] OpenError),
     /// The data connection was lost.
     #[error("the transfer broke off: {0}")]
-    Lost(#[from] LinkError),
+    Lost(#[from] ChannelError),
     /// This side's file cannot be read or written.
     #[error("on this side: {0}")]
     Store(#[from] StoreError),
@@ -128,13 +128,14 @@ impl TransferError {
     }
 }
 
-const fn is_passing(error: &LinkError) -> bool {
+const fn is_passing(error: &ChannelError) -> bool {
     match error {
-        LinkError::GaveUp(code) => is_passing_word(*code),
-        LinkError::WentAway | LinkError::Silent | LinkError::Stalled | LinkError::Transport(_) => {
-            true
-        }
-        LinkError::Protocol(_) | LinkError::NotAdmitted => false,
+        ChannelError::GaveUp(code) => is_passing_word(*code),
+        ChannelError::WentAway
+        | ChannelError::Silent
+        | ChannelError::Stalled
+        | ChannelError::Transport(_) => true,
+        ChannelError::Protocol(_) | ChannelError::NotAdmitted => false,
     }
 }
 

@@ -30,8 +30,8 @@ pub use self::pinned::Pinned;
 pub use self::tree::{Plan, Tree};
 use crate::protocol::Code;
 use crate::protocol::Name;
-use crate::protocol::channel::{self, LinkError};
-use crate::protocol::{self, Asked, Entry, Hello, Listing, Purpose, Request, Whole};
+use crate::protocol::channel::{self, ChannelError};
+use crate::protocol::{self, ClientRequest, Confirmation, Entry, Hello, Listing, Purpose, Request};
 use crate::store::Store;
 use crate::transfer::Delivered;
 
@@ -136,7 +136,7 @@ impl Client {
             data_port: likely_port,
         });
         let lost = |error| match error {
-            LinkError::NotAdmitted => OpenError::NotAdmitted { key },
+            ChannelError::NotAdmitted => OpenError::NotAdmitted { key },
             error => OpenError::Lost {
                 addr: server,
                 error,
@@ -215,7 +215,7 @@ impl Client {
     /// to another request.
     async fn request<T: DeserializeOwned>(
         &mut self,
-        asked: impl Into<Asked>,
+        asked: impl Into<ClientRequest>,
     ) -> Result<T, RequestError> {
         let limit = self.config.answer_timeout;
         self.request_within(limit, asked).await
@@ -224,18 +224,18 @@ impl Client {
     async fn request_within<T: DeserializeOwned>(
         &mut self,
         limit: Duration,
-        asked: impl Into<Asked>,
+        asked: impl Into<ClientRequest>,
     ) -> Result<T, RequestError> {
-        let message = protocol::encode(&asked.into()).map_err(LinkError::from)?;
+        let message = protocol::encode(&asked.into()).map_err(ChannelError::from)?;
         let ahead = self.ahead.take();
-        let mut control = self.control.take().ok_or(LinkError::WentAway)?;
+        let mut control = self.control.take().ok_or(ChannelError::WentAway)?;
         let exchange = async {
             channel::write(&mut control, message).await?;
             channel::read_reply(&mut control).await
         };
         let not_admitted = RequestError::NotAdmitted { key: self.key };
         let reply = match channel::within(&self.runtime, limit, exchange).await {
-            Err(LinkError::NotAdmitted) => return Err(not_admitted),
+            Err(ChannelError::NotAdmitted) => return Err(not_admitted),
             reply => reply?,
         };
         self.control = Some(control);
@@ -306,7 +306,7 @@ impl Client {
         let request = Request::Hash {
             name: name.to_owned(),
         };
-        let whole: Whole = self.request_within(LONGEST_HASH, request).await?;
+        let whole: Confirmation = self.request_within(LONGEST_HASH, request).await?;
         let hash = Hash::from_hex(&whole.hash);
         let hash = hash.map_err(|_| RequestError::Confused("a hash that is none"))?;
         Ok((whole.bytes, hash))

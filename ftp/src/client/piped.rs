@@ -5,9 +5,9 @@ use std::io::Read;
 use lftp_transport::Stream;
 
 use super::{Client, Receipt, TransferError};
-use crate::protocol::channel::LinkError;
-use crate::protocol::{Request, Whole};
-use crate::transfer::Hearing;
+use crate::protocol::channel::ChannelError;
+use crate::protocol::{Confirmation, Request};
+use crate::transfer::MessageReader;
 use crate::transfer::Progress;
 use crate::transfer::SendMeter;
 use crate::transfer::{Pipe, send_piped};
@@ -37,7 +37,7 @@ impl Client {
         progress.begin(0);
         let mut stream = self.open_data(&granted, false, None).await?;
         match self.drain(&mut stream, pipe, progress).await {
-            Ok(Whole { bytes, hash }) => {
+            Ok(Confirmation { bytes, hash }) => {
                 let hash = hash.parse().map_err(|_| TransferError::Integrity)?;
                 Ok(self.receipt(stream, bytes, 0, hash, begun).await)
             }
@@ -53,18 +53,21 @@ impl Client {
         stream: &mut Stream,
         pipe: Pipe,
         progress: &dyn Progress,
-    ) -> Result<Whole, TransferError> {
-        let mut heard = Hearing::new(progress);
+    ) -> Result<Confirmation, TransferError> {
+        let mut messages = MessageReader::new(progress);
         let mut meter = SendMeter::new(&self.runtime, &self.delivered, stream, &(), 0);
         let patience = (&mut meter, self.config.stall_limit);
-        let sent = send_piped(&*self.runtime, stream, pipe, patience, &mut heard).await;
+        let sent = send_piped(&*self.runtime, stream, pipe, patience, &mut messages).await;
         let (bytes, hash) = sent?;
         progress.grow(bytes);
         let verdict = meter
-            .follow(self.config.verdict_timeout, heard.verdict::<Whole>(stream))
+            .follow(
+                self.config.confirmation_timeout,
+                messages.confirmation::<Confirmation>(stream),
+            )
             .await;
         let whole = verdict
-            .map_err(LinkError::from)??
+            .map_err(ChannelError::from)??
             .map_err(TransferError::Verdict)?;
         if whole.hash != *hash.to_hex() || whole.bytes != bytes {
             return Err(TransferError::Integrity);

@@ -9,7 +9,7 @@ use super::{Client, Receipt, TransferError};
 use crate::protocol::Request;
 use crate::protocol::blocks::{Prefix, TreeHasher};
 use crate::store::{MemStore, Source};
-use crate::transfer::Hearing;
+use crate::transfer::MessageReader;
 use crate::transfer::Progress;
 use crate::transfer::SendError;
 use crate::transfer::SendMeter;
@@ -98,9 +98,9 @@ impl Client {
         progress: &dyn Progress,
         (size, hash): (u64, Hash),
     ) -> Result<(), TransferError> {
-        let mut heard = Hearing::new(progress);
+        let mut messages = MessageReader::new(progress);
         let mut meter = SendMeter::new(&self.runtime, &self.delivered, stream, progress, size);
-        self.judged(stream, &mut heard, &mut meter, (size, hash))
+        self.judged(stream, &mut messages, &mut meter, (size, hash))
             .await?;
         progress.verified(size);
         Ok(())

@@ -10,17 +10,20 @@ use super::ahead::Begun;
 use super::small::Small;
 use super::{Client, OpenError, Receipt, RequestError, Target, TransferError};
 use crate::protocol::blocks::{BLOCK_BYTES, Prefix};
-use crate::protocol::channel::{self, LinkError};
+use crate::protocol::channel::{self, ChannelError};
 use crate::protocol::{
-    self, Ack, Cancelled, Granted, Hello, MessageError, Purpose, Ready, Request, Token, Whole,
+    self, Ack, Cancelled, Confirmation, Granted, Hello, MessageError, Purpose, Ready, Request,
+    Token,
 };
-use crate::store::{Origin, Parked, Sink, Source};
-use crate::transfer::Hearing;
+use crate::store::{CreateOptions, Origin, PartialOptions, ResumablePartial, Sink, Source};
+use crate::transfer::MessageReader;
 use crate::transfer::Progress;
 use crate::transfer::SendMeter;
 use crate::transfer::Watchdog;
 use crate::transfer::resume;
-use crate::transfer::{ReceiveError, Received, Receiving, SendError, receive_file, send_file};
+use crate::transfer::{
+    ReceiveError, ReceivePlan, ReceivedFile, SendError, receive_file, send_file,
+};
 
 /// What a later transfer of the file `name` to the same target is known by.
 fn key(name: &str) -> String {
@@ -30,7 +33,7 @@ fn key(name: &str) -> String {
 impl From<SendError> for TransferError {
     fn from(error: SendError) -> Self {
         match error {
-            SendError::Link(error) => Self::Lost(error),
+            SendError::Channel(error) => Self::Lost(error),
             SendError::Store(error) => Self::Store(error),
             SendError::Changed => Self::SourceChanged,
         }
@@ -40,7 +43,7 @@ impl From<SendError> for TransferError {
 impl From<ReceiveError> for TransferError {
     fn from(error: ReceiveError) -> Self {
         match error {
-            ReceiveError::Link(error) => Self::Lost(error),
+            ReceiveError::Channel(error) => Self::Lost(error),
             ReceiveError::Store(error) => Self::Store(error),
             ReceiveError::Integrity => Self::Integrity,
         }
@@ -85,7 +88,7 @@ impl Client {
         progress.begin(size);
         let (source, prefix) = match granted.held.take() {
             None => (source, Prefix::default()),
-            Some(held) => match resume::go_on(&*self.runtime, source, &held).await {
+            Some(held) => match resume::seek_to_held(&*self.runtime, source, &held).await {
                 Ok(placed) => placed,
                 Err(error) => {
                     self.cancel(granted.token).await;
@@ -115,15 +118,15 @@ impl Client {
         // The grant said that there is room for the file, so it does not wait a round trip for
         // the server to say it again.
         let size = source.size();
-        let mut heard = Hearing::new(progress);
+        let mut messages = MessageReader::new(progress);
         let mut meter = SendMeter::new(&self.runtime, &self.delivered, stream, progress, size);
         meter.begin_at(prefix.bytes());
-        let sent = send_file(&*self.runtime, stream, source, prefix, &mut heard);
+        let sent = send_file(&*self.runtime, stream, source, prefix, &mut messages);
         let hash = meter
             .follow(self.config.stall_limit, sent)
             .await
-            .map_err(LinkError::from)??;
-        self.judged(stream, &mut heard, &mut meter, (size, hash))
+            .map_err(ChannelError::from)??;
+        self.judged(stream, &mut messages, &mut meter, (size, hash))
             .await?;
         progress.verified(size);
         Ok(hash)
@@ -133,14 +136,17 @@ impl Client {
     pub(super) async fn judged(
         &self,
         stream: &mut Stream,
-        heard: &mut Hearing<'_>,
+        messages: &mut MessageReader<'_>,
         meter: &mut SendMeter<'_>,
         (size, hash): (u64, Hash),
     ) -> Result<(), TransferError> {
         let whole = meter
-            .follow(self.config.verdict_timeout, heard.verdict::<Whole>(stream))
+            .follow(
+                self.config.confirmation_timeout,
+                messages.confirmation::<Confirmation>(stream),
+            )
             .await
-            .map_err(LinkError::from)??
+            .map_err(ChannelError::from)??
             .map_err(TransferError::Verdict)?;
         if whole.hash != *hash.to_hex() || whole.bytes != size {
             return Err(TransferError::Integrity);
@@ -166,7 +172,7 @@ impl Client {
         let parked = self.parked(name, target).await?;
         let held = parked
             .as_ref()
-            .and_then(|parked| resume::held(&*self.runtime, &parked.hashes));
+            .and_then(|parked| resume::held_blocks(&*self.runtime, &parked.hashes));
         let request = Request::Get {
             name: name.to_owned(),
             source: parked.as_ref().map(|parked| parked.source.clone()),
@@ -196,11 +202,11 @@ impl Client {
             None => self.open_data(&granted, false, Some(ready)).await?,
         };
         let mut watchdog = Watchdog::new(&self.runtime, self.config.stall_limit);
-        let plan = Receiving {
+        let plan = ReceivePlan {
             size,
             prefix,
             progress,
-            is_reported: false,
+            reports_blocks: false,
         };
         let received = receive_file(&self.runtime, &mut stream, sink, plan, &mut watchdog).await;
         match self.keep(&mut stream, received).await {
@@ -221,10 +227,10 @@ impl Client {
         &self,
         name: &str,
         target: Target<'_>,
-    ) -> Result<Option<Parked>, TransferError> {
+    ) -> Result<Option<ResumablePartial>, TransferError> {
         let store = Arc::clone(target.store);
         let (to, overwrite, key) = (target.name.clone(), target.overwrite, key(name));
-        let open = move || store.parked(&to, &key, overwrite);
+        let open = move || store.open_partial(&to, PartialOptions::new(&key, overwrite));
         match spawn_blocking(&*self.runtime, open).await {
             // Whether the file may be there at all is asked when it is begun.
             Err(error) => {
@@ -241,7 +247,7 @@ impl Client {
         name: &str,
         target: Target<'_>,
         granted: &Granted,
-        parked: Option<Parked>,
+        parked: Option<ResumablePartial>,
     ) -> Result<(Box<dyn Sink>, Prefix), TransferError> {
         let prefix = parked.as_ref().map(|parked| Prefix::of(&parked.hashes));
         let prefix = prefix.unwrap_or_default();
@@ -258,6 +264,7 @@ impl Client {
             if let Some(parked) = parked {
                 parked.sink.discard();
             }
+            let options = CreateOptions::new(size, overwrite);
             match source {
                 Some(source) => {
                     let origin = Origin {
@@ -265,9 +272,9 @@ impl Client {
                         source: &source,
                         allocated,
                     };
-                    store.create_parkable(&to, size, overwrite, origin)
+                    store.create(&to, options.resumable(origin))
                 }
-                None => store.create(&to, size, overwrite),
+                None => store.create(&to, options),
             }
         };
         let sink = spawn_blocking(&*self.runtime, create).await?;
@@ -278,12 +285,12 @@ impl Client {
     async fn keep(
         &self,
         stream: &mut Stream,
-        received: Result<Received, ReceiveError>,
+        received: Result<ReceivedFile, ReceiveError>,
     ) -> Result<Hash, ReceiveError> {
         let received = received?;
         let hash = received.hash;
         let whole = received.commit(&*self.runtime).await?;
-        let verdict = protocol::encode_reply(&Ok(whole)).map_err(LinkError::from)?;
+        let verdict = protocol::encode_reply(&Ok(whole)).map_err(ChannelError::from)?;
         // The file is whole and in its place, whether the server hears of it or not.
         if let Err(error) = channel::write(stream, verdict).await {
             tracing::debug!(%error, "the server does not hear that all is well");

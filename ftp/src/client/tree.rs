@@ -7,17 +7,17 @@ use lftp_transport::Stream;
 
 use super::{Client, TransferError};
 use crate::protocol::Name;
-use crate::protocol::channel::{self, LinkError};
-use crate::protocol::{self, Ack, Done, Overwrite, Ready, Request};
+use crate::protocol::channel::{self, ChannelError};
+use crate::protocol::{self, Ack, Overwrite, Ready, Request, TreeSummary};
 use crate::store::Store;
-use crate::transfer::Hearing;
+use crate::transfer::MessageReader;
 use crate::transfer::Progress;
 use crate::transfer::SendMeter;
 use crate::transfer::Watchdog;
 use crate::transfer::tree::Filter;
 use crate::transfer::tree::receive_tree;
 use crate::transfer::tree::send_tree;
-use crate::transfer::tree::{Decider, Target};
+use crate::transfer::tree::{FileSelector, TreeTarget};
 use crate::transfer::tree::{Links, Walk};
 
 /// A tree on this side: where it is found, or goes to.
@@ -51,14 +51,14 @@ impl Client {
     /// # Errors
     ///
     /// [`TransferError`] when the tree as a whole fails; files that had arrived by then stay.
-    /// What fails of single files is in [`Done::failures`].
+    /// What fails of single files is in [`TreeSummary::failures`].
     pub async fn put_tree(
         &mut self,
         tree: Tree<'_>,
         name: &str,
         plan: &Plan,
         progress: &dyn Progress,
-    ) -> Result<Done, TransferError> {
+    ) -> Result<TreeSummary, TransferError> {
         let request = Request::PutTree {
             name: name.to_owned(),
             overwrite: plan.overwrite,
@@ -91,8 +91,8 @@ impl Client {
         stream: &mut Stream,
         walk: Walk,
         progress: &dyn Progress,
-    ) -> Result<Done, TransferError> {
-        let mut heard = Hearing::new(progress);
+    ) -> Result<TreeSummary, TransferError> {
+        let mut messages = MessageReader::new(progress);
         // What is acknowledged is no file yet: only the server knows what is verified.
         let mut meter = SendMeter::new(&self.runtime, &self.delivered, stream, &(), u64::MAX);
         let wanted = AtomicU64::new(0);
@@ -102,15 +102,18 @@ impl Client {
             let bytes: u64 = sizes.sum();
             progress.grow(wanted.fetch_add(bytes, Ordering::Relaxed) + bytes);
         };
-        let sent = send_tree(&*self.runtime, stream, walk, &mut heard, &on_page);
+        let sent = send_tree(&*self.runtime, stream, walk, &mut messages, &on_page);
         meter
             .follow(self.config.stall_limit, sent)
             .await
-            .map_err(LinkError::from)??;
+            .map_err(ChannelError::from)??;
         meter
-            .follow(self.config.verdict_timeout, heard.verdict::<Done>(stream))
+            .follow(
+                self.config.confirmation_timeout,
+                messages.confirmation::<TreeSummary>(stream),
+            )
             .await
-            .map_err(LinkError::from)??
+            .map_err(ChannelError::from)??
             .map_err(TransferError::Verdict)
     }
 
@@ -126,7 +129,7 @@ impl Client {
         tree: Tree<'_>,
         plan: &Plan,
         progress: &dyn Progress,
-    ) -> Result<Done, TransferError> {
+    ) -> Result<TreeSummary, TransferError> {
         let request = Request::GetTree {
             name: name.to_owned(),
             follow: plan.links == Links::Follow,
@@ -135,7 +138,7 @@ impl Client {
         progress.begin(0);
         let ready = protocol::encode(&Ready { ack: Ack::Ack })?;
         let mut stream = self.open_data(&granted, false, Some(ready)).await?;
-        let decider = Decider::new(Target {
+        let selector = FileSelector::new(TreeTarget {
             store: Arc::clone(tree.store),
             root: tree.root.cloned(),
             overwrite: plan.overwrite,
@@ -147,7 +150,7 @@ impl Client {
         let received = receive_tree(
             &self.runtime,
             &mut stream,
-            decider,
+            selector,
             &mut watchdog,
             progress,
             false,

@@ -1,8 +1,8 @@
-//! A file in blocks: each has a hash of its own, and together they are the hash of the file.
+//! A file in blocks, each with a hash of its own; together they give the hash of the file.
 //!
-//! BLAKE3 is a binary tree over chunks of 1 KiB. A block is a whole subtree, so its chaining
-//! value proves it while the rest is still on its way, and the hash of the whole file follows
-//! from the chaining values alone: nothing that was verified once is read again. See the
+//! BLAKE3 is a binary tree over chunks of 1 KiB. A block is a whole subtree, so its chaining value
+//! proves it before the rest has arrived, and the hash of the whole file follows from the chaining
+//! values alone: nothing that was verified is read again. See the
 //! [BLAKE3 paper](https://github.com/BLAKE3-team/BLAKE3-specs) §2.1 and [`blake3::hazmat`].
 
 use std::fmt;
@@ -11,16 +11,16 @@ use blake3::hazmat::{self, ChainingValue, HasherExt, Mode};
 use blake3::{Hash, Hasher};
 use serde::{Deserialize, Serialize};
 
-/// Bytes of a block, a power of two: what is sent again, at most, when a transfer breaks off.
+/// Size of a block, in bytes, a power of two: what is retransmitted at most after an interruption.
 pub const BLOCK_BYTES: u64 = 4 << 20;
 
-/// The hash of one block at its place in a file: the chaining value of its subtree.
+/// Hash of one block at its position in a file: the chaining value of its subtree.
 #[derive(Copy, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct BlockHash(pub ChainingValue);
 
 impl BlockHash {
-    /// The hash of `bytes` as the block number `index` of a file; they must not be empty.
+    /// Hashes `bytes` as block number `index` of a file; they must not be empty.
     pub fn of(index: u64, bytes: &[u8]) -> Self {
         let mut hasher = hasher(index);
         hasher.update(bytes);
@@ -50,12 +50,12 @@ impl TryFrom<String> for BlockHash {
     }
 }
 
-/// How many blocks a file of `size` bytes has.
+/// Number of blocks of a file of `size` bytes.
 pub(crate) const fn count(size: u64) -> u64 {
     size.div_ceil(BLOCK_BYTES)
 }
 
-/// Where block `index` begins, in bytes.
+/// Offset of block `index`, in bytes.
 pub(crate) const fn offset(index: u64) -> u64 {
     index * BLOCK_BYTES
 }
@@ -66,8 +66,8 @@ fn hasher(index: u64) -> Hasher {
     hasher
 }
 
-/// The subtrees that the first blocks of a file are, largest first: one for every bit in the
-/// number of blocks. More must follow, or the last of them would be merged otherwise.
+/// Subtrees that the first blocks of a file form, largest first: one for every bit in the number
+/// of blocks. More must follow, because the root is merged differently.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Prefix {
     blocks: u64,
@@ -75,7 +75,7 @@ pub(crate) struct Prefix {
 }
 
 impl Prefix {
-    /// The prefix that a peer speaks of; `None` when it cannot be one.
+    /// The prefix that a peer describes; `None` when it is inconsistent.
     pub(crate) fn from_parts(blocks: u64, subtrees: Vec<BlockHash>) -> Option<Self> {
         let is_one = subtrees.len() == blocks.count_ones() as usize;
         is_one.then_some(Self { blocks, subtrees })
@@ -87,7 +87,7 @@ impl Prefix {
         prefix
     }
 
-    /// Bytes of these blocks: all of them are full.
+    /// Bytes of these blocks, all of which are full.
     pub(crate) const fn bytes(&self) -> u64 {
         offset(self.blocks)
     }
@@ -96,7 +96,7 @@ impl Prefix {
         &self.subtrees
     }
 
-    /// The next full block, behind which there is more.
+    /// Appends a full block that is not the last.
     fn push(&mut self, hash: BlockHash) {
         let mut hash = hash;
         self.blocks += 1;
@@ -107,7 +107,7 @@ impl Prefix {
         self.subtrees.push(hash);
     }
 
-    /// The hash of the whole file, of which `last` is the last block.
+    /// Hash of the whole file whose last block is `last`.
     fn finish(mut self, last: BlockHash) -> Option<Hash> {
         let mut right = last;
         while self.subtrees.len() > 1 {
@@ -122,7 +122,7 @@ fn merge(left: BlockHash, right: BlockHash) -> ChainingValue {
     hazmat::merge_subtrees_non_root(&left.0, &right.0, Mode::Hash)
 }
 
-/// Hashes a file block by block from some block on.
+/// Hashes a file block by block, starting behind a known prefix.
 #[derive(Debug)]
 pub(crate) struct TreeHasher {
     size: u64,
@@ -133,7 +133,8 @@ pub(crate) struct TreeHasher {
 }
 
 impl TreeHasher {
-    /// For a file of `size` bytes of which the `prefix` is known; it ends before the last block.
+    /// Creates a hasher for a file of `size` bytes whose `prefix` is known; the prefix must end before
+    /// the last block.
     pub(crate) fn new(size: u64, prefix: Prefix) -> Self {
         debug_assert!(prefix.blocks == 0 || prefix.bytes() < size);
         let block = hasher(prefix.blocks);
@@ -148,18 +149,19 @@ impl TreeHasher {
         }
     }
 
-    /// Bytes up to the end of the block that is being hashed.
+    /// Bytes left in the block that is being hashed.
     pub(crate) fn left_in_block(&self) -> u64 {
         (BLOCK_BYTES - self.at % BLOCK_BYTES).min(self.size - self.at)
     }
 
-    /// The next bytes, [`left_in_block`](Self::left_in_block) of them at most. At the end of a
-    /// block its hash, unless that block is the whole file.
+    /// Hashes the next bytes, at most [`left_in_block`](Self::left_in_block) of them. Returns the
+    /// hash at the end of a block, unless that block is the whole file.
     pub(crate) fn update(&mut self, bytes: &[u8]) -> Option<BlockHash> {
         debug_assert!(bytes.len() as u64 <= self.left_in_block());
         self.block.update(bytes);
         self.at += bytes.len() as u64;
         let is_last = self.at == self.size;
+        // A single block is the root of the tree and is finalized differently (BLAKE3 §2.1).
         if self.size <= BLOCK_BYTES {
             self.last = is_last.then(|| self.block.finalize());
             return None;
@@ -177,24 +179,24 @@ impl TreeHasher {
         Some(hash)
     }
 
-    /// The hash of the whole file, once all of it was hashed.
+    /// Hash of the whole file, once all of it was hashed.
     pub(crate) const fn root(&self) -> Option<Hash> {
         self.last
     }
 }
 
-/// Hashes a file block by block whose length is known at its end.
+/// Hashes a file of unknown length block by block.
 #[derive(Debug, Default)]
 pub(crate) struct OpenEndedHasher {
     /// All blocks but the last.
     prefix: Prefix,
     last: Option<BlockHash>,
-    /// Of the first block: it may be the whole file.
+    /// Hash of the first block as a whole file, which it may be.
     first: Option<Hash>,
 }
 
 impl OpenEndedHasher {
-    /// The next block, which is a full one if another follows, and not empty.
+    /// Hashes the next block, which must be full if another follows, and not empty.
     pub(crate) fn push(&mut self, block: &[u8]) -> BlockHash {
         match self.last.take() {
             Some(before) => self.prefix.push(before),
@@ -205,7 +207,7 @@ impl OpenEndedHasher {
         hash
     }
 
-    /// The hash of the whole file.
+    /// Hash of the whole file.
     pub(crate) fn finish(self) -> Hash {
         let root = self.last.and_then(|last| self.prefix.finish(last));
         root.or(self.first).unwrap_or_else(|| blake3::hash(&[]))
@@ -276,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_with_a_number_of_subtrees_that_cannot_be_is_none() {
+    fn a_prefix_with_an_inconsistent_number_of_subtrees_is_refused() {
         let hash = BlockHash([1; 32]);
         assert!(Prefix::from_parts(3, vec![hash]).is_none());
         assert!(Prefix::from_parts(0, vec![hash]).is_none());

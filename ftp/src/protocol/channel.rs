@@ -1,4 +1,4 @@
-//! Messages on a stream, and what can happen to them on the way.
+//! A stream as a channel for messages, and its failures.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,29 +13,29 @@ use super::code::Code;
 use super::framing::{self, LENGTH_BYTES, MessageError};
 use super::reply::{self, Reply};
 
-/// Bytes read and thrown away while a connection is being closed.
+/// Bytes discarded at most while a connection is being closed.
 const MAX_DRAINED_BYTES: usize = 1 << 20;
 
-/// Why a connection is of no more use.
+/// Failure of a connection to the peer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum LinkError {
-    /// The peer gave up and said why.
-    #[error("the other side gave up: {0}")]
+pub enum ChannelError {
+    /// The peer reset the connection and gave a reason.
+    #[error("the peer gave up: {0}")]
     GaveUp(Code),
-    /// The peer went away without a word: it ended, or was ended.
-    #[error("the other side went away")]
+    /// The peer closed the connection without a reason: it ended, or was killed.
+    #[error("the peer closed the connection")]
     WentAway,
-    /// The server does not accept this side's key.
+    /// The server does not admit this client's key.
     #[error("the server does not admit this client's key")]
     NotAdmitted,
-    /// Nothing is heard from the peer any more.
-    #[error("nothing is heard from the other side any more; is the network still there?")]
+    /// The peer no longer answers.
+    #[error("the peer no longer answers; is the network still up?")]
     Silent,
-    /// The connection stands, but nothing moves on it.
-    #[error("nothing moved for too long")]
+    /// The connection is alive, but makes no progress.
+    #[error("no progress for too long")]
     Stalled,
-    /// A message was not what belongs there.
+    /// A message was invalid.
     #[error(transparent)]
     Protocol(#[from] MessageError),
     /// The transport failed.
@@ -43,8 +43,8 @@ pub enum LinkError {
     Transport(String),
 }
 
-impl LinkError {
-    /// What to tell the peer about it.
+impl ChannelError {
+    /// Code that tells the peer about the failure.
     pub(crate) const fn code(&self) -> Code {
         match self {
             Self::GaveUp(code) => *code,
@@ -57,15 +57,15 @@ impl LinkError {
     }
 }
 
-fn reset(reason: u32) -> LinkError {
+fn reset(reason: u32) -> ChannelError {
     match Code::from_reset_reason(reason) {
-        Some(code) => LinkError::GaveUp(code),
-        None if reason == 0 => LinkError::WentAway,
-        None => LinkError::Transport(format!("it was reset with the reason {reason}")),
+        Some(code) => ChannelError::GaveUp(code),
+        None if reason == 0 => ChannelError::WentAway,
+        None => ChannelError::Transport(format!("it was reset with the reason {reason}")),
     }
 }
 
-impl From<ConnectionError> for LinkError {
+impl From<ConnectionError> for ChannelError {
     fn from(error: ConnectionError) -> Self {
         match error {
             ConnectionError::Reset { reason } => reset(reason),
@@ -77,7 +77,7 @@ impl From<ConnectionError> for LinkError {
     }
 }
 
-impl From<ReadError> for LinkError {
+impl From<ReadError> for ChannelError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Connection(error) => error.into(),
@@ -87,7 +87,7 @@ impl From<ReadError> for LinkError {
     }
 }
 
-impl From<WriteError> for LinkError {
+impl From<WriteError> for ChannelError {
     fn from(error: WriteError) -> Self {
         match error {
             WriteError::Connection(error) => error.into(),
@@ -96,19 +96,20 @@ impl From<WriteError> for LinkError {
     }
 }
 
-/// The longest silence before a sign of life, where the configuration sets none.
+/// Keep-alive interval where the configuration sets none.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// Keeps a connection alive on which nothing is said, where that is not set already: several
-/// signs within this side's patience.
+/// Sets a keep-alive interval where the configuration has none, short enough for several packets
+/// within the idle timeout.
 pub(crate) fn keep_alive(config: &mut Config) {
     let interval = KEEP_ALIVE.min(config.idle_timeout / 3);
     config.keep_alive.get_or_insert(interval);
 }
 
-/// Reads a message's JSON; `None` when the peer has finished instead of beginning one.
-pub(crate) async fn read_body(stream: &mut Stream) -> Result<Option<Vec<u8>>, LinkError> {
+/// Reads a message's JSON; `None` when the peer has finished the stream instead.
+pub(crate) async fn read_body(stream: &mut Stream) -> Result<Option<Vec<u8>>, ChannelError> {
     let mut length = [0; LENGTH_BYTES];
+    // The end of the stream is in order between two messages only.
     let first = stream.read(&mut length).await?;
     if first == 0 {
         return Ok(None);
@@ -119,43 +120,46 @@ pub(crate) async fn read_body(stream: &mut Stream) -> Result<Option<Vec<u8>>, Li
     Ok(Some(body))
 }
 
-/// Reads a message that must come.
-pub(crate) async fn read_message<T: DeserializeOwned>(stream: &mut Stream) -> Result<T, LinkError> {
-    let body = read_body(stream).await?.ok_or(LinkError::WentAway)?;
+/// Reads a message.
+pub(crate) async fn read_message<T: DeserializeOwned>(
+    stream: &mut Stream,
+) -> Result<T, ChannelError> {
+    let body = read_body(stream).await?.ok_or(ChannelError::WentAway)?;
     Ok(framing::decode(&body)?)
 }
 
-/// Reads a reply that must come.
+/// Reads a reply.
 pub(crate) async fn read_reply<T: DeserializeOwned>(
     stream: &mut Stream,
-) -> Result<Reply<T>, LinkError> {
-    let body = read_body(stream).await?.ok_or(LinkError::WentAway)?;
+) -> Result<Reply<T>, ChannelError> {
+    let body = read_body(stream).await?.ok_or(ChannelError::WentAway)?;
     Ok(reply::decode_reply(&body)?)
 }
 
-/// Writes messages that are made already, in one go.
-pub(crate) async fn write(stream: &mut Stream, messages: Bytes) -> Result<(), LinkError> {
+/// Writes encoded messages.
+pub(crate) async fn write(stream: &mut Stream, messages: Bytes) -> Result<(), ChannelError> {
     Ok(stream.write_bytes(messages).await?)
 }
 
-/// Waits for `future`, but not for ever.
+/// Waits for `future` up to a limit.
 pub(crate) async fn within<T>(
     runtime: &Arc<dyn Runtime>,
     limit: Duration,
-    future: impl Future<Output = Result<T, LinkError>>,
-) -> Result<T, LinkError> {
+    future: impl Future<Output = Result<T, ChannelError>>,
+) -> Result<T, ChannelError> {
     timeout(&**runtime, limit, future)
         .await
-        .unwrap_or(Err(LinkError::Stalled))
+        .unwrap_or(Err(ChannelError::Stalled))
 }
 
-/// Ends a connection in good order: what was written arrives, and nobody sees a reset. A peer
-/// that does not do its part within `limit` is left.
+/// Closes a connection gracefully: what was written arrives, and the peer sees no reset. A peer
+/// that does not close its side within `limit` is abandoned.
 pub(crate) async fn close(runtime: &Arc<dyn Runtime>, mut stream: Stream, limit: Duration) {
     let orderly = async {
         stream.finish().await?;
         let mut drained = 0;
         while let Some(chunk) = stream.read_chunk(MAX_DRAINED_BYTES).await? {
+            // A peer that keeps sending is not waited for.
             drained += chunk.len();
             if drained > MAX_DRAINED_BYTES {
                 break;
@@ -164,6 +168,6 @@ pub(crate) async fn close(runtime: &Arc<dyn Runtime>, mut stream: Stream, limit:
         Ok(())
     };
     if let Err(error) = within(runtime, limit, orderly).await {
-        tracing::debug!(%error, "a connection did not end in good order");
+        tracing::debug!(%error, "a connection was not closed gracefully");
     }
 }

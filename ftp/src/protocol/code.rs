@@ -1,37 +1,37 @@
-//! What went wrong, as one word that both sides know: in answers and in reset reasons.
+//! Error codes of the protocol, in replies and in the reasons of resets.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Why one side refused or gave up, for programs; a sentence for people goes with it.
+/// Reason of a refusal or reset, for programs. A reply also has a message for people.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Code {
-    /// Every data port, or every place for a client, is taken; later it may work.
+    /// Every data port is in use, or the limit of clients is reached; may succeed later.
     Busy,
     /// No such file or folder.
     NotFound,
-    /// The name is that of a folder or of something else that is no plain file.
+    /// The name is that of a folder or of something else that is not a plain file.
     NotAFile,
-    /// The name is one that is never accepted.
+    /// The name is invalid.
     NameRefused,
     /// The file system does not allow it.
     PermissionDenied,
-    /// There is no room for the file.
+    /// No space is left for the file.
     DiskFull,
-    /// The name is taken, and replacing was not asked for.
+    /// The file exists, and is not to be replaced.
     Exists,
-    /// What arrived is not what was sent.
+    /// The received data is not what was sent.
     Integrity,
-    /// A message that makes no sense here.
+    /// A message is malformed or out of place.
     BadRequest,
     /// The other side speaks another version of the protocol.
     BadVersion,
     /// A data connection without a transfer: the token is wrong, used or too old.
     BadToken,
-    /// Nothing moved for too long.
+    /// No progress for too long.
     Stalled,
     /// The file became shorter while it was sent.
     SourceChanged,
@@ -39,15 +39,16 @@ pub enum Code {
     ShuttingDown,
     /// The file system failed in another way.
     Io,
-    /// Another transfer of the same file took its place.
-    Superseded,
-    /// The client's key is not one that is let in.
+    /// A newer transfer of the same file took its place.
+    #[serde(rename = "superseded")]
+    Preempted,
+    /// The client's key is not admitted.
     NotAdmitted,
-    /// The client's key may not do that.
+    /// The client's key has no right to do that.
     NoRight,
-    /// The client's key may not have so many bytes here.
+    /// The quota of the client's key would be exceeded.
     QuotaExceeded,
-    /// A word that this version does not know.
+    /// A code that this version does not know.
     #[serde(other)]
     Unknown,
 }
@@ -71,13 +72,13 @@ impl Code {
         Self::SourceChanged,
         Self::ShuttingDown,
         Self::Io,
-        Self::Superseded,
+        Self::Preempted,
         Self::NotAdmitted,
         Self::NoRight,
         Self::QuotaExceeded,
     ];
 
-    /// The word, as it is on the wire.
+    /// Name of the code on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Unknown => "unknown",
@@ -96,51 +97,51 @@ impl Code {
             Self::SourceChanged => "source-changed",
             Self::ShuttingDown => "shutting-down",
             Self::Io => "io",
-            Self::Superseded => "superseded",
+            Self::Preempted => "superseded",
             Self::NotAdmitted => "not-admitted",
             Self::NoRight => "no-right",
             Self::QuotaExceeded => "quota-exceeded",
         }
     }
 
-    /// The number that stands for it in a reset of a data connection. Never 0: that is a peer
-    /// that went away without a word.
+    /// Number of the code in the reset of a data connection. Never 0, which is the reset of a peer
+    /// that gives no reason.
     pub fn reset_reason(self) -> u32 {
         let place = Self::ALL.iter().position(|&code| code == self).unwrap_or(0);
         0x100 + u32::try_from(place).unwrap_or(0)
     }
 
-    /// The code behind a reset reason, if there is one.
+    /// Code of a reset reason, if it is one.
     pub fn from_reset_reason(reason: u32) -> Option<Self> {
         let place = usize::try_from(reason.checked_sub(0x100)?).ok()?;
         Self::ALL.get(place).copied()
     }
 }
 
-/// A clause that completes "the other side gave up: …".
+/// Formats the code as a clause after "the peer gave up: ".
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Busy => "it is busy",
-            Self::NotFound => "the file is not there",
+            Self::NotFound => "the file does not exist",
             Self::NotAFile => "the name is not that of a plain file",
             Self::NameRefused => "the name is refused",
             Self::PermissionDenied => "its file system does not allow it",
             Self::DiskFull => "its disk is full",
-            Self::Exists => "the file is there already",
-            Self::Integrity => "what arrived is not what was sent",
-            Self::BadRequest => "it met a message that makes no sense to it",
-            Self::BadVersion => "it speaks another version of the protocol",
-            Self::BadToken => "it knows of no such transfer (any more)",
-            Self::Stalled => "nothing moved for too long",
+            Self::Exists => "the file already exists",
+            Self::Integrity => "the received data is not what was sent",
+            Self::BadRequest => "it received an invalid message",
+            Self::BadVersion => "it uses another version of the protocol",
+            Self::BadToken => "it knows of no such transfer, or no longer",
+            Self::Stalled => "no progress for too long",
             Self::SourceChanged => "the file became shorter while it was sent",
             Self::ShuttingDown => "it is being stopped",
             Self::Io => "its file system failed",
-            Self::Superseded => "another transfer of the same file took its place",
+            Self::Preempted => "a newer transfer of the same file took its place",
             Self::NotAdmitted => "it does not admit this key",
-            Self::NoRight => "this key may not do that there",
+            Self::NoRight => "this key has no right to do that there",
             Self::QuotaExceeded => "the quota of this key is used up",
-            Self::Unknown => "it did not say why",
+            Self::Unknown => "it gave no reason",
         })
     }
 }
@@ -158,14 +159,14 @@ mod tests {
     }
 
     #[test]
-    fn reasons_that_are_not_ours_are_no_code() {
+    fn unknown_reset_reasons_are_no_code() {
         for reason in [0, 1, 0xff, 0x100 + 20, u32::MAX] {
             assert_eq!(Code::from_reset_reason(reason), None, "{reason}");
         }
     }
 
     #[test]
-    fn a_word_from_a_later_version_is_unknown_and_no_error() {
+    fn a_code_of_a_later_version_is_unknown_and_no_error() {
         let code: Code = serde_json::from_str("\"quota-for-tuesdays\"").unwrap();
         assert_eq!(code, Code::Unknown);
         for code in Code::ALL {

@@ -10,44 +10,44 @@ use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The version of the protocol, in every [`Hello`].
+/// Version of the protocol, in every [`Hello`](super::Hello).
 pub const VERSION: u32 = 2;
 
-/// The longest message, in bytes of JSON.
+/// Longest message, in bytes of JSON.
 pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 
 /// Bytes of the length before a message.
 pub const LENGTH_BYTES: usize = 4;
 
-/// Why a message could not be made or read.
+/// Failure to encode or decode a message.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MessageError {
-    /// It is longer than [`MAX_MESSAGE_BYTES`].
+    /// The message is longer than [`MAX_MESSAGE_BYTES`].
     #[error("a message of {bytes} bytes is longer than {MAX_MESSAGE_BYTES}")]
     TooLong {
-        /// Its length.
+        /// Length of the message.
         bytes: usize,
     },
-    /// It is not the JSON that belongs here.
-    #[error("a message is not what belongs here: {0}")]
+    /// The message is not the expected JSON.
+    #[error("a message is malformed: {0}")]
     Malformed(#[from] serde_json::Error),
-    /// It is well formed, and makes no sense where it comes.
+    /// The message is well formed, and invalid at this point.
     #[error("a message is out of place: {0}")]
     OutOfPlace(&'static str),
-    /// The peer speaks another version.
-    #[error("the other side speaks version {version} of the protocol, this side {VERSION}")]
+    /// The peer uses another version.
+    #[error("the peer uses version {version} of the protocol, this side {VERSION}")]
     Version {
         /// The peer's version.
         version: u32,
     },
 }
 
-/// Makes a message, length included.
+/// Encodes a message, length included.
 ///
 /// # Errors
 ///
-/// [`MessageError::TooLong`] when it does not fit.
+/// [`MessageError::TooLong`].
 pub fn encode<T: Serialize>(message: &T) -> Result<Bytes, MessageError> {
     let body = serde_json::to_vec(message)?;
     let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
@@ -60,7 +60,7 @@ pub fn encode<T: Serialize>(message: &T) -> Result<Bytes, MessageError> {
     Ok(framed.freeze())
 }
 
-/// How many bytes of JSON follow this length.
+/// Parses the length of a message: bytes of JSON that follow.
 ///
 /// # Errors
 ///
@@ -74,7 +74,7 @@ pub fn body_bytes(length: [u8; LENGTH_BYTES]) -> Result<usize, MessageError> {
     }
 }
 
-/// Reads the JSON of a message. Fields that this version does not know are passed over.
+/// Decodes the JSON of a message. Fields that this version does not know are ignored.
 ///
 /// # Errors
 ///
@@ -83,7 +83,8 @@ pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, MessageError> {
     Ok(serde_json::from_slice(body)?)
 }
 
-/// Text from a peer without the characters that command a terminal, and not without end.
+/// Makes a peer's text safe for a terminal: control characters are replaced, and the length is
+/// limited.
 pub fn printable(text: &str, max_chars: usize) -> String {
     text.chars()
         .take(max_chars)

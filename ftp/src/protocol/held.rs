@@ -1,38 +1,38 @@
-//! What a receiver has of a file already, as it says so.
+//! The blocks of a file that a receiver holds already, as it describes them.
 
 use serde::{Deserialize, Serialize};
 
 use super::blocks::{self, BLOCK_BYTES, BlockHash, Prefix};
 
-/// Blocks that are compared with the source before a transfer goes on.
+/// Blocks that are compared with the source before a transfer is resumed.
 const SAMPLES: usize = 4;
 
-/// The most subtrees and samples that are believed in a message.
+/// Subtrees accepted in a message: one for each bit of a block count.
 const MAX_SUBTREES: usize = 64;
 
 /// The first blocks of a file, verified and on the receiver's disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Held {
-    /// How many.
+pub struct HeldBlocks {
+    /// Number of blocks.
     pub blocks: u64,
-    /// The subtrees that they are, largest first: from them and the rest of the file follows
-    /// the hash of the whole.
+    /// Subtrees that the blocks form, largest first: the hash of the whole file follows from them
+    /// and from the rest of the file.
     pub subtrees: Vec<BlockHash>,
-    /// Some of them, for the sender to compare.
-    pub samples: Vec<Sample>,
+    /// Hashes of some of the blocks, for the sender to compare.
+    pub samples: Vec<BlockSample>,
 }
 
-/// One block of those.
+/// One of the held blocks.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sample {
-    /// Which.
+pub struct BlockSample {
+    /// Index of the block.
     pub block: u64,
-    /// Its hash.
+    /// Hash of the block.
     pub hash: BlockHash,
 }
 
-impl Held {
-    /// Of the blocks with these hashes; `pick` chooses the samples beside the first and last.
+impl HeldBlocks {
+    /// Describes the blocks with these hashes; `pick` chooses samples besides the first and last.
     pub(crate) fn new(hashes: &[BlockHash], mut pick: impl FnMut() -> u64) -> Self {
         let prefix = Prefix::of(hashes);
         let count = hashes.len() as u64;
@@ -42,7 +42,7 @@ impl Held {
         chosen.dedup();
         let sample = |block: u64| {
             let hash = *hashes.get(usize::try_from(block).ok()?)?;
-            Some(Sample { block, hash })
+            Some(BlockSample { block, hash })
         };
         Self {
             blocks: count,
@@ -51,7 +51,7 @@ impl Held {
         }
     }
 
-    /// What a peer holds of a file of `size` bytes; `None` when that cannot be.
+    /// Returns what the peer holds of a file of `size` bytes; `None` when the message is inconsistent.
     pub(crate) fn prefix(&self, size: u64) -> Option<Prefix> {
         let is_within = self.blocks > 0 && self.blocks < blocks::count(size);
         let is_sampled = !self.samples.is_empty()
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn the_first_and_the_last_block_are_always_among_the_samples() {
         for count in 1..20 {
-            let held = Held::new(&hashes(count), || 7);
+            let held = HeldBlocks::new(&hashes(count), || 7);
             let last = u64::from(count) - 1;
             assert_eq!(held.samples.first().unwrap().block, 0);
             assert_eq!(held.samples.last().unwrap().block, last);
@@ -86,12 +86,12 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_not_believed() {
+    fn an_inconsistent_message_is_not_accepted() {
         let size = 9 * BLOCK_BYTES;
-        let held = Held::new(&hashes(5), || 7);
+        let held = HeldBlocks::new(&hashes(5), || 7);
         assert!(held.prefix(size).is_some());
         assert!(held.prefix(5 * BLOCK_BYTES).is_none(), "there is no more");
-        let wrong = |change: &dyn Fn(&mut Held)| {
+        let wrong = |change: &dyn Fn(&mut HeldBlocks)| {
             let mut wrong = held.clone();
             change(&mut wrong);
             assert!(wrong.prefix(size).is_none(), "{wrong:?}");

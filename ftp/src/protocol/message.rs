@@ -1,44 +1,38 @@
-//! The messages of both kinds of connection: JSON behind its length.
-//!
-//! ```text
-//! +--------+--------+--------+--------+----------------- ... -+
-//! |  length of the JSON, big-endian   |  JSON, UTF-8          |
-//! +--------+--------+--------+--------+----------------- ... -+
-//! ```
+//! The messages of control and data connections.
 //!
 //! | connection | from client | from server |
 //! |---|---|---|
-//! | control | [`Hello`], then [`Request`]s ([`Asked`]) | one [`Reply`] a request, in order |
-//! | data, put | [`Hello`]; the file | [`Ready`]; [`Verified`] a block; a reply: [`Whole`] |
-//! | data, put piped | [`Hello`]; blocks | [`Verified`] a block; a reply: [`Whole`] |
-//! | data, get | [`Hello`] and [`Ready`]; at the end a reply: [`Whole`] | the file |
+//! | control | [`Hello`], then [`Request`]s ([`ClientRequest`]) | one [`Reply`](super::Reply) per request, in order |
+//! | data, put | [`Hello`]; the file | [`Ready`]; [`Verified`] per block; a reply: [`Confirmation`] |
+//! | data, put piped | [`Hello`]; blocks | [`Verified`] per block; a reply: [`Confirmation`] |
+//! | data, get | [`Hello`] and [`Ready`]; at the end a reply: [`Confirmation`] | the file |
 //!
-//! The file: its bytes, and at the end the BLAKE3 hash of all of it, [`HASH_BYTES`] raw bytes.
-//! A file of more than one block ([`BLOCK_BYTES`](crate::BLOCK_BYTES)) has the hash of each
-//! block behind the block as well, also behind the last.
+//! The file: its bytes, followed by the BLAKE3 hash of all of it, [`HASH_BYTES`] raw bytes. In a
+//! file of more than one block ([`BLOCK_BYTES`](crate::BLOCK_BYTES)) each block, including the
+//! last, is followed by its own hash as well.
 //!
-//! A transfer that broke off goes on at the same cost: the request or the grant says what the
-//! receiver holds ([`Held`]), the sender compares it with the source, and its word (the grant's
-//! [`from`](Granted::from), or [`resume`](Purpose::Data::resume) in the hello) decides.
+//! An interrupted transfer is resumed without another round trip: the request or the grant tells
+//! what the receiver holds ([`HeldBlocks`]), the sender compares it with the source, and its answer
+//! (the grant's [`from`](Granted::from), or [`resume`](Purpose::Data::resume) in the hello)
+//! decides.
 //!
-//! A tree of files has one data connection as well: see [`Page`].
+//! A tree of files has one data connection as well: see [`Page`](super::Page).
 //!
-//! A client need not wait for the grant: its [`Hello`] on the control connection says at which
-//! data port it is, and each request which token it shows there. When the server grants that
-//! port it grants that token, and keeps a connection that was there before with it.
+//! A client need not wait for the grant: its [`Hello`] on the control connection names the data
+//! port that it connects to, and each request the token that it shows there. When the server grants
+//! that port it grants that token, and keeps a connection that came before the grant.
 //!
-//! A data connection that goes wrong before its end is reset, with
-//! [`Code::reset_reason`] as the reason.
+//! A data connection that fails before its end is reset, with
+//! [`Code::reset_reason`](super::Code::reset_reason) as the reason.
 
 use serde::{Deserialize, Serialize};
 
-use super::code::Code;
 use super::framing::{MessageError, VERSION, decode};
-use super::held::Held;
+use super::held::HeldBlocks;
 use super::token::Token;
 use super::tree::Overwrite;
 
-/// Bytes of the hash behind a file.
+/// Size of the hash behind a file, in bytes.
 pub const HASH_BYTES: usize = blake3::OUT_LEN;
 
 /// The first message on every connection.
@@ -46,37 +40,37 @@ pub const HASH_BYTES: usize = blake3::OUT_LEN;
 pub struct Hello {
     /// [`VERSION`].
     pub lftp: u32,
-    /// What the connection is for.
+    /// Purpose of the connection.
     #[serde(flatten)]
     pub purpose: Purpose,
 }
 
-/// What a connection is for.
+/// Purpose of a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "connection", rename_all = "lowercase")]
 pub enum Purpose {
     /// Requests and replies.
     Control {
-        /// The data port at which the client is while it still asks: if that is free it is the
-        /// one it is granted.
+        /// Data port that the client connects to before the grant; if it is free, it is the one that
+        /// is granted.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         data_port: Option<u16>,
     },
     /// One file.
     Data {
-        /// From the reply that granted the transfer.
+        /// Token of the granted transfer.
         token: Token,
-        /// Put: the file goes on behind what the grant said the server holds.
+        /// Put: whether the file continues behind the blocks that the server holds.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         resume: bool,
-        /// The client has not heard of the grant, and it may not have been given yet.
+        /// Whether the client sends this before it has the grant.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         ahead: bool,
     },
 }
 
 impl Hello {
-    /// A hello of this version.
+    /// Creates a hello of this version.
     pub const fn new(purpose: Purpose) -> Self {
         Self {
             lftp: VERSION,
@@ -84,7 +78,7 @@ impl Hello {
         }
     }
 
-    /// Reads a hello; the version is judged before anything that may depend on it.
+    /// Decodes a hello. The version is checked before anything that may depend on it.
     ///
     /// # Errors
     ///
@@ -101,19 +95,19 @@ impl Hello {
     }
 }
 
-/// What a client says on the control connection.
+/// A message of a client on the control connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asked {
-    /// What it asks for.
+pub struct ClientRequest {
+    /// The request.
     #[serde(flatten)]
     pub request: Request,
-    /// What it shows at the data port where it is already: the token of the grant, where that
-    /// is for this port.
+    /// Token that the client shows at the data port it connects to: the token of the grant, if that
+    /// is for the same port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shown: Option<Token>,
 }
 
-impl From<Request> for Asked {
+impl From<Request> for ClientRequest {
     fn from(request: Request) -> Self {
         Self {
             request,
@@ -122,86 +116,86 @@ impl From<Request> for Asked {
     }
 }
 
-/// What a client asks for.
+/// Request of a client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "lowercase")]
 pub enum Request {
-    /// To store a file.
+    /// Stores a file.
     Put {
-        /// Under which name.
+        /// Name of the file.
         name: String,
-        /// How long it is, in bytes.
+        /// Size, in bytes.
         size: u64,
-        /// Whether a file of that name may be replaced.
+        /// Whether an existing file is replaced.
         #[serde(default = "yes")]
         overwrite: bool,
-        /// The fingerprint of the source, for a transfer that can be gone on with.
+        /// Fingerprint of the source, for a resumable transfer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         source: Option<String>,
-        /// Bytes that the source takes on its disk, where it has holes.
+        /// Allocated bytes of a sparse source.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         allocated: Option<u64>,
     },
-    /// To store a file whose length is known at its end only.
+    /// Stores a file whose length is known only at its end.
     #[serde(rename = "put-piped")]
     PutPiped {
-        /// Under which name.
+        /// Name of the file.
         name: String,
-        /// Whether a file of that name may be replaced.
+        /// Whether an existing file is replaced.
         #[serde(default = "yes")]
         overwrite: bool,
     },
-    /// To be sent a file.
+    /// Sends a file to the client.
     Get {
-        /// Which.
+        /// Name of the file.
         name: String,
-        /// What the client has of it.
+        /// Blocks that the client holds.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        held: Option<Held>,
-        /// The fingerprint of the source it has that of.
+        held: Option<HeldBlocks>,
+        /// Fingerprint of the source that the blocks are from.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         source: Option<String>,
     },
-    /// To store a tree of files.
+    /// Stores a tree of files.
     #[serde(rename = "put-tree")]
     PutTree {
-        /// Under the name of which folder; the root when empty.
+        /// Name of the folder; the root when empty.
         name: String,
-        /// What becomes of files that are there already.
+        /// Treatment of existing files.
         #[serde(default)]
         overwrite: Overwrite,
-        /// Only to hear what would be stored.
+        /// Whether nothing is stored, and only counted.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         dry_run: bool,
-        /// What tells this tree from others.
+        /// Name that distinguishes this tree from others.
         source: String,
     },
-    /// To be sent a tree of files.
+    /// Sends a tree of files to the client.
     #[serde(rename = "get-tree")]
     GetTree {
-        /// Which folder; the root when empty.
+        /// Name of the folder; the root when empty.
         name: String,
-        /// Files that links lead to, in their place.
+        /// Whether links to files are followed.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         follow: bool,
     },
-    /// To hear the hash of a file: answered with [`Whole`] once it was read.
+    /// Hashes a file; answered with a [`Confirmation`] once the file was read.
     Hash {
-        /// Which.
+        /// Name of the file.
         name: String,
     },
-    /// What there is in a folder.
+    /// Lists a folder.
     Ls {
-        /// Which; the root when empty.
+        /// Name of the folder; the root when empty.
         #[serde(default)]
         path: String,
-        /// Only names behind this one: the last of the page before.
+        /// Last name of the page before; only names after it are listed.
         #[serde(default)]
         after: Option<String>,
     },
-    /// To give up a granted transfer whose data connection was not opened.
+    /// Cancels a granted transfer whose data connection was not opened.
     Cancel {
-        /// Which.
+        /// Token of the transfer.
         token: Token,
     },
 }
@@ -215,51 +209,51 @@ const fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// The reply to [`Request::Put`] and [`Request::Get`].
+/// Reply to a request for a transfer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Granted {
-    /// Where to open the data connection.
+    /// Port for the data connection.
     pub port: u16,
-    /// The size of the file, in bytes.
+    /// Size of the file, in bytes.
     pub size: u64,
-    /// What to show there.
+    /// Token to be shown there.
     pub token: Token,
-    /// Put: what the server holds of the file.
+    /// Put: blocks that the server holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub held: Option<Held>,
-    /// Get: where the file goes on, in bytes; everything before is what the client holds.
+    pub held: Option<HeldBlocks>,
+    /// Get: offset at which the file continues, in bytes; the client holds everything before.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub from: u64,
-    /// Get: the fingerprint of the source, where the transfer can be gone on with.
+    /// Get: fingerprint of the source, if the transfer is resumable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// Get: bytes that the source takes on its disk, where it has holes.
+    /// Get: allocated bytes of a sparse source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allocated: Option<u64>,
 }
 
-/// The reply to [`Request::Ls`]: one page.
+/// Reply to [`Request::Ls`]: one page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listing {
-    /// By name.
+    /// Entries, by name.
     pub entries: Vec<Entry>,
-    /// Whether there are names behind the last.
+    /// Whether more entries follow.
     pub more: bool,
 }
 
-/// One line of a listing.
+/// Entry of a listing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Entry {
-    /// Its name within the folder.
+    /// Name within the folder.
     pub name: String,
-    /// What it is.
+    /// Kind of the entry.
     pub kind: EntryKind,
-    /// Bytes of a file; 0 for a folder.
+    /// Size of a file, in bytes; 0 for a folder.
     pub size: u64,
 }
 
-/// What an entry is.
+/// Kind of an entry.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EntryKind {
@@ -269,38 +263,39 @@ pub enum EntryKind {
     Folder,
 }
 
-/// The reply to [`Request::Cancel`].
+/// Reply to [`Request::Cancel`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cancelled {}
 
-/// The receiver on a data connection can take the file. The seed's `ACK`.
+/// Sent by the receiver on a data connection when it is ready for the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ready {
     /// Always `ACK`.
     pub ack: Ack,
 }
 
-/// The seed's word.
+/// The acknowledgement in [`Ready`].
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ack {
-    /// Written as the seed writes it.
+    /// The only value.
     #[serde(rename = "ACK")]
     Ack,
 }
 
-/// Put: so much of the file is verified and written, from its beginning.
+/// Progress of a put: bytes from the beginning that are verified and written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verified {
-    /// Bytes.
+    /// Number of bytes.
     pub verified: u64,
 }
 
-/// The receiver has the whole file, and it is the one that was sent.
+/// Size and hash of a whole file: the receiver's confirmation, and the reply to
+/// [`Request::Hash`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Whole {
-    /// How long it is.
+pub struct Confirmation {
+    /// Size, in bytes.
     pub bytes: u64,
-    /// Its BLAKE3 hash, hexadecimal.
+    /// BLAKE3 hash, hexadecimal.
     pub hash: String,
 }
 

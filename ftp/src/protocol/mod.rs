@@ -29,10 +29,10 @@ pub use self::code::Code;
 pub use self::framing::{
     LENGTH_BYTES, MAX_MESSAGE_BYTES, MessageError, VERSION, body_bytes, decode, encode, printable,
 };
-pub use self::held::{Held, Sample};
+pub use self::held::{BlockSample, HeldBlocks};
 pub use self::message::{
-    Ack, Asked, Cancelled, Entry, EntryKind, Granted, HASH_BYTES, Hello, Listing, Purpose, Ready,
-    Request, Verified, Whole,
+    Ack, Cancelled, ClientRequest, Confirmation, Entry, EntryKind, Granted, HASH_BYTES, Hello,
+    Listing, Purpose, Ready, Request, Verified,
 };
 pub(crate) use self::names::{JOURNAL_SUFFIX, PARTIAL_PREFIX, PARTIAL_SUFFIX, is_partial};
 pub use self::names::{MAX_NAME_BYTES, MAX_PART_BYTES, Name, NameError, NameFault};
@@ -40,6 +40,6 @@ pub use self::ports::{DEFAULT_DATA_PORTS, DEFAULT_PORT, DataPorts, DataPortsErro
 pub use self::reply::{Refusal, Reply, decode_reply, encode_reply};
 pub use self::token::Token;
 pub use self::tree::{
-    Answer, Attributes, Done, Failed, Head, MAX_NAMED_FAILURES, MAX_PAGE_FILES, Overwrite, Page,
-    TreeEntry, Want,
+    Answer, Attributes, FailedFile, FileHeader, MAX_NAMED_FAILURES, MAX_PAGE_FILES, Overwrite,
+    Page, TreeEntry, TreeSummary, WantedEntry,
 };

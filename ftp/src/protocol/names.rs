@@ -1,33 +1,33 @@
-//! File names as they travel: relative, `/` between folders, and the same on every system.
+//! File names in the protocol: relative, with `/` between folders, and valid on every system.
 //!
-//! What is refused here never reaches a file system. What passes is still only used through a
-//! rooted directory handle: this is the first of two locks.
+//! A name that is refused here never reaches a file system. One that passes is still used only
+//! through a rooted directory handle: this is the first of two safeguards.
 
 use std::fmt;
 
-/// The longest name, in bytes.
+/// Longest name, in bytes.
 pub const MAX_NAME_BYTES: usize = 1024;
 
-/// The longest part between two `/`, in bytes: what common file systems take.
+/// Longest part between two `/`, in bytes: the limit of common file systems.
 pub const MAX_PART_BYTES: usize = 255;
 
-/// What a file is called while it is incomplete: `.lftp-*.part`.
+/// Beginning and end of the name of a partial file: `.lftp-*.part`.
 pub(crate) const PARTIAL_PREFIX: &str = ".lftp-";
 pub(crate) const PARTIAL_SUFFIX: &str = ".part";
 
-/// What the journal beside it is called: `.lftp-*.journal`.
+/// End of the name of the journal beside it: `.lftp-*.journal`.
 pub(crate) const JOURNAL_SUFFIX: &str = ".journal";
 
-/// The name of a file or folder below a root. Holds only names that are harmless anywhere.
+/// Name of a file or folder below a root, valid and harmless on every system.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(String);
 
 impl Name {
-    /// Checks a name.
+    /// Validates a name.
     ///
     /// # Errors
     ///
-    /// [`NameError`] says what is wrong with it.
+    /// [`NameError`] tells what is wrong with it.
     pub fn parse(name: &str) -> Result<Self, NameError> {
         let fault = if name.is_empty() {
             Some(NameFault::Empty)
@@ -44,7 +44,8 @@ impl Name {
         }
     }
 
-    /// The name of a folder: `""`, `"."` and `"/"` are the root, and a `/` at the end is fine.
+    /// Validates the name of a folder: `""`, `"."` and `"/"` are the root, and a trailing `/` is
+    /// ignored.
     ///
     /// # Errors
     ///
@@ -56,12 +57,12 @@ impl Name {
         }
     }
 
-    /// The whole name.
+    /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The folders before the last `/`, if there are any, and the part behind it.
+    /// Splits the name at the last `/`: the folders, if any, and the last part.
     pub fn split(&self) -> (Option<&str>, &str) {
         match self.0.rsplit_once('/') {
             Some((folder, file)) => (Some(folder), file),
@@ -76,14 +77,14 @@ impl fmt::Display for Name {
     }
 }
 
-/// A name that is refused, and why.
+/// A refused name, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the name {name:?} is refused: {fault}")]
 #[non_exhaustive]
 pub struct NameError {
-    /// The name, shortened.
+    /// The name, truncated.
     pub name: String,
-    /// What is wrong with it.
+    /// Reason for the refusal.
     pub fault: NameFault,
 }
 
@@ -96,34 +97,34 @@ impl NameError {
     }
 }
 
-/// What is wrong with a name.
+/// Reason why a name is refused.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NameFault {
-    /// It is empty, or has nothing between two `/`.
+    /// The name is empty, or has nothing between two `/`.
     #[error("it has an empty part")]
     Empty,
-    /// It is too long as a whole or in one part.
+    /// The name is too long as a whole or in one part.
     #[error("it is too long (at most {MAX_NAME_BYTES} bytes, {MAX_PART_BYTES} between two \"/\")")]
     TooLong,
-    /// It begins at a root or a drive.
-    #[error("it must be relative; leave out the \"/\" or the drive at its beginning")]
+    /// The name starts at a root or a drive.
+    #[error("it must be relative; leave out the leading \"/\" or drive")]
     Absolute,
-    /// It has a part `.` or `..`.
+    /// The name has a part `.` or `..`.
     #[error("\".\" and \"..\" are not allowed in it")]
     Dots,
-    /// It has a character that is not allowed everywhere.
+    /// The name has a character that some system does not allow.
     #[error("it has one of the characters \\ : < > \" | ? * or a control character")]
     Character,
-    /// Windows means a device by it, or drops its last dot or space.
+    /// Windows reserves the name for a device, or drops its last dot or space.
     #[error("it is reserved on Windows (a device name, or a dot or space at the end)")]
     Reserved,
-    /// Incomplete files are called so.
-    #[error("names like \".lftp-*.part\" and \".lftp-*.journal\" are those of incomplete files")]
+    /// The name is reserved for partial files.
+    #[error("names like \".lftp-*.part\" and \".lftp-*.journal\" are reserved for partial files")]
     Partial,
 }
 
-/// Whether a file of this name is one that has not arrived whole, or the journal of one.
+/// Returns whether the name is that of a partial file or its journal.
 pub(crate) fn is_partial(file: &str) -> bool {
     file.starts_with(PARTIAL_PREFIX)
         && (file.ends_with(PARTIAL_SUFFIX) || file.ends_with(JOURNAL_SUFFIX))
@@ -172,7 +173,7 @@ fn fault_of_part(part: &str) -> Option<NameFault> {
     if is_port || DEVICES.contains(&stem.as_str()) || part.ends_with(['.', ' ']) {
         return Some(NameFault::Reserved);
     }
-    // Case is folded because some file systems fold it.
+    // Some file systems fold case: ".LFTP-x.PART" would name a partial file there.
     is_partial(&part.to_ascii_lowercase()).then_some(NameFault::Partial)
 }
 
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_trouble_somewhere_are_refused() {
+    fn names_that_are_invalid_on_some_system_are_refused() {
         for name in ["a\0b", "a\nb", "a\\b", "ab:c", "a?", "\u{1b}[2J"] {
             assert_eq!(fault(name), NameFault::Character, "{name:?}");
         }

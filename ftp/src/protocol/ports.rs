@@ -3,34 +3,34 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// The seed's control port.
+/// Default control port.
 pub const DEFAULT_PORT: u16 = 3154;
 
-/// Data ports that `auto` and `same` stand for when no number is given: the seed's ten.
+/// Number of data ports of `auto` and `same` without a number.
 pub const DEFAULT_DATA_PORTS: u16 = 10;
 
-/// Which UDP ports carry the files.
+/// UDP ports that files are transferred on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DataPorts {
-    /// These, one transfer each. Written `9000-9009`, `9000,9002`, or both.
+    /// Given ports, for one transfer each. Written `9000-9009`, `9000,9002`, or both.
     List(Vec<u16>),
-    /// As many as given, chosen by the system. Written `auto` or `auto:N`.
+    /// A number of ports that the system chooses. Written `auto` or `auto:N`.
     Auto(u16),
-    /// The control port, for as many transfers at once as given: one hole in a firewall is
+    /// The control port, for a number of concurrent transfers: one open port in a firewall is
     /// enough. Written `same` or `same:N`.
     Same(u16),
 }
 
 impl Default for DataPorts {
-    /// The seed's: 9000 to 9009.
+    /// Ports 9000 to 9009.
     fn default() -> Self {
         Self::List((9000..=9009).collect())
     }
 }
 
 impl DataPorts {
-    /// Transfers at once.
+    /// Number of concurrent transfers.
     pub fn count(&self) -> usize {
         match self {
             Self::List(ports) => ports.len(),
@@ -69,10 +69,10 @@ fn write_ranges(f: &mut fmt::Formatter<'_>, ports: &[u16]) -> fmt::Result {
     Ok(())
 }
 
-/// A text that names no data ports.
+/// A text that does not name data ports.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{text:?} is no list of data ports: {fault}; write for instance \"9000-9009\", \
+    "{text:?} is not a list of data ports: {fault}; write for instance \"9000-9009\", \
      \"9000,9002\", \"auto:10\" or \"same\""
 )]
 pub struct DataPortsError {
@@ -93,7 +93,7 @@ impl FromStr for DataPorts {
 
 fn parse(text: &str) -> Result<DataPorts, &'static str> {
     let (word, count) = match text.split_once(':') {
-        Some((word, count)) => (word, count.parse().map_err(|_| "the number is not one")?),
+        Some((word, count)) => (word, count.parse().map_err(|_| "the number is invalid")?),
         None => (text, DEFAULT_DATA_PORTS),
     };
     if word == "auto" || word == "same" {
@@ -125,7 +125,7 @@ fn parse(text: &str) -> Result<DataPorts, &'static str> {
     distinct.sort_unstable();
     distinct.dedup();
     if distinct.len() != ports.len() {
-        return Err("a port is there twice");
+        return Err("a port is listed twice");
     }
     Ok(DataPorts::List(ports))
 }
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused_with_an_example_of_what_fits() {
+    fn invalid_lists_are_refused_with_an_example_of_a_valid_one() {
         for text in [
             "",
             "x",

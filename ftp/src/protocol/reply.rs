@@ -1,4 +1,4 @@
-//! Replies: what was asked for, or why not.
+//! Replies: what was requested, or a refusal.
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -7,24 +7,24 @@ use serde::{Deserialize, Serialize};
 use super::code::Code;
 use super::framing::{MessageError, decode, encode, printable};
 
-/// The longest reason that is kept of a peer's refusal, in characters.
+/// Characters kept of the reason in a peer's refusal.
 const MAX_REASON_CHARS: usize = 500;
 
-/// What is asked for, or why not.
+/// What was requested, or a refusal.
 pub type Reply<T> = Result<T, Refusal>;
 
-/// Why something that was asked for is not done.
+/// Reason why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{reason}")]
 pub struct Refusal {
-    /// For programs.
+    /// Code, for programs.
     pub code: Code,
-    /// For people.
+    /// Message, for people.
     pub reason: String,
 }
 
 impl Refusal {
-    /// A refusal in words.
+    /// Creates a refusal.
     pub fn new(code: Code, reason: impl Into<String>) -> Self {
         Self {
             code,
@@ -33,7 +33,7 @@ impl Refusal {
     }
 }
 
-/// Makes the message of a reply: `status`, and what goes with it.
+/// Encodes a reply: its `status` and the fields of its contents.
 ///
 /// # Errors
 ///
@@ -54,7 +54,7 @@ pub fn encode_reply<T: Serialize>(reply: &Reply<T>) -> Result<Bytes, MessageErro
     }
 }
 
-/// Reads the JSON of a reply. The peer's reason is made fit for a terminal.
+/// Decodes the JSON of a reply. The peer's message is made safe for a terminal.
 ///
 /// # Errors
 ///

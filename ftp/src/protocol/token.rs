@@ -1,17 +1,17 @@
-//! The token of a transfer.
+//! The token that ties a data connection to its transfer.
 
 use std::fmt;
 
 use lftp_transport::Runtime;
 use serde::{Deserialize, Serialize};
 
-/// What ties a data connection to the transfer that was granted. Not to be guessed.
+/// Secret that a data connection shows to belong to a granted transfer.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Token(pub [u8; 16]);
 
 impl Token {
-    pub(crate) fn draw(runtime: &dyn Runtime) -> Self {
+    pub(crate) fn generate(runtime: &dyn Runtime) -> Self {
         let mut token = [0; 16];
         runtime.fill_random(&mut token);
         Self(token)

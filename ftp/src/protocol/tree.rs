@@ -1,37 +1,37 @@
-//! What is said while a tree of files is carried on one connection.
+//! Messages of the transfer of a tree on one connection.
 //!
 //! ```text
 //! sender                                receiver
 //!   │  Page 0, Page 1               ──►   │
-//!   │  ◄──        Answer 0, Answer 1      │  wanted? how much is there?
-//!   │  Head, file, Head, file, …    ──►   │  those of page 0 that are wanted
+//!   │  ◄──        Answer 0, Answer 1      │  wanted? how much is held?
+//!   │  FileHeader, file, …          ──►   │  those of page 0 that are wanted
 //!   │  Page 2                       ──►   │
-//!   │  Head, file, …                ──►   │  those of page 1
-//!   │  ◄──               reply: Done      │
+//!   │  FileHeader, file, …          ──►   │  those of page 1
+//!   │  ◄──        reply: TreeSummary      │
 //! ```
 
 use serde::{Deserialize, Serialize};
 
 use super::code::Code;
-use super::held::Held;
+use super::held::HeldBlocks;
 
-/// The most entries of a [`Page`].
+/// Entries of a [`Page`] at most.
 pub const MAX_PAGE_FILES: usize = 256;
 
-/// The most failures that are named in [`Done`]; more are only counted.
+/// Failures named in a [`TreeSummary`] at most; more are only counted.
 pub const MAX_NAMED_FAILURES: usize = 100;
 
-/// What becomes of a file that is there already and is not the same (by size and time).
+/// Treatment of an existing file that differs in size or time.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Overwrite {
-    /// It stays, and that is a failure.
+    /// The file stays, which counts as a failure.
     Refuse,
-    /// It stays.
+    /// The file stays.
     Skip,
-    /// It is replaced by one that was changed later.
+    /// The file is replaced by one that was modified later.
     Newer,
-    /// It is replaced.
+    /// The file is replaced.
     #[default]
     Replace,
 }
@@ -39,112 +39,112 @@ pub enum Overwrite {
 /// Some files and folders of a tree, by name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page {
-    /// At most [`MAX_PAGE_FILES`].
+    /// Entries, at most [`MAX_PAGE_FILES`].
     pub entries: Vec<TreeEntry>,
-    /// No page follows.
+    /// Whether this is the last page.
     pub last: bool,
-    /// What the sender found and cannot send.
+    /// Files that the sender found and cannot send.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub failed: Vec<Failed>,
+    pub failed: Vec<FailedFile>,
 }
 
 /// A file or folder of a tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TreeEntry {
-    /// Its name below the root of the tree.
+    /// Name below the root of the tree.
     pub path: String,
-    /// The size of a file, in bytes; a folder has none.
+    /// Size of a file, in bytes; absent for a folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
-    /// What else there is to say of it.
+    /// Mode and time.
     #[serde(flatten)]
     pub attributes: Attributes,
-    /// The fingerprint of a file that is longer than a block.
+    /// Fingerprint of a file that is longer than a block.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// Bytes that a file takes on the sender's disk, where it has holes.
+    /// Bytes that a sparse file takes on the sender's disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allocated: Option<u64>,
 }
 
-/// What a file keeps on its way besides its contents.
+/// Metadata that is transferred with a file's contents.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attributes {
-    /// Who may read, write and execute it: the nine bits of Unix.
+    /// The nine permission bits of Unix.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<u32>,
-    /// When it was last changed, in nanoseconds since 1970.
+    /// Modification time, in nanoseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub modified_ns: Option<i64>,
 }
 
-/// Which files of a page are to be sent.
+/// The receiver's answer to a page: the files to be sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
-    /// In the order of the page.
-    pub want: Vec<Want>,
+    /// Wanted files, in the order of the page.
+    pub want: Vec<WantedEntry>,
 }
 
-/// A file that is to be sent.
+/// A file to be sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Want {
-    /// Its place in the page.
+pub struct WantedEntry {
+    /// Index in the page.
     pub index: usize,
-    /// What the receiver holds of it.
+    /// Blocks that the receiver holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub held: Option<Held>,
+    pub held: Option<HeldBlocks>,
 }
 
-/// What comes before each file.
+/// Header before each file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Head {
-    /// The place of the file in its page.
+pub struct FileHeader {
+    /// Index of the file in its page.
     pub index: usize,
-    /// Its size now, in bytes; `None`: it cannot be sent.
+    /// Current size, in bytes; `None` when the file cannot be sent.
     pub size: Option<u64>,
-    /// It goes on behind what the receiver holds.
+    /// Whether the file continues behind the held blocks.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub resume: bool,
-    /// Why it cannot be sent.
+    /// Reason why it cannot be sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failed: Option<Failed>,
+    pub failed: Option<FailedFile>,
 }
 
-/// What became of a tree.
+/// Outcome of the transfer of a tree.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Done {
+pub struct TreeSummary {
     /// Files that arrived.
     pub files: u64,
-    /// Their bytes, without those that were there from an earlier transfer.
+    /// Their bytes, without those held from an interrupted transfer.
     pub bytes: u64,
-    /// Files that were there already, the same by size and time.
+    /// Files that existed with the same size and time.
     pub unchanged: u64,
-    /// Files that were left as they are, as was asked for.
+    /// Files that were not replaced, as requested.
     pub skipped: u64,
     /// Files that did not arrive.
     pub failed: u64,
-    /// The first of those.
-    pub failures: Vec<Failed>,
+    /// The first failures, at most [`MAX_NAMED_FAILURES`].
+    pub failures: Vec<FailedFile>,
 }
 
 /// A file that did not arrive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failed {
-    /// Its name in the tree.
+pub struct FailedFile {
+    /// Name in the tree.
     pub path: String,
-    /// For programs.
+    /// Code, for programs.
     pub code: Code,
-    /// For people.
+    /// Message, for people.
     pub reason: String,
 }
 
-impl Done {
-    /// Counts, and names if there is room, a file that did not arrive.
+impl TreeSummary {
+    /// Counts a file that did not arrive, and names it if the list is not full.
     pub(crate) fn fail(&mut self, path: &str, code: Code, reason: impl Into<String>) {
         self.failed += 1;
         if self.failures.len() < MAX_NAMED_FAILURES {
             let short = |text: String| text.chars().take(200).collect();
-            self.failures.push(Failed {
+            self.failures.push(FailedFile {
                 path: short(path.to_owned()),
                 code,
                 reason: short(reason.into()),

@@ -1,15 +1,15 @@
-//! New connections: what are they for?
+//! New connections, sorted by what they are for.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use lftp_transport::{Listener, Stream, timeout};
 
-use super::claims::Arrival;
+use super::context::Context;
+use super::pending_transfers::DataConnection;
+use super::session;
 use super::tasks::Stage;
-use super::{Context, session};
-use crate::protocol::Code;
-use crate::protocol::channel::{self, LinkError};
-use crate::protocol::{Hello, Purpose};
+use crate::protocol::channel::{self, ChannelError};
+use crate::protocol::{Code, Hello, Purpose};
 
 /// Accepts on one port until the server ends.
 pub(super) async fn accept(context: Arc<Context>, listener: Listener) {
@@ -22,14 +22,13 @@ pub(super) async fn accept(context: Arc<Context>, listener: Listener) {
         };
         match accepted {
             Ok(stream) => {
-                context.spawn(greet(Arc::clone(&context), stream, addr.port()));
+                context.spawn(dispatch(Arc::clone(&context), stream, addr.port()));
             }
+            // A port that is gone does not come back. The transfers in progress may still use the
+            // other ports, so the server drains instead of stopping.
             Err(error) => {
                 tracing::error!(%addr, %error, "the server ends");
-                *context
-                    .failure
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner) = Some(error);
+                *context.failure.lock() = Some(error);
                 return context.tasks.advance(Stage::Draining);
             }
         }
@@ -37,11 +36,11 @@ pub(super) async fn accept(context: Arc<Context>, listener: Listener) {
 }
 
 /// Reads the hello of a connection to `port` and passes the connection on.
-async fn greet(context: Arc<Context>, mut stream: Stream, port: u16) {
+async fn dispatch(context: Arc<Context>, mut stream: Stream, port: u16) {
     let hello = async {
         let body = channel::read_body(&mut stream)
             .await?
-            .ok_or(LinkError::WentAway)?;
+            .ok_or(ChannelError::WentAway)?;
         Ok(Hello::decode(&body)?)
     };
     let hello = tokio::select! {
@@ -58,16 +57,18 @@ async fn greet(context: Arc<Context>, mut stream: Stream, port: u16) {
             resume,
             ahead,
         }) => {
+            // The request for this transfer may still be on its way, or waiting for the disk: the
+            // connection is kept until the grant, or for as long as a hello may take.
             if ahead {
-                let granted = context.claims.granted(token, stream.peer_key());
+                let granted = context.pending.granted(token, stream.peer_key());
                 tokio::select! {
                     biased;
                     () = context.tasks.reached(Stage::Stopped) => return,
                     _ = timeout(&*context.runtime, context.config.hello_timeout, granted) => {}
                 }
             }
-            let arrival = Arrival { stream, resume };
-            let Err(unclaimed) = context.claims.hand_over(token, port, arrival) else {
+            let connection = DataConnection { stream, resume };
+            let Err(unclaimed) = context.pending.deliver(token, port, connection) else {
                 return;
             };
             stream = unclaimed.stream;

@@ -10,38 +10,38 @@ use crate::protocol::{DEFAULT_PORT, DataPorts};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServerConfig {
-    /// The address of the control port; data ports are on the same interface. Default
+    /// Address of the control port; data ports are on the same interface. Default
     /// `0.0.0.0:3154`.
     pub listen: SocketAddr,
-    /// Where files are carried, and how many at once. Default 9000 to 9009.
+    /// Ports that files are transferred on, and thereby how many at once. Default 9000 to 9009.
     pub data_ports: DataPorts,
-    /// Who is let in. Default everyone, with all rights.
+    /// Clients that are admitted. Default everyone, with all rights.
     pub access: Access,
-    /// The transport of every connection. Where it sets no identity, one is drawn for all
-    /// ports. Where it sets no keep-alive, there is one: a client
-    /// may think, and may be more patient than this side.
+    /// The transport of every connection. Without an identity, one is generated for all ports.
+    /// Without a keep-alive, one is set: a client may be idle, and may have a longer idle timeout
+    /// than this side.
     pub transport: lftp_transport::Config,
     /// Clients (control connections) at once. Default 64. The transport's listen limit is raised
-    /// so that there is room for them, their transfers, and some who are told that there is
-    /// none; its limit for one address is not.
+    /// to hold them, their transfers, and some clients that are refused; its limit for one
+    /// address is not.
     pub max_clients: usize,
-    /// How long a new connection may take to say what it is for. Default 60 s.
+    /// Limit for the hello of a new connection. Default 60 s.
     pub hello_timeout: Duration,
-    /// How long a granted port waits for its client. Default 60 s: a handshake over a bad
-    /// network has time for several tries.
+    /// Limit for the data connection of a granted transfer. Default 60 s: enough for several
+    /// handshake attempts over a bad network.
     pub claim_timeout: Duration,
-    /// How long a transfer may stand still. Default 60 s.
+    /// How long a transfer may make no progress. Default 60 s.
     pub stall_limit: Duration,
-    /// How long a client may be connected without asking for anything. Default 15 min.
+    /// How long a client may be connected without a request. Default 15 min.
     pub idle_limit: Duration,
-    /// How long a receiver may take over the end of a file (to get it onto its disk). Default
+    /// Limit for the receiver's confirmation of a file (it may have to sync its disk). Default
     /// 5 min.
-    pub verdict_timeout: Duration,
-    /// How long a connection may take to end in good order: the verdict is not lost with it, however long
-    /// the network is down. Default 45 s; once the server is stopped, not at all.
+    pub confirmation_timeout: Duration,
+    /// How long a connection may take to close, so that the confirmation survives an outage of the
+    /// network. Default 45 s; once the server is stopped, zero.
     pub close_timeout: Duration,
-    /// How long running transfers may go on after [`shutdown`](super::ServerHandle::shutdown).
-    /// Default 10 s.
+    /// How long transfers in progress may continue after
+    /// [`shutdown`](super::ServerHandle::shutdown). Default 10 s.
     pub grace: Duration,
 }
 
@@ -57,7 +57,7 @@ impl Default for ServerConfig {
             claim_timeout: Duration::from_secs(60),
             stall_limit: Duration::from_secs(60),
             idle_limit: Duration::from_secs(15 * 60),
-            verdict_timeout: Duration::from_secs(5 * 60),
+            confirmation_timeout: Duration::from_secs(5 * 60),
             close_timeout: Duration::from_secs(45),
             grace: Duration::from_secs(10),
         }

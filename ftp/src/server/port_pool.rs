@@ -1,13 +1,15 @@
-//! The data ports: which there are, and who has one for the moment.
+//! The pool of data ports.
 //!
-//! Every port has one listener for as long as the server lives. What is handed out is the
-//! right to be called back on it, a [`Lease`], and dropping that gives the port back: a
-//! transfer that fails, a client that dies and a client that never comes all end in a drop.
+//! Every port has one listener for as long as the server lives. What the pool hands out is the
+//! right to be connected to on it, a [`Lease`], and dropping that returns the port: a transfer
+//! that fails, a client that dies and a client that never comes all end in a drop.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-/// The ports and which of them are free. A clone is another handle on the same pool.
+use parking_lot::Mutex;
+
+/// The data ports and which of them are free. A clone is another handle on the same pool.
 #[derive(Clone, Debug)]
 pub struct PortPool {
     shared: Arc<Shared>,
@@ -19,14 +21,8 @@ struct Shared {
     free: Mutex<VecDeque<u16>>,
 }
 
-impl Shared {
-    fn free(&self) -> MutexGuard<'_, VecDeque<u16>> {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl PortPool {
-    /// A pool with all of `ports` free. A port may be in it several times.
+    /// Creates a pool with all of `ports` free. A port may be in it several times.
     pub fn new(ports: impl IntoIterator<Item = u16>) -> Self {
         let free: VecDeque<_> = ports.into_iter().collect();
         Self {
@@ -37,18 +33,18 @@ impl PortPool {
         }
     }
 
-    /// Takes the port that has been free for longest; `None` when all are taken.
+    /// Leases the port that has been free for longest; `None` when all are leased.
     pub fn lease(&self) -> Option<Lease> {
-        let port = self.shared.free().pop_front()?;
+        let port = self.shared.free.lock().pop_front()?;
         Some(Lease {
             port,
             shared: Arc::clone(&self.shared),
         })
     }
 
-    /// Takes this port; `None` when it is taken, or not one of them.
+    /// Leases this port; `None` when it is leased, or not in the pool.
     pub fn lease_at(&self, port: u16) -> Option<Lease> {
-        let mut free = self.shared.free();
+        let mut free = self.shared.free.lock();
         let index = free.iter().position(|&free| free == port)?;
         free.remove(index)?;
         Some(Lease {
@@ -57,18 +53,18 @@ impl PortPool {
         })
     }
 
-    /// How many ports are free.
+    /// Number of free ports.
     pub fn free(&self) -> usize {
-        self.shared.free().len()
+        self.shared.free.lock().len()
     }
 
-    /// How many ports there are.
+    /// Number of ports.
     pub fn size(&self) -> usize {
         self.shared.size
     }
 }
 
-/// The right to one data port. Dropping it gives the port back.
+/// The right to one data port. Dropping it returns the port.
 #[derive(Debug)]
 pub struct Lease {
     port: u16,
@@ -76,7 +72,7 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// The port.
+    /// Number of the port.
     pub const fn port(&self) -> u16 {
         self.port
     }
@@ -84,12 +80,9 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let mut free = self.shared.free();
+        let mut free = self.shared.free.lock();
         free.push_back(self.port);
-        debug_assert!(
-            free.len() <= self.shared.size,
-            "a port was given back twice"
-        );
+        debug_assert!(free.len() <= self.shared.size, "a port was returned twice");
     }
 }
 
@@ -100,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_gives_the_port_back_too() {
+    fn a_panic_returns_the_port_as_well() {
         let pool = PortPool::new([1]);
         let held = pool.clone();
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {

@@ -3,35 +3,22 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lftp_transport::{Stream, StreamMonitor, Time, spawn_blocking};
+use lftp_transport::{Stream, Time, spawn_blocking};
 
-use super::Context;
-use super::access::{Client, Who};
-use super::log::Record;
-use super::port_pool::Lease;
-use super::put::Wanted;
-use super::receptions::Reception;
+use super::access_log::AccessRecord;
+use super::client::{AdmittedClient, ClientIdentity};
+use super::context::Context;
+use super::grants::Grants;
+use super::listing::{MAX_PAGE_ENTRIES, first_page};
+use super::put_request::PutRequest;
 use super::tasks::Stage;
-use super::transfer::{self, Job, Transfer};
-use crate::protocol::Code;
-use crate::protocol::blocks::{BLOCK_BYTES, Prefix};
+use crate::protocol::blocks::BLOCK_BYTES;
 use crate::protocol::channel;
 use crate::protocol::{
-    self, Asked, Cancelled, Entry, Granted, Held, Listing, MessageError, Overwrite, Refusal, Reply,
-    Request, Token, Whole, encode_reply,
+    self, Cancelled, ClientRequest, Code, Confirmation, Granted, Listing, MessageError, Name,
+    NameError, Refusal, Reply, Request, encode_reply,
 };
-use crate::protocol::{Name, NameError};
 use crate::store::{StoreError, hash_source};
-use crate::transfer::resume;
-use crate::transfer::tree::Filter;
-use crate::transfer::tree::Target;
-use crate::transfer::tree::{Links, Walk};
-
-/// Entries read for one page of a listing.
-const MAX_PAGE_ENTRIES: usize = 500;
-
-/// JSON of the entries of one page, in bytes; leaves room for the frame around them.
-const MAX_PAGE_BYTES: usize = protocol::MAX_MESSAGE_BYTES - 4096;
 
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
@@ -45,8 +32,8 @@ impl From<NameError> for Refusal {
     }
 }
 
-/// Answers whatever the client asks with a refusal.
-async fn turn_away(context: &Context, mut stream: Stream, refusal: Refusal) {
+/// Sends a refusal as the reply to whatever the client asks first, and closes.
+async fn refuse(context: &Context, mut stream: Stream, refusal: Refusal) {
     if let Ok(reply) = encode_reply(&Err::<Cancelled, _>(refusal))
         && channel::write(&mut stream, reply).await.is_ok()
     {
@@ -54,36 +41,33 @@ async fn turn_away(context: &Context, mut stream: Stream, refusal: Refusal) {
     }
 }
 
-/// Serves a client until it leaves.
+/// Serves a client until it disconnects.
 pub(super) async fn serve(context: Arc<Context>, mut stream: Stream, data_port: Option<u16>) {
-    let who = Who::of(&stream);
-    let (client, key) = (who.client, who.key.map(tracing::field::display));
-    let Ok(place) = Arc::clone(&context.clients).try_acquire_owned() else {
+    let identity = ClientIdentity::of(&stream);
+    let (client, key) = (identity.addr, identity.key.map(tracing::field::display));
+    let Ok(permit) = Arc::clone(&context.clients).try_acquire_owned() else {
         tracing::info!(%client, key, "too many clients");
         let busy = "the server has too many clients; try again later";
-        return turn_away(&context, stream, Refusal::new(Code::Busy, busy)).await;
+        return refuse(&context, stream, Refusal::new(Code::Busy, busy)).await;
     };
-    let (asked, of) = (Arc::clone(&context), who.key);
-    let admit = move || asked.config.access.admit(of);
+    let (shared, of) = (Arc::clone(&context), identity.key);
+    let admit = move || shared.config.access.admit(of);
     let admitted = match spawn_blocking(&*context.runtime, admit).await {
-        Ok(admission) => Client::new(admission, &context.everything, who),
+        Ok(admission) => AdmittedClient::new(admission, &context.everything, identity),
         Err(refusal) => {
-            drop(place);
+            drop(permit);
             tracing::info!(%client, key, reason = refusal.reason, "client refused");
-            return turn_away(&context, stream, refusal).await;
+            return refuse(&context, stream, refusal).await;
         }
     };
-    let name = Arc::clone(&admitted.who.name);
+    let name = Arc::clone(&admitted.identity.name);
     tracing::info!(%client, key, name = &*name, rights = %admitted.rights, "connected");
     let mut session = Session {
         context: Arc::clone(&context),
-        client: admitted,
-        monitor: stream.monitor(),
-        data_port,
-        shown: None,
-        granted: Vec::new(),
+        client: admitted.clone(),
+        grants: Grants::new(Arc::clone(&context), admitted, stream.monitor(), data_port),
     };
-    let left = loop {
+    let end = loop {
         let body = tokio::select! {
             biased;
             () = context.tasks.reached(Stage::Draining) => {
@@ -108,10 +92,10 @@ pub(super) async fn serve(context: Arc<Context>, mut stream: Stream, data_port: 
             break Err(error.code());
         }
     };
-    // The place is free for the next one, however long the end of this one takes.
-    drop((session, place));
+    // Another client may connect now, however long the close of this connection takes.
+    drop((session, permit));
     tracing::info!(%client, key, name = &*name, "disconnected");
-    match left {
+    match end {
         Ok(()) => channel::close(&context.runtime, stream, context.config.close_timeout).await,
         Err(code) => stream.reset(code.reset_reason()),
     }
@@ -119,33 +103,19 @@ pub(super) async fn serve(context: Arc<Context>, mut stream: Stream, data_port: 
 
 struct Session {
     context: Arc<Context>,
-    client: Client,
-    /// Of the control connection.
-    monitor: StreamMonitor,
-    /// Where the client comes while it asks.
-    data_port: Option<u16>,
-    /// What it shows there, if it has said so with this request.
-    shown: Option<Token>,
-    /// Transfers whose data connection may still be on its way.
-    granted: Vec<Token>,
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        for &token in &self.granted {
-            self.context.claims.cancel(token);
-        }
-    }
+    client: AdmittedClient,
+    grants: Grants,
 }
 
 impl Session {
     async fn reply(&mut self, body: &[u8]) -> Result<Bytes, MessageError> {
-        let begun = self.context.runtime.now();
-        let asked = protocol::decode(body).map(|asked: Asked| {
-            self.shown = asked.shown;
-            asked.request
+        let started = self.context.runtime.now();
+        let request = protocol::decode(body).map(|request: ClientRequest| {
+            self.grants.set_shown(request.shown);
+            request.request
         });
-        match asked {
+        let grants = &mut self.grants;
+        match request {
             Ok(Request::Put {
                 name,
                 size,
@@ -153,25 +123,27 @@ impl Session {
                 source,
                 allocated,
             }) => {
-                let wanted = |name| Wanted {
+                let request = |name| PutRequest {
                     name,
                     size,
                     overwrite,
+                    // A file of one block is sent again as a whole: nothing to resume.
                     source: source.filter(|_| size > BLOCK_BYTES),
                     allocated,
                 };
-                let reply = self.put(&name, wanted).await;
-                self.logged("put", &name, begun, &reply, granted);
+                let reply = grants.grant_put(&name, request).await;
+                self.log("put", &name, started, &reply, granted);
                 encode_reply(&reply)
             }
             Ok(Request::PutPiped { name, overwrite }) => {
-                let reply = self.put_piped(&name, overwrite).await;
-                self.logged("put-piped", &name, begun, &reply, granted);
+                let reply = grants.grant_piped_put(&name, overwrite).await;
+                self.log("put-piped", &name, started, &reply, granted);
                 encode_reply(&reply)
             }
             Ok(Request::Get { name, held, source }) => {
-                let reply = self.get(&name, held.as_ref(), source.as_deref()).await;
-                self.logged("get", &name, begun, &reply, granted);
+                let reply = grants.grant_get(&name, held.as_ref(), source.as_deref());
+                let reply = reply.await;
+                self.log("get", &name, started, &reply, granted);
                 encode_reply(&reply)
             }
             Ok(Request::PutTree {
@@ -180,50 +152,51 @@ impl Session {
                 dry_run,
                 source,
             }) => {
-                let reply = self.put_tree(&name, overwrite, dry_run, &source).await;
-                self.logged("put-tree", &name, begun, &reply, granted);
+                let reply = grants.grant_put_tree(&name, overwrite, dry_run, &source);
+                let reply = reply.await;
+                self.log("put-tree", &name, started, &reply, granted);
                 encode_reply(&reply)
             }
             Ok(Request::GetTree { name, follow }) => {
-                let reply = self.get_tree(&name, follow).await;
-                self.logged("get-tree", &name, begun, &reply, granted);
+                let reply = grants.grant_get_tree(&name, follow).await;
+                self.log("get-tree", &name, started, &reply, granted);
                 encode_reply(&reply)
             }
             Ok(Request::Hash { name }) => {
                 let reply = self.hash(&name).await;
-                let done = |whole: &Whole| Some((whole.bytes, whole.hash.clone()));
-                self.logged("hash", &name, begun, &reply, done);
+                let done = |file: &Confirmation| Some((file.bytes, file.hash.clone()));
+                self.log("hash", &name, started, &reply, done);
                 encode_reply(&reply)
             }
             Ok(Request::Ls { path, after }) => {
                 let reply = self.ls(&path, after).await;
                 let done = |page: &Listing| Some((0, format!("{} entries", page.entries.len())));
-                self.logged("ls", &path, begun, &reply, done);
+                self.log("ls", &path, started, &reply, done);
                 encode_reply(&reply)
             }
             Ok(Request::Cancel { token }) => {
-                self.context.claims.cancel(token);
+                grants.cancel(token);
                 encode_reply(&Ok(Cancelled {}))
             }
             Err(error) => encode_reply(&Err::<Cancelled, _>(unreadable(&error))),
         }
     }
 
-    /// Writes into the access log what is over with the reply: everything but what was granted.
-    fn logged<T>(
+    /// Writes into the access log what ends with the reply: everything but a granted transfer.
+    fn log<T>(
         &self,
         operation: &'static str,
         name: &str,
-        begun: Time,
+        started: Time,
         reply: &Reply<T>,
         done: impl Fn(&T) -> Option<(u64, String)>,
     ) {
-        let mut record = Record {
-            who: &self.client.who,
+        let mut record = AccessRecord {
+            client: &self.client.identity,
             operation,
             name,
             bytes: 0,
-            duration: self.context.runtime.now().saturating_since(begun),
+            duration: self.context.runtime.now().saturating_since(started),
         };
         match reply {
             Ok(reply) => match done(reply) {
@@ -237,113 +210,13 @@ impl Session {
         }
     }
 
-    async fn put(&mut self, name: &str, wanted: impl FnOnce(Name) -> Wanted) -> Reply<Granted> {
-        self.client.may("put")?;
-        let name = Name::parse(name)?;
-        let lease = self.lease().await?;
-        let context = &*self.context;
-        let wanted = wanted(name.clone());
-        let size = wanted.size;
-        let reception = match wanted.key() {
-            Some(key) => {
-                let key = self.client.own(&key);
-                context.receptions.take_over(&*context.runtime, &key).await
-            }
-            None => None,
-        };
-        let client = self.client.clone();
-        let superseded = reception.as_ref().map(Reception::superseded);
-        let begin = move || wanted.begin(client.store_to_write()?, reception);
-        let put = spawn_blocking(&*context.runtime, begin).await?;
-        let held = put.held(&*context.runtime);
-        let job = Job::Put(put, superseded.unwrap_or_default());
-        let mut granted = self.grant(lease, name.to_string(), size, job);
-        granted.held = held;
-        Ok(granted)
-    }
-
-    async fn put_piped(&mut self, name: &str, overwrite: bool) -> Reply<Granted> {
-        self.client.may("put")?;
-        let name = Name::parse(name)?;
-        let lease = self.lease().await?;
-        let (client, wanted) = (self.client.clone(), name.clone());
-        let create = move || client.store_to_write()?.create(&wanted, 0, overwrite);
-        let sink = spawn_blocking(&*self.context.runtime, create).await?;
-        Ok(self.grant(lease, name.to_string(), 0, Job::PutPiped(sink)))
-    }
-
-    async fn get(&mut self, name: &str, held: Option<&Held>, of: Option<&str>) -> Reply<Granted> {
-        self.client.may("get")?;
-        let name = Name::parse(name)?;
-        let lease = self.lease().await?;
-        let runtime = &*self.context.runtime;
-        let store = Arc::clone(&self.client.place.store);
-        let wanted = name.clone();
-        let mut source = spawn_blocking(runtime, move || store.open(&wanted)).await?;
-        let size = source.size();
-        let fingerprint = source.fingerprint().filter(|_| size > BLOCK_BYTES);
-        let allocated = source.allocated();
-        let mut prefix = Prefix::default();
-        if let Some(held) = held.filter(|_| of.is_some() && of == fingerprint.as_deref()) {
-            (source, prefix) = resume::go_on(runtime, source, held).await?;
-        }
-        let from = prefix.bytes();
-        let mut granted = self.grant(lease, name.to_string(), size, Job::Get(source, prefix));
-        (granted.from, granted.source) = (from, fingerprint);
-        granted.allocated = allocated;
-        Ok(granted)
-    }
-
-    async fn put_tree(
-        &mut self,
-        name: &str,
-        overwrite: Overwrite,
-        dry_run: bool,
-        source: &str,
-    ) -> Reply<Granted> {
-        self.client.may("put")?;
-        let root = Name::parse_folder(name)?;
-        let lease = self.lease().await?;
-        let context = &*self.context;
-        let key = format!("put-tree {source}");
-        let place = self.client.own(&format!("{key} {name}"));
-        let reception = context
-            .receptions
-            .take_over(&*context.runtime, &place)
-            .await;
-        let client = self.client.clone();
-        let store = spawn_blocking(&*context.runtime, move || client.store_to_write()).await?;
-        let target = Target {
-            store,
-            root,
-            overwrite,
-            filter: Filter::default(),
-            dry_run,
-            key,
-        };
-        let job = Job::PutTree(Box::new(target), reception);
-        Ok(self.grant(lease, shown(name), 0, job))
-    }
-
-    async fn get_tree(&mut self, name: &str, follow: bool) -> Reply<Granted> {
-        self.client.may("get")?;
-        let root = Name::parse_folder(name)?;
-        let lease = self.lease().await?;
-        let store = Arc::clone(&self.client.place.store);
-        let links = if follow { Links::Follow } else { Links::Skip };
-        let mut walk = Walk::new(store, root, Filter::default(), links);
-        let begin = move || walk.begin().map(|()| walk);
-        let walk = spawn_blocking(&*self.context.runtime, begin).await?;
-        Ok(self.grant(lease, shown(name), 0, Job::GetTree(Box::new(walk))))
-    }
-
-    /// Reads a whole file; that counts as a transfer.
-    async fn hash(&self, name: &str) -> Reply<Whole> {
+    /// Reads and hashes a whole file, which counts as a transfer.
+    async fn hash(&self, name: &str) -> Reply<Confirmation> {
         self.client.may("verify")?;
         let name = Name::parse(name)?;
-        let _lease = self.lease().await?;
+        let _lease = self.grants.lease().await?;
         let runtime = &*self.context.runtime;
-        let store = Arc::clone(&self.client.place.store);
+        let store = Arc::clone(&self.client.root.store);
         let source = spawn_blocking(runtime, move || store.open(&name)).await?;
         let (bytes, hash) = tokio::select! {
             biased;
@@ -352,137 +225,28 @@ impl Session {
             }
             hashed = hash_source(runtime, source) => hashed?,
         };
-        Ok(Whole {
+        Ok(Confirmation {
             bytes,
             hash: hash.to_hex().to_string(),
         })
     }
 
-    /// A data port: that which the client is at, another free one, or that of a transfer of this
-    /// client's that nobody is left of.
-    async fn lease(&self) -> Reply<Lease> {
-        let Context {
-            pool,
-            holders,
-            runtime,
-            ..
-        } = &*self.context;
-        let at_it = self.data_port.and_then(|port| pool.lease_at(port));
-        if let Some(lease) = at_it.or_else(|| pool.lease()) {
-            return Ok(lease);
-        }
-        let made = holders.make_room(&**runtime, pool, self.client.who.key);
-        made.await.ok_or_else(|| {
-            let size = pool.size();
-            let reason =
-                format!("the server carries {size} files at once already; try again later");
-            Refusal::new(Code::Busy, reason)
-        })
-    }
-
-    fn grant(&mut self, lease: Lease, name: String, size: u64, job: Job) -> Granted {
-        let port = lease.port();
-        let shown = self.shown.take().filter(|&token| {
-            self.data_port == Some(port) && !self.context.claims.is_waiting(token)
-        });
-        let token = shown.unwrap_or_else(|| Token::draw(&*self.context.runtime));
-        let claim = self.context.claims.expect(token, port, self.client.who.key);
-        self.granted
-            .retain(|&earlier| self.context.claims.is_waiting(earlier));
-        self.granted.push(token);
-        let key = self.client.who.key;
-        let transfer = Transfer {
-            holder: self.context.holders.enter(key, self.monitor.clone()),
-            who: self.client.who.clone(),
-            name,
-            job,
-            lease,
-            claim,
-        };
-        self.context
-            .spawn(transfer::run(Arc::clone(&self.context), transfer));
-        Granted {
-            port,
-            size,
-            token,
-            held: None,
-            from: 0,
-            source: None,
-            allocated: None,
-        }
-    }
-
     async fn ls(&self, path: &str, after: Option<String>) -> Reply<Listing> {
         self.client.may("ls")?;
         let folder = Name::parse_folder(path)?;
-        let store = Arc::clone(&self.client.place.store);
+        let store = Arc::clone(&self.client.root.store);
         let list = move || store.list(folder.as_ref(), after.as_deref(), MAX_PAGE_ENTRIES + 1);
         let entries = spawn_blocking(&*self.context.runtime, list).await?;
-        Ok(page(entries))
+        Ok(first_page(entries))
     }
 }
 
 fn unreadable(error: &MessageError) -> Refusal {
-    let words = format!("{error}; this server knows put, get, ls and cancel");
-    Refusal::new(Code::BadRequest, words)
+    let reason = format!("{error}; this server knows put, get, ls and cancel");
+    Refusal::new(Code::BadRequest, reason)
 }
 
-/// A folder for the log.
-fn shown(folder: &str) -> String {
-    format!("{}/", folder.trim_end_matches('/'))
-}
-
-/// As many entries as fit one message.
-fn page(mut entries: Vec<Entry>) -> Listing {
-    let found = entries.len();
-    let mut room = MAX_PAGE_BYTES;
-    let fits = entries.iter().take(MAX_PAGE_ENTRIES).take_while(|entry| {
-        let bytes = serde_json::to_vec(entry).map_or(usize::MAX, |json| json.len() + 1);
-        let fits = bytes <= room;
-        room = room.saturating_sub(bytes);
-        fits
-    });
-    let count = fits.count();
-    entries.truncate(count);
-    Listing {
-        more: count < found,
-        entries,
-    }
-}
-
-/// The end of a transfer is for its own task to tell.
+/// The end of a granted transfer is logged by its own task.
 const fn granted(_: &Granted) -> Option<(u64, String)> {
     None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::protocol::{EntryKind, MAX_MESSAGE_BYTES};
-
-    #[test]
-    fn a_page_of_the_longest_names_fits_a_message_and_none_is_lost() {
-        let name = |i: usize| format!("{i:06}{}", "\u{7f}é".repeat(83));
-        let entry = |i| Entry {
-            name: name(i),
-            kind: EntryKind::File,
-            size: u64::MAX,
-        };
-        let mut left: Vec<Entry> = (0..1200).map(entry).collect();
-        let mut pages = 0;
-        while !left.is_empty() {
-            let listing = page(left.iter().take(MAX_PAGE_ENTRIES + 1).cloned().collect());
-            let count = listing.entries.len();
-            assert!(count > 0);
-            assert_eq!(listing.entries, left[..count]);
-            assert_eq!(listing.more, count < left.len());
-            assert!(
-                encode_reply(&Ok(listing)).unwrap().len()
-                    <= MAX_MESSAGE_BYTES + protocol::LENGTH_BYTES
-            );
-            left.drain(..count);
-            pages += 1;
-        }
-        assert!(pages > 2);
-    }
 }

@@ -1,4 +1,4 @@
-//! The server's tasks: how many there are, and when they are to end.
+//! The server's tasks: their number, and the stage of the server's end that they react to.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
@@ -6,18 +6,18 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use lftp_transport::{BoxFuture, Runtime};
 use tokio::sync::Notify;
 
-/// How far the end of a server is.
+/// Stage of a server's end.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(crate) enum Stage {
     Serving,
-    /// Nothing new is begun; what was begun goes on.
+    /// Nothing new is started; transfers in progress continue.
     Draining,
-    /// Everything ends now.
+    /// Everything ends at once.
     Stopped,
 }
 
-/// Keeps count. A clone is another handle on the same tasks.
+/// The tasks of one server. A clone is another handle on the same ones.
 #[derive(Clone, Debug)]
 pub(crate) struct Tasks {
     shared: Arc<Shared>,
@@ -28,8 +28,8 @@ struct Shared {
     stage: AtomicU8,
     running: AtomicUsize,
     advanced: Notify,
-    /// None is running any more. That one of many has ended is nobody's business: each waits for
-    /// a stage, and would be woken by the end of every other.
+    /// Notified when no task is left, and not at the end of each: all of them wait for a stage,
+    /// and every one would be woken by the end of every other.
     idle: Notify,
 }
 
@@ -46,21 +46,21 @@ impl Tasks {
         }
     }
 
-    /// Runs a task that is waited for.
+    /// Spawns a task that [`ended`](Self::ended) waits for.
     pub(crate) fn spawn(&self, runtime: &dyn Runtime, task: BoxFuture<()>) {
-        let running = self.begin();
+        let running = self.start();
         runtime.spawn(Box::pin(async move {
             let _running = running;
             task.await;
         }));
     }
 
-    fn begin(&self) -> Running {
+    fn start(&self) -> Running {
         self.shared.running.fetch_add(1, Ordering::SeqCst);
         Running(Arc::clone(&self.shared))
     }
 
-    /// Goes on to a later stage.
+    /// Advances to a later stage; an earlier one has no effect.
     pub(crate) fn advance(&self, stage: Stage) {
         self.shared.stage.fetch_max(stage as u8, Ordering::SeqCst);
         self.shared.advanced.notify_waiters();
@@ -85,6 +85,7 @@ impl Tasks {
 async fn until(changed: &Notify, is_so: impl Fn() -> bool) {
     loop {
         let mut changed = std::pin::pin!(changed.notified());
+        // Registered before the check: a change in between must not be missed.
         changed.as_mut().enable();
         if is_so() {
             return;
@@ -126,9 +127,9 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_task_wakes_none_but_who_waits_for_the_last() {
+    fn the_end_of_a_task_wakes_only_the_waiter_for_the_last() {
         let tasks = Tasks::new();
-        let (first, last) = (tasks.begin(), tasks.begin());
+        let (first, last) = (tasks.start(), tasks.start());
         let (at_stage, at_end) = (Arc::new(Wakes::default()), Arc::new(Wakes::default()));
         let mut stopped = std::pin::pin!(tasks.reached(Stage::Stopped));
         let mut ended = std::pin::pin!(tasks.ended());

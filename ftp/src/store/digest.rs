@@ -1,20 +1,24 @@
-//! A store that keeps no bytes: it gives away patterns and remembers hashes. For benches.
+//! A store that keeps no bytes: it serves patterns and remembers hashes. For benchmarks.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use blake3::{Hash, Hasher};
+use parking_lot::{Mutex, MutexGuard};
 
-use super::{PatternSource, Sink, Source, Store, StoreError};
-use crate::protocol::Name;
-use crate::protocol::{Entry, EntryKind};
+use super::error::StoreError;
+use super::pattern::PatternSource;
+use super::traits::{CreateOptions, Found, PartialOptions, ResumablePartial, Sink, Source, Store};
+use super::{simple, usage};
+use crate::protocol::blocks::BlockHash;
+use crate::protocol::{Attributes, Entry, EntryKind, Name};
 
-/// What is left of a file that was received.
+/// Size and hash of a received file.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Digest {
-    /// Its size.
+    /// Size, in bytes.
     pub bytes: u64,
-    /// Its BLAKE3 hash.
+    /// BLAKE3 hash.
     pub hash: Hash,
 }
 
@@ -27,20 +31,20 @@ impl From<&PatternSource> for Digest {
     }
 }
 
-/// Files that are only hashed when they arrive, and made up when they are asked for. What has
-/// arrived cannot be read again. A clone is another handle on the same files.
+/// Files that are hashed as they arrive, and generated when they are requested. What has arrived
+/// cannot be read again. A clone is another handle on the same files.
 #[derive(Clone, Debug, Default)]
 pub struct HashStore {
-    files: Arc<Mutex<BTreeMap<String, Held>>>,
+    files: Arc<Mutex<BTreeMap<String, Contents>>>,
 }
 
 #[derive(Clone, Debug)]
-enum Held {
+enum Contents {
     Offered(PatternSource),
     Received(Digest),
 }
 
-impl Held {
+impl Contents {
     fn bytes(&self) -> u64 {
         match self {
             Self::Offered(pattern) => pattern.size(),
@@ -55,22 +59,22 @@ impl HashStore {
         Self::default()
     }
 
-    /// Puts a file in that can be read.
+    /// Adds a file that can be read.
     pub fn offer(&self, name: &Name, pattern: PatternSource) {
         self.files()
-            .insert(name.to_string(), Held::Offered(pattern));
+            .insert(name.to_string(), Contents::Offered(pattern));
     }
 
-    /// What has arrived whole under that name.
+    /// Returns what has arrived completely under that name.
     pub fn received(&self, name: &Name) -> Option<Digest> {
         match self.files().get(name.as_str())? {
-            Held::Offered(_) => None,
-            Held::Received(digest) => Some(*digest),
+            Contents::Offered(_) => None,
+            Contents::Received(digest) => Some(*digest),
         }
     }
 
-    fn files(&self) -> MutexGuard<'_, BTreeMap<String, Held>> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    fn files(&self) -> MutexGuard<'_, BTreeMap<String, Contents>> {
+        self.files.lock()
     }
 }
 
@@ -78,13 +82,14 @@ impl Store for HashStore {
     fn open(&self, name: &Name) -> Result<Box<dyn Source>, StoreError> {
         let file = name.to_string();
         match self.files().get(name.as_str()) {
-            Some(Held::Offered(pattern)) => Ok(Box::new(pattern.clone())),
-            Some(Held::Received(_)) => Err(StoreError::PermissionDenied { name: file }),
+            Some(Contents::Offered(pattern)) => Ok(Box::new(pattern.clone())),
+            Some(Contents::Received(_)) => Err(StoreError::PermissionDenied { name: file }),
             None => Err(StoreError::NotFound { name: file }),
         }
     }
 
-    fn create(&self, name: &Name, _: u64, overwrite: bool) -> Result<Box<dyn Sink>, StoreError> {
+    fn create(&self, name: &Name, options: CreateOptions<'_>) -> Result<Box<dyn Sink>, StoreError> {
+        let overwrite = options.overwrite;
         if !overwrite && self.files().contains_key(name.as_str()) {
             return Err(StoreError::Exists {
                 name: name.to_string(),
@@ -96,6 +101,41 @@ impl Store for HashStore {
             overwrite,
             hasher: Hasher::new(),
         }))
+    }
+
+    /// A hash cannot be resumed: nothing is ever left behind.
+    fn open_partial(
+        &self,
+        _: &Name,
+        _: PartialOptions<'_>,
+    ) -> Result<Option<ResumablePartial>, StoreError> {
+        Ok(None)
+    }
+
+    fn stat(&self, name: &Name) -> Result<Option<Found>, StoreError> {
+        simple::stat_by_opening(self, name)
+    }
+
+    fn scan(&self, folder: Option<&Name>, limit: usize) -> Result<Vec<Found>, StoreError> {
+        simple::scan_by_listing(self, folder, limit)
+    }
+
+    fn usage(&self) -> Result<u64, StoreError> {
+        usage::usage(self)
+    }
+
+    /// Folders exist as parts of names only.
+    fn create_folder(&self, _: &Name) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// No disk is behind this store.
+    fn sync(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn folds_case(&self) -> bool {
+        false
     }
 
     /// Every file is in the root, whatever its name.
@@ -114,7 +154,7 @@ impl Store for HashStore {
         let behind = files
             .iter()
             .filter(|(name, _)| after.is_none_or(|after| name.as_str() > after));
-        let entry = |(name, held): (&String, &Held)| Entry {
+        let entry = |(name, held): (&String, &Contents)| Entry {
             name: name.clone(),
             kind: EntryKind::File,
             size: held.bytes(),
@@ -137,6 +177,23 @@ impl Sink for HashSink {
         Ok(())
     }
 
+    fn block_verified(&mut self, _: BlockHash) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Only contents are hashed.
+    fn set_attributes(&mut self, _: Attributes) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn store_synced(&mut self) {}
+
+    fn flush(&mut self) -> Option<Box<dyn FnOnce() + Send>> {
+        None
+    }
+
+    fn discard(self: Box<Self>) {}
+
     fn commit(self: Box<Self>) -> Result<(), StoreError> {
         let digest = Digest {
             bytes: self.hasher.count(),
@@ -148,7 +205,7 @@ impl Sink for HashSink {
                 name: self.name.to_string(),
             });
         }
-        files.insert(self.name.to_string(), Held::Received(digest));
+        files.insert(self.name.to_string(), Contents::Received(digest));
         Ok(())
     }
 }
@@ -159,10 +216,10 @@ mod tests {
     use crate::protocol::Code;
 
     #[test]
-    fn what_arrives_is_known_by_its_hash_once_it_is_whole() {
+    fn a_received_file_is_known_by_its_hash_once_it_is_complete() {
         let store = HashStore::new();
         let name = Name::parse("a").unwrap();
-        let mut sink = store.create(&name, 6, false).unwrap();
+        let mut sink = store.create(&name, CreateOptions::new(6, false)).unwrap();
         sink.write(b"abc").unwrap();
         sink.write(b"def").unwrap();
         assert_eq!(store.received(&name), None);
@@ -171,14 +228,17 @@ mod tests {
         assert_eq!(digest.bytes, 6);
         assert_eq!(digest.hash, blake3::hash(b"abcdef"));
         assert_eq!(
-            store.create(&name, 1, false).unwrap_err().code(),
+            store
+                .create(&name, CreateOptions::new(1, false))
+                .unwrap_err()
+                .code(),
             Code::Exists
         );
         assert_eq!(store.list(None, None, 9).unwrap()[0].size, 6);
     }
 
     #[test]
-    fn an_offered_pattern_is_read_as_often_as_one_likes() {
+    fn an_offered_pattern_can_be_read_repeatedly() {
         let store = HashStore::new();
         let name = Name::parse("a").unwrap();
         let pattern = PatternSource::new(3, 100);

@@ -1,7 +1,7 @@
-//! A folder of the file system, through a handle that nothing leads out of.
+//! A store in a folder of the file system, accessed through a handle that no name can leave.
 //!
-//! `cap-std` resolves every name below the handle: `..`, absolute names and symbolic links
-//! that leave the root are errors, whatever happens to the folders meanwhile.
+//! `cap-std` resolves every name below the handle: `..`, absolute names and symbolic links that
+//! leave the root are errors, even if the folders are changed meanwhile.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -15,21 +15,23 @@ use cap_std::fs::{Dir, DirEntry, Metadata, OpenOptions, OpenOptionsExt};
 use cap_std::time::SystemTime;
 
 use super::disk::{Disk, DiskFile, Faults, Folder};
-use super::parking::Parking;
+use super::error::StoreError;
 use super::partial::{FLUSH_BYTES, Finish, Partial};
-use super::sweep::{self, KEEP_PARKED};
+use super::partial_store::PartialStore;
+use super::sweep::{self, KEEP_PARTIALS};
+use super::traits::{
+    CreateOptions, Found, FoundKind, PartialOptions, ResumablePartial, Sink, Source, Store,
+};
 use super::usage;
-use super::{Found, FoundKind, Origin, Parked, Sink, Source, Store, StoreError};
-use crate::protocol::{Attributes, Entry, EntryKind};
-use crate::protocol::{Name, is_partial};
+use crate::protocol::{Attributes, Entry, EntryKind, Name, is_partial};
 
-/// A folder and everything below it.
+/// A folder of the file system and everything below it.
 #[derive(Debug)]
 pub struct DirStore {
     root: Folder,
     durable: bool,
     flush_bytes: u64,
-    keep_parked: Duration,
+    keep_partials: Duration,
     folds_case: bool,
 }
 
@@ -38,7 +40,7 @@ impl DirStore {
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when it is not there, is no folder, or must not be read.
+    /// [`StoreError`]: not found, not a folder, not readable.
     pub fn open(root: impl AsRef<Path>) -> Result<Self, StoreError> {
         let root = root.as_ref();
         Dir::open_ambient_dir(root, ambient_authority())
@@ -46,80 +48,79 @@ impl DirStore {
                 root: Folder::new(root),
                 durable: true,
                 flush_bytes: FLUSH_BYTES,
-                keep_parked: KEEP_PARKED,
+                keep_partials: KEEP_PARTIALS,
                 folds_case: cfg!(any(windows, target_vendor = "apple")),
             })
             .map_err(|error| StoreError::from_io(root.to_string_lossy(), error))
     }
 
-    /// Whether a file is on the disk, and not only on its way there, when it gets its name.
-    /// Default yes.
+    /// Sets whether a file is synced to the disk before it gets its name. Default yes.
     #[must_use]
     pub const fn durable(mut self, durable: bool) -> Self {
         self.durable = durable;
         self
     }
 
-    /// How many bytes of a file are written between two times that they are brought onto the
-    /// disk. Default 32 MiB. A machine that loses its power loses so much of a transfer.
+    /// Sets the bytes written to a file between two syncs. Default 32 MiB. A power failure costs a
+    /// transfer about this much.
     #[must_use]
     pub const fn flush_every(mut self, bytes: u64) -> Self {
         self.flush_bytes = bytes;
         self
     }
 
-    /// Every step on the disk is taken only if `faults` lets it: for tests.
+    /// Injects failures into every operation on the disk, for tests.
     #[must_use]
     pub fn with_faults(mut self, faults: Arc<dyn Faults>) -> Self {
         self.root = self.root.failing(faults);
         self
     }
 
-    /// How long what is left of a transfer is kept for another try. Default 7 days.
+    /// Sets how long partial files are kept for another attempt. Default 7 days.
     #[must_use]
-    pub const fn keep_parked(mut self, keep_parked: Duration) -> Self {
-        self.keep_parked = keep_parked;
+    pub const fn keep_partials(mut self, keep_partials: Duration) -> Self {
+        self.keep_partials = keep_partials;
         self
     }
 
-    /// Whether names that differ only in case are the same file. Default: as file systems
-    /// usually are on this operating system.
+    /// Sets whether names that differ only in case are the same file. Default: as is usual for file
+    /// systems of this operating system.
     #[must_use]
     pub const fn fold_case(mut self, folds_case: bool) -> Self {
         self.folds_case = folds_case;
         self
     }
 
-    /// A folder below this one as a store of its own; it is made when it is not there.
+    /// Opens a folder below this one as a store of its own, creating it if needed.
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open); also when a link on the way leads out of this folder.
+    /// As [`open`](Self::open); also when a link on the path leads out of this folder.
     pub fn below(&self, folder: &Name) -> Result<Self, StoreError> {
-        self.make_folder(folder)?;
+        self.create_folder(folder)?;
         Ok(Self {
             root: self.folder(Some(folder.as_str()))?,
             ..*self
         })
     }
 
-    /// Removes incomplete files that nobody will go on with: those without a journal, and
-    /// those that were parked too long ago. Says how many. What a living process writes stays.
+    /// Removes partial files that will not be resumed: those without a journal, and those that are
+    /// too old. Returns their number. A file that a living process is writing stays.
     ///
     /// # Errors
     ///
     /// [`io::Error`] when the root cannot be read.
     pub fn sweep(&self) -> io::Result<usize> {
-        sweep::sweep(self.root.dir()?, self.keep_parked)
+        sweep::sweep(self.root.dir()?, self.keep_partials)
     }
 
-    /// Where a file is to go, if it may.
-    fn place(&self, name: &Name, overwrite: bool) -> Result<Finish, StoreError> {
+    /// Checks that a file may be created, and returns where it goes.
+    fn target(&self, name: &Name, overwrite: bool) -> Result<Finish, StoreError> {
         let (path, target) = name.split();
         let folder = self.folder(path)?;
         let found = folder.dir().and_then(|dir| dir.symlink_metadata(target));
         match found {
-            // Only files and links are replaced: a device would be lost to everybody.
+            // Only files and links are replaced: a rename would destroy a device or a pipe.
             Ok(metadata) if !metadata.is_file() && !metadata.is_symlink() => {
                 return Err(StoreError::NotAFile {
                     name: name.to_string(),
@@ -159,39 +160,37 @@ impl Store for DirStore {
         let failed = |error| StoreError::from_io(name.as_str(), error);
         let mut options = OpenOptions::new();
         options.read(true);
-        // A named pipe would otherwise hold the open until somebody writes to it.
+        // Opening a named pipe would otherwise block until a process opens it for writing.
         #[cfg(unix)]
         options.custom_flags(nonblocking());
         let file = self.root.open(name.as_str(), &options).map_err(failed)?;
         FileSource::new(file, name.as_str())
     }
 
-    fn create(&self, name: &Name, size: u64, overwrite: bool) -> Result<Box<dyn Sink>, StoreError> {
-        let partial = Partial::create(self.place(name, overwrite)?, size)?;
+    fn create(&self, name: &Name, options: CreateOptions<'_>) -> Result<Box<dyn Sink>, StoreError> {
+        let CreateOptions {
+            size, overwrite, ..
+        } = options;
+        if let Some(origin) = options.origin {
+            let finish = self.target(name, overwrite)?;
+            if let Some(partial) =
+                PartialStore::new(name, origin.key).create(finish, size, origin)?
+            {
+                return Ok(Box::new(partial));
+            }
+            // The file fits one block, or another transfer is writing the partial file of this
+            // key: a file with a name of its own is received all the same, and not resumable.
+        }
+        let partial = Partial::create(self.target(name, overwrite)?, size)?;
         Ok(Box::new(partial))
     }
 
-    fn parked(
+    fn open_partial(
         &self,
         name: &Name,
-        key: &str,
-        overwrite: bool,
-    ) -> Result<Option<Parked>, StoreError> {
-        Parking::new(name, key).open(self.place(name, overwrite)?)
-    }
-
-    fn create_parkable(
-        &self,
-        name: &Name,
-        size: u64,
-        overwrite: bool,
-        origin: Origin<'_>,
-    ) -> Result<Box<dyn Sink>, StoreError> {
-        let place = self.place(name, overwrite)?;
-        match Parking::new(name, origin.key).create(place, size, origin)? {
-            Some(partial) => Ok(Box::new(partial)),
-            None => self.create(name, size, overwrite),
-        }
+        options: PartialOptions<'_>,
+    ) -> Result<Option<ResumablePartial>, StoreError> {
+        PartialStore::new(name, options.key).open(self.target(name, options.overwrite)?)
     }
 
     fn stat(&self, name: &Name) -> Result<Option<Found>, StoreError> {
@@ -214,7 +213,7 @@ impl Store for DirStore {
             if is_partial(&name) {
                 continue;
             }
-            // What has vanished since is left out.
+            // The entry vanished in the meantime.
             let Ok(metadata) = entry.metadata() else {
                 continue;
             };
@@ -233,12 +232,12 @@ impl Store for DirStore {
         used.map_err(|error| StoreError::from_io("the folder", error))
     }
 
-    fn make_folder(&self, name: &Name) -> Result<(), StoreError> {
+    fn create_folder(&self, name: &Name) -> Result<(), StoreError> {
         let failed = |error| StoreError::from_io(name.as_str(), error);
         self.root.create_dir_all(name.as_str()).map_err(failed)
     }
 
-    fn settle(&self) -> Result<(), StoreError> {
+    fn sync(&self) -> Result<(), StoreError> {
         #[cfg(target_os = "linux")]
         if self.durable {
             let failed = |error| StoreError::from_io("the shared folder", error);
@@ -273,21 +272,21 @@ impl Store for DirStore {
                 continue;
             }
             first.insert(name, entry);
-            // Never more in memory than is asked for, however large the folder.
+            // Memory is bounded by the limit, not by the size of the folder.
             if first.len() > limit {
                 first.pop_last();
             }
         }
         Ok(first
             .into_iter()
-            .filter_map(|(name, entry)| describe(name, &entry))
+            .filter_map(|(name, entry)| entry_of(name, &entry))
             .collect())
     }
 }
 
-/// What has vanished since, and what is neither file nor folder, is left out. Links are left
-/// out as well: where they lead is only known when they are followed.
-fn describe(name: String, entry: &DirEntry) -> Option<Entry> {
+/// Describes a file or folder; `None` for what vanished in the meantime, and for everything else.
+/// That includes links, whose kind would be known only by following them.
+fn entry_of(name: String, entry: &DirEntry) -> Option<Entry> {
     let metadata = entry.metadata().ok()?;
     if metadata.is_dir() {
         Some(Entry {
@@ -306,7 +305,7 @@ fn describe(name: String, entry: &DirEntry) -> Option<Entry> {
     }
 }
 
-/// Links are not followed.
+/// Describes anything in a folder, without following links.
 fn found(name: String, metadata: &Metadata) -> Found {
     let kind = match metadata.file_type() {
         kind if kind.is_symlink() => FoundKind::Link,
@@ -316,14 +315,14 @@ fn found(name: String, metadata: &Metadata) -> Found {
     };
     let modified = metadata.modified().ok().map(SystemTime::into_std);
     #[cfg(unix)]
-    let (mode, place, allocated) = {
+    let (mode, inode, allocated) = {
         use cap_std::fs::MetadataExt;
-        let place = format!("{:?}", (metadata.dev(), metadata.ino()));
+        let inode = format!("{:?}", (metadata.dev(), metadata.ino()));
         let allocated = sparse(metadata.len(), metadata.blocks());
-        (Some(metadata.mode() & 0o777), place, allocated)
+        (Some(metadata.mode() & 0o777), inode, allocated)
     };
     #[cfg(not(unix))]
-    let (mode, place, allocated) = (None, "()".to_owned(), None);
+    let (mode, inode, allocated) = (None, "()".to_owned(), None);
     Found {
         name,
         kind,
@@ -332,20 +331,20 @@ fn found(name: String, metadata: &Metadata) -> Found {
             mode,
             modified_ns: modified.and_then(nanoseconds),
         },
-        fingerprint: modified.map(|modified| fingerprint_of(metadata.len(), modified, &place)),
+        fingerprint: modified.map(|modified| fingerprint_of(metadata.len(), modified, &inode)),
         allocated,
     }
 }
 
-/// What a file of `size` bytes takes on the disk, in bytes, if it has holes; `units` are of
-/// 512 bytes, as `stat` has them.
+/// Bytes that a sparse file of `size` bytes takes on the disk; `None` for a file without holes.
+/// `units` are of 512 bytes, as in stat(2).
 #[cfg(unix)]
 const fn sparse(size: u64, units: u64) -> Option<u64> {
     let bytes = units.saturating_mul(512);
     if bytes < size { Some(bytes) } else { None }
 }
 
-/// Since 1970.
+/// Nanoseconds since 1970.
 fn nanoseconds(time: std::time::SystemTime) -> Option<i64> {
     match time.duration_since(std::time::UNIX_EPOCH) {
         Ok(since) => i64::try_from(since.as_nanos()).ok(),
@@ -363,11 +362,11 @@ const fn nonblocking() -> i32 {
     }
 }
 
-/// Opens a file of the file system by its path, for those who may name any.
+/// Opens a file of the file system by its path, without the confinement of a store.
 ///
 /// # Errors
 ///
-/// [`StoreError`]: not there, not a plain file, not allowed.
+/// [`StoreError`]: not found, not a plain file, not allowed.
 pub fn open_file(path: &Path) -> Result<Box<dyn Source>, StoreError> {
     let name = path.to_string_lossy();
     let metadata =
@@ -419,22 +418,22 @@ impl FileSource {
     }
 }
 
-/// Of the file's place on the disk and its last change, in nanoseconds; says neither to whoever
-/// hears it.
+/// Fingerprint of the file's inode and modification time. It is hashed, so that a peer learns
+/// neither.
 fn fingerprint(metadata: &std::fs::Metadata) -> Option<String> {
     let changed = metadata.modified().ok()?;
     #[cfg(unix)]
-    let place = {
+    let inode = {
         use std::os::unix::fs::MetadataExt;
         format!("{:?}", (metadata.dev(), metadata.ino()))
     };
     #[cfg(not(unix))]
-    let place = "()".to_owned();
-    Some(fingerprint_of(metadata.len(), changed, &place))
+    let inode = "()".to_owned();
+    Some(fingerprint_of(metadata.len(), changed, &inode))
 }
 
-fn fingerprint_of(size: u64, modified: std::time::SystemTime, place: &str) -> String {
-    let identity = format!("{size} {:?} {place}", nanoseconds(modified));
+fn fingerprint_of(size: u64, modified: std::time::SystemTime, inode: &str) -> String {
+    let identity = format!("{size} {:?} {inode}", nanoseconds(modified));
     let hash = blake3::derive_key("lftp source fingerprint 1", identity.as_bytes());
     blake3::Hash::from_bytes(hash).to_hex()[..32].to_owned()
 }

@@ -1,5 +1,5 @@
-//! The way to the disk. Every step of a [`DirStore`](super::DirStore) that the system can
-//! refuse goes through here, so that a bench can have it refused: see [`Faults`].
+//! Access to the disk. Every operation of a [`DirStore`](super::DirStore) that the system can
+//! refuse goes through here, so that tests can make it fail: see [`Faults`].
 
 use std::fmt;
 use std::fs::{File, Metadata, Permissions, TryLockError};
@@ -10,60 +10,59 @@ use std::time::SystemTime;
 
 use cap_std::fs::{Dir, OpenOptions};
 
-/// What a store is about to do on its disk.
+/// Operation of a store on its disk.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Step<'a> {
-    /// Open a file or a folder that is there, or look at what there is in one.
+    /// Open an existing file or folder, or look at it.
     Open,
-    /// Make a new file or folder.
+    /// Create a file or folder.
     Create,
     /// Read from a file.
     Read,
-    /// Write to a file. Not all of it need be written: see [`Faults::write`].
+    /// Write to a file. A write may be short: see [`Faults::write`].
     Write(&'a File),
-    /// Change the length of a file, or ask for room for it.
+    /// Change the length of a file, or reserve space for it.
     Resize(&'a File),
-    /// Wait until a file is on the disk.
+    /// Sync a file.
     Sync(&'a File),
-    /// Give a file a mode or a time.
+    /// Set the mode or time of a file.
     Describe,
-    /// Give a file its name.
+    /// Rename or link a file.
     Name,
     /// Remove a file.
     Remove,
-    /// Wait until the names in a folder are on the disk.
+    /// Sync the names in a folder.
     SyncFolder,
 }
 
-/// Says what becomes of the steps of a store: a disk that fails, for tests. Called on whatever
-/// thread takes the step.
+/// A disk that fails, for tests. Called on the thread that performs the step.
 pub trait Faults: Send + Sync + fmt::Debug {
-    /// Called before a step; where this is an error, the step is not taken and comes to that.
+    /// Called before a step. An error takes the place of the step.
     ///
     /// # Errors
     ///
-    /// What the system is to have said.
+    /// Error that the system is to report.
     fn before(&self, step: &Step<'_>) -> io::Result<()>;
 
-    /// Called before a write of so many bytes, behind [`before`](Self::before); says how many of
-    /// them are written.
+    /// Called before a write of this many bytes, after [`before`](Self::before); returns how many of
+    /// them are to be written.
     ///
     /// # Errors
     ///
-    /// What the system is to have said; nothing is written then.
+    /// Error that the system is to report; nothing is written then.
     fn write(&self, file: &File, bytes: usize) -> io::Result<usize> {
         let _ = file;
         Ok(bytes)
     }
 
-    /// Called when a file is on the disk as it is now.
+    /// Called when a file has been synced.
     fn synced(&self, file: &File) {
         let _ = file;
     }
 }
 
-/// Nothing is made to fail, unless somebody asked for it.
+/// A disk that fails where its [`Faults`] say so; by default never.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Disk(Option<Arc<dyn Faults>>);
 
@@ -79,13 +78,13 @@ impl Disk {
         }
     }
 
-    /// A file that was opened without this disk's help.
+    /// Takes over a file that was opened in another way.
     pub(super) const fn hold(self, file: File) -> DiskFile {
         DiskFile { file, disk: self }
     }
 }
 
-/// A folder on a disk, through a handle that nothing leads out of.
+/// A folder on a disk, through a handle that no name can leave.
 #[derive(Debug)]
 pub(super) struct Folder {
     dir: Dir,
@@ -103,7 +102,7 @@ impl Folder {
         Self { disk, ..self }
     }
 
-    /// To look at what there is.
+    /// Handle for reading the folder.
     pub(super) fn dir(&self) -> io::Result<&Dir> {
         self.disk.before(&Step::Open)?;
         Ok(&self.dir)
@@ -126,13 +125,13 @@ impl Folder {
         self.dir.create_dir_all(path)
     }
 
-    /// Opens a file that is there.
+    /// Opens an existing file.
     pub(super) fn open(&self, name: &str, options: &OpenOptions) -> io::Result<DiskFile> {
         let file = self.dir()?.open_with(name, options)?;
         Ok(self.disk.clone().hold(file.into_std()))
     }
 
-    /// Makes a file, with options that say so.
+    /// Creates a file; the options must ask for that.
     pub(super) fn create(&self, name: &str, options: &OpenOptions) -> io::Result<DiskFile> {
         self.disk.before(&Step::Create)?;
         let file = self.dir.open_with(name, options)?;
@@ -144,13 +143,13 @@ impl Folder {
         self.dir.remove_file(name)
     }
 
-    /// A new name, which replaces what has it.
+    /// Renames a file, replacing what has the new name.
     pub(super) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.disk.before(&Step::Name)?;
         self.dir.rename(from, &self.dir, to)
     }
 
-    /// A second name, which replaces nothing.
+    /// Gives a file a second name, replacing nothing.
     pub(super) fn hard_link(&self, from: &str, to: &str) -> io::Result<()> {
         self.disk.before(&Step::Name)?;
         self.dir.hard_link(from, &self.dir, to)
@@ -195,13 +194,13 @@ impl DiskFile {
         self.file.set_len(len)
     }
 
-    /// The file itself, when it is to ask for room.
+    /// File handle for reserving space.
     pub(super) fn to_reserve(&self) -> io::Result<&File> {
         self.disk.before(&Step::Resize(&self.file))?;
         Ok(&self.file)
     }
 
-    /// Waits until contents and length are on the disk, or all there is to the file.
+    /// Syncs contents and length, or all metadata as well.
     pub(super) fn sync(&self, all: bool) -> io::Result<()> {
         self.disk.before(&Step::Sync(&self.file))?;
         if all {

@@ -1,14 +1,15 @@
-//! The hash of a file that is there.
+//! Hash of a stored file.
 
 use blake3::{Hash, Hasher};
 use lftp_transport::{Runtime, spawn_blocking};
 
-use super::{Source, StoreError};
+use super::error::StoreError;
+use super::traits::Source;
 
-/// Read and hashed at once; between two, whoever has enough of it can say so.
+/// Bytes read and hashed at once; between two steps the caller can cancel.
 const STEP_BYTES: usize = 16 << 20;
 
-/// Reads a file to its end; its length in bytes and its BLAKE3 hash.
+/// Reads a file to its end, and returns its length in bytes and its BLAKE3 hash.
 ///
 /// # Errors
 ///

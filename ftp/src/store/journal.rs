@@ -8,15 +8,16 @@
 //! +---------+---------------------------------------+----------+
 //! ```
 //!
-//! A record [`BLOCK`] follows the block into the file; it survives the death of the process.
-//! A record [`DURABLE`] says that so many blocks were on the disk when it was written; it
-//! survives the death of the machine. Blocks between the two are read and hashed again before
-//! anybody relies on them. Reading ends at the first record that is not whole: a journal cut
-//! short anywhere, or scribbled over, only knows less.
+//! A record [`BLOCK`] follows the block into the file; it survives a crash of the process. A record
+//! [`DURABLE`] says that this many blocks were on the disk when it was written; it survives a
+//! crash of the machine. Blocks between the two are read and hashed again before they are relied
+//! upon. Reading ends at the first damaged record: a journal that was truncated or overwritten
+//! anywhere only knows less.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::disk::DiskFile;
@@ -28,23 +29,23 @@ const CHECK_BYTES: usize = 7;
 const BLOCK: u8 = 1;
 const DURABLE: u8 = 2;
 
-/// The longest header that is believed, in bytes of JSON: names are at most 1 KiB.
+/// Longest header that is accepted, in bytes of JSON: names are at most 1 KiB.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 
-/// What is being received.
+/// Identity of the file that is being received.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Header {
-    /// Of the whole file, in bytes.
+    /// Size of the whole file, in bytes.
     pub(crate) size: u64,
-    /// What tells this source from a changed one.
+    /// Fingerprint of the source.
     pub(crate) source: String,
-    /// Bytes of a block.
+    /// Size of a block, in bytes.
     pub(crate) block_bytes: u64,
-    /// Which run of the machine wrote it, when nothing waits for the disk: the marks then mean
-    /// nothing to a later run.
+    /// Boot of the machine that wrote it, where nothing is synced: the durable marks then mean
+    /// nothing to a later boot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) boot: Option<String>,
-    /// Bytes of the source that are not holes, where it has some.
+    /// Allocated bytes of a sparse source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) allocated: Option<u64>,
 }
@@ -60,35 +61,35 @@ impl Header {
         }
     }
 
-    /// Of a source with holes.
+    /// The same header for a sparse source.
     pub(crate) fn sparse(mut self, allocated: Option<u64>) -> Self {
         self.allocated = allocated;
         self
     }
 
-    /// Whether marks in a journal with this header still hold.
-    fn is_marked(&self) -> bool {
+    /// Returns whether durable marks in a journal with this header still hold.
+    fn has_valid_marks(&self) -> bool {
         self.boot
             .as_ref()
             .is_none_or(|then| boot().is_some_and(|now| now == *then))
     }
 }
 
-/// Tells one run of the machine from the next.
+/// Identifies the current boot of the machine.
 fn boot() -> Option<String> {
     let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     Some(id.trim().to_owned())
 }
 
-/// What a journal knows.
+/// Contents of a journal.
 #[derive(Debug)]
-pub(crate) struct Known {
+pub(crate) struct JournalContents {
     pub(crate) header: Header,
-    /// One hash a block, from the first on; never that of the last block.
+    /// One hash per block, from the first on; never that of the last block.
     pub(crate) hashes: Vec<BlockHash>,
-    /// So many of them were on the disk.
+    /// Number of them that were on the disk.
     pub(crate) durable: usize,
-    /// Where the record behind each block ends.
+    /// End of the record of each block, as an offset in the journal.
     ends: Vec<u64>,
     begin: u64,
 }
@@ -97,14 +98,15 @@ pub(crate) struct Known {
 #[derive(Clone, Debug)]
 pub(crate) struct Journal {
     file: Arc<Mutex<DiskFile>>,
-    /// Ties records to this header.
+    /// Binds records to this header, so that those of an earlier journal in the same disk blocks are
+    /// not taken for its own.
     key: [u8; 32],
     durable: bool,
 }
 
 impl Journal {
-    /// Begins a journal in an empty file.
-    pub(crate) fn begin(mut file: DiskFile, header: &Header, durable: bool) -> io::Result<Self> {
+    /// Creates a journal in an empty file.
+    pub(crate) fn create(mut file: DiskFile, header: &Header, durable: bool) -> io::Result<Self> {
         let json = serde_json::to_vec(header)?;
         let key = *blake3::hash(&json).as_bytes();
         let mut head = MAGIC.to_vec();
@@ -119,9 +121,9 @@ impl Journal {
         })
     }
 
-    /// Reads a journal; an error when it is none.
-    pub(crate) fn read(file: &mut (impl Read + Seek)) -> io::Result<Known> {
-        let wrong = || io::Error::from(io::ErrorKind::InvalidData);
+    /// Reads a journal; an error when the file is not one.
+    pub(crate) fn read(file: &mut (impl Read + Seek)) -> io::Result<JournalContents> {
+        let invalid = || io::Error::from(io::ErrorKind::InvalidData);
         file.seek(SeekFrom::Start(0))?;
         let mut file = io::BufReader::new(file);
         let mut head = [0; 12];
@@ -129,21 +131,21 @@ impl Journal {
         let length = u32::from_be_bytes([head[8], head[9], head[10], head[11]]);
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         if head[..8] != *MAGIC || length > MAX_HEADER_BYTES {
-            return Err(wrong());
+            return Err(invalid());
         }
         let mut json = vec![0; length];
         let mut key = [0; 32];
         file.read_exact(&mut json)?;
         file.read_exact(&mut key)?;
         if *blake3::hash(&json).as_bytes() != key {
-            return Err(wrong());
+            return Err(invalid());
         }
         let header: Header = serde_json::from_slice(&json)?;
         if header.block_bytes != BLOCK_BYTES {
-            return Err(wrong());
+            return Err(invalid());
         }
         let begin = (head.len() + json.len() + key.len()) as u64;
-        let mut known = Known {
+        let mut known = JournalContents {
             header,
             hashes: Vec::new(),
             durable: 0,
@@ -154,10 +156,10 @@ impl Journal {
         Ok(known)
     }
 
-    /// Goes on with a journal of which `blocks` blocks are relied upon; forgets the rest.
+    /// Continues a journal behind the first `blocks` blocks, and drops the rest.
     pub(crate) fn resume(
         mut file: DiskFile,
-        known: &Known,
+        known: &JournalContents,
         blocks: usize,
         durable: bool,
     ) -> io::Result<Self> {
@@ -170,31 +172,27 @@ impl Journal {
             key,
             durable,
         };
-        // Marks may stand behind later blocks.
-        if known.header.is_marked() {
+        // The last valid mark may have stood behind the blocks that are dropped.
+        if known.header.has_valid_marks() {
             journal.mark(known.durable.min(blocks) as u64)?;
         }
         Ok(journal)
     }
 
-    /// The next block has been verified and written.
+    /// Records that the next block is verified and written.
     pub(crate) fn block(&self, hash: BlockHash) -> io::Result<()> {
         self.append(BLOCK, &hash.0)
     }
 
-    /// The first `blocks` blocks are on the disk; so is what the journal knows when this returns.
+    /// Records that the first `blocks` blocks are on the disk, and syncs the journal itself.
     pub(crate) fn mark(&self, blocks: u64) -> io::Result<()> {
         let mut value = [0; 32];
         value[..8].copy_from_slice(&blocks.to_be_bytes());
         self.append(DURABLE, &value)?;
         if self.durable {
-            self.lock().sync(false)?;
+            self.file.lock().sync(false)?;
         }
         Ok(())
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, DiskFile> {
-        self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn append(&self, kind: u8, value: &[u8; 32]) -> io::Result<()> {
@@ -202,7 +200,7 @@ impl Journal {
         record[0] = kind;
         record[1..33].copy_from_slice(value);
         record[33..].copy_from_slice(&check(&self.key, kind, value));
-        self.lock().write_all(&record)
+        self.file.lock().write_all(&record)
     }
 }
 
@@ -215,9 +213,9 @@ fn check(key: &[u8; 32], kind: u8, value: &[u8; 32]) -> [u8; CHECK_BYTES] {
     check
 }
 
-impl Known {
+impl JournalContents {
     fn read_records(&mut self, file: &mut impl Read, key: &[u8; 32]) -> io::Result<()> {
-        // The last block is received again: what is behind it is short then, never nothing.
+        // A journal never holds the last block, so that a resumed transfer has something to receive.
         let most = blocks::count(self.header.size).saturating_sub(1);
         let mut position = self.begin;
         let mut record = [0; RECORD_BYTES];
@@ -241,7 +239,7 @@ impl Known {
                 _ => break,
             }
         }
-        // Marks may come late.
+        // Marks are written by a thread of their own, and may follow records of later blocks.
         while file.read_exact(&mut record).is_ok() {
             let mut value = [0; 32];
             value.copy_from_slice(&record[1..33]);
@@ -252,7 +250,7 @@ impl Known {
                 self.mark(&value);
             }
         }
-        if !self.header.is_marked() {
+        if !self.header.has_valid_marks() {
             self.durable = 0;
         }
         self.durable = self.durable.min(self.hashes.len());
@@ -267,7 +265,7 @@ impl Known {
     }
 }
 
-/// Reads any bytes as a journal (feature `fuzzing`): it knows no more than it can hold.
+/// Reads any bytes as a journal (feature `fuzzing`), and checks that it holds no more than fits.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) fn fuzz(bytes: &[u8]) {
     let Ok(known) = Journal::read(&mut io::Cursor::new(bytes)) else {
@@ -295,7 +293,7 @@ mod tests {
     fn written() -> (DiskFile, Header) {
         let file = empty();
         let header = Header::new(9 * BLOCK_BYTES + 1, "source", true);
-        let journal = Journal::begin(file.try_clone().unwrap(), &header, true).unwrap();
+        let journal = Journal::create(file.try_clone().unwrap(), &header, true).unwrap();
         for i in 0..5 {
             journal.block(hash(i)).unwrap();
         }
@@ -304,7 +302,7 @@ mod tests {
         (file, header)
     }
 
-    /// `LFTP_WRITE_SEEDS=1` writes the seed anew.
+    /// `LFTP_WRITE_SEEDS=1` rewrites the seed.
     #[test]
     fn the_seed_of_the_fuzz_target_is_a_journal() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds/journal");
@@ -323,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_known_again() {
+    fn what_was_written_is_read_back() {
         let (mut file, header) = written();
         let known = Journal::read(&mut file).unwrap();
         assert_eq!(known.header, header);
@@ -332,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn it_goes_on_where_it_is_relied_upon() {
+    fn it_continues_behind_the_blocks_that_are_relied_upon() {
         let (mut file, _) = written();
         let known = Journal::read(&mut file).unwrap();
         let again = Journal::resume(file.try_clone().unwrap(), &known, 2, true).unwrap();
@@ -343,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn cut_short_anywhere_it_knows_less_and_never_something_else() {
+    fn truncated_anywhere_it_knows_less_and_never_something_else() {
         let (mut file, _) = written();
         let length = file.metadata().unwrap().len();
         let mut blocks = 6;
@@ -381,12 +379,12 @@ mod tests {
     }
 
     #[test]
-    fn without_fsync_marks_hold_for_this_run_of_the_machine_only() {
+    fn without_fsync_marks_hold_for_this_boot_only() {
         for (boot, durable) in [(boot(), 1), (Some("another".to_owned()), 0)] {
             let mut file = empty();
             let mut header = Header::new(9 * BLOCK_BYTES, "source", false);
             header.boot = boot.or_else(|| Some(String::new()));
-            let journal = Journal::begin(file.try_clone().unwrap(), &header, false).unwrap();
+            let journal = Journal::create(file.try_clone().unwrap(), &header, false).unwrap();
             journal.block(hash(0)).unwrap();
             journal.mark(1).unwrap();
             let known = Journal::read(&mut file).unwrap();

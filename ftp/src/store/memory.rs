@@ -1,38 +1,42 @@
-//! Files in memory: for tests, and for transfers in virtual time.
+//! A store in memory, for tests and for transfers in virtual time.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard};
 
-use super::{Origin, Parked, Sink, Source, Store, StoreError};
+use super::error::StoreError;
+use super::traits::{CreateOptions, Found, PartialOptions, ResumablePartial, Sink, Source, Store};
+use super::{simple, usage};
 use crate::protocol::Name;
 use crate::protocol::blocks::{self, BlockHash};
-use crate::protocol::{Entry, EntryKind};
+use crate::protocol::{Attributes, Entry, EntryKind};
 
-/// Never reserved ahead, whatever size is announced.
+/// Memory reserved in advance at most, in bytes, whatever size a client announces.
 const MAX_RESERVED_BYTES: u64 = 64 << 20;
 
-/// Files by name. A clone is another handle on the same files.
+/// Files in memory, by name. A clone is another handle on the same files.
 #[derive(Clone, Debug, Default)]
 pub struct MemStore {
     files: Arc<Mutex<BTreeMap<String, File>>>,
-    parked: Arc<Mutex<BTreeMap<(String, String), Left>>>,
+    /// By name and key.
+    partials: Arc<Mutex<BTreeMap<(String, String), Recovered>>>,
     versions: Arc<AtomicU64>,
     capacity_bytes: Option<u64>,
 }
 
-/// A file, and the number that tells it from the one before of the same name.
+/// A file, and a number that distinguishes it from earlier ones of the same name.
 #[derive(Clone, Debug)]
 struct File {
     contents: Bytes,
     version: u64,
 }
 
-/// What a transfer left.
+/// What an interrupted transfer left.
 #[derive(Debug)]
-struct Left {
+struct Recovered {
     size: u64,
     source: String,
     hashes: Vec<BlockHash>,
@@ -40,12 +44,12 @@ struct Left {
 }
 
 impl MemStore {
-    /// An empty store without a bound.
+    /// Creates an empty store without a limit.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// An empty store that is full when a file is longer than `capacity_bytes`.
+    /// Creates an empty store that refuses files longer than `capacity_bytes`.
     pub fn with_capacity(capacity_bytes: u64) -> Self {
         Self {
             capacity_bytes: Some(capacity_bytes),
@@ -53,24 +57,24 @@ impl MemStore {
         }
     }
 
-    /// Puts a file in.
+    /// Adds a file, replacing one of the same name.
     pub fn insert(&self, name: &Name, contents: impl Into<Bytes>) {
         let file = self.version(contents.into());
         self.files().insert(name.to_string(), file);
     }
 
-    /// The contents of a file.
+    /// Returns the contents of a file.
     pub fn contents(&self, name: &Name) -> Option<Bytes> {
         let files = self.files();
         files.get(name.as_str()).map(|file| file.contents.clone())
     }
 
-    /// Whether there is a file of that name with exactly these contents. Copies nothing.
+    /// Returns whether the file of that name has exactly these contents. Copies nothing.
     pub fn holds(&self, name: &Name, contents: &[u8]) -> bool {
         self.contents(name).is_some_and(|held| held == contents)
     }
 
-    /// A source that is in no store.
+    /// Creates a source that is in no store.
     pub fn source(contents: impl Into<Bytes>) -> Box<dyn Source> {
         let rest = contents.into();
         Box::new(MemSource {
@@ -85,12 +89,8 @@ impl MemStore {
         File { contents, version }
     }
 
-    fn lefts(&self) -> MutexGuard<'_, BTreeMap<(String, String), Left>> {
-        self.parked.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn files(&self) -> MutexGuard<'_, BTreeMap<String, File>> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+        self.files.lock()
     }
 }
 
@@ -108,73 +108,89 @@ impl Store for MemStore {
         }))
     }
 
-    fn create(&self, name: &Name, size: u64, overwrite: bool) -> Result<Box<dyn Sink>, StoreError> {
+    fn create(&self, name: &Name, options: CreateOptions<'_>) -> Result<Box<dyn Sink>, StoreError> {
+        let CreateOptions {
+            size,
+            overwrite,
+            origin,
+        } = options;
         if !overwrite && self.files().contains_key(name.as_str()) {
             return Err(StoreError::Exists {
                 name: name.to_string(),
             });
         }
-        let reserved = usize::try_from(size.min(MAX_RESERVED_BYTES)).unwrap_or(0);
-        let written = Vec::with_capacity(reserved);
+        // A resumable file is a large one that arrives over a long time: it grows as it arrives.
+        let reserved = match origin {
+            Some(_) => 0,
+            None => usize::try_from(size.min(MAX_RESERVED_BYTES)).unwrap_or(0),
+        };
         Ok(Box::new(MemSink {
             store: self.clone(),
             name: name.clone(),
             overwrite,
-            written,
-            parkable: None,
-        }))
-    }
-
-    fn parked(
-        &self,
-        name: &Name,
-        key: &str,
-        overwrite: bool,
-    ) -> Result<Option<Parked>, StoreError> {
-        let place = (name.to_string(), key.to_owned());
-        let Some(left) = self.lefts().remove(&place) else {
-            return Ok(None);
-        };
-        let sink = MemSink {
-            store: self.clone(),
-            name: name.clone(),
-            overwrite,
-            written: left.written,
-            parkable: Some(Parkable {
-                key: place.1,
-                size: left.size,
-                source: left.source.clone(),
-                hashes: left.hashes.clone(),
-            }),
-        };
-        Ok(Some(Parked {
-            size: left.size,
-            source: left.source,
-            hashes: left.hashes,
-            sink: Box::new(sink),
-        }))
-    }
-
-    fn create_parkable(
-        &self,
-        name: &Name,
-        size: u64,
-        overwrite: bool,
-        origin: Origin<'_>,
-    ) -> Result<Box<dyn Sink>, StoreError> {
-        drop(self.create(name, size, overwrite)?);
-        Ok(Box::new(MemSink {
-            store: self.clone(),
-            name: name.clone(),
-            overwrite,
-            written: Vec::new(),
-            parkable: Some(Parkable {
+            written: Vec::with_capacity(reserved),
+            partial: origin.map(|origin| PartialState {
                 key: origin.key.to_owned(),
                 size,
                 source: origin.source.to_owned(),
                 hashes: Vec::new(),
             }),
         }))
+    }
+
+    fn open_partial(
+        &self,
+        name: &Name,
+        options: PartialOptions<'_>,
+    ) -> Result<Option<ResumablePartial>, StoreError> {
+        let id = (name.to_string(), options.key.to_owned());
+        let Some(recovered) = self.partials.lock().remove(&id) else {
+            return Ok(None);
+        };
+        let sink = MemSink {
+            store: self.clone(),
+            name: name.clone(),
+            overwrite: options.overwrite,
+            written: recovered.written,
+            partial: Some(PartialState {
+                key: id.1,
+                size: recovered.size,
+                source: recovered.source.clone(),
+                hashes: recovered.hashes.clone(),
+            }),
+        };
+        Ok(Some(ResumablePartial {
+            size: recovered.size,
+            source: recovered.source,
+            hashes: recovered.hashes,
+            sink: Box::new(sink),
+        }))
+    }
+
+    fn stat(&self, name: &Name) -> Result<Option<Found>, StoreError> {
+        simple::stat_by_opening(self, name)
+    }
+
+    fn scan(&self, folder: Option<&Name>, limit: usize) -> Result<Vec<Found>, StoreError> {
+        simple::scan_by_listing(self, folder, limit)
+    }
+
+    fn usage(&self) -> Result<u64, StoreError> {
+        usage::usage(self)
+    }
+
+    /// Folders exist as parts of names only.
+    fn create_folder(&self, _: &Name) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// No disk is behind this store.
+    fn sync(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn folds_case(&self) -> bool {
+        false
     }
 
     fn list(
@@ -228,6 +244,10 @@ impl Source for MemSource {
         Ok(self.rest.split_to(self.rest.len().min(max)))
     }
 
+    fn allocated(&self) -> Option<u64> {
+        None
+    }
+
     fn fingerprint(&self) -> Option<String> {
         let version = self.version?;
         Some(format!("memory {version} {}", self.whole.len()))
@@ -246,13 +266,13 @@ struct MemSink {
     name: Name,
     overwrite: bool,
     written: Vec<u8>,
-    /// `None` once there is nothing to park.
-    parkable: Option<Parkable>,
+    /// `None` once nothing is to be left behind.
+    partial: Option<PartialState>,
 }
 
-/// What is needed to go on.
+/// What a later transfer needs to resume this one.
 #[derive(Debug)]
-struct Parkable {
+struct PartialState {
     key: String,
     size: u64,
     source: String,
@@ -261,20 +281,20 @@ struct Parkable {
 
 impl Drop for MemSink {
     fn drop(&mut self) {
-        let Some(parkable) = self.parkable.take().filter(|it| !it.hashes.is_empty()) else {
+        let Some(partial) = self.partial.take().filter(|it| !it.hashes.is_empty()) else {
             return;
         };
         let mut written = std::mem::take(&mut self.written);
-        let verified = blocks::offset(parkable.hashes.len() as u64);
+        let verified = blocks::offset(partial.hashes.len() as u64);
         written.truncate(usize::try_from(verified).unwrap_or(usize::MAX));
-        let left = Left {
-            size: parkable.size,
-            source: parkable.source,
-            hashes: parkable.hashes,
+        let recovered = Recovered {
+            size: partial.size,
+            source: partial.source,
+            hashes: partial.hashes,
             written,
         };
-        let place = (self.name.to_string(), parkable.key);
-        self.store.lefts().insert(place, left);
+        let id = (self.name.to_string(), partial.key);
+        self.store.partials.lock().insert(id, recovered);
     }
 }
 
@@ -294,19 +314,30 @@ impl Sink for MemSink {
         Ok(())
     }
 
-    fn verified(&mut self, hash: BlockHash) -> Result<(), StoreError> {
-        if let Some(parkable) = &mut self.parkable {
-            parkable.hashes.push(hash);
+    fn block_verified(&mut self, hash: BlockHash) -> Result<(), StoreError> {
+        if let Some(partial) = &mut self.partial {
+            partial.hashes.push(hash);
         }
         Ok(())
     }
 
+    /// Files in memory have neither mode nor time.
+    fn set_attributes(&mut self, _: Attributes) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn store_synced(&mut self) {}
+
+    fn flush(&mut self) -> Option<Box<dyn FnOnce() + Send>> {
+        None
+    }
+
     fn discard(mut self: Box<Self>) {
-        self.parkable = None;
+        self.partial = None;
     }
 
     fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
-        self.parkable = None;
+        self.partial = None;
         let file = self.store.version(std::mem::take(&mut self.written).into());
         let mut files = self.store.files();
         if !self.overwrite && files.contains_key(self.name.as_str()) {
@@ -324,10 +355,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_keeps_the_promises_of_a_store() {
+    fn it_fulfils_the_contract_of_a_store() {
         let store = MemStore::with_capacity(3);
         let name = Name::parse("sub/a").unwrap();
-        let mut sink = store.create(&name, 3, true).unwrap();
+        let mut sink = store.create(&name, CreateOptions::new(3, true)).unwrap();
         sink.write(b"abc").unwrap();
         assert_eq!(store.contents(&name), None);
         assert!(matches!(sink.write(b"d"), Err(StoreError::DiskFull { .. })));
@@ -336,7 +367,7 @@ mod tests {
         assert!(store.holds(&name, b"abc"));
         assert!(!store.holds(&name, b"ab") && !store.holds(&Name::parse("b").unwrap(), b"abc"));
         assert!(matches!(
-            store.create(&name, 1, false),
+            store.create(&name, CreateOptions::new(1, false)),
             Err(StoreError::Exists { .. })
         ));
         let top = store.list(None, None, 10).unwrap();

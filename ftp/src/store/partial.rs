@@ -1,57 +1,61 @@
-//! A file that is not whole yet: a temporary name, a lock, and a rename at the end.
+//! A file that is not complete yet: a temporary name, a lock, and a rename at the end.
 //!
-//! The lock tells a file that somebody is writing from one that a killed process left behind.
-//! A file with a [`Journal`] stays when it breaks off, if anything of it has been verified.
+//! The lock distinguishes a file that a process is writing from one that a killed process left.
+//! A file with a [`Journal`] stays after an interruption if anything of it has been verified.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use cap_std::fs::OpenOptions;
+use parking_lot::Mutex;
 
 use super::disk::{DiskFile, Folder};
-use super::extent::Extent;
+use super::error::StoreError;
 use super::journal::Journal;
-use super::{Sink, StoreError};
+use super::preallocation::Preallocation;
+use super::traits::Sink;
 use crate::protocol::Attributes;
 use crate::protocol::blocks::BlockHash;
 use crate::protocol::{PARTIAL_PREFIX, PARTIAL_SUFFIX};
 
-/// Tells the partial files of one process apart.
+/// Number of the next partial file of this process.
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
-/// Other processes' leftovers that are stepped over before giving up.
-const MAX_TRIES: usize = 1000;
+/// Names of other processes' leftovers that are skipped before giving up.
+const MAX_ATTEMPTS: usize = 1000;
 
-/// Written between two flushes, in bytes: much for a disk, little to wait for at the end. A disk
-/// that is slower than the network is waited for once as much again is written, so what a resume
-/// has to read and verify is never more than twice this, however large the file.
+/// Bytes written between two flushes: much for a disk, little to wait for at the end. A disk that
+/// is slower than the network is waited for once as much again is written, so a resumed transfer
+/// never has to read and verify more than twice this, however large the file.
 pub(super) const FLUSH_BYTES: u64 = 32 << 20;
 
-/// What is taken over of a mode: nobody becomes somebody else by a file from far away.
+/// Bits of a mode that are set: never set-user-ID and the like on the word of a peer.
 #[cfg(unix)]
 const MODE_BITS: u32 = 0o777;
 
-/// A file on its way to its name.
+/// A partial file, until it gets its name.
 #[derive(Debug)]
 pub(super) struct Partial {
     finish: Finish,
-    /// `None` once there is nothing to clean up.
+    /// `None` once nothing is left to clean up.
     temporary: Option<Temporary>,
     file: DiskFile,
-    extent: Extent,
+    preallocation: Preallocation,
+    /// Bytes written since the last flush started.
     unflushed: u64,
+    /// Result of the flushes so far; locked while one runs.
     flushed: Arc<Mutex<io::Result<()>>>,
 }
 
-/// What a [`Partial`] becomes, and how.
+/// Final name of a [`Partial`], and how it gets it.
 #[derive(Debug)]
 pub(super) struct Finish {
     pub(super) folder: Folder,
-    /// Within the folder.
+    /// Name within the folder.
     pub(super) target: String,
-    /// For messages: the target with its folders.
+    /// Name with its folders, for messages.
     pub(super) name: String,
     pub(super) overwrite: bool,
     pub(super) durable: bool,
@@ -59,14 +63,14 @@ pub(super) struct Finish {
     pub(super) flush_bytes: u64,
 }
 
-/// What a [`Partial`] is meanwhile.
+/// Temporary name of a [`Partial`].
 #[derive(Debug)]
 pub(super) struct Temporary {
-    /// The name of the file.
+    /// Name of the file.
     pub(super) part: String,
-    /// The journal and its name, where it is parkable.
+    /// Name of the journal, and the journal, of a resumable file.
     pub(super) journal: Option<(String, Journal)>,
-    /// Blocks that the journal knows.
+    /// Blocks that the journal has recorded.
     pub(super) blocks: u64,
 }
 
@@ -88,7 +92,7 @@ impl Temporary {
 }
 
 impl Partial {
-    /// A file that is never parked.
+    /// Creates a file that leaves nothing behind.
     pub(super) fn create(finish: Finish, size: u64) -> Result<Self, StoreError> {
         let opened = open_temporary(&finish.folder);
         let (part, file) = opened.map_err(|error| StoreError::from_io(&finish.name, error))?;
@@ -97,27 +101,27 @@ impl Partial {
             journal: None,
             blocks: 0,
         };
-        Self::new(finish, temporary, file, Extent::new(size, None))
+        Self::new(finish, temporary, file, Preallocation::new(size, None))
     }
 
-    /// A file that is open already, at the place where writing goes on.
+    /// Takes over an open file, positioned where writing continues.
     pub(super) fn new(
         finish: Finish,
         temporary: Temporary,
         file: DiskFile,
-        extent: Extent,
+        preallocation: Preallocation,
     ) -> Result<Self, StoreError> {
         let partial = Self {
             finish,
             temporary: Some(temporary),
             file,
-            extent,
+            preallocation,
             unflushed: 0,
             flushed: Arc::new(Mutex::new(Ok(()))),
         };
-        // Where there are no locks, nothing is ever taken for abandoned either.
+        // Without locks on this file system nothing is ever taken for abandoned either.
         let _ = partial.file.try_lock();
-        let reserved = partial.extent.reserve(&partial.file);
+        let reserved = partial.preallocation.reserve(&partial.file);
         reserved.map_err(|error| partial.failed(error))?;
         Ok(partial)
     }
@@ -126,30 +130,32 @@ impl Partial {
         StoreError::from_io(&self.finish.name, error)
     }
 
-    /// Whether the flushes that have ended by now went well: soon, rather than at the end of a
-    /// large file.
+    /// Returns the result of the flushes that have ended by now: a broken disk is to be noticed
+    /// soon, rather than at the end of a large file.
     fn check_flushed(&self) -> io::Result<()> {
-        self.flushed.try_lock().map_or(Ok(()), |ended| told(&ended))
+        self.flushed
+            .try_lock()
+            .map_or(Ok(()), |ended| reported(&ended))
     }
 
-    fn put_in_place(&mut self) -> io::Result<()> {
+    fn rename_to_target(&mut self) -> io::Result<()> {
         let Some(temporary) = &self.temporary else {
             return Ok(());
         };
         let (folder, target) = (&self.finish.folder, &self.finish.target);
-        self.extent.settle(&self.file)?;
+        self.preallocation.extend(&self.file)?;
         if self.finish.durable {
-            // The system tells of a failure only once: a flush may have been told instead.
-            let mut flushed = lock(&self.flushed);
+            // The system reports a failed write only once (fsync(2)): a flush may have got it.
+            let mut flushed = self.flushed.lock();
             if flushed.is_ok() {
                 *flushed = self.file.sync(true);
             }
-            told(&flushed)?;
+            reported(&flushed)?;
         }
         if self.finish.overwrite {
             folder.rename(&temporary.part, target)?;
         } else {
-            // A link, unlike a rename, never replaces.
+            // A hard link, unlike a rename, never replaces an existing file.
             folder.hard_link(&temporary.part, target)?;
             folder.remove_file(&temporary.part)?;
         }
@@ -165,15 +171,15 @@ impl Partial {
 impl Sink for Partial {
     fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         if self.finish.durable && self.unflushed >= self.finish.flush_bytes {
-            drop(lock(&self.flushed));
+            drop(self.flushed.lock());
         }
-        let written = self.extent.write(&mut self.file, bytes);
+        let written = self.preallocation.write(&mut self.file, bytes);
         written.map_err(|error| self.failed(error))?;
         self.unflushed += bytes.len() as u64;
         Ok(())
     }
 
-    fn verified(&mut self, hash: BlockHash) -> Result<(), StoreError> {
+    fn block_verified(&mut self, hash: BlockHash) -> Result<(), StoreError> {
         self.check_flushed().map_err(|error| self.failed(error))?;
         let Some(temporary) = &mut self.temporary else {
             return Ok(());
@@ -182,19 +188,19 @@ impl Sink for Partial {
             return Ok(());
         };
         temporary.blocks += 1;
-        let settled = self.extent.settle(&self.file);
-        let mut noted = settled.and_then(|()| journal.block(hash));
-        if noted.is_ok() && !self.finish.durable {
-            noted = journal.mark(temporary.blocks);
+        let extended = self.preallocation.extend(&self.file);
+        let mut recorded = extended.and_then(|()| journal.block(hash));
+        if recorded.is_ok() && !self.finish.durable {
+            recorded = journal.mark(temporary.blocks);
         }
-        noted.map_err(|error| self.failed(error))
+        recorded.map_err(|error| self.failed(error))
     }
 
     fn flush(&mut self) -> Option<Box<dyn FnOnce() + Send>> {
-        // One after another: a disk that is slow has enough to do.
+        // One flush at a time: a slow disk has enough to do.
         if !self.finish.durable
             || self.unflushed < self.finish.flush_bytes
-            || self.flushed.try_lock().is_err()
+            || self.flushed.try_lock().is_none()
         {
             return None;
         }
@@ -207,8 +213,8 @@ impl Sink for Partial {
             .as_ref()
             .map(|(_, journal)| journal.clone());
         Some(Box::new(move || {
-            let mut flushed = lock(&flushed);
-            // The system tells of a failure only once; what is synced from here on proves nothing.
+            let mut flushed = flushed.lock();
+            // The system reports a failed write only once, so no later sync proves anything.
             if flushed.is_err() {
                 return;
             }
@@ -239,7 +245,7 @@ impl Sink for Partial {
         set().map_err(|error| self.failed(error))
     }
 
-    fn settled(&mut self) {
+    fn store_synced(&mut self) {
         self.finish.durable = false;
     }
 
@@ -250,11 +256,11 @@ impl Sink for Partial {
     }
 
     fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
-        self.put_in_place().map_err(|error| self.failed(error))
+        self.rename_to_target().map_err(|error| self.failed(error))
     }
 }
 
-/// A time in nanoseconds since 1970, if the system has it.
+/// Converts nanoseconds since 1970, if the system can represent them.
 fn time(modified_ns: i64) -> Option<SystemTime> {
     let since = Duration::from_nanos(modified_ns.unsigned_abs());
     if modified_ns < 0 {
@@ -271,13 +277,13 @@ impl Drop for Partial {
         {
             temporary.remove(&self.finish.folder);
         }
-        // A flush that is still running shares the lock.
+        // Explicitly: a flush that is still running holds the same file, and the lock with it.
         let _ = self.file.unlock();
     }
 }
 
-/// What became of a sync, for another who asks: a failure stays one, for flushes that come late.
-fn told(synced: &io::Result<()>) -> io::Result<()> {
+/// Copies the result of a sync: a failure stays one, for every caller that asks later.
+fn reported(synced: &io::Result<()>) -> io::Result<()> {
     synced
         .as_ref()
         .copied()
@@ -287,22 +293,20 @@ fn told(synced: &io::Result<()>) -> io::Result<()> {
         })
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 fn open_temporary(folder: &Folder) -> io::Result<(String, DiskFile)> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
-    let mut tries = 0;
+    let mut attempts = 0;
     loop {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let process = std::process::id();
         let temporary = format!("{PARTIAL_PREFIX}{process}-{number}{PARTIAL_SUFFIX}");
         match folder.create(&temporary, &options) {
             Ok(file) => return Ok((temporary, file)),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tries < MAX_TRIES => {
-                tries += 1;
+            Err(error)
+                if error.kind() == io::ErrorKind::AlreadyExists && attempts < MAX_ATTEMPTS =>
+            {
+                attempts += 1;
             }
             Err(error) => return Err(error),
         }

@@ -1,17 +1,18 @@
-//! A file that is made up as it is read: as long as one likes, and no memory is needed.
+//! A file that is generated as it is read: of any length, without memory.
 
 use blake3::{Hash, Hasher};
 use bytes::Bytes;
 
-use super::{Source, StoreError};
+use super::error::StoreError;
+use super::traits::Source;
 
 /// Bytes of one word of the pattern.
 const WORD_BYTES: u64 = 8;
 
-/// Hashed at once.
+/// Bytes hashed at once.
 const BLOCK_BYTES: usize = 1 << 20;
 
-/// Bytes that no compression could shorten, the same for the same seed on every machine.
+/// A file of incompressible bytes, the same for the same seed on every machine.
 #[derive(Clone, Debug)]
 pub struct PatternSource {
     seed: u64,
@@ -20,7 +21,7 @@ pub struct PatternSource {
 }
 
 impl PatternSource {
-    /// The first `size` bytes of the pattern of `seed`.
+    /// Creates a source of the first `size` bytes of the pattern of `seed`.
     pub const fn new(seed: u64, size: u64) -> Self {
         Self {
             seed,
@@ -29,7 +30,7 @@ impl PatternSource {
         }
     }
 
-    /// The hash of the whole file, whatever has been read of it.
+    /// Hash of the whole file, independent of the read position.
     pub fn hash(&self) -> Hash {
         let mut hasher = Hasher::new();
         let mut whole = Self::new(self.seed, self.size);
@@ -62,7 +63,7 @@ impl PatternSource {
     }
 }
 
-/// One word of the pattern: `SplitMix64`, asked for its `at`-th output.
+/// Word number `at` of the pattern: that output of `SplitMix64`.
 const fn word(seed: u64, at: u64) -> u64 {
     let mut z = seed.wrapping_add(at.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -79,6 +80,19 @@ impl Source for PatternSource {
         let mut block = Vec::new();
         self.append(&mut block, max);
         Ok(block.into())
+    }
+
+    /// No two runs are given the same pattern under one name, so nothing is resumed.
+    fn fingerprint(&self) -> Option<String> {
+        None
+    }
+
+    fn allocated(&self) -> Option<u64> {
+        None
+    }
+
+    fn seek(&mut self, offset: u64) -> Result<(), StoreError> {
+        Err(StoreError::no_seek(offset))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Removes what transfers left behind that nobody will go on with.
+//! Removal of partial files that will not be resumed.
 
 use std::io;
 use std::time::{Duration, SystemTime};
@@ -7,18 +7,18 @@ use cap_std::fs::{Dir, DirEntry};
 
 use crate::protocol::{JOURNAL_SUFFIX, PARTIAL_SUFFIX, is_partial};
 
-/// How long what is left of a transfer is kept, unless something else is asked for.
-pub(super) const KEEP_PARKED: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Default age up to which partial files are kept.
+pub(super) const KEEP_PARTIALS: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Folders below folders that are looked into.
+/// Nesting of folders that is searched.
 const MAX_DEPTH: usize = 16;
 
-/// Looks into a folder and those below it; says how many files it removed.
-pub(super) fn sweep(root: &Dir, keep_parked: Duration) -> io::Result<usize> {
-    let mut removed = sweep_folder(root, keep_parked)?;
+/// Searches a folder and those below it; returns the number of removed files.
+pub(super) fn sweep(root: &Dir, keep_partials: Duration) -> io::Result<usize> {
+    let mut removed = sweep_folder(root, keep_partials)?;
     let mut folders: Vec<(Dir, usize)> = subfolders(root, 1);
     while let Some((folder, depth)) = folders.pop() {
-        removed += sweep_folder(&folder, keep_parked).unwrap_or(0);
+        removed += sweep_folder(&folder, keep_partials).unwrap_or(0);
         if depth < MAX_DEPTH {
             folders.extend(subfolders(&folder, depth + 1));
         }
@@ -37,7 +37,7 @@ fn subfolders(folder: &Dir, depth: usize) -> Vec<(Dir, usize)> {
         .collect()
 }
 
-fn sweep_folder(folder: &Dir, keep_parked: Duration) -> io::Result<usize> {
+fn sweep_folder(folder: &Dir, keep_partials: Duration) -> io::Result<usize> {
     let mut removed = 0;
     for entry in folder.entries()? {
         let entry = entry?;
@@ -48,7 +48,7 @@ fn sweep_folder(folder: &Dir, keep_parked: Duration) -> io::Result<usize> {
             continue;
         }
         if let Some(stem) = file_name.strip_suffix(JOURNAL_SUFFIX) {
-            // Goes with its file; alone it says nothing.
+            // A journal goes with its file; without one it is useless.
             if !folder.exists(format!("{stem}{PARTIAL_SUFFIX}")) {
                 let _ = folder.remove_file(&file_name);
             }
@@ -56,11 +56,11 @@ fn sweep_folder(folder: &Dir, keep_parked: Duration) -> io::Result<usize> {
         }
         let stem = file_name.strip_suffix(PARTIAL_SUFFIX).unwrap_or(&file_name);
         let journal = format!("{stem}{JOURNAL_SUFFIX}");
-        let is_parked = folder.exists(&journal) && age(&entry).is_none_or(|age| age < keep_parked);
+        let is_kept = folder.exists(&journal) && age(&entry).is_none_or(|age| age < keep_partials);
         let Ok(file) = entry.open().map(cap_std::fs::File::into_std) else {
             continue;
         };
-        if !is_parked && file.try_lock().is_ok() && folder.remove_file(&file_name).is_ok() {
+        if !is_kept && file.try_lock().is_ok() && folder.remove_file(&file_name).is_ok() {
             let _ = folder.remove_file(&journal);
             removed += 1;
         }
@@ -68,7 +68,7 @@ fn sweep_folder(folder: &Dir, keep_parked: Duration) -> io::Result<usize> {
     Ok(removed)
 }
 
-/// Since somebody last wrote it.
+/// Time since the last write.
 #[expect(
     clippy::disallowed_methods,
     reason = "files of earlier runs are as old as the wall clock says"

@@ -1,14 +1,15 @@
-//! How much there is in a store.
+//! Bytes in a store.
 
 use std::io;
 use std::path::PathBuf;
 
 use cap_std::fs::Dir;
 
-use super::{FoundKind, Store, StoreError};
+use super::error::StoreError;
+use super::traits::{FoundKind, Store};
 use crate::protocol::Name;
 
-/// As [`Store::usage`], by what can be asked for.
+/// Implements [`Store::usage`] by scanning every folder.
 pub(super) fn usage<S: Store + ?Sized>(store: &S) -> Result<u64, StoreError> {
     let mut bytes: u64 = 0;
     let mut folders: Vec<Option<Name>> = vec![None];
@@ -27,8 +28,8 @@ pub(super) fn usage<S: Store + ?Sized>(store: &S) -> Result<u64, StoreError> {
     Ok(bytes)
 }
 
-/// As [`Store::usage`], for a folder. Links are not followed; what vanishes meanwhile, and
-/// folders that must not be read, count for nothing.
+/// Implements [`Store::usage`] for a folder of the file system. Links are not followed; what
+/// vanishes meanwhile, and folders that must not be read, are not counted.
 pub(super) fn usage_of(root: &Dir) -> io::Result<u64> {
     let mut bytes: u64 = 0;
     let mut folders = Vec::new();

@@ -1,4 +1,4 @@
-//! What the receiver says while the file is still being sent.
+//! Messages from the receiver that arrive while the file is still being sent.
 
 use std::collections::VecDeque;
 use std::pin::pin;
@@ -10,21 +10,23 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::progress::Progress;
-use crate::protocol::channel::LinkError;
+use crate::protocol::channel::ChannelError;
 use crate::protocol::{self, Answer, LENGTH_BYTES, MAX_MESSAGE_BYTES, MessageError, Reply};
 
-/// Pages of a tree that are offered and not carried yet.
+/// Pages of a tree that may be offered and unanswered or not yet sent.
 const MAX_ANSWERS: usize = 2;
 
-/// Messages that have come, whole ones and the beginning of the next.
-pub(crate) struct Hearing<'a> {
+/// Reads the receiver's messages: progress, answers to pages, and the final confirmation.
+pub(crate) struct MessageReader<'a> {
     progress: &'a dyn Progress,
-    heard: BytesMut,
+    /// Bytes received and not parsed yet: at most a part of the next message.
+    buffer: BytesMut,
     answers: VecDeque<Answer>,
-    verdict: Option<BytesMut>,
+    /// The last message. Nothing is read behind it.
+    confirmation: Option<BytesMut>,
 }
 
-/// As much of any message as tells which one it is.
+/// The fields that tell the kinds of messages apart.
 #[derive(Deserialize)]
 struct Kind {
     status: Option<bool>,
@@ -32,94 +34,102 @@ struct Kind {
     want: Option<IgnoredAny>,
 }
 
-impl<'a> Hearing<'a> {
-    /// Says on to `progress` what is verified.
+impl<'a> MessageReader<'a> {
+    /// Creates a reader that reports verified bytes to `progress`.
     pub(crate) fn new(progress: &'a dyn Progress) -> Self {
         Self {
             progress,
-            heard: BytesMut::new(),
+            buffer: BytesMut::new(),
             answers: VecDeque::new(),
-            verdict: None,
+            confirmation: None,
         }
     }
 
-    /// Takes what is there, and waits for nothing.
-    pub(crate) fn listen(&mut self, stream: &mut Stream) -> Result<(), LinkError> {
+    /// Reads what has arrived, without waiting.
+    pub(crate) fn poll_messages(&mut self, stream: &mut Stream) -> Result<(), ChannelError> {
         let mut cx = Context::from_waker(Waker::noop());
-        while self.verdict.is_none() {
+        while self.confirmation.is_none() {
+            // The waker does nothing: the caller polls again when it has written the next piece,
+            // and waits for the confirmation in a call of its own.
             let Poll::Ready(chunk) = pin!(stream.read_chunk(MAX_MESSAGE_BYTES)).poll(&mut cx)
             else {
                 return Ok(());
             };
-            self.heard
-                .extend_from_slice(&chunk?.ok_or(LinkError::WentAway)?);
-            self.understand()?;
+            self.buffer
+                .extend_from_slice(&chunk?.ok_or(ChannelError::WentAway)?);
+            self.parse()?;
         }
         Ok(())
     }
 
-    /// Waits for the receiver's word on everything.
-    pub(crate) async fn verdict<T: DeserializeOwned>(
+    /// Waits for the final confirmation.
+    pub(crate) async fn confirmation<T: DeserializeOwned>(
         &mut self,
         stream: &mut Stream,
-    ) -> Result<Reply<T>, LinkError> {
+    ) -> Result<Reply<T>, ChannelError> {
         loop {
-            if let Some(verdict) = self.verdict.take() {
-                return Ok(protocol::decode_reply(&verdict)?);
+            if let Some(confirmation) = self.confirmation.take() {
+                return Ok(protocol::decode_reply(&confirmation)?);
             }
-            self.wait(stream).await?;
+            self.read_more(stream).await?;
         }
     }
 
     /// Waits for the receiver's answer to a page of a tree.
-    pub(crate) async fn answer(&mut self, stream: &mut Stream) -> Result<Answer, LinkError> {
+    pub(crate) async fn answer(&mut self, stream: &mut Stream) -> Result<Answer, ChannelError> {
         loop {
             if let Some(answer) = self.answers.pop_front() {
                 return Ok(answer);
             }
-            if self.verdict.is_some() {
-                return Err(MessageError::OutOfPlace("a verdict before the end").into());
+            if self.confirmation.is_some() {
+                return Err(
+                    MessageError::OutOfPlace("a confirmation before the end of the file").into(),
+                );
             }
-            self.wait(stream).await?;
+            self.read_more(stream).await?;
         }
     }
 
-    /// Waits until the receiver wants no more, and says why.
-    pub(crate) async fn objection(&mut self, stream: &mut Stream) -> LinkError {
-        while self.verdict.is_none() {
-            if let Err(error) = self.wait(stream).await {
+    /// Waits until the receiver ends the transfer early, and returns the reason.
+    pub(crate) async fn early_reply(&mut self, stream: &mut Stream) -> ChannelError {
+        while self.confirmation.is_none() {
+            if let Err(error) = self.read_more(stream).await {
                 return error;
             }
         }
-        MessageError::OutOfPlace("a verdict before the end").into()
+        MessageError::OutOfPlace("a confirmation before the end of the file").into()
     }
 
-    async fn wait(&mut self, stream: &mut Stream) -> Result<(), LinkError> {
+    async fn read_more(&mut self, stream: &mut Stream) -> Result<(), ChannelError> {
         let chunk = stream.read_chunk(MAX_MESSAGE_BYTES).await?;
-        self.heard
-            .extend_from_slice(&chunk.ok_or(LinkError::WentAway)?);
-        self.understand()
+        self.buffer
+            .extend_from_slice(&chunk.ok_or(ChannelError::WentAway)?);
+        self.parse()
     }
 
-    fn understand(&mut self) -> Result<(), LinkError> {
-        while self.verdict.is_none() {
-            let Some(length) = self.heard.first_chunk::<LENGTH_BYTES>() else {
+    fn parse(&mut self) -> Result<(), ChannelError> {
+        while self.confirmation.is_none() {
+            let Some(length) = self.buffer.first_chunk::<LENGTH_BYTES>() else {
                 return Ok(());
             };
             let length = protocol::body_bytes(*length)?;
-            if self.heard.len() < LENGTH_BYTES + length {
+            if self.buffer.len() < LENGTH_BYTES + length {
                 return Ok(());
             }
-            self.heard.advance(LENGTH_BYTES);
-            let body = self.heard.split_to(length);
+            self.buffer.advance(LENGTH_BYTES);
+            let body = self.buffer.split_to(length);
             let kind: Kind = protocol::decode(&body)?;
             if kind.status.is_some() {
-                self.verdict = Some(body);
+                self.confirmation = Some(body);
             } else if kind.want.is_some() {
                 self.answers.push_back(protocol::decode(&body)?);
                 if self.answers.len() > MAX_ANSWERS {
-                    return Err(MessageError::OutOfPlace("an answer to nothing").into());
+                    return Err(MessageError::OutOfPlace(
+                        "an answer to a page that was not offered",
+                    )
+                    .into());
                 }
+            // Unknown messages are skipped: a later version may send more of them.
             } else if let Some(verified) = kind.verified {
                 self.progress.verified(verified);
             }

@@ -1,4 +1,4 @@
-//! A file whose length is known only at its end: what comes through a pipe.
+//! A file whose length is known only at its end, read from a pipe.
 //!
 //! ```text
 //! +-----------------------+-----------------+----------------+
@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Blocks and hashes are those of a file of known length. A block is compared before it is
-//! written. What comes through a pipe cannot be read again, so it cannot be gone on with.
+//! written. A pipe cannot be read again, so its transfer cannot be resumed.
 
 use std::io::{self, Read};
 use std::pin::pin;
@@ -21,30 +21,30 @@ use bytes::{BufMut, Bytes, BytesMut};
 use lftp_transport::{Runtime, Stream, spawn_blocking};
 
 use super::error::{ReceiveError, SendError};
-use super::message_reader::Hearing;
-use super::receive::{Received, fill, read_hash, report};
+use super::message_reader::MessageReader;
+use super::receive::{ReceivedFile, fill, read_hash, report};
 use super::send_meter::SendMeter;
 use super::watchdog::Watchdog;
 use crate::protocol::blocks::{BLOCK_BYTES, BlockHash, OpenEndedHasher};
-use crate::protocol::channel::{self, LinkError};
+use crate::protocol::channel::{self, ChannelError};
 use crate::protocol::{HASH_BYTES, MessageError};
 use crate::store::{Sink, StoreError};
 
 /// Bytes of the length before a block.
 const LENGTH_BYTES: usize = 4;
 
-/// Where the bytes come from.
+/// Source of the bytes.
 pub(crate) type Pipe = Box<dyn Read + Send>;
 
-/// A pipe and what has been hashed of it; moves to a blocking thread and back.
-struct Draining {
+/// A pipe and its hash so far; moves to a blocking thread and back.
+struct PipeReader {
     pipe: Pipe,
     hasher: OpenEndedHasher,
     bytes: u64,
 }
 
-impl Draining {
-    /// The next block with what goes around it; `None` at the end.
+impl PipeReader {
+    /// Reads the next block with its length and hash; `None` at the end.
     async fn next(mut self, runtime: &dyn Runtime) -> Result<(Self, Option<Bytes>), SendError> {
         spawn_blocking(runtime, move || {
             let mut framed = vec![0; LENGTH_BYTES];
@@ -68,28 +68,28 @@ fn failed(error: io::Error) -> SendError {
     SendError::Store(StoreError::from_io("standard input", error))
 }
 
-/// Sends what comes through the pipe, and says how much that was. The pipe may stand still;
-/// the connection must not, for longer than `meter` is told.
+/// Sends what the pipe delivers, and returns its length and hash. The pipe may be idle for as
+/// long as it likes; the connection must not stall for longer than `stall_limit`.
 pub(crate) async fn send_piped(
     runtime: &dyn Runtime,
     stream: &mut Stream,
     pipe: Pipe,
     (meter, stall_limit): (&mut SendMeter<'_>, Duration),
-    heard: &mut Hearing<'_>,
+    messages: &mut MessageReader<'_>,
 ) -> Result<(u64, Hash), SendError> {
-    let mut draining = Draining {
+    let mut reader = PipeReader {
         pipe,
         hasher: OpenEndedHasher::default(),
         bytes: 0,
     };
     let mut next = Some(Bytes::new());
     while let Some(block) = next {
-        let mut read = pin!(draining.next(runtime));
+        let mut read = pin!(reader.next(runtime));
         let already = {
             let mut write = pin!(async {
                 let written = meter.follow(stall_limit, channel::write(stream, block));
-                written.await.map_err(LinkError::from)??;
-                heard.listen(stream)
+                written.await.map_err(ChannelError::from)??;
+                messages.poll_messages(stream)
             });
             tokio::select! {
                 biased;
@@ -103,30 +103,32 @@ pub(crate) async fn send_piped(
                 }
             }
         };
-        (draining, next) = match already {
+        (reader, next) = match already {
             Some(read) => read,
+            // The pipe is slower than the network. Only the receiver can end the wait: the server
+            // may have been stopped, or have no space left.
             None => tokio::select! {
                 biased;
                 read = &mut read => read?,
-                error = heard.objection(stream) => return Err(error.into()),
+                error = messages.early_reply(stream) => return Err(error.into()),
             },
         };
     }
-    let hash = draining.hasher.finish();
+    let hash = reader.hasher.finish();
     let mut end = BytesMut::from(&[0; LENGTH_BYTES][..]);
     end.put_slice(hash.as_bytes());
     channel::write(stream, end.freeze()).await?;
-    Ok((draining.bytes, hash))
+    Ok((reader.bytes, hash))
 }
 
-/// Receives a file that comes through a pipe, and tells the sender of every block.
+/// Receives a piped file, and reports every block to the sender.
 pub(crate) async fn receive_piped(
     runtime: &Arc<dyn Runtime>,
     stream: &mut Stream,
     sink: Box<dyn Sink>,
     watchdog: &mut Watchdog,
-) -> Result<Received, ReceiveError> {
-    let mut filling = Filling {
+) -> Result<ReceivedFile, ReceiveError> {
+    let mut writer = BlockWriter {
         sink,
         hasher: OpenEndedHasher::default(),
         bytes: 0,
@@ -135,14 +137,16 @@ pub(crate) async fn receive_piped(
     loop {
         let mut length = [0; LENGTH_BYTES];
         let read = watchdog.step(stream.read_exact(&mut length)).await;
-        read.map_err(LinkError::from)?.map_err(LinkError::from)?;
+        read.map_err(ChannelError::from)?
+            .map_err(ChannelError::from)?;
         let length = u64::from(u32::from_be_bytes(length));
         if length == 0 {
             break;
         }
-        if length > BLOCK_BYTES || !filling.bytes.is_multiple_of(BLOCK_BYTES) {
-            let error = MessageError::OutOfPlace("a block that is not as long as a block");
-            return Err(LinkError::from(error).into());
+        // Only the last block may be short, or the hashes would not be those of the file.
+        if length > BLOCK_BYTES || !writer.bytes.is_multiple_of(BLOCK_BYTES) {
+            let error = MessageError::OutOfPlace("a block of the wrong length");
+            return Err(ChannelError::from(error).into());
         }
         block = fill(
             watchdog,
@@ -153,29 +157,29 @@ pub(crate) async fn receive_piped(
         )
         .await?;
         let hash = BlockHash(read_hash(watchdog, stream).await?);
-        (filling, block) = filling.next(&**runtime, block, hash).await?;
-        report(watchdog, stream, filling.bytes).await?;
-        if let Some(flush) = filling.sink.flush() {
+        (writer, block) = writer.next(&**runtime, block, hash).await?;
+        report(watchdog, stream, writer.bytes).await?;
+        if let Some(flush) = writer.sink.flush() {
             runtime.spawn(runtime.spawn_blocking(flush));
         }
     }
     let expected: [u8; HASH_BYTES] = read_hash(watchdog, stream).await?;
-    let hash = filling.hasher.finish();
+    let hash = writer.hasher.finish();
     if hash != expected {
         return Err(ReceiveError::Integrity);
     }
-    Ok(Received::new(filling.sink, filling.bytes, hash))
+    Ok(ReceivedFile::new(writer.sink, writer.bytes, hash))
 }
 
-/// A file and what has been hashed of it; moves to a blocking thread and back.
-struct Filling {
+/// A file and its hash so far; moves to a blocking thread and back.
+struct BlockWriter {
     sink: Box<dyn Sink>,
     hasher: OpenEndedHasher,
     bytes: u64,
 }
 
-impl Filling {
-    /// Compares and writes a block, and gives the buffer back, empty.
+impl BlockWriter {
+    /// Compares and writes a block, and returns the empty buffer.
     async fn next(
         mut self,
         runtime: &dyn Runtime,

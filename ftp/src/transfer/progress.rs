@@ -1,31 +1,32 @@
-//! How far a transfer is, for whoever wants to see it.
+//! Progress of a transfer, for display.
 
-/// Is told how far a transfer is. Calls are frequent and come from inside it: be quick.
+/// Observer of a transfer's progress. Calls are frequent and made from inside the transfer, so they
+/// must return quickly.
 pub trait Progress: Send + Sync {
-    /// The transfer begins; the file has `total_bytes`.
+    /// Called when the transfer starts; the file has `total_bytes`.
     fn begin(&self, total_bytes: u64);
 
-    /// So much of it has arrived at the receiver.
+    /// Called when this many bytes have arrived at the receiver.
     fn at(&self, bytes: u64);
 
-    /// The transfer goes on where an earlier one broke off: so much of the file is there, and
-    /// verified. Follows [`begin`](Self::begin).
+    /// Called after [`begin`](Self::begin) when the transfer resumes an interrupted one: this many
+    /// bytes are verified already.
     fn resumed(&self, bytes: u64) {
         let _ = bytes;
     }
 
-    /// There is more to come than was said: so much in all.
+    /// Called when the total size turns out to be larger.
     fn grow(&self, total_bytes: u64) {
         let _ = total_bytes;
     }
 
-    /// So much of it is verified and written at the receiver, from its beginning.
+    /// Called when this many bytes from the beginning are verified and written at the receiver.
     fn verified(&self, bytes: u64) {
         let _ = bytes;
     }
 }
 
-/// Looks away.
+/// Ignores all progress.
 impl Progress for () {
     fn begin(&self, _: u64) {}
     fn at(&self, _: u64) {}

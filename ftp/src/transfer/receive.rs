@@ -1,14 +1,14 @@
 //! The receiver's loop: stream → file.
 //!
-//! One piece of the file is written beside the network's work on the next, and hashed on the
-//! way. The hash of every block is compared as it arrives; only a file whose size and hash are
-//! the sender's gets its name.
+//! One piece of the file is hashed and written while the next one arrives. The hash of every
+//! block is compared as it arrives; only a file whose size and hash are the sender's gets its
+//! name.
 
 use std::pin::pin;
 use std::sync::Arc;
 
 use blake3::Hash;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 use lftp_transport::{Runtime, Stream, spawn_blocking};
 
 use super::PIECE_BYTES;
@@ -16,21 +16,21 @@ use super::error::ReceiveError;
 use super::progress::Progress;
 use super::watchdog::Watchdog;
 use crate::protocol::blocks::{BLOCK_BYTES, BlockHash, Prefix, TreeHasher};
-use crate::protocol::channel::{self, LinkError};
-use crate::protocol::{self, Attributes, HASH_BYTES, Verified, Whole};
+use crate::protocol::channel::{self, ChannelError};
+use crate::protocol::{self, Attributes, Confirmation, HASH_BYTES, Verified};
 use crate::store::{Sink, StoreError};
 
-/// A file and what has been hashed of it; moves to a blocking thread and back.
+/// A file and its hash so far; moves to a blocking thread and back.
 #[derive(Debug)]
-struct Writing {
+struct FileWriter {
     sink: Box<dyn Sink>,
     tree: TreeHasher,
     /// Bytes from the beginning of the file that are verified and written.
     verified: u64,
 }
 
-impl Writing {
-    /// Writes the piece and gives the buffer back, empty. At the end of a block compares.
+impl FileWriter {
+    /// Writes a piece, compares the hash at the end of a block, and returns the empty buffer.
     async fn next(
         mut self,
         runtime: &dyn Runtime,
@@ -46,9 +46,12 @@ impl Writing {
             if hash != expected {
                 return Err(ReceiveError::Integrity);
             }
-            // The last block is received again, should anything happen from here on.
+            // The last block is not recorded: whatever happens from here on, a resumed transfer
+            // must have something left to receive, or it could not tell the file's hash.
             if let Some(hash) = hash.filter(|_| self.tree.root().is_none()) {
-                self.sink.verified(hash).map_err(ReceiveError::Store)?;
+                self.sink
+                    .block_verified(hash)
+                    .map_err(ReceiveError::Store)?;
                 self.verified += BLOCK_BYTES;
             }
             Ok((self, piece))
@@ -57,19 +60,19 @@ impl Writing {
     }
 }
 
-/// A file that has arrived, is the one that was sent, and waits for its name.
+/// A file that arrived intact and has no name yet.
 #[derive(Debug)]
-pub(crate) struct Received {
+pub(crate) struct ReceivedFile {
     sink: Box<dyn Sink>,
-    /// Of the whole file.
+    /// Hash of the whole file.
     pub(crate) hash: Hash,
-    /// Of the whole file.
+    /// Size of the whole file.
     pub(crate) bytes: u64,
-    /// What it keeps of its source besides the contents.
+    /// Mode and time of the source, to be set with the name.
     pub(crate) attributes: Option<Attributes>,
 }
 
-impl Received {
+impl ReceivedFile {
     pub(crate) fn new(sink: Box<dyn Sink>, bytes: u64, hash: Hash) -> Self {
         Self {
             sink,
@@ -79,53 +82,55 @@ impl Received {
         }
     }
 
-    /// Gives the file its name where the store was settled meanwhile. Blocks.
-    pub(crate) fn name_settled(self) -> Result<(), StoreError> {
+    /// Gives the file its name after a [`Store::sync`](crate::store::Store::sync) that followed
+    /// the last write. Blocks.
+    pub(crate) fn commit_synced(self) -> Result<(), StoreError> {
         let mut sink = self.sink;
         if let Some(attributes) = self.attributes {
             sink.set_attributes(attributes)?;
         }
-        sink.settled();
+        sink.store_synced();
         sink.commit()
     }
 
-    /// Gives the file its name; what is to be said to the sender then.
-    pub(crate) async fn commit(self, runtime: &dyn Runtime) -> Result<Whole, ReceiveError> {
+    /// Gives the file its name, and returns the confirmation for the sender.
+    pub(crate) async fn commit(self, runtime: &dyn Runtime) -> Result<Confirmation, ReceiveError> {
         let Self {
             sink, hash, bytes, ..
         } = self;
         spawn_blocking(runtime, move || sink.commit())
             .await
             .map_err(ReceiveError::Store)?;
-        Ok(Whole {
+        Ok(Confirmation {
             bytes,
             hash: hash.to_hex().to_string(),
         })
     }
 }
 
-/// What is to be received, and how.
-pub(crate) struct Receiving<'a> {
-    /// Of the whole file, in bytes.
+/// Parameters of a file to be received.
+pub(crate) struct ReceivePlan<'a> {
+    /// Size of the whole file, in bytes.
     pub(crate) size: u64,
-    /// What the sink holds of it.
+    /// Blocks that the sink holds already.
     pub(crate) prefix: Prefix,
     pub(crate) progress: &'a dyn Progress,
-    /// Whether the sender is told of every block.
-    pub(crate) is_reported: bool,
+    /// Whether every verified block is reported to the sender.
+    pub(crate) reports_blocks: bool,
 }
 
-/// Receives a file and its hashes, and compares.
+/// Receives a file and its hashes, and compares them. An interrupted file stays in the sink, for
+/// a later transfer; one whose hash is wrong is discarded.
 pub(crate) async fn receive_file(
     runtime: &Arc<dyn Runtime>,
     stream: &mut Stream,
     sink: Box<dyn Sink>,
-    plan: Receiving<'_>,
+    plan: ReceivePlan<'_>,
     watchdog: &mut Watchdog,
-) -> Result<Received, ReceiveError> {
+) -> Result<ReceivedFile, ReceiveError> {
     let (size, progress) = (plan.size, plan.progress);
     let mut received = plan.prefix.bytes();
-    let mut writing = Writing {
+    let mut writer = FileWriter {
         sink,
         tree: TreeHasher::new(size, plan.prefix),
         verified: received,
@@ -134,6 +139,7 @@ pub(crate) async fn receive_file(
     loop {
         let left = (size - received).min(BLOCK_BYTES - received % BLOCK_BYTES);
         let want = usize::try_from(left).map_or(PIECE_BYTES, |left| left.min(PIECE_BYTES));
+        // The hash of the only block is the hash of the file, which is sent at the end anyway.
         let ends_block = size > BLOCK_BYTES && want > 0 && want as u64 == left;
         let at = |len: usize| progress.at(received + len as u64);
         let fill = async {
@@ -145,19 +151,19 @@ pub(crate) async fn receive_file(
             };
             Ok((piece, hash))
         };
-        let before = writing.verified;
+        let before = writer.verified;
         let write = async {
-            let written = writing.next(&**runtime, filled).await?;
+            let written = writer.next(&**runtime, filled).await?;
             if written.0.verified > before {
                 progress.verified(written.0.verified);
             }
             Ok::<_, ReceiveError>(written)
         };
-        (filled, (writing, spare)) = both(fill, write).await?;
-        if plan.is_reported && writing.verified > before {
-            report(watchdog, stream, writing.verified).await?;
+        (filled, (writer, spare)) = fill_and_write(fill, write).await?;
+        if plan.reports_blocks && writer.verified > before {
+            report(watchdog, stream, writer.verified).await?;
         }
-        if let Some(flush) = writing.sink.flush() {
+        if let Some(flush) = writer.sink.flush() {
             runtime.spawn(runtime.spawn_blocking(flush));
         }
         received += filled.0.len() as u64;
@@ -166,17 +172,19 @@ pub(crate) async fn receive_file(
         }
     }
     let expected = Hash::from_bytes(read_hash(watchdog, stream).await?);
-    let Writing { sink, tree, .. } = writing;
+    let FileWriter { sink, tree, .. } = writer;
+    // Every block was verified by now, so this is a sender that contradicts itself. What it sent
+    // is worth nothing to a later transfer either.
     if tree.root() != Some(expected) {
         spawn_blocking(&**runtime, move || sink.discard()).await;
         return Err(ReceiveError::Integrity);
     }
-    Ok(Received::new(sink, received, expected))
+    Ok(ReceivedFile::new(sink, received, expected))
 }
 
-/// Both; where the network fails, the disk is waited for all the same: the next try of the file
-/// is to find it closed.
-async fn both<F, W>(
+/// Fills one buffer while another is written. When the network fails, the write is still waited
+/// for: the next attempt must find the file closed.
+async fn fill_and_write<F, W>(
     fill: impl Future<Output = Result<F, ReceiveError>>,
     write: impl Future<Output = Result<W, ReceiveError>>,
 ) -> Result<(F, W), ReceiveError> {
@@ -187,6 +195,8 @@ async fn both<F, W>(
             let written = write.await?;
             Ok((filled?, written))
         }
+        // When the disk fails, the rest of the piece is not waited for: the network may be slow,
+        // and the sender is to stop.
         written = &mut write => {
             let written = written?;
             Ok((fill.await?, written))
@@ -201,13 +211,13 @@ pub(crate) async fn fill(
     mut piece: BytesMut,
     want: usize,
     at: impl Fn(usize),
-) -> Result<BytesMut, LinkError> {
+) -> Result<BytesMut, ChannelError> {
     piece.reserve(want);
     while piece.len() < want {
         let chunk = watchdog
             .step(stream.read_chunk(want - piece.len()))
             .await??;
-        piece.put(chunk.ok_or(LinkError::WentAway)?);
+        piece.put(chunk.ok_or(ChannelError::WentAway)?);
         at(piece.len());
     }
     Ok(piece)
@@ -216,18 +226,18 @@ pub(crate) async fn fill(
 pub(crate) async fn read_hash(
     watchdog: &mut Watchdog,
     stream: &mut Stream,
-) -> Result<[u8; HASH_BYTES], LinkError> {
+) -> Result<[u8; HASH_BYTES], ChannelError> {
     let mut hash = [0; HASH_BYTES];
     watchdog.step(stream.read_exact(&mut hash)).await??;
     Ok(hash)
 }
 
-/// Tells the sender how much is verified.
+/// Reports the verified bytes to the sender.
 pub(crate) async fn report(
     watchdog: &mut Watchdog,
     stream: &mut Stream,
     verified: u64,
-) -> Result<(), LinkError> {
+) -> Result<(), ChannelError> {
     let message = protocol::encode(&Verified { verified })?;
     watchdog.step(channel::write(stream, message)).await??;
     Ok(())
@@ -240,25 +250,28 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_piece_that_is_being_written_when_the_network_fails_is_waited_for() {
+    async fn a_write_in_progress_is_waited_for_when_the_network_fails() {
         let is_written = AtomicBool::new(false);
         let write = async {
             tokio::task::yield_now().await;
             is_written.store(true, Ordering::Relaxed);
             Ok(())
         };
-        let fill = async { Err::<(), _>(LinkError::WentAway.into()) };
-        let error = both(fill, write).await.unwrap_err();
-        assert!(matches!(error, ReceiveError::Link(LinkError::WentAway)));
+        let fill = async { Err::<(), _>(ChannelError::WentAway.into()) };
+        let error = fill_and_write(fill, write).await.unwrap_err();
+        assert!(matches!(
+            error,
+            ReceiveError::Channel(ChannelError::WentAway)
+        ));
         assert!(is_written.load(Ordering::Relaxed));
     }
 
     #[tokio::test]
-    async fn a_disk_that_fails_is_not_kept_waiting_by_the_network() {
+    async fn a_disk_failure_is_reported_without_waiting_for_the_network() {
         let write = async { Err::<(), _>(ReceiveError::Integrity) };
         let fill = std::future::pending::<Result<(), _>>();
         assert!(matches!(
-            both(fill, write).await,
+            fill_and_write(fill, write).await,
             Err(ReceiveError::Integrity)
         ));
     }

@@ -1,7 +1,7 @@
 //! The sender's loop: file → stream.
 //!
-//! One piece of the file is read beside the network's work on the one before, and hashed on the
-//! way. The hash of every block follows the block on the stream.
+//! The next piece of the file is read and hashed while the one before is written to the stream.
+//! The hash of every block follows the block on the stream.
 
 use blake3::Hash;
 use bytes::Bytes;
@@ -9,22 +9,22 @@ use lftp_transport::{Runtime, Stream, spawn_blocking};
 
 use super::PIECE_BYTES;
 use super::error::SendError;
-use super::message_reader::Hearing;
+use super::message_reader::MessageReader;
 use crate::protocol::blocks::{BlockHash, Prefix, TreeHasher};
 use crate::protocol::channel;
 use crate::store::Source;
 
-/// A file and what has been hashed of it; moves to a blocking thread and back.
+/// A file and its hash so far; moves to a blocking thread and back.
 #[derive(Debug)]
-struct Reading {
+struct FileReader {
     source: Box<dyn Source>,
     tree: TreeHasher,
 }
 
-/// What goes onto the stream next: bytes of the file, and at the end of a block its hash.
+/// Bytes of the file, and at the end of a block the block's hash.
 type Piece = (Bytes, Option<BlockHash>);
 
-impl Reading {
+impl FileReader {
     async fn next(mut self, runtime: &dyn Runtime) -> Result<(Self, Option<Piece>), SendError> {
         let left = self.tree.left_in_block();
         if left == 0 {
@@ -33,6 +33,7 @@ impl Reading {
         spawn_blocking(runtime, move || {
             let max = usize::try_from(left).map_or(PIECE_BYTES, |left| left.min(PIECE_BYTES));
             let piece = self.source.read(max).map_err(SendError::Store)?;
+            // The announced size is part of the hash tree: a file that shrank cannot be finished.
             if piece.is_empty() {
                 return Err(SendError::Changed);
             }
@@ -43,30 +44,31 @@ impl Reading {
     }
 }
 
-/// Sends the file behind the `prefix`, where the source stands already, and its hashes. What
-/// the receiver says meanwhile is `heard`. Standstill is for the caller to notice.
+/// Sends the file and its hashes from behind the `prefix`, where the source is positioned, and
+/// returns the hash of the whole file. Reads the receiver's `messages` on the way. Never times
+/// out; the caller watches for a stall.
 pub(crate) async fn send_file(
     runtime: &dyn Runtime,
     stream: &mut Stream,
     source: Box<dyn Source>,
     prefix: Prefix,
-    heard: &mut Hearing<'_>,
+    messages: &mut MessageReader<'_>,
 ) -> Result<Hash, SendError> {
     let tree = TreeHasher::new(source.size(), prefix);
-    let reading = Reading { source, tree };
-    let (mut reading, mut piece) = reading.next(runtime).await?;
+    let reader = FileReader { source, tree };
+    let (mut reader, mut piece) = reader.next(runtime).await?;
     while let Some((bytes, hash)) = piece {
         let write = async {
             channel::write(stream, bytes).await?;
             if let Some(BlockHash(hash)) = hash {
                 channel::write(stream, Bytes::copy_from_slice(&hash)).await?;
             }
-            Ok(heard.listen(stream)?)
+            Ok(messages.poll_messages(stream)?)
         };
-        let ((), next) = tokio::try_join!(write, reading.next(runtime))?;
-        (reading, piece) = next;
+        let ((), next) = tokio::try_join!(write, reader.next(runtime))?;
+        (reader, piece) = next;
     }
-    let hash = reading.tree.root().ok_or(SendError::Changed)?;
+    let hash = reader.tree.root().ok_or(SendError::Changed)?;
     channel::write(stream, Bytes::copy_from_slice(hash.as_bytes())).await?;
     Ok(hash)
 }

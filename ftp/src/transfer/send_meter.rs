@@ -1,7 +1,7 @@
-//! What has arrived at the peer, as its acknowledgements say.
+//! Bytes delivered to the peer, by its acknowledgements.
 //!
 //! Bytes that were only written may wait in a buffer of many megabytes: they are neither
-//! progress to show nor a sign that anything moves.
+//! progress to show nor proof that the transfer is alive.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -15,7 +15,7 @@ use lftp_transport::{FlowId, Observer, Runtime, Stream, Time, Timer, TraceEvent}
 use super::progress::Progress;
 use super::watchdog::Stalled;
 
-/// How often a sender looks how far it is.
+/// Interval between two looks at the delivered bytes.
 const TICK: Duration = Duration::from_millis(200);
 
 /// Counts acknowledged bytes of the connections that somebody asked about, and passes
@@ -52,14 +52,14 @@ impl Observer for Delivered {
     }
 }
 
-/// Follows one sender: shows its progress and notices when it stands still.
+/// Measures one sender: reports its progress and detects a stall.
 pub(crate) struct SendMeter<'a> {
     runtime: &'a Arc<dyn Runtime>,
     delivered: &'a Delivered,
     flow: Option<FlowId>,
     progress: &'a dyn Progress,
     total_bytes: u64,
-    /// What had arrived before this connection was made.
+    /// Bytes that the receiver held before this connection.
     earlier_bytes: u64,
     last_bytes: u64,
     last_change: Time,
@@ -92,12 +92,12 @@ impl<'a> SendMeter<'a> {
         }
     }
 
-    /// The connection carries the file only from there on.
+    /// Sets the offset at which this connection continues the file.
     pub(crate) const fn begin_at(&mut self, bytes: u64) {
         self.earlier_bytes = bytes;
     }
 
-    /// Runs a part of the transfer, as long as something arrives every now and then.
+    /// Runs a part of the transfer, unless nothing is delivered for longer than `limit`.
     pub(crate) async fn follow<F: Future>(
         &mut self,
         limit: Duration,
@@ -111,7 +111,7 @@ impl<'a> SendMeter<'a> {
             }
             while self.timer.as_mut().poll_fire(cx).is_ready() {
                 let now = self.runtime.now();
-                self.look(now);
+                self.update(now);
                 if now.saturating_since(self.last_change) > limit {
                     return Poll::Ready(Err(Stalled));
                 }
@@ -122,7 +122,7 @@ impl<'a> SendMeter<'a> {
         .await
     }
 
-    fn look(&mut self, now: Time) {
+    fn update(&mut self, now: Time) {
         let bytes = self
             .flow
             .and_then(|flow| self.delivered.bytes().get(&flow).copied());
@@ -135,7 +135,7 @@ impl<'a> SendMeter<'a> {
         }
     }
 
-    /// Everything has arrived.
+    /// Reports that everything has been delivered.
     pub(crate) fn done(&self) {
         self.progress.at(self.total_bytes);
     }

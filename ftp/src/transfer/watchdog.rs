@@ -1,8 +1,8 @@
-//! Notices when nothing moves any more.
+//! Detects a stalled transfer.
 //!
-//! One timer for a whole transfer: it is not set again at every step, but looks, when it
-//! fires, whether there was a step meanwhile. Standstill is thus noticed after one to two
-//! times the limit.
+//! One timer serves the whole transfer. It is not reset at every step, which would cost more than
+//! the step; when it fires, it checks whether there was a step since the last time. A stall is
+//! therefore detected after one to two times the limit.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -12,20 +12,20 @@ use std::time::Duration;
 
 use lftp_transport::{Runtime, Timer};
 
-use crate::protocol::channel::LinkError;
+use crate::protocol::channel::ChannelError;
 
-/// Nothing moved for too long.
+/// A transfer without progress for too long.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("nothing moved for too long")]
+#[error("no progress for too long")]
 pub(crate) struct Stalled;
 
-impl From<Stalled> for LinkError {
+impl From<Stalled> for ChannelError {
     fn from(_: Stalled) -> Self {
         Self::Stalled
     }
 }
 
-/// Watches over the steps of one transfer.
+/// Limits the time between two steps of one transfer.
 #[derive(Debug)]
 pub(crate) struct Watchdog {
     runtime: Arc<dyn Runtime>,
@@ -46,7 +46,7 @@ impl Watchdog {
         }
     }
 
-    /// Takes one step, unless it takes too long.
+    /// Runs one step, unless the transfer stalls in it.
     pub(crate) async fn step<F: Future>(&mut self, step: F) -> Result<F::Output, Stalled> {
         let mut step = pin!(step);
         std::future::poll_fn(|cx| {

@@ -78,13 +78,13 @@ fn a_file_that_must_not_be_replaced_is_13() {
     let local = folder_with("a", 10);
     fs::write(server.root.join("a"), "old").unwrap();
     let put = client(local.path(), &["put", "a", &server.host, "--no-clobber"]);
-    assert_fails(&put, 13, &["\"a\"", "there already"]);
+    assert_fails(&put, 13, &["\"a\"", "already exists"]);
     assert_eq!(fs::read(server.root.join("a")).unwrap(), b"old");
     let get = client(
         local.path(),
         &["get", "a", &server.host, "-n", "--out", "."],
     );
-    assert_fails(&get, 13, &["there already"]);
+    assert_fails(&get, 13, &["already exists"]);
     assert_eq!(fs::read(local.path().join("a")).unwrap(), contents(10));
 }
 
@@ -350,7 +350,7 @@ fn a_full_disk_is_8_on_either_side() {
     let server = Server::spawn(server_command(&disk.0, "auto:2", &[]), &disk.0).unwrap();
     let local = folder_with("large", 3_000_000);
     let put = client(local.path(), &["put", "large", &server.host]);
-    assert_fails(&put, 8, &["large", "no room"]);
+    assert_fails(&put, 8, &["large", "no space"]);
     assert!(server.files().is_empty(), "{:?}", server.files());
     fs::write(local.path().join("small"), "small").unwrap();
     assert_eq!(
@@ -363,6 +363,6 @@ fn a_full_disk_is_8_on_either_side() {
     fs::write(other.root.join("large"), contents(3_000_000)).unwrap();
     let out = disk.0.to_str().unwrap();
     let get = client(local.path(), &["get", "large", &other.host, "--out", out]);
-    assert_fails(&get, 8, &["large", "no room"]);
+    assert_fails(&get, 8, &["large", "no space"]);
     assert_eq!(files(&disk.0), ["small"]);
 }

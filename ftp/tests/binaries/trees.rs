@@ -198,7 +198,7 @@ fn failed_files_are_named_the_others_arrive_and_the_exit_code_is_17() {
     for message in [
         "CON.txt",
         "a.txt",
-        "there already",
+        "already exists",
         "2 files were not transferred",
     ] {
         assert!(put.stderr.contains(message), "{message}: {put:?}");

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod ahead;
+mod early;
 mod piped;
 mod pool;
 mod protocol;

@@ -1,16 +1,16 @@
-//! Files whose length is known at their end only.
+//! Piped files, whose length is known only at their end.
 
 use std::io::{self, Cursor, Read};
 
-use lftp_ftp::protocol::{self, Reply, Request, Whole};
+use lftp_ftp::protocol::{self, Confirmation, Reply, Request};
 use lftp_ftp::{BLOCK_BYTES, BlockHash, Code, TransferError};
 
 use crate::protocol::{connect, control, data_hello, grant, read_body, reset_of};
 use crate::world::{World, bytes, name, server_config};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_comes_in_drops_arrives_whole() {
-    /// At most a few bytes at once.
+async fn what_arrives_in_small_pieces_arrives_completely() {
+    /// Delivers a few bytes at a time.
     struct Drops(Cursor<Vec<u8>>);
     impl Read for Drops {
         fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
@@ -31,7 +31,7 @@ async fn what_comes_in_drops_arrives_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pipe_that_breaks_leaves_nothing() {
+async fn a_broken_pipe_leaves_nothing() {
     struct Broken(usize);
     impl Read for Broken {
         fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
@@ -53,7 +53,7 @@ async fn a_pipe_that_breaks_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn blocks_that_are_none_are_refused_and_leave_nothing() {
+async fn invalid_blocks_are_refused_and_leave_nothing() {
     let block = |bytes: &[u8], hash: BlockHash| {
         let mut framed = u32::try_from(bytes.len()).unwrap().to_be_bytes().to_vec();
         framed.extend_from_slice(bytes);
@@ -86,7 +86,7 @@ async fn blocks_that_are_none_are_refused_and_leave_nothing() {
             while !reply.windows(6).any(|word| word == b"status") {
                 reply = read_body(&mut data).await;
             }
-            let reply: Reply<Whole> = protocol::decode_reply(&reply).unwrap();
+            let reply: Reply<Confirmation> = protocol::decode_reply(&reply).unwrap();
             Some(reply.unwrap_err().code)
         } else {
             reset_of(data).await

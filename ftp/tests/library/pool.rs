@@ -1,4 +1,4 @@
-//! The ten ports are there again, whatever happened to those who had them.
+//! All ten ports are free again, whatever happened to the transfers that had them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +9,11 @@ use tokio::sync::Barrier;
 
 use crate::world::{World, bytes, client_config, get, name, put, server_config};
 
-/// Longer than one client can read without being told to.
+/// More than a client receives before it is asked to read.
 const LARGE: usize = 6_000_000;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_eleventh_at_once_is_told_that_the_server_is_busy() {
+async fn the_eleventh_concurrent_transfer_is_told_that_the_server_is_busy() {
     let world = Arc::new(World::new(server_config("auto:10")));
     world.files.insert(&name("large"), bytes(LARGE, 1));
     // Ten that are granted a port and do not come: their data ports lead nowhere.
@@ -46,7 +46,7 @@ async fn the_eleventh_at_once_is_told_that_the_server_is_busy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn so_many_clients_as_are_allowed_have_room_whatever_the_transport_is_set_to() {
+async fn max_clients_can_connect_whatever_the_listen_limit_of_the_transport() {
     let mut config = server_config("same:1");
     config.max_clients = 3;
     config.transport.listen_limit = 1;
@@ -64,7 +64,7 @@ async fn so_many_clients_as_are_allowed_have_room_whatever_the_transport_is_set_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_never_comes_keeps_its_port_for_a_while_only() {
+async fn a_client_that_never_connects_keeps_its_port_for_a_limited_time() {
     let mut config = server_config("auto:1");
     config.claim_timeout = Duration::from_millis(200);
     let world = World::new(config);
@@ -80,7 +80,7 @@ async fn a_client_that_never_comes_keeps_its_port_for_a_while_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_transfers_with_clients_killed_in_between_leave_the_pool_whole() {
+async fn a_hundred_transfers_with_killed_clients_leave_the_pool_complete() {
     let world = Arc::new(World::new(server_config("auto:10")));
     world.files.insert(&name("large"), bytes(LARGE, 1));
     let mut steady = world.client().await;
@@ -95,7 +95,7 @@ async fn a_hundred_transfers_with_clients_killed_in_between_leave_the_pool_whole
     world.pool_is_whole().await;
 }
 
-/// Begins a transfer and drops it after some time: before the grant, in the handshake of the
+/// Starts a transfer and drops it after some time: before the grant, in the handshake of the
 /// data connection, in the middle, or after the end.
 async fn kill_in_the_middle(world: &World, round: u64) {
     let patience = Duration::from_micros(200 << (round / 5 % 10));
@@ -111,7 +111,7 @@ async fn kill_in_the_middle(world: &World, round: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_at_once_again_and_again_with_killed_ones_among_them_leave_the_pool_whole() {
+async fn rounds_of_ten_concurrent_transfers_with_killed_clients_leave_the_pool_complete() {
     let world = Arc::new(World::new(server_config("auto:10")));
     for round in 0..4_u64 {
         let barrier = Arc::new(Barrier::new(10));
@@ -143,7 +143,7 @@ async fn ten_at_once_again_and_again_with_killed_ones_among_them_leave_the_pool_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_stopped_ends_and_says_so() {
+async fn a_stopped_server_ends_and_tells_its_clients() {
     let world = World::new(server_config("auto:2"));
     world.files.insert(&name("a"), bytes(1000, 1));
     let mut client = world.client().await;

@@ -1,13 +1,16 @@
-//! Peers that do not keep to the protocol.
+//! Peers that violate the protocol.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use lftp_ftp::protocol::{
-    self, Ack, Granted, HASH_BYTES, Hello, LENGTH_BYTES, MAX_MESSAGE_BYTES, Purpose, Ready,
-    Refusal, Reply, Request, Token, Whole,
+    self, Ack, Confirmation, Granted, HASH_BYTES, Hello, LENGTH_BYTES, MAX_MESSAGE_BYTES, Purpose,
+    Ready, Refusal, Reply, Request, Token,
 };
-use lftp_ftp::{Code, Entry, MemStore, Name, Sink, Source, Store, StoreError, TransferError};
+use lftp_ftp::{
+    Attributes, BlockHash, Code, CreateOptions, Entry, Found, MemStore, Name, PartialOptions,
+    ResumablePartial, Sink, Source, Store, StoreError, TransferError,
+};
 use lftp_transport::{Identity, Listener, Stream};
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
@@ -66,7 +69,7 @@ pub(crate) fn data_hello(token: Token) -> Bytes {
     .unwrap()
 }
 
-/// What the peer's reset says.
+/// Code in the peer's reset.
 pub(crate) async fn reset_of(mut stream: Stream) -> Option<Code> {
     loop {
         match stream.read_chunk(1 << 20).await {
@@ -89,7 +92,7 @@ fn framed(body: &[u8]) -> Bytes {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_is_good_once_and_on_its_own_port_only() {
+async fn a_token_is_valid_once_and_on_its_own_port_only() {
     let world = World::new(server_config("auto:2"));
     world.files.insert(&name("a"), "contents");
     let mut control = control(&world).await;
@@ -136,7 +139,7 @@ async fn a_token_is_good_once_and_on_its_own_port_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_is_good_for_the_key_it_was_given_to_and_for_no_other() {
+async fn a_token_is_valid_for_the_key_it_was_granted_to_and_for_no_other() {
     let world = World::new(server_config("auto:1"));
     world.files.insert(&name("a"), "contents");
     let mut control = control(&world).await;
@@ -165,7 +168,7 @@ async fn a_token_is_good_for_the_key_it_was_given_to_and_for_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cancelled_transfer_gives_its_port_back_at_once() {
+async fn a_cancelled_transfer_returns_its_port_at_once() {
     let world = World::new(server_config("auto:1"));
     let mut control = control(&world).await;
     let request = Request::Put {
@@ -215,8 +218,8 @@ async fn a_file_whose_hash_is_wrong_is_not_kept() {
     data.write_all(blake3::hash(b"hello").as_bytes())
         .await
         .unwrap();
-    let verdict: Reply<Whole> = read_reply(&mut data).await;
-    assert_eq!(verdict.unwrap_err().code, Code::Integrity);
+    let confirmation: Reply<Confirmation> = read_reply(&mut data).await;
+    assert_eq!(confirmation.unwrap_err().code, Code::Integrity);
     world.pool_is_whole().await;
     assert_eq!(world.files.contents(&name("a")), None);
 }
@@ -264,7 +267,7 @@ async fn nonsense_in_place_of_a_request_is_answered_and_the_connection_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_message_at_all_ends_the_connection_with_a_reason() {
+async fn bytes_that_are_no_message_end_the_connection_with_a_reason() {
     let world = World::new(server_config("auto:1"));
     let too_long = u32::try_from(MAX_MESSAGE_BYTES + 1).unwrap().to_be_bytes();
     for (bytes, code) in [
@@ -291,8 +294,8 @@ async fn what_is_no_message_at_all_ends_the_connection_with_a_reason() {
     assert_eq!(reset_of(control).await, Some(Code::BadRequest));
 }
 
-/// A server that grants every `get` and then sends whatever it likes.
-async fn get_from_a_liar(file: &'static [u8], hash: blake3::Hash) -> TransferError {
+/// Gets a file from a server that grants every `get` and then sends the given bytes.
+async fn get_from_a_false_server(file: &'static [u8], hash: blake3::Hash) -> TransferError {
     let world = World::new(server_config("auto:1"));
     let mut config = client_config().transport;
     // One key for both ports: the client insists on that.
@@ -303,7 +306,7 @@ async fn get_from_a_liar(file: &'static [u8], hash: blake3::Hash) -> TransferErr
     };
     let (control, data) = (listen(), listen());
     let addr = control.local_addr();
-    let liar = tokio::spawn(async move {
+    let server = tokio::spawn(async move {
         let mut control = control.accept().await.unwrap();
         read_body(&mut control).await;
         read_body(&mut control).await;
@@ -332,22 +335,22 @@ async fn get_from_a_liar(file: &'static [u8], hash: blake3::Hash) -> TransferErr
         .unwrap();
     let error = get(&mut client, "a").await.unwrap_err();
     assert_eq!(
-        liar.await.unwrap(),
+        server.await.unwrap(),
         Some(Code::Integrity),
-        "the server hears of it"
+        "the server is told"
     );
     error
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_client_keeps_nothing_of_a_file_whose_hash_is_wrong() {
-    let error = get_from_a_liar(b"hellO", blake3::hash(b"hello")).await;
+    let error = get_from_a_false_server(b"hellO", blake3::hash(b"hello")).await;
     assert!(matches!(error, TransferError::Integrity), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_verdict_reaches_the_client_in_words() {
-    /// Takes everything and then has no room for the name.
+async fn a_refused_confirmation_reaches_the_client_with_its_reason() {
+    /// A store that accepts everything and then has no space for the name.
     #[derive(Debug)]
     struct NoRoom;
     #[derive(Debug)]
@@ -356,8 +359,33 @@ async fn a_refused_verdict_reaches_the_client_in_words() {
         fn open(&self, _: &Name) -> Result<Box<dyn Source>, StoreError> {
             Ok(MemStore::source("x"))
         }
-        fn create(&self, _: &Name, _: u64, _: bool) -> Result<Box<dyn Sink>, StoreError> {
+        fn create(&self, _: &Name, _: CreateOptions<'_>) -> Result<Box<dyn Sink>, StoreError> {
             Ok(Box::new(NoRoomSink))
+        }
+        fn open_partial(
+            &self,
+            _: &Name,
+            _: PartialOptions<'_>,
+        ) -> Result<Option<ResumablePartial>, StoreError> {
+            Ok(None)
+        }
+        fn stat(&self, _: &Name) -> Result<Option<Found>, StoreError> {
+            Ok(None)
+        }
+        fn scan(&self, _: Option<&Name>, _: usize) -> Result<Vec<Found>, StoreError> {
+            Ok(Vec::new())
+        }
+        fn usage(&self) -> Result<u64, StoreError> {
+            Ok(0)
+        }
+        fn create_folder(&self, _: &Name) -> Result<(), StoreError> {
+            Ok(())
+        }
+        fn sync(&self) -> Result<(), StoreError> {
+            Ok(())
+        }
+        fn folds_case(&self) -> bool {
+            false
         }
         fn list(
             &self,
@@ -372,6 +400,17 @@ async fn a_refused_verdict_reaches_the_client_in_words() {
         fn write(&mut self, _: &[u8]) -> Result<(), StoreError> {
             Ok(())
         }
+        fn block_verified(&mut self, _: BlockHash) -> Result<(), StoreError> {
+            Ok(())
+        }
+        fn set_attributes(&mut self, _: Attributes) -> Result<(), StoreError> {
+            Ok(())
+        }
+        fn store_synced(&mut self) {}
+        fn flush(&mut self) -> Option<Box<dyn FnOnce() + Send>> {
+            None
+        }
+        fn discard(self: Box<Self>) {}
         fn commit(self: Box<Self>) -> Result<(), StoreError> {
             Err(StoreError::DiskFull { name: "a".into() })
         }
@@ -386,7 +425,7 @@ async fn a_refused_verdict_reaches_the_client_in_words() {
     else {
         panic!("{error}");
     };
-    assert!(reason.contains("no room"), "{reason}");
+    assert!(reason.contains("no space"), "{reason}");
     world.pool_is_whole().await;
 }
 

@@ -1,9 +1,9 @@
-//! Everything that is refused: with which word, with which exit code, and nothing left behind.
+//! Refusals: their codes, their exit codes, and that nothing is left behind.
 
 use std::sync::Arc;
 
 use lftp_ftp::{
-    Code, DirStore, Exit, LinkError, MemStore, RequestError, Source, Store, StoreError, Target,
+    ChannelError, Code, DirStore, Exit, MemStore, RequestError, Source, Store, StoreError, Target,
     TransferError,
 };
 
@@ -13,7 +13,7 @@ fn refused(error: &TransferError) -> Code {
     match error {
         TransferError::Request(RequestError::Refused(refusal)) => refusal.code,
         TransferError::Verdict(refusal) => refusal.code,
-        TransferError::Lost(LinkError::GaveUp(code)) => *code,
+        TransferError::Lost(ChannelError::GaveUp(code)) => *code,
         other => panic!("no refusal: {other}"),
     }
 }
@@ -62,7 +62,7 @@ async fn a_missing_file_is_named_in_the_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_is_there_stays_when_replacing_is_not_asked_for() {
+async fn an_existing_file_stays_when_it_is_not_to_be_replaced() {
     let world = World::new(server_config("auto:1"));
     world.files.insert(&name("a"), "old");
     let mut client = world.client().await;
@@ -89,7 +89,7 @@ async fn a_file_that_is_there_stays_when_replacing_is_not_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_disk_that_fills_up_on_the_way_ends_the_transfer_on_both_sides() {
+async fn a_disk_that_fills_up_during_a_transfer_ends_it_on_both_sides() {
     let full = MemStore::with_capacity(1_500_000);
     let world = World::with_store(server_config("auto:1"), Arc::new(full.clone()), full);
     let mut client = world.client().await;
@@ -117,7 +117,7 @@ async fn a_disk_that_fills_up_on_the_way_ends_the_transfer_on_both_sides() {
     world.pool_is_whole().await;
 }
 
-/// Announces more than there is.
+/// A source that announces more than it has.
 #[derive(Debug)]
 struct Shrinking(Box<dyn Source>);
 
@@ -128,6 +128,18 @@ impl Source for Shrinking {
 
     fn read(&mut self, max: usize) -> Result<bytes::Bytes, StoreError> {
         self.0.read(max)
+    }
+
+    fn fingerprint(&self) -> Option<String> {
+        None
+    }
+
+    fn allocated(&self) -> Option<u64> {
+        None
+    }
+
+    fn seek(&mut self, offset: u64) -> Result<(), StoreError> {
+        Err(StoreError::no_seek(offset))
     }
 }
 
@@ -144,7 +156,7 @@ async fn a_file_that_shrinks_while_it_is_sent_is_not_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn more_clients_than_places_get_the_busy_answer() {
+async fn clients_beyond_the_limit_get_the_busy_reply() {
     let mut config = server_config("auto:1");
     config.max_clients = 2;
     let world = World::new(config);
@@ -167,7 +179,7 @@ async fn more_clients_than_places_get_the_busy_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_listening_is_a_connection_that_cannot_be_made() {
+async fn without_a_server_no_connection_can_be_made() {
     let world = World::new(server_config("auto:1"));
     let free = std::net::UdpSocket::bind("127.0.0.1:0")
         .unwrap()

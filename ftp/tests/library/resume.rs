@@ -1,14 +1,14 @@
-//! Transfers that break off and go on.
+//! Interrupted and resumed transfers.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use lftp_ftp::protocol::{self, Granted, Request, Whole};
+use lftp_ftp::protocol::{self, Confirmation, Granted, Request};
 use lftp_ftp::{
-    BLOCK_BYTES, BlockHash, Client, Code, DirStore, MemStore, Progress, Receipt, Store, Target,
-    TransferError,
+    BLOCK_BYTES, BlockHash, Client, Code, CreateOptions, DirStore, MemStore, PartialOptions,
+    Progress, Receipt, Store, Target, TransferError,
 };
 use tokio::sync::Notify;
 
@@ -18,7 +18,7 @@ use crate::world::{World, bytes, name, server_config};
 const BLOCK: usize = BLOCK_BYTES as usize;
 const LEN: usize = 5 * BLOCK + 17;
 
-/// Says when so much is verified.
+/// Notifies when this many bytes are verified.
 #[derive(Default)]
 struct Until {
     bytes: u64,
@@ -48,13 +48,13 @@ impl Progress for Until {
     }
 }
 
-/// A place for files and the same place again, as another process would see it.
-struct Place {
+/// A store, opened again as another process would see it.
+struct StoreUnderTest {
     _folder: Option<tempfile::TempDir>,
     store: Arc<dyn Store>,
 }
 
-impl Place {
+impl StoreUnderTest {
     fn memory() -> Self {
         Self {
             _folder: None,
@@ -73,7 +73,10 @@ impl Place {
 
     fn write(&self, file: &str, contents: &[u8]) {
         let size = contents.len() as u64;
-        let mut sink = self.store.create(&name(file), size, true).unwrap();
+        let mut sink = self
+            .store
+            .create(&name(file), CreateOptions::new(size, true))
+            .unwrap();
         sink.write(contents).unwrap();
         sink.commit().unwrap();
     }
@@ -84,15 +87,21 @@ impl Place {
         source.read(size).unwrap().to_vec()
     }
 
-    /// Waits until nobody writes the file any more: a piece may be on another thread when the
-    /// transfer that it belongs to is dropped.
-    async fn is_let_go(&self, file: &str, key: &str) {
-        while self.store.parked(&name(file), key, true).unwrap().is_none() {
+    /// Waits until the file is closed: a piece may still be written on another thread when its
+    /// transfer is dropped.
+    async fn is_released(&self, file: &str, key: &str) {
+        let options = PartialOptions::new(key, true);
+        while self
+            .store
+            .open_partial(&name(file), options)
+            .unwrap()
+            .is_none()
+        {
             tokio::task::yield_now().await;
         }
     }
 
-    /// Whether nothing but these files is there.
+    /// Returns whether the store has these files and nothing else.
     fn has_only(&self, files: &[&str]) -> bool {
         let entries = |folder: &Path| std::fs::read_dir(folder).unwrap().count();
         self._folder
@@ -103,7 +112,7 @@ impl Place {
 
 async fn put(
     client: &mut Client,
-    from: &Place,
+    from: &StoreUnderTest,
     progress: &dyn Progress,
 ) -> Result<Receipt, TransferError> {
     let source = from.store.open(&name("here")).unwrap();
@@ -112,7 +121,7 @@ async fn put(
 
 async fn get(
     client: &mut Client,
-    to: &Place,
+    to: &StoreUnderTest,
     progress: &dyn Progress,
 ) -> Result<Receipt, TransferError> {
     let target = Target {
@@ -123,16 +132,16 @@ async fn get(
     client.get("there", target, progress).await
 }
 
-fn world(place: &Place) -> World {
-    let store = Arc::clone(&place.store);
+fn world(store: &StoreUnderTest) -> World {
+    let store = Arc::clone(&store.store);
     World::with_store(server_config("auto:3"), store, MemStore::new())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_put_that_broke_off_goes_on_behind_what_the_server_verified() {
+async fn an_interrupted_put_resumes_behind_what_the_server_verified() {
     for (here, there) in [
-        (Place::folder(), Place::folder()),
-        (Place::memory(), Place::memory()),
+        (StoreUnderTest::folder(), StoreUnderTest::folder()),
+        (StoreUnderTest::memory(), StoreUnderTest::memory()),
     ] {
         let contents = bytes(LEN, 3);
         here.write("here", &contents);
@@ -159,10 +168,10 @@ async fn a_put_that_broke_off_goes_on_behind_what_the_server_verified() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_get_that_broke_off_goes_on_behind_what_is_verified_here() {
+async fn an_interrupted_get_resumes_behind_what_the_client_verified() {
     for (here, there) in [
-        (Place::folder(), Place::folder()),
-        (Place::memory(), Place::memory()),
+        (StoreUnderTest::folder(), StoreUnderTest::folder()),
+        (StoreUnderTest::memory(), StoreUnderTest::memory()),
     ] {
         let contents = bytes(LEN, 4);
         there.write("there", &contents);
@@ -174,7 +183,7 @@ async fn a_get_that_broke_off_goes_on_behind_what_is_verified_here() {
                 done = get(&mut client, &here, &until) => panic!("too fast: {done:?}"),
                 () = until.reached.notified() => {}
             }
-            here.is_let_go("here", "get there").await;
+            here.is_released("here", "get there").await;
         }
         let mut client = world.client().await;
         let receipt = get(&mut client, &here, &()).await.unwrap();
@@ -186,9 +195,9 @@ async fn a_get_that_broke_off_goes_on_behind_what_is_verified_here() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_source_that_was_changed_is_noticed_and_sent_anew() {
+async fn a_changed_source_is_detected_and_sent_from_scratch() {
     for upload in [true, false] {
-        let (here, there) = (Place::folder(), Place::folder());
+        let (here, there) = (StoreUnderTest::folder(), StoreUnderTest::folder());
         let (from, file) = if upload {
             (&here, "here")
         } else {
@@ -230,8 +239,8 @@ async fn a_source_that_was_changed_is_noticed_and_sent_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_that_no_time_stamp_tells_of_is_found_in_the_blocks() {
-    let (here, there) = (Place::folder(), Place::folder());
+async fn a_change_without_a_new_time_stamp_is_detected_by_the_blocks() {
+    let (here, there) = (StoreUnderTest::folder(), StoreUnderTest::folder());
     let mut contents = bytes(LEN, 7);
     here.write("here", &contents);
     let path = here._folder.as_ref().unwrap().path().join("here");
@@ -266,8 +275,8 @@ fn request(source: &str) -> Request {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_newcomer_with_the_same_file_takes_it_over_from_one_that_is_silent() {
-    let there = Place::folder();
+async fn a_newer_transfer_of_the_same_file_preempts_a_silent_one() {
+    let there = StoreUnderTest::folder();
     let world = world(&there);
     let contents = bytes(2 * BLOCK, 8);
     let mut control = control(&world).await;
@@ -286,7 +295,7 @@ async fn a_newcomer_with_the_same_file_takes_it_over_from_one_that_is_silent() {
     let other: Granted = grant(&mut control, &request("other")).await;
     assert_eq!(other.held, None);
     let again: Granted = grant(&mut control, &request("same")).await;
-    assert_eq!(reset_of(silent).await, Some(Code::Superseded));
+    assert_eq!(reset_of(silent).await, Some(Code::Preempted));
     let held = again.held.unwrap();
     assert_eq!((held.blocks, &held.subtrees[..]), (1, &[hash][..]));
     assert_eq!(held.samples[0].hash, hash);
@@ -305,14 +314,14 @@ async fn a_newcomer_with_the_same_file_takes_it_over_from_one_that_is_silent() {
         .await
         .unwrap();
     assert_eq!(read_body(&mut data).await, br#"{"verified":4194304}"#);
-    let whole: Whole = read_reply(&mut data).await.unwrap();
+    let whole: Confirmation = read_reply(&mut data).await.unwrap();
     assert_eq!(whole.hash, *blake3::hash(&contents).to_hex());
     assert!(there.read("a") == contents);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_block_that_is_not_the_one_that_was_sent_ends_the_transfer_and_is_not_kept() {
-    let there = Place::folder();
+async fn a_block_with_the_wrong_hash_ends_the_transfer_and_is_not_kept() {
+    let there = StoreUnderTest::folder();
     let world = world(&there);
     let mut control = control(&world).await;
     let granted = grant(&mut control, &request("same")).await;
@@ -323,16 +332,16 @@ async fn a_block_that_is_not_the_one_that_was_sent_ends_the_transfer_and_is_not_
     data.write_all(&[7; 32]).await.unwrap();
     // Behind its end comes another block; the server has to look at the first before.
     let _ = data.write_bytes(bytes(BLOCK, 9).into()).await;
-    let verdict = read_reply::<Whole>(&mut data).await;
-    assert_eq!(verdict.unwrap_err().code, Code::Integrity);
+    let confirmation = read_reply::<Confirmation>(&mut data).await;
+    assert_eq!(confirmation.unwrap_err().code, Code::Integrity);
     let again = grant(&mut control, &request("same")).await;
     assert_eq!(again.held, None);
     assert!(there.store.list(None, None, 9).unwrap().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_client_says_it_holds_is_compared_before_it_is_believed() {
-    let there = Place::folder();
+async fn what_a_client_claims_to_hold_is_compared_with_the_source() {
+    let there = StoreUnderTest::folder();
     let contents = bytes(2 * BLOCK, 10);
     there.write("a", &contents);
     let world = world(&there);
@@ -340,10 +349,10 @@ async fn what_a_client_says_it_holds_is_compared_before_it_is_believed() {
     let ask = |source, hash: BlockHash| Request::Get {
         name: "a".into(),
         source,
-        held: Some(protocol::Held {
+        held: Some(protocol::HeldBlocks {
             blocks: 1,
             subtrees: vec![hash],
-            samples: vec![protocol::Sample { block: 0, hash }],
+            samples: vec![protocol::BlockSample { block: 0, hash }],
         }),
     };
     let right = BlockHash::of(0, &contents[..BLOCK]);

@@ -10,7 +10,7 @@ use lftp_ftp::{
 use crate::world::{World, bytes, client_config, get, name, put, server_config};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn files_of_every_size_come_back_as_they_went() {
+async fn files_of_every_size_come_back_unchanged() {
     let world = World::new(server_config("auto:2"));
     let mut client = world.client().await;
     let block = 1 << 20;
@@ -144,7 +144,7 @@ async fn a_long_listing_comes_in_pages_and_complete() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_is_made_up_and_only_hashed_is_carried_like_any_other() {
+async fn a_generated_file_that_is_only_hashed_is_transferred_like_any_other() {
     let store = HashStore::new();
     let pattern = PatternSource::new(5, 4_000_001);
     store.offer(&name("offered"), pattern.clone());
@@ -229,7 +229,7 @@ async fn data_ports_behind_a_proxy_are_found_through_the_map() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_may_think_before_it_asks_and_knows_when_it_thought_too_long() {
+async fn a_client_may_be_idle_before_it_asks_and_learns_when_it_was_idle_too_long() {
     let mut config = server_config("auto:1");
     config.hello_timeout = Duration::from_millis(50);
     config.idle_limit = Duration::from_millis(500);
@@ -249,7 +249,7 @@ async fn a_client_may_think_before_it_asks_and_knows_when_it_thought_too_long() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_is_silent_for_long_is_not_taken_for_a_dead_one() {
+async fn a_client_that_is_silent_for_long_is_not_taken_for_dead() {
     let (patient, impatient) = (Duration::from_secs(30), Duration::from_millis(500));
     for (server, client) in [(impatient, patient), (patient, impatient)] {
         let mut config = server_config("auto:1");
@@ -265,7 +265,7 @@ async fn a_client_that_is_silent_for_long_is_not_taken_for_a_dead_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_congestion_control_and_recovery_carries_files_both_ways() {
+async fn every_congestion_control_and_recovery_transfers_files_both_ways() {
     let tuned = |congestion| lftp_transport::Config {
         congestion,
         ..server_config("auto:1").transport

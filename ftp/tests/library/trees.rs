@@ -1,11 +1,13 @@
-//! Trees of files, and senders and receivers of trees that do not keep to the protocol.
+//! Trees of files, and senders and receivers of trees that violate the protocol.
 
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lftp_ftp::protocol::{self, Answer, Attributes, Done, Head, Page, Request, TreeEntry};
+use lftp_ftp::protocol::{
+    self, Answer, Attributes, FileHeader, Page, Request, TreeEntry, TreeSummary,
+};
 use lftp_ftp::{BLOCK_BYTES, Code, DirStore, MemStore, Plan, Store, Tree};
 use lftp_transport::Stream;
 
@@ -114,7 +116,7 @@ async fn offer(data: &mut Stream, entries: Vec<TreeEntry>) -> Vec<usize> {
 }
 
 async fn send(data: &mut Stream, index: usize, contents: &'static [u8]) {
-    let head = Head {
+    let head = FileHeader {
         index,
         size: Some(contents.len() as u64),
         resume: false,
@@ -129,8 +131,8 @@ async fn send(data: &mut Stream, index: usize, contents: &'static [u8]) {
     data.write_all(hash.as_bytes()).await.unwrap();
 }
 
-/// The server's word, past what it says on the way.
-async fn verdict(data: &mut Stream) -> Done {
+/// Reads the server's summary, skipping its progress reports.
+async fn read_summary(data: &mut Stream) -> TreeSummary {
     loop {
         let body = read_body(data).await;
         if !body.starts_with(b"{\"verified\"") {
@@ -169,15 +171,15 @@ async fn hostile_names_are_refused_one_by_one_and_the_others_arrive() {
     let count = entries.len();
     assert_eq!(offer(&mut data, entries).await, [count - 1]);
     send(&mut data, count - 1, b"abc").await;
-    let done = verdict(&mut data).await;
-    assert_eq!((done.files, done.failed), (1, count as u64 - 1));
-    assert!(done.failures.iter().all(|f| f.code == Code::NameRefused));
+    let summary = read_summary(&mut data).await;
+    assert_eq!((summary.files, summary.failed), (1, count as u64 - 1));
+    assert!(summary.failures.iter().all(|f| f.code == Code::NameRefused));
     assert_eq!(everything(folder.path()), ["root", "root/good"]);
 }
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
-async fn links_that_are_planted_in_the_root_lead_nobody_out_of_it() {
+async fn links_planted_in_the_root_do_not_lead_out_of_it() {
     use std::os::unix::fs::symlink;
 
     let folder = tempfile::tempdir().unwrap();
@@ -197,8 +199,8 @@ async fn links_that_are_planted_in_the_root_lead_nobody_out_of_it() {
     ];
     assert_eq!(offer(&mut data, entries).await, [3]);
     send(&mut data, 3, b"new").await;
-    let done = verdict(&mut data).await;
-    assert_eq!((done.files, done.failed), (1, 3), "{done:?}");
+    let summary = read_summary(&mut data).await;
+    assert_eq!((summary.files, summary.failed), (1, 3), "{summary:?}");
     // The link was replaced, not what it led to.
     assert_eq!(fs::read(outside.join("secret")).unwrap(), b"secret");
     assert_eq!(fs::read(root.join("file")).unwrap(), b"new");
@@ -207,7 +209,7 @@ async fn links_that_are_planted_in_the_root_lead_nobody_out_of_it() {
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_that_becomes_a_link_in_the_middle_leads_nobody_out() {
+async fn a_folder_that_becomes_a_link_during_the_transfer_does_not_lead_out() {
     use std::os::unix::fs::symlink;
 
     let folder = tempfile::tempdir().unwrap();
@@ -223,8 +225,8 @@ async fn a_folder_that_becomes_a_link_in_the_middle_leads_nobody_out() {
     symlink(&outside, root.join("sub")).unwrap();
     send(&mut data, 0, b"bad").await;
     send(&mut data, 1, b"abc").await;
-    let done = verdict(&mut data).await;
-    assert_eq!((done.files, done.failed), (1, 1), "{done:?}");
+    let summary = read_summary(&mut data).await;
+    assert_eq!((summary.files, summary.failed), (1, 1), "{summary:?}");
     assert!(everything(&outside).is_empty());
     assert_eq!(fs::read(root.join("b")).unwrap(), b"abc");
 }
@@ -242,13 +244,16 @@ async fn where_case_makes_no_difference_the_second_spelling_is_refused() {
     for index in [0, 1, 3] {
         send(&mut data, index, b"").await;
     }
-    let done = verdict(&mut data).await;
-    assert_eq!((done.files, done.failed), (3, 2));
-    assert!(done.failures[0].reason.contains("Read.me"), "{done:?}");
+    let summary = read_summary(&mut data).await;
+    assert_eq!((summary.files, summary.failed), (3, 2));
+    assert!(
+        summary.failures[0].reason.contains("Read.me"),
+        "{summary:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_there_already_is_treated_as_was_asked_for() {
+async fn existing_files_are_treated_as_requested() {
     use protocol::Overwrite::{Newer, Refuse, Replace, Skip};
     let root = tempfile::tempdir().unwrap();
     fs::write(root.path().join("a"), "old").unwrap();
@@ -271,8 +276,8 @@ async fn what_is_there_already_is_treated_as_was_asked_for() {
         let answer = offer(&mut data, vec![offered]).await;
         assert_eq!(answer, wanted, "{overwrite:?}");
         if wanted.is_empty() {
-            let done = verdict(&mut data).await;
-            let found = (done.unchanged, done.skipped, done.failed);
+            let summary = read_summary(&mut data).await;
+            let found = (summary.unchanged, summary.skipped, summary.failed);
             assert_eq!(found, counted, "{overwrite:?}");
         }
     }
@@ -280,13 +285,13 @@ async fn what_is_there_already_is_treated_as_was_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sender_that_sends_what_nobody_wants_is_left() {
+async fn a_sender_of_unwanted_files_is_disconnected() {
     let root = tempfile::tempdir().unwrap();
     let world = world(root.path());
     for (index, size, resume) in [(1, Some(3), false), (0, Some(3), true), (0, None, false)] {
         let mut data = put_tree(&world, protocol::Overwrite::Replace).await;
         offer(&mut data, vec![entry("a", Some(3))]).await;
-        let head = Head {
+        let head = FileHeader {
             index,
             size,
             resume,

@@ -16,7 +16,7 @@ pub(crate) struct World {
     pub(crate) addr: SocketAddr,
     pub(crate) data_ports: Vec<u16>,
     pub(crate) server: ServerHandle,
-    /// What the server has, unless it was given another store.
+    /// The server's files, unless it was given another store.
     pub(crate) files: MemStore,
     pub(crate) running: JoinHandle<Result<(), ServeError>>,
 }
@@ -69,7 +69,8 @@ impl World {
             .unwrap()
     }
 
-    /// Ports are free when the server has noticed what became of their transfers.
+    /// Waits until all ports are free, which is when the server has noticed the end of their
+    /// transfers.
     pub(crate) async fn pool_is_whole(&self) {
         for _ in 0..1000 {
             if self.server.pool().free() == self.server.pool().size() {
@@ -78,7 +79,7 @@ impl World {
             lftp_transport::sleep(&*self.runtime, Duration::from_millis(20)).await;
         }
         panic!(
-            "{} of {} ports came back",
+            "{} of {} ports were returned",
             self.server.pool().free(),
             self.server.pool().size()
         );
@@ -89,7 +90,7 @@ pub(crate) fn name(name: &str) -> Name {
     Name::parse(name).unwrap()
 }
 
-/// Bytes that do not repeat in blocks of any size a transfer uses.
+/// Bytes that do not repeat in blocks of any size that a transfer uses.
 pub(crate) fn bytes(len: usize, seed: u64) -> Vec<u8> {
     let mut state = seed | 1;
     let mut next = move || {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use lftp_ftp::{DataPorts, Exit, LinkError, MemStore, Name, ServerConfig, TransferError};
+use lftp_ftp::{ChannelError, DataPorts, Exit, MemStore, Name, ServerConfig, TransferError};
 use lftp_netem::world::Host;
 
 use super::fixture::{
@@ -139,7 +139,7 @@ fn clients_of_a_restarted_server_notice_at_once() {
             assert!(
                 matches!(
                     &results[..],
-                    [Err(TransferError::Lost(LinkError::WentAway))]
+                    [Err(TransferError::Lost(ChannelError::WentAway))]
                 ),
                 "seed {seed}, put: {is_put}: {results:?}"
             );

@@ -1,6 +1,6 @@
 //! The outcomes of attempts that fail.
 
-use lftp_ftp::{Code, LinkError, RequestError, StoreError, TransferError};
+use lftp_ftp::{ChannelError, Code, RequestError, StoreError, TransferError};
 
 /// Returns true if an injected fault can explain the error.
 pub(super) fn is_expected(error: &TransferError) -> bool {
@@ -22,7 +22,7 @@ fn code(error: &TransferError) -> Option<Code> {
     match error {
         TransferError::Request(RequestError::Refused(refusal))
         | TransferError::Verdict(refusal) => Some(refusal.code),
-        TransferError::Lost(LinkError::GaveUp(code)) => Some(*code),
+        TransferError::Lost(ChannelError::GaveUp(code)) => Some(*code),
         TransferError::Store(error) => Some(error.code()),
         _ => None,
     }

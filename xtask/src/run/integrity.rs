@@ -5,7 +5,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use lftp_ftp::{Entry, MemStore, Name, Sink, Source, Store, StoreError};
+use lftp_ftp::{
+    Attributes, BlockHash, CreateOptions, Entry, Found, MemStore, Name, PartialOptions,
+    ResumablePartial, Sink, Source, Store, StoreError,
+};
 
 /// Bytes read back at once.
 const BLOCK_BYTES: usize = 1 << 20;
@@ -92,13 +95,45 @@ impl Store for ExpectedFiles {
         self.contents(name).map(MemStore::source)
     }
 
-    fn create(&self, name: &Name, _: u64, _: bool) -> Result<Box<dyn Sink>, StoreError> {
+    fn create(&self, name: &Name, _: CreateOptions<'_>) -> Result<Box<dyn Sink>, StoreError> {
         Ok(Box::new(Comparison {
             store: self.clone(),
             rest: self.contents(name)?,
             name: name.clone(),
             is_same: true,
         }))
+    }
+
+    fn open_partial(
+        &self,
+        _: &Name,
+        _: PartialOptions<'_>,
+    ) -> Result<Option<ResumablePartial>, StoreError> {
+        Ok(None)
+    }
+
+    fn stat(&self, _: &Name) -> Result<Option<Found>, StoreError> {
+        Ok(None)
+    }
+
+    fn scan(&self, _: Option<&Name>, _: usize) -> Result<Vec<Found>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn usage(&self) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    fn create_folder(&self, _: &Name) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn folds_case(&self) -> bool {
+        false
     }
 
     fn list(&self, _: Option<&Name>, _: Option<&str>, _: usize) -> Result<Vec<Entry>, StoreError> {
@@ -124,6 +159,22 @@ impl Sink for Comparison {
         Ok(())
     }
 
+    fn block_verified(&mut self, _: BlockHash) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn set_attributes(&mut self, _: Attributes) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn store_synced(&mut self) {}
+
+    fn flush(&mut self) -> Option<Box<dyn FnOnce() + Send>> {
+        None
+    }
+
+    fn discard(self: Box<Self>) {}
+
     fn commit(self: Box<Self>) -> Result<(), StoreError> {
         if let Some(file) = self.store.files().get_mut(self.name.as_str()) {
             file.has_arrived = self.is_same && self.rest.is_empty();
@@ -140,7 +191,7 @@ mod tests {
         let (store, name) = (ExpectedFiles::default(), Name::parse("a").unwrap());
         let contents = Bytes::from_static(b"abcdef");
         store.expect(&name, contents.clone());
-        let mut sink = store.create(&name, 6, true).unwrap();
+        let mut sink = store.create(&name, CreateOptions::new(6, true)).unwrap();
         for part in parts {
             sink.write(part).unwrap();
         }

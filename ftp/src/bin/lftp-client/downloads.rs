@@ -3,7 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 
-use lftp_ftp::{DirStore, Entry, Name, Origin, Parked, Sink, Source, Store, StoreError};
+use lftp_ftp::{
+    CreateOptions, DirStore, Entry, Found, Name, PartialOptions, ResumablePartial, Sink, Source,
+    Store, StoreError,
+};
 
 /// A folder that may not exist yet.
 #[derive(Debug)]
@@ -24,31 +27,22 @@ impl Store for Downloads {
         self.opened()?.open(name)
     }
 
-    fn create(&self, name: &Name, size: u64, overwrite: bool) -> Result<Box<dyn Sink>, StoreError> {
+    fn create(&self, name: &Name, options: CreateOptions<'_>) -> Result<Box<dyn Sink>, StoreError> {
         // An error here shows again when the folder is opened, with its path.
         let _ = fs::create_dir(&self.0);
-        self.opened()?.create(name, size, overwrite)
+        self.opened()?.create(name, options)
     }
 
-    fn parked(
+    fn open_partial(
         &self,
         name: &Name,
-        key: &str,
-        overwrite: bool,
-    ) -> Result<Option<Parked>, StoreError> {
-        self.opened()?.parked(name, key, overwrite)
+        options: PartialOptions<'_>,
+    ) -> Result<Option<ResumablePartial>, StoreError> {
+        self.opened()?.open_partial(name, options)
     }
 
-    fn create_parkable(
-        &self,
-        name: &Name,
-        size: u64,
-        overwrite: bool,
-        origin: Origin<'_>,
-    ) -> Result<Box<dyn Sink>, StoreError> {
-        let _ = fs::create_dir(&self.0);
-        self.opened()?
-            .create_parkable(name, size, overwrite, origin)
+    fn stat(&self, name: &Name) -> Result<Option<Found>, StoreError> {
+        self.opened()?.stat(name)
     }
 
     fn list(
@@ -58,6 +52,28 @@ impl Store for Downloads {
         limit: usize,
     ) -> Result<Vec<Entry>, StoreError> {
         self.opened()?.list(folder, after, limit)
+    }
+
+    fn scan(&self, folder: Option<&Name>, limit: usize) -> Result<Vec<Found>, StoreError> {
+        self.opened()?.scan(folder, limit)
+    }
+
+    fn usage(&self) -> Result<u64, StoreError> {
+        self.opened()?.usage()
+    }
+
+    fn create_folder(&self, name: &Name) -> Result<(), StoreError> {
+        let _ = fs::create_dir(&self.0);
+        self.opened()?.create_folder(name)
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        self.opened()?.sync()
+    }
+
+    /// As [`DirStore`] takes it: there is no folder to ask before the first file.
+    fn folds_case(&self) -> bool {
+        self.opened().is_ok_and(|store| store.folds_case())
     }
 }
 
@@ -73,7 +89,7 @@ mod tests {
         assert!(!folder.exists());
         let name = Name::parse("a").unwrap();
         for _ in 0..2 {
-            let mut sink = store.create(&name, 1, true).unwrap();
+            let mut sink = store.create(&name, CreateOptions::new(1, true)).unwrap();
             sink.write(b"x").unwrap();
             sink.commit().unwrap();
         }
@@ -86,7 +102,9 @@ mod tests {
         let folder = working.path().join("Download");
         fs::write(&folder, "a file").unwrap();
         let name = Name::parse("a").unwrap();
-        let error = Downloads::new(&folder).create(&name, 1, true).unwrap_err();
+        let error = Downloads::new(&folder)
+            .create(&name, CreateOptions::new(1, true))
+            .unwrap_err();
         assert!(error.to_string().contains("Download"), "{error}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use lftp_ftp::{Done, Entry, Receipt};
+use lftp_ftp::{Entry, Receipt, TreeSummary};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -27,7 +27,7 @@ pub(crate) fn transfer(action: &str, name: &str, receipt: &Receipt) -> Value {
 }
 
 /// Describes a folder that was transferred.
-pub(crate) fn tree(action: &str, name: &str, dry_run: bool, done: &Done) -> Value {
+pub(crate) fn tree(action: &str, name: &str, dry_run: bool, done: &TreeSummary) -> Value {
     let mut object = json!(done);
     object["status"] = (done.failed == 0).into();
     object["action"] = action.into();

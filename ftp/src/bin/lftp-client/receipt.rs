@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use lftp_ftp::message::printable;
+use lftp_ftp::protocol::printable;
 use lftp_ftp::{Exit, Hash, Receipt};
 use serde_json::Value;
 

@@ -4,7 +4,10 @@ use std::fmt;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lftp_ftp::{BlockHash, Entry, Name, Origin, Parked, Sink, Source, Store, StoreError};
+use lftp_ftp::{
+    Attributes, BlockHash, CreateOptions, Entry, Found, Name, PartialOptions, ResumablePartial,
+    Sink, Source, Store, StoreError,
+};
 
 /// A store for one file, written to standard output. After a lost connection the next attempt
 /// resumes after the blocks already written.
@@ -61,13 +64,20 @@ impl Store for StdoutStore {
         Err(StoreError::NotFound { name })
     }
 
-    fn create(&self, _: &Name, size: u64, _: bool) -> Result<Box<dyn Sink>, StoreError> {
-        self.begin(size, "")
+    fn create(&self, _: &Name, options: CreateOptions<'_>) -> Result<Box<dyn Sink>, StoreError> {
+        self.begin(
+            options.size,
+            options.origin.map_or("", |origin| origin.source),
+        )
     }
 
-    fn parked(&self, _: &Name, _: &str, _: bool) -> Result<Option<Parked>, StoreError> {
+    fn open_partial(
+        &self,
+        _: &Name,
+        _: PartialOptions<'_>,
+    ) -> Result<Option<ResumablePartial>, StoreError> {
         let written = self.written();
-        Ok((!written.hashes.is_empty()).then(|| Parked {
+        Ok((!written.hashes.is_empty()).then(|| ResumablePartial {
             size: written.size,
             source: written.source.clone(),
             hashes: written.hashes.clone(),
@@ -75,18 +85,34 @@ impl Store for StdoutStore {
         }))
     }
 
-    fn create_parkable(
-        &self,
-        _: &Name,
-        size: u64,
-        _: bool,
-        origin: Origin<'_>,
-    ) -> Result<Box<dyn Sink>, StoreError> {
-        self.begin(size, origin.source)
+    /// Nothing that was written can be found again.
+    fn stat(&self, _: &Name) -> Result<Option<Found>, StoreError> {
+        Ok(None)
     }
 
     fn list(&self, _: Option<&Name>, _: Option<&str>, _: usize) -> Result<Vec<Entry>, StoreError> {
         Ok(Vec::new())
+    }
+
+    fn scan(&self, _: Option<&Name>, _: usize) -> Result<Vec<Found>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn usage(&self) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    /// Standard output takes one file and no tree.
+    fn create_folder(&self, _: &Name) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn folds_case(&self) -> bool {
+        false
     }
 }
 
@@ -112,11 +138,24 @@ impl Sink for Block {
         Ok(())
     }
 
-    fn verified(&mut self, hash: BlockHash) -> Result<(), StoreError> {
+    fn block_verified(&mut self, hash: BlockHash) -> Result<(), StoreError> {
         // Recorded before it is printed: a block that fails halfway must not be printed again.
         self.stdout.written().hashes.push(hash);
         self.print()
     }
+
+    fn set_attributes(&mut self, _: Attributes) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn store_synced(&mut self) {}
+
+    fn flush(&mut self) -> Option<Box<dyn FnOnce() + Send>> {
+        None
+    }
+
+    /// What is printed stays printed.
+    fn discard(self: Box<Self>) {}
 
     fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
         self.print()

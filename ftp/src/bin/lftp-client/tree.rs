@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lftp_ftp::message::printable;
-use lftp_ftp::{DirStore, Done, Exit, MemStore, Name, Plan, Store, Tree};
+use lftp_ftp::protocol::printable;
+use lftp_ftp::{DirStore, Exit, MemStore, Name, Plan, Store, Tree, TreeSummary};
 
 use crate::failure::Failure;
 use crate::json;
@@ -159,7 +159,7 @@ impl Session {
         name: &str,
         title: &str,
         plan: &Plan,
-        done: &Done,
+        done: &TreeSummary,
     ) -> Result<(), Failure> {
         if self.output().json {
             json::print(&json::tree(action, name, plan.dry_run, done));

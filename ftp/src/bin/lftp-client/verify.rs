@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use lftp_ftp::Exit;
-use lftp_ftp::message::printable;
+use lftp_ftp::protocol::printable;
 use lftp_ftp::store::hash_source;
 use lftp_transport::Runtime;
 use serde_json::json;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use lftp_ftp::{Admission, Admit, DirStore, Place, Rights, StoreError};
+use lftp_ftp::{Admission, Admit, DirStore, Rights, StorageRoot, StoreError};
 use lftp_transport::PublicKey;
 
 use crate::authorized_keys::{Root, Rule, parse};
@@ -34,7 +34,7 @@ pub(crate) struct Authorization {
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct StoreOptions {
     pub(crate) durable: bool,
-    pub(crate) keep_parked: Duration,
+    pub(crate) keep_partials: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -42,7 +42,7 @@ struct State {
     stamp: Option<Stamp>,
     rules: Rules,
     /// One per folder, so that all keys with this root share its quota accounting.
-    roots: BTreeMap<PathBuf, (Place, Arc<DirStore>)>,
+    roots: BTreeMap<PathBuf, (StorageRoot, Arc<DirStore>)>,
 }
 
 /// Metadata by which a change of the file is noticed.
@@ -139,7 +139,7 @@ impl Authorization {
         state
     }
 
-    fn root(&self, state: &mut State, root: &Root) -> Result<Option<Place>, StoreError> {
+    fn root(&self, state: &mut State, root: &Root) -> Result<Option<StorageRoot>, StoreError> {
         let path = match root {
             Root::Shared => return Ok(None),
             Root::Inside(name) => PathBuf::from(name.as_str()),
@@ -152,7 +152,7 @@ impl Authorization {
             Root::Inside(name) => self.shared.below(name)?,
             _ => self.open_external(&path)?,
         });
-        let opened = Place::new(&path.to_string_lossy(), Arc::clone(&store) as _);
+        let opened = StorageRoot::new(&path.to_string_lossy(), Arc::clone(&store) as _);
         state.roots.insert(path, (opened.clone(), store));
         Ok(Some(opened))
     }
@@ -162,7 +162,7 @@ impl Authorization {
             tracing::warn!(path = %path.display(), %error, "cannot create a root folder");
         }
         let store = DirStore::open(path)?.durable(self.options.durable);
-        Ok(store.keep_parked(self.options.keep_parked))
+        Ok(store.keep_partials(self.options.keep_partials))
     }
 
     /// Returns the roots outside the shared folder that were used so far.
@@ -210,7 +210,7 @@ impl Admit for Authorization {
             return Ok(self.anonymous.map(Admission::new));
         };
         let mut admission = Admission::new(rule.rights);
-        admission.place = self.root(&mut state, &rule.root)?;
+        admission.root = self.root(&mut state, &rule.root)?;
         admission.quota_bytes = rule.quota.map(|quota| quota.0);
         admission.name = rule.comment;
         Ok(Some(admission))

@@ -118,7 +118,7 @@ fn open_root(args: &Args) -> Result<DirStore, Box<dyn std::error::Error>> {
     }
     let store = DirStore::open(&args.root)?
         .durable(!args.no_fsync)
-        .keep_parked(Duration::from_secs(args.keep_partial * 3600));
+        .keep_partials(Duration::from_secs(args.keep_partial * 3600));
     sweep(&store);
     Ok(store)
 }
@@ -128,7 +128,7 @@ fn authorization(args: &Args, store: &Arc<DirStore>) -> Result<Authorization, St
     let file = config_file::path(given, "authorized_keys", "--authorized-keys")?;
     let options = StoreOptions {
         durable: !args.no_fsync,
-        keep_parked: Duration::from_secs(args.keep_partial * 3600),
+        keep_partials: Duration::from_secs(args.keep_partial * 3600),
     };
     Authorization::open(
         file,

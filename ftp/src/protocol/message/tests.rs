@@ -1,6 +1,8 @@
+use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
+use crate::protocol::*;
 
 fn body(framed: &Bytes) -> &[u8] {
     let length = framed[..LENGTH_BYTES].try_into().unwrap();
@@ -53,9 +55,9 @@ proptest! {
     ) {
         let framed = encode(&request).unwrap();
         prop_assert_eq!(decode::<Request>(body(&framed)).unwrap(), request.clone());
-        let asked = Asked { request, shown };
+        let asked = ClientRequest { request, shown };
         let framed = encode(&asked).unwrap();
-        prop_assert_eq!(decode::<Asked>(body(&framed)).unwrap(), asked);
+        prop_assert_eq!(decode::<ClientRequest>(body(&framed)).unwrap(), asked);
     }
 
     #[test]
@@ -87,7 +89,7 @@ proptest! {
     fn arbitrary_bytes_are_an_error_and_no_panic(
         bytes in prop::collection::vec(any::<u8>(), 0..200),
     ) {
-        let _ = decode::<Asked>(&bytes);
+        let _ = decode::<ClientRequest>(&bytes);
         let _ = Hello::decode(&bytes);
         let _ = decode_reply::<Listing>(&bytes);
     }

@@ -35,9 +35,11 @@ fn read_all(source: &mut dyn Source) -> Vec<u8> {
 }
 
 #[test]
-fn a_file_has_its_name_only_when_it_is_whole() {
+fn a_file_gets_its_name_only_when_it_is_complete() {
     let (root, store) = store();
-    let mut sink = store.create(&name("a"), 6, true).unwrap();
+    let mut sink = store
+        .create(&name("a"), CreateOptions::new(6, true))
+        .unwrap();
     sink.write(b"abc").unwrap();
     assert!(files(&root).iter().all(|file| is_partial(file)));
     sink.write(b"def").unwrap();
@@ -49,12 +51,14 @@ fn a_file_has_its_name_only_when_it_is_whole() {
 }
 
 #[test]
-fn a_long_file_is_flushed_on_the_way_where_it_is_to_be_durable() {
+fn a_long_file_is_flushed_while_it_is_written_in_a_durable_store() {
     let (root, store) = store();
     let block = vec![7; 20 << 20];
     for durable in [true, false] {
         let store = DirStore::open(root.path()).unwrap().durable(durable);
-        let mut sink = store.create(&name("a"), 40 << 20, true).unwrap();
+        let mut sink = store
+            .create(&name("a"), CreateOptions::new(40 << 20, true))
+            .unwrap();
         sink.write(&block).unwrap();
         assert!(sink.flush().is_none());
         sink.write(&block).unwrap();
@@ -70,19 +74,23 @@ fn a_long_file_is_flushed_on_the_way_where_it_is_to_be_durable() {
 }
 
 #[test]
-fn a_file_that_is_given_up_leaves_nothing_behind() {
+fn an_abandoned_file_leaves_nothing_behind() {
     let (root, store) = store();
-    let mut sink = store.create(&name("a"), 6, true).unwrap();
+    let mut sink = store
+        .create(&name("a"), CreateOptions::new(6, true))
+        .unwrap();
     sink.write(b"abc").unwrap();
     drop(sink);
     assert_eq!(files(&root), [""; 0]);
 }
 
 #[test]
-fn an_old_file_is_replaced_as_a_whole_or_not_at_all() {
+fn an_existing_file_is_replaced_atomically() {
     let (root, store) = store();
     fs::write(root.path().join("a"), "old").unwrap();
-    let mut sink = store.create(&name("a"), 3, true).unwrap();
+    let mut sink = store
+        .create(&name("a"), CreateOptions::new(3, true))
+        .unwrap();
     sink.write(b"new").unwrap();
     assert_eq!(fs::read(root.path().join("a")).unwrap(), b"old");
     sink.commit().unwrap();
@@ -91,39 +99,52 @@ fn an_old_file_is_replaced_as_a_whole_or_not_at_all() {
 }
 
 #[test]
-fn without_leave_to_replace_an_old_file_stays_even_when_it_comes_late() {
+fn without_overwrite_an_existing_file_stays_even_if_it_appeared_late() {
     let (root, store) = store();
-    let mut sink = store.create(&name("a"), 3, false).unwrap();
+    let mut sink = store
+        .create(&name("a"), CreateOptions::new(3, false))
+        .unwrap();
     sink.write(b"new").unwrap();
     fs::write(root.path().join("a"), "old").unwrap();
     assert_eq!(sink.commit().unwrap_err().code(), Code::Exists);
     assert_eq!(fs::read(root.path().join("a")).unwrap(), b"old");
     assert_eq!(
-        store.create(&name("a"), 3, false).unwrap_err().code(),
+        store
+            .create(&name("a"), CreateOptions::new(3, false))
+            .unwrap_err()
+            .code(),
         Code::Exists
     );
     assert_eq!(files(&root), ["a"]);
-    let sink = store.create(&name("b"), 0, false).unwrap();
+    let sink = store
+        .create(&name("b"), CreateOptions::new(0, false))
+        .unwrap();
     sink.commit().unwrap();
     assert_eq!(files(&root), ["a", "b"]);
 }
 
 #[test]
-fn folders_must_be_there_and_are_not_files() {
+fn folders_must_exist_and_are_not_files() {
     let (root, store) = store();
     fs::create_dir(root.path().join("sub")).unwrap();
     store
-        .create(&name("sub/a"), 0, true)
+        .create(&name("sub/a"), CreateOptions::new(0, true))
         .unwrap()
         .commit()
         .unwrap();
     assert!(root.path().join("sub/a").exists());
     assert_eq!(
-        store.create(&name("none/a"), 0, true).unwrap_err().code(),
+        store
+            .create(&name("none/a"), CreateOptions::new(0, true))
+            .unwrap_err()
+            .code(),
         Code::NotFound
     );
     assert_eq!(
-        store.create(&name("sub"), 0, true).unwrap_err().code(),
+        store
+            .create(&name("sub"), CreateOptions::new(0, true))
+            .unwrap_err()
+            .code(),
         Code::NotAFile
     );
     assert_eq!(store.open(&name("sub")).unwrap_err().code(), Code::NotAFile);
@@ -157,13 +178,15 @@ fn links_that_leave_the_root_are_refused_and_others_work() {
         );
     }
     for path in ["folder/new", "up/new"] {
-        let error = store.create(&name(path), 0, true).unwrap_err();
+        let error = store
+            .create(&name(path), CreateOptions::new(0, true))
+            .unwrap_err();
         assert_eq!(error.code(), Code::NameRefused, "{path}");
     }
     assert!(store.list(Some(&name("folder")), None, 10).is_err());
     // Replacing a link replaces the link, not what it leads to.
     store
-        .create(&name("file"), 0, true)
+        .create(&name("file"), CreateOptions::new(0, true))
         .unwrap()
         .commit()
         .unwrap();
@@ -178,7 +201,7 @@ fn links_that_leave_the_root_are_refused_and_others_work() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_named_pipe_is_refused_both_ways_and_holds_nobody_up() {
+fn a_named_pipe_is_refused_both_ways_without_blocking() {
     let (root, store) = store();
     let made = std::process::Command::new("mkfifo")
         .arg(root.path().join("pipe"))
@@ -193,7 +216,9 @@ fn a_named_pipe_is_refused_both_ways_and_holds_nobody_up() {
     );
     // Nor is it replaced: a device would be lost to everybody.
     for overwrite in [false, true] {
-        let error = store.create(&name("pipe"), 1, overwrite).unwrap_err();
+        let error = store
+            .create(&name("pipe"), CreateOptions::new(1, overwrite))
+            .unwrap_err();
         assert_eq!(error.code(), Code::NotAFile);
     }
     assert_eq!(files(&root), ["pipe"]);
@@ -206,7 +231,9 @@ fn a_listing_is_by_name_in_pages_and_without_incomplete_files() {
         fs::write(root.path().join(file), file).unwrap();
     }
     fs::create_dir(root.path().join("d")).unwrap();
-    let _partial = store.create(&name("x"), 1, true).unwrap();
+    let _partial = store
+        .create(&name("x"), CreateOptions::new(1, true))
+        .unwrap();
     let names = |after, limit| -> Vec<String> {
         let page = store.list(None, after, limit).unwrap();
         page.into_iter().map(|entry| entry.name).collect()
@@ -224,13 +251,15 @@ fn a_listing_is_by_name_in_pages_and_without_incomplete_files() {
 }
 
 #[test]
-fn a_sweep_takes_what_is_abandoned_and_leaves_what_is_being_written() {
+fn a_sweep_removes_abandoned_files_and_leaves_those_being_written() {
     let (root, store) = store();
     fs::create_dir(root.path().join("sub")).unwrap();
     fs::write(root.path().join("sub/.lftp-1-1.part"), "abandoned").unwrap();
     fs::write(root.path().join(".lftp-1-1.part"), "abandoned").unwrap();
     fs::write(root.path().join("x.part"), "somebody's own").unwrap();
-    let mut sink = store.create(&name("a"), 3, true).unwrap();
+    let mut sink = store
+        .create(&name("a"), CreateOptions::new(3, true))
+        .unwrap();
     assert_eq!(store.sweep().unwrap(), 2);
     sink.write(b"new").unwrap();
     sink.commit().unwrap();
@@ -239,9 +268,11 @@ fn a_sweep_takes_what_is_abandoned_and_leaves_what_is_being_written() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_size_that_cannot_be_is_refused_before_a_byte_is_sent() {
+fn an_impossible_size_is_refused_before_a_byte_is_sent() {
     let (root, store) = store();
-    let error = store.create(&name("a"), u64::MAX, true).unwrap_err();
+    let error = store
+        .create(&name("a"), CreateOptions::new(u64::MAX, true))
+        .unwrap_err();
     assert_eq!(error.code(), Code::DiskFull);
     assert_eq!(files(&root), [""; 0]);
 }

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::*;
 use crate::protocol::Name;
 use crate::protocol::blocks::{BLOCK_BYTES, BlockHash};
-use crate::store::{DirStore, Origin, Store, StoreError};
+use crate::store::{CreateOptions, DirStore, Origin, PartialOptions, Store, StoreError};
 
 /// A disk on which one step fails.
 #[derive(Debug)]
@@ -30,22 +30,25 @@ fn contents() -> Vec<u8> {
 fn receive(store: &DirStore) -> Result<(), StoreError> {
     let (name, contents) = (Name::parse("a").unwrap(), contents());
     let size = contents.len() as u64;
-    let (mut sink, known) = match store.parked(&name, "key", true)? {
-        Some(parked) => (parked.sink, parked.hashes.len()),
+    let (mut sink, known) = match store.open_partial(&name, PartialOptions::new("key", true))? {
+        Some(partial) => (partial.sink, partial.hashes.len()),
         None => {
             let origin = Origin {
                 key: "key",
                 source: "source",
                 allocated: None,
             };
-            (store.create_parkable(&name, size, true, origin)?, 0)
+            (
+                store.create(&name, CreateOptions::new(size, true).resumable(origin))?,
+                0,
+            )
         }
     };
     let block = usize::try_from(BLOCK_BYTES).unwrap();
     for (index, bytes) in contents.chunks(block).enumerate().skip(known) {
         sink.write(bytes)?;
         if bytes.len() == block {
-            sink.verified(BlockHash::of(index as u64, bytes))?;
+            sink.block_verified(BlockHash::of(index as u64, bytes))?;
         }
         if let Some(flush) = sink.flush() {
             flush();
@@ -55,7 +58,7 @@ fn receive(store: &DirStore) -> Result<(), StoreError> {
 }
 
 #[test]
-fn whichever_step_fails_the_name_is_whole_or_as_before_and_the_next_try_ends_well() {
+fn whichever_step_fails_the_file_is_complete_or_as_before_and_the_next_attempt_succeeds() {
     let kinds = [io::ErrorKind::StorageFull, io::ErrorKind::Other];
     for (kind, before) in kinds
         .into_iter()
@@ -106,7 +109,7 @@ fn whichever_step_fails_the_name_is_whole_or_as_before_and_the_next_try_ends_wel
 
 /// The system tells of it once, and takes the pages for written: they are to be written again.
 #[test]
-fn what_a_disk_failed_to_keep_is_written_again_before_it_is_gone_on_with() {
+fn blocks_that_a_disk_failed_to_keep_are_written_again_before_a_resumption() {
     #[derive(Debug, Default)]
     struct SyncFails {
         written: AtomicU64,
@@ -171,12 +174,15 @@ fn no_mark_follows_a_sync_that_failed() {
             source: "source",
             allocated: None,
         };
-        let created = store.create_parkable(&name, 2 * BLOCK_BYTES, true, origin);
+        let created = store.create(
+            &name,
+            CreateOptions::new(2 * BLOCK_BYTES, true).resumable(origin),
+        );
         let (mut sink, mut late) = (created.unwrap(), None);
         for is_last in [false, true] {
             sink.write(&block).unwrap();
             if !is_last {
-                sink.verified(BlockHash::of(0, &block)).unwrap();
+                sink.block_verified(BlockHash::of(0, &block)).unwrap();
             }
             match sink.flush() {
                 Some(flush) if is_last && comes_late => late = Some(flush),
@@ -189,8 +195,11 @@ fn no_mark_follows_a_sync_that_failed() {
             flush();
         }
         faults.1.store(0, Ordering::Relaxed);
-        let parked = store.parked(&name, "key", true).unwrap().unwrap();
-        assert_eq!(parked.hashes.len(), 1);
+        let partial = store
+            .open_partial(&name, PartialOptions::new("key", true))
+            .unwrap()
+            .unwrap();
+        assert_eq!(partial.hashes.len(), 1);
         assert!(faults.1.load(Ordering::Relaxed) >= BLOCK_BYTES);
     }
 }
@@ -201,7 +210,7 @@ fn no_mark_follows_a_sync_that_failed() {
     clippy::disallowed_methods,
     reason = "a disk takes its time, on a thread of its own"
 )]
-fn a_disk_that_is_slower_than_the_network_is_waited_for() {
+fn a_disk_slower_than_the_network_is_waited_for() {
     /// A sync lasts until nothing has been written for a while.
     #[derive(Debug, Default)]
     struct SlowSync {
@@ -245,12 +254,15 @@ fn a_disk_that_is_slower_than_the_network_is_waited_for() {
         source: "source",
         allocated: None,
     };
-    let created = store.create_parkable(&name, BLOCKS * BLOCK_BYTES, true, origin);
+    let created = store.create(
+        &name,
+        CreateOptions::new(BLOCKS * BLOCK_BYTES, true).resumable(origin),
+    );
     let mut sink = created.unwrap();
     std::thread::scope(|scope| {
         for index in 0..BLOCKS {
             sink.write(&block).unwrap();
-            sink.verified(BlockHash::of(index, &block)).unwrap();
+            sink.block_verified(BlockHash::of(index, &block)).unwrap();
             if let Some(flush) = sink.flush() {
                 let (begun, begins) = std::sync::mpsc::channel();
                 scope.spawn(move || {

@@ -1,4 +1,4 @@
-//! Which files of a tree are meant: patterns that include and exclude.
+//! Patterns that include and exclude files of a tree.
 
 #[cfg(feature = "glob")]
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
@@ -23,7 +23,7 @@ pub struct Filter {
     exclude: Option<GlobSet>,
 }
 
-/// An invalid pattern.
+/// A malformed pattern.
 #[cfg(feature = "glob")]
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -51,7 +51,7 @@ impl Filter {
             && !self.excludes(path)
     }
 
-    /// Whether the path, or a folder on the way to it, is excluded.
+    /// Returns whether the path, or a folder on it, is excluded.
     pub(crate) fn excludes(&self, path: &str) -> bool {
         let Some(exclude) = &self.exclude else {
             return false;
@@ -61,7 +61,8 @@ impl Filter {
             .any(|end| exclude.is_match(&path[..end]))
     }
 
-    /// Whether folders are carried for their own sake, empty ones too.
+    /// Returns whether folders are transferred by themselves, empty ones included. An `include`
+    /// pattern means files; the folders of what matches are created with them.
     pub(crate) const fn takes_folders(&self) -> bool {
         self.include.is_none()
     }
@@ -111,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_that_is_none_is_named() {
+    fn a_malformed_pattern_is_named() {
         let error = Filter::new(&["a[".to_owned()], &[]).unwrap_err();
         assert!(error.to_string().contains("a["), "{error}");
     }

@@ -1,4 +1,4 @@
-//! The receiver's part.
+//! The receiver of a tree.
 
 use std::collections::VecDeque;
 use std::io;
@@ -9,219 +9,229 @@ use bytes::{Bytes, BytesMut};
 use lftp_transport::{Runtime, Stream, spawn_blocking};
 use tokio::sync::oneshot;
 
-use super::decide::{Decider, Wanted};
+use super::commit::{PendingFile, commit};
+use super::null_sink::NullSink;
+use super::select::{FileSelector, WantedFile};
 use super::small::{BATCH_BYTES, BATCH_FILES, SMALL_BYTES};
-use crate::protocol::blocks::{BLOCK_BYTES, BlockHash, Prefix};
-use crate::protocol::channel::{self, LinkError};
-use crate::protocol::{self, Answer, Done, Head, MessageError, Page, Verified, Want};
+use crate::protocol::blocks::{BLOCK_BYTES, Prefix};
+use crate::protocol::channel::{self, ChannelError};
+use crate::protocol::{
+    self, Answer, FileHeader, MessageError, Page, TreeSummary, Verified, WantedEntry,
+};
 use crate::store::{Sink, StoreError};
 use crate::transfer::error::ReceiveError;
 use crate::transfer::progress::Progress;
-use crate::transfer::receive::{Received, Receiving, fill, read_hash, receive_file};
+use crate::transfer::receive::{ReceivePlan, fill, read_hash, receive_file};
 use crate::transfer::resume;
 use crate::transfer::watchdog::Watchdog;
 
-/// Receives the files of a tree that are wanted.
+/// Receives the wanted files of a tree. `reports_files`: the sender is told what is verified.
 pub(crate) async fn receive_tree(
     runtime: &Arc<dyn Runtime>,
     stream: &mut Stream,
-    decider: Decider,
+    selector: FileSelector,
     watchdog: &mut Watchdog,
     progress: &dyn Progress,
-    is_reported: bool,
-) -> Result<Done, ReceiveError> {
-    let mut receiver = Receiver {
+    reports_files: bool,
+) -> Result<TreeSummary, ReceiveError> {
+    let mut receiver = TreeReceiver {
         runtime,
-        decider,
-        waiting: Vec::new(),
-        waiting_bytes: 0,
-        naming: None,
+        selector,
+        pending: Vec::new(),
+        pending_bytes: 0,
+        committing: None,
         progress,
         arrived: 0,
-        named: 0,
-        told: 0,
+        committed: 0,
+        reported: 0,
         offered: 0,
-        is_reported,
+        reports_files,
     };
-    receiver.begin().await?;
-    let mut pages: VecDeque<Vec<Wanted>> = VecDeque::new();
+    receiver.start().await?;
+    let mut pages: VecDeque<Vec<WantedFile>> = VecDeque::new();
     let mut is_last = false;
     loop {
+        // One page is answered ahead of the files of the one before, so that the sender never
+        // waits a round trip between two pages.
         while !is_last && pages.len() < 2 {
             let page: Page = watchdog
                 .step(channel::read_message(stream))
                 .await
-                .map_err(LinkError::from)??;
+                .map_err(ChannelError::from)??;
             is_last = page.last;
-            pages.push_back(receiver.page(stream, page).await?);
+            pages.push_back(receiver.answer_page(stream, page).await?);
         }
         let Some(page) = pages.pop_front() else { break };
         for wanted in page {
-            receiver.file(stream, watchdog, wanted).await?;
+            receiver.receive_one(stream, watchdog, wanted).await?;
         }
-        receiver.name_group().await?;
-        receiver.tell(stream, watchdog).await?;
+        receiver.start_commit().await?;
+        receiver.report(stream, watchdog).await?;
     }
-    receiver.named().await?;
-    receiver.tell(stream, watchdog).await?;
-    Ok(receiver.decider.done)
+    receiver.finish_commit().await?;
+    receiver.report(stream, watchdog).await?;
+    Ok(receiver.selector.summary)
 }
 
-/// A file that has arrived and waits for its name.
-#[derive(Debug)]
-enum Waiting {
-    /// It is in the store already.
-    Received(String, Received),
-    /// It is small, and all of it is here.
-    Small(Wanted, Bytes, Hash),
-}
+/// The end of a commit on a blocking thread: the selector it worked with, and its result.
+type CommitTask = oneshot::Receiver<(FileSelector, Result<(), StoreError>)>;
 
-/// The end of the work on a group of files: what it was done with, and how it went.
-type Naming = oneshot::Receiver<(Decider, Result<(), StoreError>)>;
-
-struct Receiver<'a> {
+struct TreeReceiver<'a> {
     runtime: &'a Arc<dyn Runtime>,
-    /// Elsewhere while files get their names.
-    decider: Decider,
-    waiting: Vec<Waiting>,
-    /// In memory, of the small ones.
-    waiting_bytes: u64,
-    /// A group that gets its names while the next one arrives; the bytes that are verified then.
-    naming: Option<(Naming, u64)>,
+    /// On a blocking thread during a commit; an empty one takes its place then.
+    selector: FileSelector,
+    pending: Vec<PendingFile>,
+    /// Bytes of the small pending files, which are in memory.
+    pending_bytes: u64,
+    /// A group that gets its names while the next one arrives, and the bytes verified with it.
+    committing: Option<(CommitTask, u64)>,
     progress: &'a dyn Progress,
-    /// Bytes of the tree that have arrived whole, that are verified in the store, and of which
-    /// the sender was told.
+    /// Bytes of the tree that have arrived.
     arrived: u64,
-    named: u64,
-    told: u64,
-    /// Bytes of everything that is wanted so far.
+    /// Bytes whose files have their names.
+    committed: u64,
+    /// Bytes that the sender was told of.
+    reported: u64,
+    /// Bytes of all files wanted so far.
     offered: u64,
-    is_reported: bool,
+    reports_files: bool,
 }
 
-impl Receiver<'_> {
-    /// Runs a job on the store, where it holds nobody up.
-    async fn decide<T: Send + 'static>(
+impl TreeReceiver<'_> {
+    /// Runs a job with the selector off the async thread.
+    async fn with_selector<T: Send + 'static>(
         &mut self,
-        job: impl FnOnce(&mut Decider) -> T + Send + 'static,
+        job: impl FnOnce(&mut FileSelector) -> T + Send + 'static,
     ) -> Result<T, ReceiveError> {
-        self.named().await?;
-        let mut decider = self.take_decider();
-        let (decider, output) = spawn_blocking(&**self.runtime, move || {
-            let output = job(&mut decider);
-            (decider, output)
+        self.finish_commit().await?;
+        let mut selector = self.take_selector();
+        let (selector, output) = spawn_blocking(&**self.runtime, move || {
+            let output = job(&mut selector);
+            (selector, output)
         })
         .await;
-        self.decider = decider;
+        self.selector = selector;
         Ok(output)
     }
 
-    fn take_decider(&mut self) -> Decider {
-        let empty = Decider::new(self.decider.target.emptied());
-        std::mem::replace(&mut self.decider, empty)
+    fn take_selector(&mut self) -> FileSelector {
+        let empty = FileSelector::new(self.selector.target.inert());
+        std::mem::replace(&mut self.selector, empty)
     }
 
-    async fn begin(&mut self) -> Result<(), ReceiveError> {
-        let begun = self.decide(|decider| decider.begin()).await?;
-        begun.map_err(ReceiveError::Store)
+    async fn start(&mut self) -> Result<(), ReceiveError> {
+        let started = self.with_selector(|selector| selector.start()).await?;
+        started.map_err(ReceiveError::Store)
     }
 
-    /// Answers a page.
-    async fn page(&mut self, stream: &mut Stream, page: Page) -> Result<Vec<Wanted>, ReceiveError> {
+    async fn answer_page(
+        &mut self,
+        stream: &mut Stream,
+        page: Page,
+    ) -> Result<Vec<WantedFile>, ReceiveError> {
         if page.entries.len() > protocol::MAX_PAGE_FILES {
             return Err(out_of_place("a page that is too long").into());
         }
-        let mut wanted = self.decide(move |decider| decider.page(page)).await?;
+        let mut wanted = self
+            .with_selector(move |selector| selector.select(page))
+            .await?;
         self.offered += wanted
             .iter()
             .filter_map(|file| file.entry.size)
             .sum::<u64>();
         self.progress.grow(self.offered);
-        if self.decider.target.dry_run {
+        // A dry run wants nothing, and counts what it would have wanted.
+        if self.selector.target.dry_run {
             for file in wanted.drain(..) {
-                self.decider.done.files += 1;
-                self.decider.done.bytes += file.entry.size.unwrap_or(0);
+                self.selector.summary.files += 1;
+                self.selector.summary.bytes += file.entry.size.unwrap_or(0);
             }
         }
-        let want = wanted.iter().map(|file| Want {
+        let want = wanted.iter().map(|file| WantedEntry {
             index: file.index,
             held: file
-                .parked
+                .partial
                 .as_ref()
-                .and_then(|parked| resume::held(&**self.runtime, &parked.hashes)),
+                .and_then(|partial| resume::held_blocks(&**self.runtime, &partial.hashes)),
         });
         let answer = Answer {
             want: want.collect(),
         };
-        let answer = protocol::encode(&answer).map_err(LinkError::from)?;
+        let answer = protocol::encode(&answer).map_err(ChannelError::from)?;
         channel::write(stream, answer).await?;
         Ok(wanted)
     }
 
-    async fn file(
+    async fn receive_one(
         &mut self,
         stream: &mut Stream,
         watchdog: &mut Watchdog,
-        wanted: Wanted,
+        wanted: WantedFile,
     ) -> Result<(), ReceiveError> {
-        let head: Head = watchdog
+        let header: FileHeader = watchdog
             .step(channel::read_message(stream))
             .await
-            .map_err(LinkError::from)??;
-        if head.index != wanted.index {
+            .map_err(ChannelError::from)??;
+        if header.index != wanted.index {
             return Err(out_of_place("a file that is not the next").into());
         }
         let path = wanted.entry.path.clone();
-        let Some(size) = head.size else {
-            let failed = head
+        let Some(size) = header.size else {
+            let failed = header
                 .failed
                 .ok_or_else(|| out_of_place("a file without a size"))?;
-            self.named().await?;
-            self.decider.done.fail(&path, failed.code, failed.reason);
+            self.finish_commit().await?;
+            self.selector
+                .summary
+                .fail(&path, failed.code, failed.reason);
             return Ok(());
         };
-        if size <= SMALL_BYTES && !head.resume && wanted.parked.is_none() {
-            let (contents, hash) = self.small(stream, watchdog, size).await?;
-            self.waiting_bytes += size;
-            self.waiting.push(Waiting::Small(wanted, contents, hash));
-            if self.waiting.len() >= BATCH_FILES || self.waiting_bytes >= BATCH_BYTES {
-                self.name_group().await?;
-                self.tell(stream, watchdog).await?;
+        // Small files are written together with the next commit: one change of threads, and one
+        // sync, for all of them.
+        if size <= SMALL_BYTES && !header.resume && wanted.partial.is_none() {
+            let (contents, hash) = self.receive_small(stream, watchdog, size).await?;
+            self.pending_bytes += size;
+            self.pending
+                .push(PendingFile::Small(wanted, contents, hash));
+            if self.pending.len() >= BATCH_FILES || self.pending_bytes >= BATCH_BYTES {
+                self.start_commit().await?;
+                self.report(stream, watchdog).await?;
             }
             return Ok(());
         }
         let attributes = wanted.entry.attributes;
-        let (sink, prefix, failure) = self.open(wanted, size, head.resume).await?;
+        let (sink, prefix, failure) = self.open(wanted, size, header.resume).await?;
         let from = prefix.bytes();
-        let part = Part {
+        let file_progress = FileProgress {
             progress: self.progress,
             before: self.arrived,
         };
-        let plan = Receiving {
+        let plan = ReceivePlan {
             size,
             prefix,
-            progress: &part,
-            is_reported: false,
+            progress: &file_progress,
+            reports_blocks: false,
         };
         let mut received = receive_file(self.runtime, stream, sink, plan, watchdog).await?;
         self.arrived += size;
-        self.named().await?;
+        self.finish_commit().await?;
         if let Some(error) = failure {
-            self.decider.fail(&path, &error);
+            self.selector.fail(&path, &error);
             return Ok(());
         }
-        self.decider.done.bytes += size - from;
+        self.selector.summary.bytes += size - from;
         received.attributes = Some(attributes);
-        self.waiting.push(Waiting::Received(path, received));
-        if size > BLOCK_BYTES || self.waiting.len() >= BATCH_FILES {
-            self.name_group().await?;
-            self.tell(stream, watchdog).await?;
+        self.pending.push(PendingFile::Written(path, received));
+        // A large file gets its name at once: much would be received again without it.
+        if size > BLOCK_BYTES || self.pending.len() >= BATCH_FILES {
+            self.start_commit().await?;
+            self.report(stream, watchdog).await?;
         }
         Ok(())
     }
 
-    /// All of a small file.
-    async fn small(
+    /// Receives all of a small file into memory.
+    async fn receive_small(
         &mut self,
         stream: &mut Stream,
         watchdog: &mut Watchdog,
@@ -239,128 +249,101 @@ impl Receiver<'_> {
         Ok((contents.freeze(), hash))
     }
 
-    /// Where a file goes, and what is there of it; why not, if it goes nowhere.
+    /// Opens the file's sink and returns the blocks it holds. A file that cannot be created gets
+    /// a sink that keeps nothing, and the error.
     async fn open(
         &mut self,
-        mut wanted: Wanted,
+        mut wanted: WantedFile,
         size: u64,
         resume: bool,
     ) -> Result<(Box<dyn Sink>, Prefix, Option<StoreError>), ReceiveError> {
-        match wanted.parked.take() {
-            Some(parked) if resume && parked.size == size => {
-                return Ok((parked.sink, Prefix::of(&parked.hashes), None));
+        match wanted.partial.take() {
+            Some(partial) if resume && partial.size == size => {
+                return Ok((partial.sink, Prefix::of(&partial.hashes), None));
             }
             _ if resume => {
-                return Err(out_of_place("a file that goes on where it never was").into());
+                return Err(out_of_place("a resumed file that was not offered").into());
             }
-            Some(parked) => spawn_blocking(&**self.runtime, move || parked.sink.discard()).await,
+            // The sender has another version of the file now.
+            Some(partial) => spawn_blocking(&**self.runtime, move || partial.sink.discard()).await,
             None => {}
         }
-        let created = self.decide(move |decider| decider.create(&wanted, size));
+        let created = self.with_selector(move |selector| selector.create(&wanted, size));
         Ok(match created.await? {
             Ok(sink) => (sink, Prefix::default(), None),
-            Err(error) => (Box::new(Nowhere), Prefix::default(), Some(error)),
+            Err(error) => (Box::new(NullSink), Prefix::default(), Some(error)),
         })
     }
 
-    /// Begins to give the files that wait for it their names.
-    async fn name_group(&mut self) -> Result<(), ReceiveError> {
-        if self.waiting.is_empty() {
+    /// Starts to give the pending files their names, after the commit before has finished.
+    async fn start_commit(&mut self) -> Result<(), ReceiveError> {
+        if self.pending.is_empty() {
             return Ok(());
         }
-        self.named().await?;
-        let waiting = std::mem::take(&mut self.waiting);
-        self.waiting_bytes = 0;
-        let mut decider = self.take_decider();
-        let (done, naming) = oneshot::channel();
+        self.finish_commit().await?;
+        let pending = std::mem::take(&mut self.pending);
+        self.pending_bytes = 0;
+        let mut selector = self.take_selector();
+        let (done, committing) = oneshot::channel();
         let job = Box::new(move || {
-            let named = name(&mut decider, waiting);
-            // Whoever waited for it may be gone.
-            let _ = done.send((decider, named));
+            let committed = commit(&mut selector, pending);
+            // The receiver is gone when the connection was lost meanwhile; the files stay.
+            let _ = done.send((selector, committed));
         });
         self.runtime.spawn(self.runtime.spawn_blocking(job));
-        self.naming = Some((naming, self.arrived));
+        self.committing = Some((committing, self.arrived));
         Ok(())
     }
 
-    /// Waits until files that get their names have them.
-    async fn named(&mut self) -> Result<(), ReceiveError> {
-        let Some((naming, bytes)) = self.naming.take() else {
+    /// Waits until the files of the last commit have their names.
+    async fn finish_commit(&mut self) -> Result<(), ReceiveError> {
+        let Some((committing, bytes)) = self.committing.take() else {
             return Ok(());
         };
         let lost = |_| StoreError::from_io("the folder", io::ErrorKind::Interrupted.into());
-        let (decider, named) = naming.await.map_err(lost).map_err(ReceiveError::Store)?;
-        self.decider = decider;
-        named.map_err(ReceiveError::Store)?;
-        self.named = bytes;
+        let (selector, committed) = committing
+            .await
+            .map_err(lost)
+            .map_err(ReceiveError::Store)?;
+        self.selector = selector;
+        committed.map_err(ReceiveError::Store)?;
+        self.committed = bytes;
         self.progress.verified(bytes);
         Ok(())
     }
 
-    async fn tell(
+    async fn report(
         &mut self,
         stream: &mut Stream,
         watchdog: &mut Watchdog,
     ) -> Result<(), ReceiveError> {
-        if self.is_reported && self.named > self.told {
-            self.told = self.named;
+        if self.reports_files && self.committed > self.reported {
+            self.reported = self.committed;
             let verified = Verified {
-                verified: self.named,
+                verified: self.committed,
             };
-            let message = protocol::encode(&verified).map_err(LinkError::from)?;
+            let message = protocol::encode(&verified).map_err(ChannelError::from)?;
             watchdog
                 .step(channel::write(stream, message))
                 .await
-                .map_err(LinkError::from)??;
+                .map_err(ChannelError::from)??;
         }
         Ok(())
     }
 }
 
-/// Gives files their names, after one wait for the disk. Blocks.
-fn name(decider: &mut Decider, waiting: Vec<Waiting>) -> Result<(), StoreError> {
-    let mut written = Vec::with_capacity(waiting.len());
-    for file in waiting {
-        match file {
-            Waiting::Received(path, received) => written.push((path, received)),
-            Waiting::Small(wanted, contents, hash) => {
-                let (path, size) = (wanted.entry.path.clone(), contents.len() as u64);
-                let mut sink = match decider.create(&wanted, size) {
-                    Ok(sink) => sink,
-                    Err(error) => {
-                        decider.fail(&path, &error);
-                        continue;
-                    }
-                };
-                sink.write(&contents)?;
-                decider.done.bytes += size;
-                let mut received = Received::new(sink, size, hash);
-                received.attributes = Some(wanted.entry.attributes);
-                written.push((path, received));
-            }
-        }
-    }
-    decider.target.store.settle()?;
-    for (path, received) in written {
-        match received.name_settled() {
-            Ok(()) => decider.done.files += 1,
-            Err(error) => decider.fail(&path, &error),
-        }
-    }
-    Ok(())
-}
-
-fn out_of_place(what: &'static str) -> LinkError {
+fn out_of_place(what: &'static str) -> ChannelError {
     MessageError::OutOfPlace(what).into()
 }
 
-/// The progress of one file within that of the tree.
-struct Part<'a> {
+/// The progress of one file as a part of the tree's.
+struct FileProgress<'a> {
     progress: &'a dyn Progress,
+    /// Bytes of the tree before this file.
     before: u64,
 }
 
-impl Progress for Part<'_> {
+impl Progress for FileProgress<'_> {
     fn begin(&self, _: u64) {}
 
     fn at(&self, bytes: u64) {
@@ -369,23 +352,5 @@ impl Progress for Part<'_> {
 
     fn verified(&self, bytes: u64) {
         self.progress.verified(self.before + bytes);
-    }
-}
-
-/// Takes a file that cannot be kept: those behind it are to be reached.
-#[derive(Debug)]
-struct Nowhere;
-
-impl Sink for Nowhere {
-    fn write(&mut self, _: &[u8]) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn verified(&mut self, _: BlockHash) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn commit(self: Box<Self>) -> Result<(), StoreError> {
-        Ok(())
     }
 }

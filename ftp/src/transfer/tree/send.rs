@@ -1,42 +1,43 @@
-//! The sender's part.
+//! The sender of a tree.
 
 use std::collections::VecDeque;
 
 use lftp_transport::{Runtime, Stream, spawn_blocking};
 
-use super::small::{Ahead, failed};
+use super::small::{SmallFiles, failed};
 use super::walk::Walk;
 use crate::protocol::blocks::Prefix;
-use crate::protocol::channel::{self, LinkError};
-use crate::protocol::{self, Answer, Head, MessageError, Page, Want};
+use crate::protocol::channel::{self, ChannelError};
+use crate::protocol::{self, Answer, FileHeader, MessageError, Page, WantedEntry};
 use crate::store::{Source, StoreError};
 use crate::transfer::error::SendError;
-use crate::transfer::message_reader::Hearing;
+use crate::transfer::message_reader::MessageReader;
 use crate::transfer::resume;
 use crate::transfer::send::send_file;
 
-/// Sends the files of a tree that the receiver wants. Standstill is for the caller to notice.
-/// `on_page` hears of every page and what of it is wanted.
+/// Sends the wanted files of a tree. `on_page` is called with every page and the answer to it.
+/// Never times out; the caller watches for a stall.
 pub(crate) async fn send_tree(
     runtime: &dyn Runtime,
     stream: &mut Stream,
     mut walk: Walk,
-    heard: &mut Hearing<'_>,
+    messages: &mut MessageReader<'_>,
     on_page: &(dyn Fn(&Page, &Answer) + Sync),
 ) -> Result<Walk, SendError> {
     let mut page;
     (walk, page) = next_page(runtime, stream, walk).await?;
     loop {
-        // The next page is on its way before anybody waits for an answer to this one.
+        // The next page is sent before the answer to this one is waited for, so that the answers
+        // cost no round trip but the first.
         let mut next = None;
         if !page.last {
             let following;
             (walk, following) = next_page(runtime, stream, walk).await?;
             next = Some(following);
         }
-        let answer = heard.answer(stream).await?;
+        let answer = messages.answer(stream).await?;
         on_page(&page, &answer);
-        send_wanted(runtime, stream, &walk, &page, answer.want.into(), heard).await?;
+        send_wanted(runtime, stream, &walk, &page, answer.want.into(), messages).await?;
         match next {
             Some(following) => page = following,
             None => return Ok(walk),
@@ -55,32 +56,33 @@ async fn next_page(
     })
     .await;
     let page = page.map_err(SendError::Store)?;
-    let message = protocol::encode(&page).map_err(LinkError::from)?;
+    let message = protocol::encode(&page).map_err(ChannelError::from)?;
     channel::write(stream, message).await?;
     Ok((walk, page))
 }
 
-/// Sends what is wanted of a page; small files many at once, the next of them read meanwhile.
+/// Sends the wanted files of a page: small ones many at once, the next batch being read while
+/// one is sent.
 async fn send_wanted(
     runtime: &dyn Runtime,
     stream: &mut Stream,
     walk: &Walk,
     page: &Page,
-    mut wants: VecDeque<Want>,
-    heard: &mut Hearing<'_>,
+    mut wants: VecDeque<WantedEntry>,
+    messages: &mut MessageReader<'_>,
 ) -> Result<(), SendError> {
-    let read = |wants: &VecDeque<Want>| {
-        let ahead = Ahead::new(walk, page, wants);
+    let read = |wants: &VecDeque<WantedEntry>| {
+        let files = SmallFiles::new(walk, page, wants);
         async move {
-            let batch = spawn_blocking(runtime, move || ahead.read()).await;
-            batch.map_err(|error| SendError::from(LinkError::from(error)))
+            let batch = spawn_blocking(runtime, move || files.read()).await;
+            batch.map_err(|error| SendError::from(ChannelError::from(error)))
         }
     };
     let mut batch = read(&wants).await?;
     while !wants.is_empty() {
         if batch.files == 0 {
             if let Some(want) = wants.pop_front() {
-                send_one(runtime, stream, walk, page, want, heard).await?;
+                send_one(runtime, stream, walk, page, want, messages).await?;
             }
             batch = read(&wants).await?;
             continue;
@@ -88,7 +90,7 @@ async fn send_wanted(
         wants.drain(..batch.files);
         let write = async {
             channel::write(stream, batch.wire).await?;
-            Ok(heard.listen(stream)?)
+            Ok(messages.poll_messages(stream)?)
         };
         ((), batch) = tokio::try_join!(write, read(&wants))?;
     }
@@ -100,14 +102,14 @@ async fn send_one(
     stream: &mut Stream,
     walk: &Walk,
     page: &Page,
-    want: Want,
-    heard: &mut Hearing<'_>,
+    want: WantedEntry,
+    messages: &mut MessageReader<'_>,
 ) -> Result<(), SendError> {
     let index = want.index;
     let entry = page.entries.get(index).filter(|entry| entry.size.is_some());
     let Some(entry) = entry else {
         let error = MessageError::OutOfPlace("a file that was not offered");
-        return Err(LinkError::from(error).into());
+        return Err(ChannelError::from(error).into());
     };
     let path = entry.path.clone();
     let opened = spawn_blocking(runtime, {
@@ -115,39 +117,39 @@ async fn send_one(
         move || store.open(&name?)
     })
     .await;
-    let placed = match opened {
-        Ok(source) => place(runtime, source, &want, entry.source.as_deref()).await,
+    let positioned = match opened {
+        Ok(source) => seek(runtime, source, &want, entry.source.as_deref()).await,
         Err(error) => Err(error),
     };
-    let (source, prefix) = match placed {
-        Ok(placed) => placed,
+    let (source, prefix) = match positioned {
+        Ok(positioned) => positioned,
         Err(error) => {
             let head = failed(index, path, &error);
-            channel::write(stream, protocol::encode(&head).map_err(LinkError::from)?).await?;
+            channel::write(stream, protocol::encode(&head).map_err(ChannelError::from)?).await?;
             return Ok(());
         }
     };
-    let head = Head {
+    let head = FileHeader {
         index,
         size: Some(source.size()),
         resume: prefix.bytes() > 0,
         failed: None,
     };
-    channel::write(stream, protocol::encode(&head).map_err(LinkError::from)?).await?;
-    send_file(runtime, stream, source, prefix, heard).await?;
+    channel::write(stream, protocol::encode(&head).map_err(ChannelError::from)?).await?;
+    send_file(runtime, stream, source, prefix, messages).await?;
     Ok(())
 }
 
-/// The source behind what the receiver holds.
-async fn place(
+/// Positions the source behind what the receiver holds.
+async fn seek(
     runtime: &dyn Runtime,
     source: Box<dyn Source>,
-    want: &Want,
+    want: &WantedEntry,
     fingerprint: Option<&str>,
 ) -> Result<(Box<dyn Source>, Prefix), StoreError> {
     match &want.held {
         Some(held) if source.fingerprint().as_deref() == fingerprint => {
-            resume::go_on(runtime, source, held).await
+            resume::seek_to_held(runtime, source, held).await
         }
         _ => Ok((source, Prefix::default())),
     }

@@ -1,4 +1,4 @@
-//! Small files, many at once: the way to another thread and back is gone once for all of them.
+//! Small files, many at once: one change of threads serves all of them.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,73 +8,73 @@ use bytes::{Bytes, BytesMut};
 use super::walk::Walk;
 use crate::protocol::Name;
 use crate::protocol::blocks::BLOCK_BYTES;
-use crate::protocol::{self, Failed, Head, MessageError, Page, Want};
+use crate::protocol::{self, FailedFile, FileHeader, MessageError, Page, WantedEntry};
 use crate::store::{Store, StoreError};
 
-/// Files of so many bytes are read and written whole.
+/// Files of up to this many bytes are read and written as a whole.
 pub(super) const SMALL_BYTES: u64 = 128 << 10;
 
-/// Files that are read, or get their names, together: after one wait for the disk.
+/// Files that are read, or get their names, together after one sync of the disk.
 pub(super) const BATCH_FILES: usize = 64;
 
-/// The most that is in memory of them, in bytes.
+/// Bytes of them in memory at most.
 pub(super) const BATCH_BYTES: u64 = 4 << 20;
 
 // A small file has no blocks that are verified on the way.
 const _: () = assert!(SMALL_BYTES <= BLOCK_BYTES);
 
-/// A file that is to be read whole.
+/// A file to be read as a whole.
 #[derive(Debug)]
-struct Job {
+struct SmallFile {
     index: usize,
     path: String,
     name: Result<Name, StoreError>,
 }
 
-/// The next files that are wanted, if they are small.
+/// The next wanted files, as far as they are small.
 #[derive(Debug)]
-pub(super) struct Ahead {
+pub(super) struct SmallFiles {
     store: Arc<dyn Store>,
-    jobs: Vec<Job>,
+    files: Vec<SmallFile>,
 }
 
-/// Files as they travel, each with its head and its hash.
+/// Files encoded for the stream, each with its header and its hash.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    /// The bytes for the stream.
+    /// Bytes for the stream.
     pub(super) wire: Bytes,
-    /// So many of the files that are wanted are in it.
+    /// Number of wanted files in it.
     pub(super) files: usize,
 }
 
-impl Ahead {
-    /// Those of `wants` that come next and are small.
-    pub(super) fn new(walk: &Walk, page: &Page, wants: &VecDeque<Want>) -> Self {
+impl SmallFiles {
+    /// Takes small files off the front of `wants`, until the batch is full.
+    pub(super) fn new(walk: &Walk, page: &Page, wants: &VecDeque<WantedEntry>) -> Self {
         let mut left = BATCH_BYTES;
         let small = wants.iter().map_while(|want| {
             let entry = page.entries.get(want.index)?;
             let size = entry.size.filter(|&size| size <= SMALL_BYTES)?;
             left = left.checked_sub(size)?;
-            want.held.is_none().then(|| Job {
+            want.held.is_none().then(|| SmallFile {
                 index: want.index,
                 path: entry.path.clone(),
                 name: walk.name(&entry.path),
             })
         });
         Self {
-            jobs: small.take(BATCH_FILES).collect(),
+            files: small.take(BATCH_FILES).collect(),
             store: Arc::clone(walk.store()),
         }
     }
 
-    /// Reads them, up to the first that is no longer small. Blocks.
+    /// Reads the files, up to the first that is no longer small. Blocks.
     pub(super) fn read(self) -> Result<Batch, MessageError> {
         let (mut wire, mut files) = (BytesMut::new(), 0);
-        for Job { index, path, name } in self.jobs {
+        for SmallFile { index, path, name } in self.files {
             match name.and_then(|name| read(&*self.store, &name)) {
                 Ok(None) => break,
                 Ok(Some(contents)) => {
-                    let head = Head {
+                    let head = FileHeader {
                         index,
                         size: Some(contents.len() as u64),
                         resume: false,
@@ -95,13 +95,13 @@ impl Ahead {
     }
 }
 
-/// What is sent instead of a file that cannot be: those behind it are carried all the same.
-pub(super) fn failed(index: usize, path: String, error: &StoreError) -> Head {
-    Head {
+/// Header that takes the place of a file that cannot be read: the files behind it follow.
+pub(super) fn failed(index: usize, path: String, error: &StoreError) -> FileHeader {
+    FileHeader {
         index,
         size: None,
         resume: false,
-        failed: Some(Failed {
+        failed: Some(FailedFile {
             path,
             code: error.code(),
             reason: error.to_string(),
@@ -109,7 +109,7 @@ pub(super) fn failed(index: usize, path: String, error: &StoreError) -> Head {
     }
 }
 
-/// All there is of a file, also if that is less than a moment ago; `None` when it is not small.
+/// Reads all of a file, even if it shrank since it was offered; `None` when it is not small.
 fn read(store: &dyn Store, name: &Name) -> Result<Option<Bytes>, StoreError> {
     let mut source = store.open(name)?;
     let size = source.size();

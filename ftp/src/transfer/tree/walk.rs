@@ -1,4 +1,4 @@
-//! The files and folders of a tree, one after another.
+//! Enumeration of the files and folders of a tree.
 
 use std::sync::Arc;
 
@@ -6,42 +6,42 @@ use super::filter::Filter;
 use crate::protocol::Code;
 use crate::protocol::Name;
 use crate::protocol::blocks::BLOCK_BYTES;
-use crate::protocol::{Done, Failed, MAX_PAGE_FILES, Page, TreeEntry};
+use crate::protocol::{FailedFile, MAX_PAGE_FILES, Page, TreeEntry, TreeSummary};
 use crate::store::{Found, FoundKind, Store, StoreError};
 
-/// Folders below folders that are looked into.
+/// Nesting of folders at most.
 const MAX_DEPTH: usize = 64;
 
-/// Entries of one folder that are read at once.
+/// Entries of one folder at most.
 const MAX_FOLDER_ENTRIES: usize = 100_000;
 
 /// JSON of one page at most, in bytes; leaves room for the frame around it.
 const MAX_PAGE_BYTES: usize = crate::protocol::MAX_MESSAGE_BYTES - 4096;
 
-/// What is done with symbolic links.
+/// Treatment of symbolic links.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub enum Links {
-    /// They are left out.
+    /// Links are left out.
     #[default]
     Skip,
-    /// The file that one leads to is carried in its place; links to folders, and out of the
-    /// tree's root, are left out.
+    /// The file that a link points to takes its place; links to folders, and out of the tree's
+    /// root, are left out.
     Follow,
 }
 
-/// Walks through a tree by name, folders before what is in them.
+/// A walk through a tree in the order of names, folders before their contents.
 #[derive(Debug)]
 pub(crate) struct Walk {
     store: Arc<dyn Store>,
     root: Option<Name>,
     filter: Filter,
     links: Links,
-    /// Folders that are being looked into, the innermost last: what is left of each.
+    /// Open folders, the innermost last.
     folders: Vec<Folder>,
-    begun: bool,
+    started: bool,
     next: Option<TreeEntry>,
-    /// What cannot be sent, until it is said.
-    failed: Done,
+    /// Files that cannot be sent, until a page reports them.
+    failed: TreeSummary,
 }
 
 #[derive(Debug)]
@@ -63,13 +63,13 @@ impl Walk {
             filter,
             links,
             folders: Vec::new(),
-            begun: false,
+            started: false,
             next: None,
-            failed: Done::default(),
+            failed: TreeSummary::default(),
         }
     }
 
-    /// Opens a file of the tree. Blocks.
+    /// Name in the store of a path in the tree.
     pub(crate) fn name(&self, path: &str) -> Result<Name, StoreError> {
         Ok(below(self.root.as_ref(), path)?)
     }
@@ -78,27 +78,27 @@ impl Walk {
         &self.store
     }
 
-    /// Looks whether the root can be read; [`page`](Self::page) does so as well. Blocks.
+    /// Reads the root, which [`page`](Self::page) otherwise does. Blocks.
     ///
     /// # Errors
     ///
     /// [`StoreError`] when it cannot.
-    pub(crate) fn begin(&mut self) -> Result<(), StoreError> {
-        if !self.begun {
+    pub(crate) fn start(&mut self) -> Result<(), StoreError> {
+        if !self.started {
             self.enter(String::new())?;
-            self.begun = true;
-            self.next = self.entry();
+            self.started = true;
+            self.next = self.next_entry();
         }
         Ok(())
     }
 
-    /// The next entries. Blocks.
+    /// Returns the next entries. Blocks.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when the root cannot be read. What fails below is counted.
+    /// [`StoreError`] when the root cannot be read. Failures below it are part of the page.
     pub(crate) fn page(&mut self) -> Result<Page, StoreError> {
-        self.begin()?;
+        self.start()?;
         let mut entries = Vec::new();
         let mut bytes = 0;
         while let Some(entry) = self.next.take() {
@@ -108,18 +108,18 @@ impl Walk {
                 break;
             }
             entries.push(entry);
-            self.next = self.entry();
+            self.next = self.next_entry();
         }
         Ok(Page {
             entries,
             last: self.next.is_none(),
-            failed: self.said(MAX_PAGE_BYTES.saturating_sub(bytes)),
+            failed: self.take_failures(MAX_PAGE_BYTES.saturating_sub(bytes)),
         })
     }
 
-    /// What fits of the failures; the rest is said with the next page, if there is one.
-    fn said(&mut self, mut room: usize) -> Vec<Failed> {
-        let fits = |failed: &&Failed| {
+    /// Takes as many failures as fit; the rest is reported with the next page, if there is one.
+    fn take_failures(&mut self, mut room: usize) -> Vec<FailedFile> {
+        let fits = |failed: &&FailedFile| {
             let bytes = serde_json::to_vec(failed).map_or(usize::MAX, |json| json.len() + 1);
             let fits = bytes <= room;
             room = room.saturating_sub(bytes);
@@ -141,7 +141,7 @@ impl Walk {
         Ok(())
     }
 
-    fn entry(&mut self) -> Option<TreeEntry> {
+    fn next_entry(&mut self) -> Option<TreeEntry> {
         loop {
             let folder = self.folders.last_mut()?;
             let Some(found) = folder.left.next() else {
@@ -155,13 +155,13 @@ impl Walk {
             if self.filter.excludes(&path) {
                 continue;
             }
-            if let Some(entry) = self.taken(path, found) {
+            if let Some(entry) = self.tree_entry(path, found) {
                 return Some(entry);
             }
         }
     }
 
-    fn taken(&mut self, path: String, found: Found) -> Option<TreeEntry> {
+    fn tree_entry(&mut self, path: String, found: Found) -> Option<TreeEntry> {
         let name = match self.name(&path) {
             Ok(name) => name,
             Err(error) => {
@@ -171,7 +171,7 @@ impl Walk {
             }
         };
         match found.kind {
-            FoundKind::File if self.filter.takes_file(&path) => Some(file(path, &found)),
+            FoundKind::File if self.filter.takes_file(&path) => Some(file_entry(path, &found)),
             FoundKind::Folder => {
                 if self.folders.len() >= MAX_DEPTH {
                     let reason = format!("more than {MAX_DEPTH} folders in each other");
@@ -196,14 +196,14 @@ impl Walk {
                     allocated: source.allocated(),
                     ..found
                 };
-                Some(file(path, &found))
+                Some(file_entry(path, &found))
             }
             FoundKind::File | FoundKind::Link | FoundKind::Other => None,
         }
     }
 }
 
-fn file(path: String, found: &Found) -> TreeEntry {
+fn file_entry(path: String, found: &Found) -> TreeEntry {
     TreeEntry {
         path,
         size: Some(found.size),
@@ -216,10 +216,10 @@ fn file(path: String, found: &Found) -> TreeEntry {
     }
 }
 
-/// A name below a root.
+/// Name of a path below a root.
 pub(crate) fn below(root: Option<&Name>, path: &str) -> Result<Name, crate::protocol::NameError> {
     match root {
-        // Judged alone first: it must not get out of the root, nor be the root itself.
+        // Parsed alone first: `..` must not leave the root, nor an absolute path replace it.
         Some(root) => Name::parse(path).and_then(|_| Name::parse(&format!("{root}/{path}"))),
         None => Name::parse(path),
     }

@@ -3,7 +3,8 @@
 use std::fmt::Debug;
 
 use lftp_ftp::protocol::{
-    self, Answer, Asked, Granted, Hello, LENGTH_BYTES, Listing, Ready, Verified, Whole,
+    self, Answer, ClientRequest, Confirmation, Granted, Hello, LENGTH_BYTES, Listing, Ready,
+    Verified,
 };
 
 /// Reads any bytes as a message of each kind; whether they are one of any. What is understood is
@@ -19,7 +20,7 @@ pub(crate) fn understands(bytes: &[u8]) -> bool {
     if let Ok(hello) = &hello {
         again(hello, Hello::decode);
     }
-    let request = protocol::decode::<Asked>(body);
+    let request = protocol::decode::<ClientRequest>(body);
     if let Ok(request) = &request {
         again(request, protocol::decode);
     }
@@ -36,7 +37,7 @@ pub(crate) fn understands(bytes: &[u8]) -> bool {
         protocol::decode::<Verified>(body).is_ok(),
         protocol::decode::<Answer>(body).is_ok(),
         protocol::decode_reply::<Listing>(body).is_ok(),
-        protocol::decode_reply::<Whole>(body).is_ok(),
+        protocol::decode_reply::<Confirmation>(body).is_ok(),
     ]
     .contains(&true)
 }

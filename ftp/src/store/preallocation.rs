@@ -1,26 +1,26 @@
-//! The room that a file takes: all of it is asked for before anything is sent, but for the
-//! holes of a file that has some.
+//! Disk space for a file: all of it is reserved before anything is sent, except for the holes of a
+//! sparse file.
 
 use std::io::{self, Seek, SeekFrom, Write};
 
 use super::disk::DiskFile;
 
-/// What a hole is made of: file systems keep no smaller ones.
+/// Granularity of holes: file systems keep no smaller ones.
 const HOLE_BYTES: usize = 4096;
 
-/// A file's length on its way, with the room for it.
+/// The space of a file that is being written, and its length so far.
 #[derive(Debug)]
-pub(super) struct Extent {
+pub(super) struct Preallocation {
     size: u64,
-    /// What the source takes, where it has holes.
+    /// Allocated bytes of a sparse source.
     allocated: Option<u64>,
-    /// Written so far, holes included.
+    /// Bytes written so far, holes included.
     at: u64,
-    /// Whether the last of that is a hole, which the length does not know of yet.
+    /// Whether they end in a hole, which the file's length does not include yet.
     ends_in_hole: bool,
 }
 
-impl Extent {
+impl Preallocation {
     pub(super) const fn new(size: u64, allocated: Option<u64>) -> Self {
         Self {
             size,
@@ -30,7 +30,7 @@ impl Extent {
         }
     }
 
-    /// Of which the first `at` bytes are there.
+    /// The same for a file whose first `at` bytes exist.
     pub(super) const fn behind(mut self, at: u64) -> Self {
         self.at = at;
         self
@@ -40,7 +40,7 @@ impl Extent {
         self.allocated.is_some()
     }
 
-    /// Asks for the room. File systems that cannot promise it are believed.
+    /// Reserves the space. A file system that cannot reserve is taken to have enough.
     #[cfg(target_os = "linux")]
     pub(super) fn reserve(&self, file: &DiskFile) -> io::Result<()> {
         use rustix::fs::{FallocateFlags, fallocate, fstatvfs};
@@ -48,7 +48,7 @@ impl Extent {
         let file = file.to_reserve()?;
         if let Some(allocated) = self.allocated {
             let free = fstatvfs(file).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
-            // What is there of it already is no longer free.
+            // The existing part is no longer counted as free.
             let left = allocated.min(self.size).saturating_sub(self.at);
             return match free {
                 Ok(free) if free < left => Err(Errno::NOSPC.into()),
@@ -60,7 +60,7 @@ impl Extent {
         }
         match fallocate(file, FallocateFlags::KEEP_SIZE, 0, self.size) {
             Err(error @ (Errno::NOSPC | Errno::FBIG | Errno::DQUOT)) => Err(error.into()),
-            // A length that does not fit the system's type.
+            // The length does not fit `off_t`; no disk has that much either.
             Err(Errno::INVAL) if i64::try_from(self.size).is_err() => Err(Errno::FBIG.into()),
             _ => Ok(()),
         }
@@ -72,7 +72,7 @@ impl Extent {
         Ok(())
     }
 
-    /// Appends bytes; of a file with holes, zeros become holes.
+    /// Appends bytes; in a sparse file, zeros become holes.
     pub(super) fn write(&mut self, file: &mut DiskFile, bytes: &[u8]) -> io::Result<()> {
         if !self.is_sparse() {
             file.write_all(bytes)?;
@@ -98,8 +98,8 @@ impl Extent {
         Ok(())
     }
 
-    /// Makes the file as long as what is written, holes included.
-    pub(super) fn settle(&mut self, file: &DiskFile) -> io::Result<()> {
+    /// Extends the file over a hole at its end.
+    pub(super) fn extend(&mut self, file: &DiskFile) -> io::Result<()> {
         if std::mem::take(&mut self.ends_in_hole) {
             file.set_len(self.at)?;
         }
@@ -123,7 +123,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_read_is_what_was_written_holes_or_not(
+        fn what_is_read_is_what_was_written_with_and_without_holes(
             runs in prop::collection::vec((any::<bool>(), 0..3 * HOLE_BYTES), 0..8),
             pieces in prop::collection::vec(1..2 * HOLE_BYTES, 1..8),
             allocated in prop::option::of(0..9u64),
@@ -131,14 +131,14 @@ mod tests {
             let run = |&(full, len): &(bool, usize)| vec![u8::from(full); len];
             let whole: Vec<u8> = runs.iter().flat_map(run).collect();
             let mut file = Disk::default().hold(tempfile::tempfile().unwrap());
-            let mut extent = Extent::new(whole.len() as u64, allocated);
+            let mut preallocation = Preallocation::new(whole.len() as u64, allocated);
             let (mut rest, mut pieces) = (&whole[..], pieces.into_iter().cycle());
             while let Some(piece) = pieces.next().filter(|_| !rest.is_empty()) {
                 let (now, later) = rest.split_at(piece.min(rest.len()));
-                extent.write(&mut file, now).unwrap();
+                preallocation.write(&mut file, now).unwrap();
                 rest = later;
             }
-            extent.settle(&file).unwrap();
+            preallocation.extend(&file).unwrap();
             let mut read = Vec::new();
             file.seek(SeekFrom::Start(0)).unwrap();
             file.read_to_end(&mut read).unwrap();
@@ -148,10 +148,12 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn more_than_is_free_is_refused_before_anything_is_written() {
+    fn a_file_larger_than_the_free_space_is_refused_before_anything_is_written() {
         let file = Disk::default().hold(tempfile::tempfile().unwrap());
-        let error = Extent::new(u64::MAX, Some(u64::MAX / 2)).reserve(&file);
+        let error = Preallocation::new(u64::MAX, Some(u64::MAX / 2)).reserve(&file);
         assert_eq!(error.unwrap_err().kind(), io::ErrorKind::StorageFull);
-        Extent::new(1 << 60, Some(4096)).reserve(&file).unwrap();
+        Preallocation::new(1 << 60, Some(4096))
+            .reserve(&file)
+            .unwrap();
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
-use crate::store::{DirStore, Origin, Sink, Store};
+use crate::store::{CreateOptions, DirStore, Origin, PartialOptions, Sink, Store};
 
 const BLOCK: usize = BLOCK_BYTES as usize;
 
@@ -29,18 +29,19 @@ fn create(store: &DirStore) -> Box<dyn Sink> {
         allocated: None,
     };
     let size = contents().len() as u64;
-    store.create_parkable(&name(), size, true, origin).unwrap()
+    let options = CreateOptions::new(size, true).resumable(origin);
+    store.create(&name(), options).unwrap()
 }
 
 /// A folder with a transfer that broke off behind two blocks.
-fn broken_off(durable: bool) -> (TempDir, DirStore) {
+fn interrupted(durable: bool) -> (TempDir, DirStore) {
     let root = tempfile::tempdir().unwrap();
     let store = DirStore::open(root.path()).unwrap().durable(durable);
     let mut sink = create(&store);
     for index in 0..2 {
         sink.write(&contents()[index * BLOCK..(index + 1) * BLOCK])
             .unwrap();
-        sink.verified(hash(index)).unwrap();
+        sink.block_verified(hash(index)).unwrap();
     }
     sink.write(b"some more").unwrap();
     drop(sink);
@@ -56,7 +57,7 @@ fn files(root: &Path) -> Vec<String> {
     names
 }
 
-fn left(root: &TempDir, suffix: &str) -> std::path::PathBuf {
+fn left_behind(root: &TempDir, suffix: &str) -> std::path::PathBuf {
     let name = files(root.path())
         .into_iter()
         .find(|name| name.ends_with(suffix))
@@ -65,16 +66,24 @@ fn left(root: &TempDir, suffix: &str) -> std::path::PathBuf {
 }
 
 #[test]
-fn a_transfer_that_broke_off_goes_on_behind_its_last_verified_block() {
+fn an_interrupted_transfer_resumes_behind_its_last_verified_block() {
     for durable in [true, false] {
-        let (root, store) = broken_off(durable);
+        let (root, store) = interrupted(durable);
         assert_eq!(files(root.path()).len(), 2);
-        assert!(store.parked(&name(), "other", true).unwrap().is_none());
-        let parked = store.parked(&name(), "key", true).unwrap().unwrap();
-        assert_eq!(parked.source, "source");
-        assert_eq!(parked.size, contents().len() as u64);
-        assert_eq!(parked.hashes, [hash(0), hash(1)]);
-        let mut sink = parked.sink;
+        assert!(
+            store
+                .open_partial(&name(), PartialOptions::new("other", true))
+                .unwrap()
+                .is_none()
+        );
+        let partial = store
+            .open_partial(&name(), PartialOptions::new("key", true))
+            .unwrap()
+            .unwrap();
+        assert_eq!(partial.source, "source");
+        assert_eq!(partial.size, contents().len() as u64);
+        assert_eq!(partial.hashes, [hash(0), hash(1)]);
+        let mut sink = partial.sink;
         sink.write(&contents()[2 * BLOCK..]).unwrap();
         sink.commit().unwrap();
         assert_eq!(files(root.path()), ["a"]);
@@ -83,41 +92,65 @@ fn a_transfer_that_broke_off_goes_on_behind_its_last_verified_block() {
 }
 
 #[test]
-fn what_somebody_is_writing_is_nobody_elses() {
-    let (root, store) = broken_off(true);
-    let first = store.parked(&name(), "key", true).unwrap().unwrap();
-    assert!(store.parked(&name(), "key", true).unwrap().is_none());
+fn a_file_that_is_being_written_is_not_opened_again() {
+    let (root, store) = interrupted(true);
+    let first = store
+        .open_partial(&name(), PartialOptions::new("key", true))
+        .unwrap()
+        .unwrap();
+    assert!(
+        store
+            .open_partial(&name(), PartialOptions::new("key", true))
+            .unwrap()
+            .is_none()
+    );
     // Another transfer of the same file gets a name of its own, and leaves nothing.
     let mut second = create(&store);
     second.write(&contents()[..BLOCK]).unwrap();
-    second.verified(hash(0)).unwrap();
+    second.block_verified(hash(0)).unwrap();
     assert_eq!(files(root.path()).len(), 3);
     drop(second);
     drop(first);
-    let parked = store.parked(&name(), "key", true).unwrap().unwrap();
-    assert_eq!(parked.hashes.len(), 2);
+    let partial = store
+        .open_partial(&name(), PartialOptions::new("key", true))
+        .unwrap()
+        .unwrap();
+    assert_eq!(partial.hashes.len(), 2);
 }
 
 #[test]
-fn blocks_that_are_not_those_of_the_journal_are_not_relied_upon() {
-    let (root, store) = broken_off(true);
-    let part = left(&root, ".part");
+fn blocks_that_differ_from_the_journal_are_not_relied_upon() {
+    let (root, store) = interrupted(true);
+    let part = left_behind(&root, ".part");
     let mut bytes = fs::read(&part).unwrap();
     bytes[BLOCK + 17] ^= 1;
     fs::write(&part, &bytes).unwrap();
-    let parked = store.parked(&name(), "key", true).unwrap().unwrap();
-    assert_eq!(parked.hashes, [hash(0)]);
-    drop(parked);
+    let partial = store
+        .open_partial(&name(), PartialOptions::new("key", true))
+        .unwrap()
+        .unwrap();
+    assert_eq!(partial.hashes, [hash(0)]);
+    drop(partial);
     fs::write(&part, &bytes[..BLOCK - 1]).unwrap();
-    assert!(store.parked(&name(), "key", true).unwrap().is_none());
+    assert!(
+        store
+            .open_partial(&name(), PartialOptions::new("key", true))
+            .unwrap()
+            .is_none()
+    );
 }
 
 #[test]
-fn a_journal_that_is_none_is_no_reason_to_fail() {
+fn an_invalid_journal_is_no_failure() {
     for journal in [&b""[..], b"LFTPJRN1", &[0xff; 100]] {
-        let (root, store) = broken_off(true);
-        fs::write(left(&root, ".journal"), journal).unwrap();
-        assert!(store.parked(&name(), "key", true).unwrap().is_none());
+        let (root, store) = interrupted(true);
+        fs::write(left_behind(&root, ".journal"), journal).unwrap();
+        assert!(
+            store
+                .open_partial(&name(), PartialOptions::new("key", true))
+                .unwrap()
+                .is_none()
+        );
         let mut sink = create(&store);
         sink.write(&contents()).unwrap();
         sink.commit().unwrap();
@@ -126,10 +159,13 @@ fn a_journal_that_is_none_is_no_reason_to_fail() {
 }
 
 #[test]
-fn nothing_is_left_of_what_is_discarded_or_has_no_verified_block() {
-    let (root, store) = broken_off(true);
-    let parked = store.parked(&name(), "key", true).unwrap().unwrap();
-    parked.sink.discard();
+fn a_discarded_file_or_one_without_a_verified_block_leaves_nothing() {
+    let (root, store) = interrupted(true);
+    let partial = store
+        .open_partial(&name(), PartialOptions::new("key", true))
+        .unwrap()
+        .unwrap();
+    partial.sink.discard();
     assert!(files(root.path()).is_empty());
     let mut sink = create(&store);
     sink.write(&contents()[..BLOCK]).unwrap();
@@ -146,12 +182,17 @@ fn a_link_in_its_place_is_not_written_through() {
         |to: &Path, at: &Path| symlink(to.file_name().unwrap(), at),
         |to: &Path, at: &Path| fs::hard_link(to, at),
     ] {
-        let (root, store) = broken_off(true);
+        let (root, store) = interrupted(true);
         let victim = root.path().join("victim");
-        let part = left(&root, ".part");
+        let part = left_behind(&root, ".part");
         fs::rename(&part, &victim).unwrap();
         plant(&victim, &part).unwrap();
-        assert!(store.parked(&name(), "key", true).unwrap().is_none());
+        assert!(
+            store
+                .open_partial(&name(), PartialOptions::new("key", true))
+                .unwrap()
+                .is_none()
+        );
         let before = fs::read(&victim).unwrap();
         let mut sink = create(&store);
         sink.write(&vec![1; 3 * BLOCK + 5]).unwrap();
@@ -166,18 +207,18 @@ fn a_link_in_its_place_is_not_written_through() {
 }
 
 #[test]
-fn a_sweep_leaves_what_was_parked_until_it_is_too_old() {
-    let (root, store) = broken_off(true);
+fn a_sweep_leaves_partial_files_until_they_are_too_old() {
+    let (root, store) = interrupted(true);
     assert_eq!(store.sweep().unwrap(), 0);
     fs::write(root.path().join(".lftp-0.journal"), "alone").unwrap();
-    let store = store.keep_parked(Duration::ZERO);
+    let store = store.keep_partials(Duration::ZERO);
     assert_eq!(store.sweep().unwrap(), 1);
     assert!(files(root.path()).is_empty());
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn what_broke_off_does_not_show_through_the_holes_of_what_follows() {
+fn an_interrupted_file_does_not_show_through_the_holes_of_the_next() {
     use std::os::unix::fs::MetadataExt;
     let root = tempfile::tempdir().unwrap();
     let store = DirStore::open(root.path()).unwrap();
@@ -189,15 +230,19 @@ fn what_broke_off_does_not_show_through_the_holes_of_what_follows() {
         allocated: Some(4096),
     };
     let size = whole.len() as u64;
-    let sink = store.create_parkable(&name(), size, true, origin);
+    let sink = store.create(&name(), CreateOptions::new(size, true).resumable(origin));
     let mut sink = sink.unwrap();
     sink.write(&whole[..BLOCK]).unwrap();
-    sink.verified(BlockHash::of(0, &whole[..BLOCK])).unwrap();
+    sink.block_verified(BlockHash::of(0, &whole[..BLOCK]))
+        .unwrap();
     sink.write(&[1; BLOCK]).unwrap();
     drop(sink);
-    let parked = store.parked(&name(), "key", true).unwrap().unwrap();
-    assert_eq!(parked.hashes.len(), 1);
-    let mut sink = parked.sink;
+    let partial = store
+        .open_partial(&name(), PartialOptions::new("key", true))
+        .unwrap()
+        .unwrap();
+    assert_eq!(partial.hashes.len(), 1);
+    let mut sink = partial.sink;
     sink.write(&whole[BLOCK..]).unwrap();
     sink.commit().unwrap();
     let file = root.path().join("a");

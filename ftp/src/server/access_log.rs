@@ -1,14 +1,14 @@
-//! The access log: one line for everything that a client asked for.
+//! The access log: one line for each request of a client.
 
 use std::fmt;
 use std::time::Duration;
 
-use super::access::Who;
+use super::client::ClientIdentity;
 use crate::protocol::Code;
 
-/// What was asked for, by whom, and what came of it.
-pub(super) struct Record<'a> {
-    pub(super) who: &'a Who,
+/// A request, its client, and its outcome.
+pub(super) struct AccessRecord<'a> {
+    pub(super) client: &'a ClientIdentity,
     pub(super) operation: &'static str,
     /// The file or folder, as the client calls it.
     pub(super) name: &'a str,
@@ -16,22 +16,22 @@ pub(super) struct Record<'a> {
     pub(super) duration: Duration,
 }
 
-impl Record<'_> {
-    /// It was done; the `detail` is a hash or a count.
+impl AccessRecord<'_> {
+    /// Logs success; the `detail` is a hash or a count.
     pub(super) fn done(&self, detail: &str) {
         self.write("ok", &detail);
     }
 
-    /// It was not.
+    /// Logs a failure.
     pub(super) fn failed(&self, code: Code, error: &dyn fmt::Display) {
         self.write(code.as_str(), error);
     }
 
     fn write(&self, result: &str, detail: &dyn fmt::Display) {
-        let Who { key, client, name } = self.who;
+        let ClientIdentity { key, addr, name } = self.client;
         tracing::info!(
             key = key.map(tracing::field::display),
-            %client,
+            client = %addr,
             who = &**name,
             operation = self.operation,
             name = self.name,

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use lftp_ftp::Code;
-use lftp_ftp::protocol::{self, Ack, Asked, Granted, Hello, Purpose, Ready, Request, Token};
+use lftp_ftp::protocol::{
+    self, Ack, ClientRequest, Granted, Hello, Purpose, Ready, Request, Token,
+};
 use lftp_transport::Stream;
 
 use crate::protocol::{connect, connect_as, read_reply, reset_of};
@@ -11,8 +13,8 @@ use crate::world::{World, name, server_config};
 
 const TOKEN: Token = Token([7; 16]);
 
-/// A connection to the data port whose grant is still to come.
-async fn ahead(world: &World, key: [u8; 32]) -> Stream {
+/// Opens a connection to the data port before its grant.
+async fn early_connection(world: &World, key: [u8; 32]) -> Stream {
     let mut stream = connect_as(world, world.data_ports[0], key).await;
     let hello = Hello::new(Purpose::Data {
         token: TOKEN,
@@ -26,11 +28,11 @@ async fn ahead(world: &World, key: [u8; 32]) -> Stream {
     stream
 }
 
-/// Asks for the file `a`; the client says that it is at this port and shows the token there.
+/// Requests the file `a`, announcing the data port and the token shown there.
 async fn ask(world: &World, data_port: Option<u16>) -> (Stream, Granted) {
     let mut control = connect(world, world.addr.port()).await;
     let hello = Hello::new(Purpose::Control { data_port });
-    let asked = Asked {
+    let asked = ClientRequest {
         request: Request::Get {
             name: "a".into(),
             held: None,
@@ -51,9 +53,9 @@ async fn a_connection_that_comes_before_its_grant_is_kept_for_it() {
     config.hello_timeout = Duration::from_secs(2);
     let world = World::new(config);
     world.files.insert(&name("a"), "contents");
-    let mut data = ahead(&world, [1; 32]).await;
+    let mut data = early_connection(&world, [1; 32]).await;
     // Somebody with the same token and another key gets nothing.
-    let thief = ahead(&world, [2; 32]).await;
+    let thief = early_connection(&world, [2; 32]).await;
     lftp_transport::sleep(&*world.runtime, Duration::from_millis(100)).await;
     let (_control, granted) = ask(&world, Some(world.data_ports[0])).await;
     assert_eq!((granted.port, granted.token), (world.data_ports[0], TOKEN));
@@ -66,7 +68,7 @@ async fn a_connection_that_comes_before_its_grant_is_kept_for_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_of_the_clients_is_for_the_port_it_said_it_is_at_and_no_other() {
+async fn a_clients_own_token_is_granted_for_the_port_it_announced_only() {
     let world = World::new(server_config("auto:1"));
     world.files.insert(&name("a"), "contents");
     for elsewhere in [None, Some(world.addr.port())] {
@@ -76,11 +78,11 @@ async fn a_token_of_the_clients_is_for_the_port_it_said_it_is_at_and_no_other() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_whose_grant_never_comes_is_refused_in_the_end() {
+async fn a_connection_whose_grant_never_comes_is_refused_eventually() {
     let mut config = server_config("auto:1");
     config.hello_timeout = Duration::from_millis(200);
     let world = World::new(config);
-    let data = ahead(&world, [1; 32]).await;
+    let data = early_connection(&world, [1; 32]).await;
     assert_eq!(reset_of(data).await, Some(Code::BadToken));
     assert_eq!(world.server.pool().free(), 1);
 }

@@ -1,30 +1,32 @@
-//! Where a transfer that broke off is found again: names that follow from what it is.
+//! Partial files of resumable transfers, under names that follow from the transfer's key.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
 use cap_std::fs::OpenOptions;
 
 use super::disk::{DiskFile, Folder};
-use super::extent::Extent;
-use super::journal::{Header, Journal, Known};
+use super::error::StoreError;
+use super::journal::{Header, Journal, JournalContents};
 use super::partial::{Finish, Partial, Temporary};
-use super::{Origin, Parked, StoreError};
+use super::preallocation::Preallocation;
+use super::traits::{Origin, ResumablePartial};
 use crate::protocol::blocks::{self, BLOCK_BYTES, BlockHash};
 use crate::protocol::{JOURNAL_SUFFIX, Name, PARTIAL_PREFIX, PARTIAL_SUFFIX};
 
-/// Hexadecimal digits of the names: enough that no two meet.
+/// Hexadecimal digits of the names: enough to make a collision impossible in practice.
 const DIGITS: usize = 32;
 
 /// The names of one transfer's `.part` file and journal.
 #[derive(Debug)]
-pub(super) struct Parking {
+pub(super) struct PartialStore {
     part: String,
     journal: String,
 }
 
-impl Parking {
-    /// For the transfer that both sides call `key`, to `name`.
+impl PartialStore {
+    /// Names for the transfer with this `key` to `name`.
     pub(super) fn new(name: &Name, key: &str) -> Self {
+        // The context is part of the format: other words would not find what earlier versions left.
         let mut hasher = blake3::Hasher::new_derive_key("lftp parking 1");
         hasher.update(name.as_str().as_bytes());
         hasher.update(&[0]);
@@ -45,28 +47,28 @@ impl Parking {
         }
     }
 
-    /// What is left there; `None` when that is nothing to go on with.
-    pub(super) fn open(self, finish: Finish) -> Result<Option<Parked>, StoreError> {
-        let Some(left) = Left::find(&finish, &self) else {
+    /// Opens what was left; `None` when nothing can be resumed.
+    pub(super) fn open(self, finish: Finish) -> Result<Option<ResumablePartial>, StoreError> {
+        let Some(recovered) = Recovered::find(&finish, &self) else {
             return Ok(None);
         };
-        let (known, count) = (left.known, left.verified);
+        let (known, count) = (recovered.known, recovered.verified);
         let failed = |error| StoreError::from_io(&finish.name, error);
-        let journal = Journal::resume(left.journal, &known, count, finish.durable);
+        let journal = Journal::resume(recovered.journal, &known, count, finish.durable);
         let journal = journal.map_err(failed)?;
-        let mut file = left.part;
+        let mut file = recovered.part;
         let offset = blocks::offset(count as u64);
         file.seek(SeekFrom::Start(offset)).map_err(failed)?;
         let temporary = self.temporary(journal, count as u64);
-        let extent = Extent::new(known.header.size, known.header.allocated);
-        if extent.is_sparse() {
-            // What was written behind must not show through the holes to come.
+        let preallocation = Preallocation::new(known.header.size, known.header.allocated);
+        if preallocation.is_sparse() {
+            // Bytes that were written behind the verified blocks must not show through holes.
             file.set_len(offset).map_err(failed)?;
         }
-        let sink = Partial::new(finish, temporary, file, extent.behind(offset))?;
+        let sink = Partial::new(finish, temporary, file, preallocation.behind(offset))?;
         let mut hashes = known.hashes;
         hashes.truncate(count);
-        Ok(Some(Parked {
+        Ok(Some(ResumablePartial {
             size: known.header.size,
             source: known.header.source,
             hashes,
@@ -74,14 +76,15 @@ impl Parking {
         }))
     }
 
-    /// A new file there; `None` when somebody else is writing one.
+    /// Creates a new partial file; `None` when another transfer is writing one, or when the file
+    /// fits one block.
     pub(super) fn create(
         self,
         finish: Finish,
         size: u64,
         origin: Origin<'_>,
     ) -> Result<Option<Partial>, StoreError> {
-        // What fits one block is sent again as a whole.
+        // A file of one block is sent again as a whole.
         if size <= BLOCK_BYTES {
             return Ok(None);
         }
@@ -99,7 +102,7 @@ impl Parking {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);
         let Ok(part) = finish.folder.create(&self.part, &options) else {
-            // Whatever is in the way, a name of its own will do.
+            // Whatever is in the way: the caller falls back to a file with a name of its own.
             return Ok(None);
         };
         options = OpenOptions::new();
@@ -112,24 +115,24 @@ impl Parking {
             }
         };
         let header = Header::new(size, origin.source, finish.durable).sparse(origin.allocated);
-        let begun = Journal::begin(journal, &header, finish.durable).map_err(failed)?;
-        let temporary = self.temporary(begun, 0);
-        let extent = Extent::new(size, origin.allocated);
-        Partial::new(finish, temporary, part, extent).map(Some)
+        let created = Journal::create(journal, &header, finish.durable).map_err(failed)?;
+        let temporary = self.temporary(created, 0);
+        let preallocation = Preallocation::new(size, origin.allocated);
+        Partial::new(finish, temporary, part, preallocation).map(Some)
     }
 }
 
-/// What a transfer left, locked.
-struct Left {
+/// What an interrupted transfer left, locked.
+struct Recovered {
     part: DiskFile,
     journal: DiskFile,
-    known: Known,
-    /// Blocks that are relied upon.
+    known: JournalContents,
+    /// Number of blocks that can be relied upon.
     verified: usize,
 }
 
-impl Left {
-    fn find(finish: &Finish, names: &Parking) -> Option<Self> {
+impl Recovered {
+    fn find(finish: &Finish, names: &PartialStore) -> Option<Self> {
         let folder = &finish.folder;
         let mut part = open(folder, &names.part).ok()?;
         part.try_lock().ok()?;
@@ -145,11 +148,11 @@ impl Left {
     }
 }
 
-/// How many blocks of the file are those of the journal. Those that were on the disk are
-/// believed, the few behind them are read. Where they are to be durable they are written again:
-/// a disk that failed to take them from an earlier process has said so to that one, and the
-/// system has counted them as written ever since.
-fn verify(part: &mut DiskFile, known: &Known, durable: bool) -> io::Result<usize> {
+/// Counts the blocks of the file that are those of the journal. Those marked as durable are
+/// trusted, the few behind them are read. In a durable store they are also written again: if the
+/// disk failed to take them from an earlier process, that process got the error, and the system
+/// has counted them as written ever since.
+fn verify(part: &mut DiskFile, known: &JournalContents, durable: bool) -> io::Result<usize> {
     let full = part.metadata()?.len() / BLOCK_BYTES;
     let most = known
         .hashes
@@ -168,8 +171,8 @@ fn verify(part: &mut DiskFile, known: &Known, durable: bool) -> io::Result<usize
         }
         if durable {
             part.seek(SeekFrom::Start(blocks::offset(verified as u64)))?;
-            // Holes stay holes.
-            Extent::new(known.header.size, Some(0)).write(part, &block)?;
+            // Sparse, so that holes stay holes.
+            Preallocation::new(known.header.size, Some(0)).write(part, &block)?;
         }
         verified += 1;
     }
@@ -188,8 +191,8 @@ fn open_to_append(folder: &Folder, name: &str) -> io::Result<DiskFile> {
     open_own(folder, name, &options)
 }
 
-/// Opens a file only where it is a plain one with no other name: through a link that somebody
-/// planted, another file would be written.
+/// Opens a file only if it is a plain one with no other name: a link that was planted under a
+/// predictable name would make the server write to another file.
 fn open_own(folder: &Folder, name: &str, options: &OpenOptions) -> io::Result<DiskFile> {
     let refused = || io::Error::from(io::ErrorKind::PermissionDenied);
     if !folder.dir()?.symlink_metadata(name)?.is_file() {

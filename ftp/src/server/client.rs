@@ -1,0 +1,84 @@
+//! One client of the server: its identity, and what it was admitted to.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use lftp_transport::{PublicKey, Stream};
+
+use super::access::{Admission, Rights};
+use super::storage_root::StorageRoot;
+use crate::protocol::{Code, Refusal, Reply};
+use crate::store::{Store, StoreError};
+
+/// Identity of a client, for the log and to recognise its data connections.
+#[derive(Clone, Debug)]
+pub(super) struct ClientIdentity {
+    pub(super) key: Option<PublicKey>,
+    pub(super) addr: SocketAddr,
+    /// Name of the key's owner; empty before the admission.
+    pub(super) name: Arc<str>,
+}
+
+impl ClientIdentity {
+    pub(super) fn of(stream: &Stream) -> Self {
+        Self {
+            key: stream.peer_key(),
+            addr: stream.remote_addr(),
+            name: "".into(),
+        }
+    }
+}
+
+/// A client that was admitted.
+#[derive(Clone, Debug)]
+pub(super) struct AdmittedClient {
+    pub(super) identity: ClientIdentity,
+    pub(super) rights: Rights,
+    pub(super) root: StorageRoot,
+    quota_bytes: Option<u64>,
+}
+
+impl AdmittedClient {
+    pub(super) fn new(
+        admission: Admission,
+        everything: &StorageRoot,
+        mut identity: ClientIdentity,
+    ) -> Self {
+        identity.name = admission.name.into();
+        Self {
+            identity,
+            rights: admission.rights,
+            root: admission.root.unwrap_or_else(|| everything.clone()),
+            quota_bytes: admission.quota_bytes,
+        }
+    }
+
+    /// Refuses an action that this client has no right to.
+    pub(super) fn may(&self, action: &'static str) -> Reply<()> {
+        let is_write = action.starts_with("put");
+        let (right, has_it) = if is_write {
+            ("write", self.rights.write)
+        } else {
+            ("read", self.rights.read)
+        };
+        if has_it {
+            return Ok(());
+        }
+        let key = self.identity.key;
+        let key = key.map_or_else(String::new, |key| format!(" {key}"));
+        let reason = format!(
+            "{action} is not for this client: its key{key} has no right to {right} on this server"
+        );
+        Err(Refusal::new(Code::NoRight, reason))
+    }
+
+    /// Returns the store that this client's files go to. Blocks.
+    pub(super) fn store_to_write(&self) -> Result<Arc<dyn Store>, StoreError> {
+        self.root.store_to_write(self.quota_bytes)
+    }
+
+    /// Qualifies the key of an upload with the client's root: two roots may have files of one name.
+    pub(super) fn qualified(&self, key: &str) -> String {
+        format!("{}\0{key}", self.root.label)
+    }
+}

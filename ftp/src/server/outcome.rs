@@ -1,0 +1,80 @@
+//! How a transfer ends on the server: its result, or the failure that its client is told.
+
+use crate::protocol::channel::ChannelError;
+use crate::protocol::{Code, Confirmation, MessageError, Refusal, TreeSummary};
+use crate::store::StoreError;
+use crate::transfer::{ReceiveError, SendError};
+
+/// Result of a successful transfer, for the access log.
+pub(super) struct TransferResult {
+    pub(super) bytes: u64,
+    /// A hash, or the counts of a tree.
+    pub(super) detail: String,
+}
+
+impl From<Confirmation> for TransferResult {
+    fn from(confirmation: Confirmation) -> Self {
+        Self {
+            bytes: confirmation.bytes,
+            detail: confirmation.hash,
+        }
+    }
+}
+
+impl From<TreeSummary> for TransferResult {
+    fn from(summary: TreeSummary) -> Self {
+        Self {
+            bytes: summary.bytes,
+            detail: format!(
+                "{} files, {} unchanged, {} skipped, {} failed",
+                summary.files, summary.unchanged, summary.skipped, summary.failed
+            ),
+        }
+    }
+}
+
+/// Reason why a transfer failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error(transparent)]
+    Send(#[from] SendError),
+    #[error(transparent)]
+    Receive(#[from] ReceiveError),
+    #[error(transparent)]
+    Channel(#[from] ChannelError),
+    #[error("the client refuses it: {0}")]
+    Refused(#[from] Refusal),
+    #[error("the file cannot be created: {0}")]
+    Create(#[from] StoreError),
+    #[error("the server is being stopped")]
+    Stopped,
+    #[error("another transfer of the same file took its place")]
+    Preempted,
+    #[error("the client no longer answered, and came back for its port")]
+    Reclaimed,
+}
+
+impl From<MessageError> for Failure {
+    fn from(error: MessageError) -> Self {
+        Self::Channel(error.into())
+    }
+}
+
+impl Failure {
+    pub(super) const fn code(&self) -> Code {
+        match self {
+            Self::Send(error) => error.code(),
+            Self::Receive(error) => error.code(),
+            Self::Channel(error) => error.code(),
+            Self::Refused(refusal) => refusal.code,
+            Self::Create(error) => error.code(),
+            Self::Stopped => Code::ShuttingDown,
+            Self::Preempted | Self::Reclaimed => Code::Preempted,
+        }
+    }
+}
+
+/// Describes to the sender why its file was not received.
+pub(super) fn refusal(error: &ReceiveError) -> Refusal {
+    Refusal::new(error.code(), error.to_string())
+}
