@@ -1,12 +1,12 @@
-//! What server and client take of the machine's memory, as the system counts it.
+//! Memory of a server and a client, as the system counts it.
 //!
 //! ```text
 //! cargo run --release -p lftp-ftp --example memory [CLIENTS] [GIB] [SYNS]
 //! ```
 //!
 //! Each case has processes of its own; the figures are `VmRSS` and `VmHWM` of
-//! `/proc/PID/status`, in KiB, before and during the case. Linux only. What the transport holds
-//! to the byte, and the bounds of it: `transport/tests/memory.rs`.
+//! `/proc/PID/status`, in KiB, before and during the case. Linux only. What the transport holds to
+//! the byte, and its bounds, is tested in `transport/tests/memory.rs`.
 
 use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
@@ -25,7 +25,7 @@ use lftp_transport::{Config, Runtime, Time, TokioRuntime, sleep};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// What the server has to give.
+/// Name of the file on the server.
 const FILE: &str = "file";
 
 fn main() -> Result<(), Failure> {
@@ -35,8 +35,9 @@ fn main() -> Result<(), Failure> {
         Some("serve") => tokio.block_on(serve(args[1].parse()?)),
         Some("receive") => tokio.block_on(receive(args[1].parse()?)),
         _ => {
-            let number =
-                |place: usize, usual: u64| args.get(place).map_or(Ok(usual), |text| text.parse());
+            let number = |index: usize, default: u64| {
+                args.get(index).map_or(Ok(default), |text| text.parse())
+            };
             let (clients, gib, syns) = (number(0, 1_000)?, number(1, 10)?, number(2, 1_000_000)?);
             println!(
                 "{:<36} {:>9} {:>9} {:>9} {:>12}",
@@ -49,7 +50,7 @@ fn main() -> Result<(), Failure> {
     }
 }
 
-/// A server with clients that are connected and ask for nothing.
+/// A server with idle clients.
 async fn idle(count: u64) -> Result<(), Failure> {
     let server = Process::start(&["serve", "0"])?;
     let addr: SocketAddr = server.told.parse()?;
@@ -69,7 +70,7 @@ async fn idle(count: u64) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A server under SYNs of strangers, from addresses of the loopback network.
+/// A server flooded with SYNs from addresses of the loopback network.
 #[expect(clippy::disallowed_methods, reason = "other processes have real time")]
 fn flooded(count: u64) -> Result<(), Failure> {
     let server = Process::start(&["serve", "0"])?;
@@ -96,7 +97,7 @@ fn flooded(count: u64) -> Result<(), Failure> {
     Ok(())
 }
 
-/// SYNs as strangers would send them.
+/// SYNs from unknown addresses.
 fn forged(count: usize, to: SocketAddr) -> Vec<Vec<u8>> {
     let mut drawn: u64 = 0;
     let random = move |bytes: &mut [u8]| {
@@ -117,7 +118,7 @@ fn forged(count: usize, to: SocketAddr) -> Vec<Vec<u8>> {
     (0..count).map(syn).collect()
 }
 
-/// A large file: what both sides take while it is carried.
+/// A large file: the memory of both sides during its transfer.
 fn receiving(gib: u64) -> Result<(), Failure> {
     let server = Process::start(&["serve", &(gib << 30).to_string()])?;
     let before = server.memory()?;
@@ -145,16 +146,16 @@ fn line(case: &str, before: [u64; 2], now: [u64; 2], count: Option<u64>) {
     println!("{case:<36} {before:>9} {now:>9} {peak:>9} {each:>12}");
 }
 
-/// This program again, as a server or as a client; ended when it is dropped.
+/// This program as a child process, a server or a client; killed when dropped.
 struct Process {
     child: Child,
-    /// Its first line.
+    /// First line of its output.
     told: String,
     _out: BufReader<ChildStdout>,
 }
 
 impl Process {
-    /// Starts it and waits for its first line.
+    /// Starts the process and waits for its first line.
     fn start(args: &[&str]) -> Result<Self, Failure> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(args)
@@ -191,7 +192,7 @@ impl Drop for Process {
     }
 }
 
-/// Says something to the parent process, and waits until that ends.
+/// Prints a line for the parent process, and waits until that ends.
 fn tell(what: &str) -> Result<(), Failure> {
     println!("{what}");
     std::io::stdout().flush()?;

@@ -107,14 +107,14 @@ impl Code {
     /// Number of the code in the reset of a data connection. Never 0, which is the reset of a peer
     /// that gives no reason.
     pub fn reset_reason(self) -> u32 {
-        let place = Self::ALL.iter().position(|&code| code == self).unwrap_or(0);
-        0x100 + u32::try_from(place).unwrap_or(0)
+        let index = Self::ALL.iter().position(|&code| code == self).unwrap_or(0);
+        0x100 + u32::try_from(index).unwrap_or(0)
     }
 
     /// Code of a reset reason, if it is one.
     pub fn from_reset_reason(reason: u32) -> Option<Self> {
-        let place = usize::try_from(reason.checked_sub(0x100)?).ok()?;
-        Self::ALL.get(place).copied()
+        let index = usize::try_from(reason.checked_sub(0x100)?).ok()?;
+        Self::ALL.get(index).copied()
     }
 }
 

@@ -1,17 +1,17 @@
-//! What client and server say to each other, and the words they say it in.
+//! Everything that crosses the network: messages, names, codes and hashes.
 //!
 //! | module | what |
 //! |---|---|
-//! | `framing`, `reply` | a message on the wire; the frame around an answer |
+//! | `framing`, `reply` | a message on the wire, and the frame of a reply |
 //! | `message`, `token`, `held`, `tree` | the messages themselves |
-//! | `code` | why something is not done, for programs |
-//! | `names`, `ports` | what a file may be called; which UDP ports there are |
-//! | [`blocks`] | the hash of a file in pieces |
-//! | [`channel`] | messages on a stream, and what can happen to them on the way |
+//! | `code` | error codes |
+//! | `names`, `ports` | valid names of files; the UDP ports |
+//! | [`blocks`] | blocks of a file, and their hashes |
+//! | [`channel`] | a stream as a channel for messages, and its failures |
 //!
 //! Touch here what crosses the network. JSON field names, codes and hashes are the wire format:
 //! a change of them needs a new [`VERSION`]. Relies on the transport's streams and on no other
-//! room of this crate; only [`channel`] waits for anything.
+//! room of this crate; only [`channel`] does any I/O.
 
 pub(crate) mod blocks;
 pub(crate) mod channel;

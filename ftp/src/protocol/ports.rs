@@ -1,4 +1,4 @@
-//! The UDP ports of the protocol: the control port, and which ones carry files.
+//! The UDP ports of the protocol: the control port, and the ports for files.
 
 use std::fmt;
 use std::str::FromStr;

@@ -23,7 +23,7 @@ pub(super) trait SinkGuard: Send + fmt::Debug + 'static {
 }
 
 /// A sink and its guard. The order of the fields matters: the file is closed before the guard
-/// goes, so whoever waits for the guard finds the file closed.
+/// goes, so a transfer that waits for the guard finds the file closed.
 #[derive(Debug)]
 pub(super) struct GuardedSink<G> {
     sink: Box<dyn Sink>,

@@ -3,7 +3,7 @@
 //! They are counted when the first transfer to the root starts, partial files included; from
 //! then on until the last transfer ends, the usage is kept up to date. A file's space is reserved
 //! before its first byte is received, so that concurrent transfers cannot exceed a quota together.
-//! What is written there in another way meanwhile counts from the next count on.
+//! Files that appear there in another way are included from the next count on.
 
 use std::sync::Arc;
 
@@ -160,7 +160,7 @@ struct QuotaGuard {
 
 impl QuotaGuard {
     /// Guards a sink. A file that may stay after an interruption counts as a whole until the next
-    /// count: nobody tells how much of it was verified.
+    /// count: the guard does not learn how much of it was verified.
     fn guard(
         sink: Box<dyn Sink>,
         mut reservation: Reservation,

@@ -1,7 +1,7 @@
 //! Resumable files that are being received: one transfer of each at a time.
 //!
 //! A client that was killed, or lost its path to the server, reconnects before the server has
-//! noticed. The newer transfer then gets the file, and the one that nobody sends to any more ends.
+//! noticed. The newer transfer then gets the file, and the older one, which has lost its client, ends.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

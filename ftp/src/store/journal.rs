@@ -91,6 +91,7 @@ pub(crate) struct JournalContents {
     pub(crate) durable: usize,
     /// End of the record of each block, as an offset in the journal.
     ends: Vec<u64>,
+    /// End of the header.
     begin: u64,
 }
 

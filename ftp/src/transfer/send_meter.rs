@@ -18,8 +18,7 @@ use super::watchdog::Stalled;
 /// Interval between two looks at the delivered bytes.
 const TICK: Duration = Duration::from_millis(200);
 
-/// Counts acknowledged bytes of the connections that somebody asked about, and passes
-/// everything on.
+/// Counts the acknowledged bytes of the connections that have a meter, and passes every event on.
 #[derive(Debug, Default)]
 pub(crate) struct Delivered {
     next: Option<Arc<dyn Observer>>,

@@ -54,7 +54,7 @@ async fn a_connection_that_comes_before_its_grant_is_kept_for_it() {
     let world = World::new(config);
     world.files.insert(&name("a"), "contents");
     let mut data = early_connection(&world, [1; 32]).await;
-    // Somebody with the same token and another key gets nothing.
+    // A client with the same token and another key gets nothing.
     let thief = early_connection(&world, [2; 32]).await;
     lftp_transport::sleep(&*world.runtime, Duration::from_millis(100)).await;
     let (_control, granted) = ask(&world, Some(world.data_ports[0])).await;

@@ -1,6 +1,6 @@
 //! Client and server in one process, over real sockets on the loopback interface.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 mod early;
 mod piped;

@@ -57,7 +57,7 @@ async fn max_clients_can_connect_whatever_the_listen_limit_of_the_transport() {
         client.ls("").await.unwrap();
         clients.push(client);
     }
-    // The fourth is told in words, and not by a refusal of the transport's.
+    // The fourth gets a reply, and not a refusal by the transport.
     let mut fourth = world.client().await;
     let error = fourth.ls("").await.unwrap_err();
     assert_eq!(Exit::from(&error), Exit::Busy, "{error}");
@@ -98,7 +98,7 @@ async fn a_hundred_transfers_with_killed_clients_leave_the_pool_complete() {
 /// Starts a transfer and drops it after some time: before the grant, in the handshake of the
 /// data connection, in the middle, or after the end.
 async fn kill_in_the_middle(world: &World, round: u64) {
-    let patience = Duration::from_micros(200 << (round / 5 % 10));
+    let limit = Duration::from_micros(200 << (round / 5 % 10));
     let mut client = world.client().await;
     let transfer = async {
         if round.is_multiple_of(10) {
@@ -107,7 +107,7 @@ async fn kill_in_the_middle(world: &World, round: u64) {
             let _ = get(&mut client, "large").await;
         }
     };
-    let _ = timeout(&*world.runtime, patience, transfer).await;
+    let _ = timeout(&*world.runtime, limit, transfer).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,8 +125,8 @@ async fn rounds_of_ten_concurrent_transfers_with_killed_clients_leave_the_pool_c
                     let file = format!("{round}-{i}");
                     let transfer = put(&mut client, &contents, &file);
                     if i.is_multiple_of(3) {
-                        let patience = Duration::from_millis(2 * i);
-                        let _ = timeout(&*world.runtime, patience, transfer).await;
+                        let limit = Duration::from_millis(2 * i);
+                        let _ = timeout(&*world.runtime, limit, transfer).await;
                     } else {
                         transfer.await.unwrap();
                         let there = world.files.contents(&name(&file)).unwrap();

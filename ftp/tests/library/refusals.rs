@@ -168,14 +168,14 @@ async fn clients_beyond_the_limit_get_the_busy_reply() {
     let error = third.ls("").await.unwrap_err();
     assert_eq!(Exit::from(&error), Exit::Busy, "{error}");
     first.close().await;
-    // The place is free when the server has seen the first one leave.
+    // The limit is free again once the server has noticed that the first client left.
     for _ in 0..500 {
         let mut next = world.client().await;
         if next.ls("").await.is_ok() {
             return;
         }
     }
-    panic!("a place that was given up is never free");
+    panic!("the limit is never free again");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -207,7 +207,7 @@ async fn a_changed_source_is_detected_and_sent_from_scratch() {
         let world = world(&there);
         let until = Until::blocks(2);
         let mut client = world.client().await;
-        let carry = async {
+        let transfer = async {
             if upload {
                 put(&mut client, &here, &until).await
             } else {
@@ -217,7 +217,7 @@ async fn a_changed_source_is_detected_and_sent_from_scratch() {
         tokio::select! {
             biased;
             () = until.reached.notified() => {}
-            done = carry => panic!("{done:?}"),
+            done = transfer => panic!("{done:?}"),
         }
         let contents = bytes(LEN, 6);
         from.write(file, &contents);
@@ -300,7 +300,7 @@ async fn a_newer_transfer_of_the_same_file_preempts_a_silent_one() {
     assert_eq!((held.blocks, &held.subtrees[..]), (1, &[hash][..]));
     assert_eq!(held.samples[0].hash, hash);
 
-    // The client has another file now: the server begins anew.
+    // The client has another file now: the server starts from scratch.
     let mut data = connect(&world, again.port).await;
     data.write_bytes(data_hello(again.token)).await.unwrap();
     read_body(&mut data).await;

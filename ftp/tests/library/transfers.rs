@@ -215,7 +215,7 @@ async fn progress_goes_up_and_ends_at_the_size_of_the_file() {
 async fn data_ports_behind_a_proxy_are_found_through_the_map() {
     let world = World::new(server_config("auto:1"));
     let mut config = client_config();
-    // Nobody listens where the server says; the client is to look where the map says.
+    // No server listens on the announced port; the client must use the mapped one.
     let real = world.data_ports[0];
     let mut elsewhere = client_config();
     elsewhere.connect_timeout = Duration::from_millis(300);

@@ -220,7 +220,7 @@ async fn a_folder_that_becomes_a_link_during_the_transfer_does_not_lead_out() {
     let mut data = put_tree(&world, protocol::Overwrite::Replace).await;
     let entries = vec![entry("sub/a", Some(3)), entry("b", Some(3))];
     assert_eq!(offer(&mut data, entries).await, [0, 1]);
-    // The names were judged; now the folder is another.
+    // The names were checked; now the folder is replaced.
     fs::remove_dir(root.join("sub")).unwrap();
     symlink(&outside, root.join("sub")).unwrap();
     send(&mut data, 0, b"bad").await;

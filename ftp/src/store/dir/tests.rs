@@ -256,7 +256,7 @@ fn a_sweep_removes_abandoned_files_and_leaves_those_being_written() {
     fs::create_dir(root.path().join("sub")).unwrap();
     fs::write(root.path().join("sub/.lftp-1-1.part"), "abandoned").unwrap();
     fs::write(root.path().join(".lftp-1-1.part"), "abandoned").unwrap();
-    fs::write(root.path().join("x.part"), "somebody's own").unwrap();
+    fs::write(root.path().join("x.part"), "not a partial file").unwrap();
     let mut sink = store
         .create(&name("a"), CreateOptions::new(3, true))
         .unwrap();

@@ -26,7 +26,7 @@ fn contents() -> Vec<u8> {
     (0..2 * BLOCK_BYTES + 5).map(|i| (i / 1000) as u8).collect()
 }
 
-/// Receives the file, from where it broke off if there is such a place.
+/// Receives the file, behind what an interrupted attempt left.
 fn receive(store: &DirStore) -> Result<(), StoreError> {
     let (name, contents) = (Name::parse("a").unwrap(), contents());
     let size = contents.len() as u64;
@@ -264,12 +264,12 @@ fn a_disk_slower_than_the_network_is_waited_for() {
             sink.write(&block).unwrap();
             sink.block_verified(BlockHash::of(index, &block)).unwrap();
             if let Some(flush) = sink.flush() {
-                let (begun, begins) = std::sync::mpsc::channel();
+                let (started, starts) = std::sync::mpsc::channel();
                 scope.spawn(move || {
-                    begun.send(()).unwrap();
+                    started.send(()).unwrap();
                     flush();
                 });
-                begins.recv().unwrap();
+                starts.recv().unwrap();
                 std::thread::sleep(std::time::Duration::from_millis(10));
             }
         }

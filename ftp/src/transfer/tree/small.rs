@@ -20,7 +20,7 @@ pub(super) const BATCH_FILES: usize = 64;
 /// Bytes of them in memory at most.
 pub(super) const BATCH_BYTES: u64 = 4 << 20;
 
-// A small file has no blocks that are verified on the way.
+// A small file has no blocks of its own to verify.
 const _: () = assert!(SMALL_BYTES <= BLOCK_BYTES);
 
 /// A file to be read as a whole.
