@@ -1,14 +1,13 @@
-//! How precise and how fast is the proxy on this machine?
+//! Precision and speed of the proxy on this machine.
 //!
 //! ```text
 //! cargo run --release -p lftp-netem --example proxy_load -- [SECONDS [NAME]]
 //! ```
 //!
-//! One row for each load whose name has NAME in it: what was forwarded, how late it was, and what the proxy's thread took of
-//! a processor for it. Sender and receiver share the machine with the proxy, as client and server
-//! do in a real run. So the rate of a flood says what the three get done together; what a core of
-//! the proxy alone forwards is in the column after it: bits forwarded by the second of its own
-//! processor time.
+//! One row for each load whose name contains NAME: packets forwarded, lateness, and the processor
+//! time of the proxy's thread. Sender and receiver share the machine with the proxy, as client and
+//! server do in a real run. So the rate of a flood is that of all three together; the rate of the
+//! proxy alone is in the column after it: bits forwarded per second of its own processor time.
 
 #![expect(
     clippy::disallowed_methods,

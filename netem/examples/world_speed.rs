@@ -1,4 +1,4 @@
-//! How fast the virtual world is: a paced flood with acknowledgements, and a ping, over a lossy
+//! Speed of the virtual world: a paced flood with acknowledgements, and a ping, over a lossy
 //! 100 Mbit/s link.
 //!
 //! ```text
@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     measure("ping", until, ping)
 }
 
-/// Receives runs for ever, as a transport's driver would.
+/// Receives runs until its task is dropped, as a transport's driver would.
 async fn receive(socket: &lftp_netem::world::Socket, mut each: impl FnMut(SocketAddr, usize)) {
     let mut buffer = vec![0; 8 * SLOT_BYTES];
     let mut runs = [Run::EMPTY; 8];

@@ -1,26 +1,4 @@
-//! A seeded bad network for any UDP protocol.
-//!
-//! The heart is [`Link`](link::Link), one direction of a network: it is told the time and handed
-//! packets, and answers with packets and with the next time it wants to be called. It reads no
-//! clock, opens no socket and uses no global random generator, so a seed gives the same outcomes
-//! on every machine. Three drivers stand around it:
-//!
-//! - [`world`]: virtual time, virtual hosts, a minute of network in a blink.
-//! - `proxy`: real time, real UDP sockets.
-//! - `exec`: real time, any program of any protocol, in a Linux network namespace.
-//!
-//! # Features
-//!
-//! The link, its profiles and the virtual world need no feature.
-//!
-//! | feature | adds |
-//! |---|---|
-//! | `proxy` | the module `proxy` |
-//! | `exec` | the module `exec`, on Linux |
-//! | `cli` | the program `netem` |
-//! | `quinn`, `s2n` | the module `adapter`: quinn and s2n-quic on virtual hosts |
-//!
-//! `cargo test` runs the tests of what is always there, `cargo test --all-features` all of them.
+#![doc = include_str!("../README.md")]
 //!
 //! A network is described by a [`NetworkProfile`](profile::NetworkProfile), which is the
 //! `[network]` table of a scenario; its fields are described there, and in [`parameters`] each
@@ -68,29 +46,7 @@
 //!
 //! # A virtual world
 //!
-//! Hosts with sockets, timers and tasks on a virtual clock: a test that lasts a minute there takes
-//! as long as its packets take to compute, and goes the same way each time.
-//!
-//! ```
-//! use lftp_netem::{profile::Preset, world::World};
-//!
-//! let mut world = World::new(&Preset::SatelliteGeo.profile(), 1);
-//! let ground = world.add_client("10.0.0.1".parse()?)?;
-//! let server = world.add_server("10.0.1.1".parse()?)?;
-//! let inbox = server.bind("0.0.0.0:7".parse()?)?;
-//! let outbox = ground.bind("0.0.0.0:0".parse()?)?;
-//! let mut payload = Vec::new();
-//! let sent = world.block_on(async {
-//!     outbox.try_send("10.0.1.1:7".parse().unwrap(), 0, b"hello", None)?;
-//!     inbox.recv(&mut payload).await
-//! })??;
-//! assert_eq!(payload, b"hello");
-//! assert_eq!(sent.source.ip(), ground.ip());
-//! assert!(world.now().as_nanos() > 300_000_000);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
-//!
-//! LFTP, quinn and s2n-quic run on such hosts as they are: see the features `quinn` and `s2n`, and
+//! [`world`] has the hosts of the first example. LFTP, quinn and s2n-quic run on such hosts as they are: see the features `quinn` and `s2n`, and
 //! `examples/quinn_in_virtual_time.rs`. LFTP's adapter is feature `netem` of `lftp-transport`.
 //!
 //! # A recording

@@ -89,9 +89,9 @@ fn tcp_goes_through_and_takes_its_time() {
             return;
         }
         Some(_) => {
-            let far = std::env::var("NETEM_FAR").unwrap();
+            let server = std::env::var("NETEM_SERVER").unwrap();
             let started = Instant::now();
-            let mut stream = TcpStream::connect((far, PORT)).unwrap();
+            let mut stream = TcpStream::connect((server, PORT)).unwrap();
             assert!(
                 started.elapsed() >= Duration::from_millis(20),
                 "no round trip"
@@ -114,7 +114,7 @@ fn tcp_goes_through_and_takes_its_time() {
     let Some(output) = exec(&[&set[..], &also].concat(), &command) else {
         return;
     };
-    // 6: the machine was too busy for the numbers to count, but all has been carried.
+    // 6: the machine was too busy for the numbers to count, but everything was transferred.
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(matches!(output.status.code(), Some(0 | 6)), "{said}");
     let report = report(&path);
@@ -143,7 +143,7 @@ fn it_ends_as_the_command_does() {
     }
 }
 
-/// For [`it_ends_as_the_command_does`]: waits for somebody until it is ended.
+/// For [`it_ends_as_the_command_does`]: listens until it is ended.
 #[test]
 fn a_peer_that_only_listens() {
     if role().as_deref() == Some("server") {
@@ -168,7 +168,11 @@ fn a_peer_that_ends_at_once_is_told_of() {
 fn the_command_sees_nothing_but_its_network() {
     let args = ["--set", "delay=1ms", "--quiet", "--addresses", "10.78.0.0"];
     let peer = peer("a_peer_that_only_listens");
-    let command = ["sh", "-c", "cat /proc/net/dev; echo $NETEM_NEAR $NETEM_FAR"];
+    let command = [
+        "sh",
+        "-c",
+        "cat /proc/net/dev; echo $NETEM_CLIENT $NETEM_SERVER; echo $NETEM_NEAR $NETEM_FAR",
+    ];
     let Some(output) = exec(&[&args[..], &["--peer", &peer]].concat(), &command) else {
         return;
     };
@@ -179,5 +183,5 @@ fn the_command_sees_nothing_but_its_network() {
         .collect();
     names.sort_unstable();
     assert_eq!(names, ["lo", "netem0"], "{said}");
-    assert!(said.ends_with("10.78.0.1 10.78.0.2\n"), "{said}");
+    assert!(said.ends_with(&"10.78.0.1 10.78.0.2\n".repeat(2)), "{said}");
 }

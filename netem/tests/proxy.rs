@@ -37,7 +37,7 @@ fn receive(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
     }
 }
 
-/// Between whoever sends to it and this server.
+/// A proxy between its clients and this server.
 fn started(network: &str, server: &UdpSocket, settle: impl FnOnce(&mut ProxyConfig)) -> Proxy {
     let mut config = ProxyConfig::new(&NetworkProfile::from_toml_str(network).unwrap(), 1);
     config.listen = vec![("127.0.0.1:0".parse().unwrap(), server.local_addr().unwrap())];
@@ -80,7 +80,7 @@ fn a_nat_that_forgets_gives_each_client_another_port() {
     let before = sends(b"one");
     assert_eq!(sends(b"two"), before);
     assert_eq!(handle.rebind().unwrap(), 1);
-    // Gone, without a word to whoever sends there.
+    // Dropped, without an error to the sender.
     server.send_to(b"to the old port", before).unwrap();
     let after = sends(b"three");
     assert_ne!(after, before);

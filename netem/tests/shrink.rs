@@ -16,7 +16,7 @@ fn shrink(args: &[&str]) -> Output {
 #[test]
 fn the_events_to_blame_are_left_and_no_others() {
     let folder = tempfile::tempdir().unwrap();
-    let recording = folder.path().join("tape.csv");
+    let recording = folder.path().join("recording.csv");
     let mut text = "direction,index,copy,fate,value\n".to_owned();
     for index in 0..100 {
         writeln!(text, "forward,{index},0,lost,").unwrap();

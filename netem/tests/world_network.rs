@@ -262,8 +262,11 @@ fn an_address_has_one_host() {
     let ip = addr("10.0.1.1:0").ip();
     assert_eq!(world.add_client(ip).unwrap_err(), AddressError::InUse(ip));
     assert_eq!(client.set_ip(ip), Err(AddressError::InUse(ip)));
-    let nobody = addr("0.0.0.0:0").ip();
-    assert_eq!(server.set_ip(nobody), Err(AddressError::NotAHost(nobody)));
+    let unspecified = addr("0.0.0.0:0").ip();
+    assert_eq!(
+        server.set_ip(unspecified),
+        Err(AddressError::NotAHost(unspecified))
+    );
 }
 
 #[test]

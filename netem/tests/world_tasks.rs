@@ -413,9 +413,9 @@ fn babble(toml: &str, seed: u64) -> u64 {
     let (mut world, client, server) = world_of(toml, seed);
     let state = Arc::new(Mutex::new(0xcbf2_9ce4_8422_2325));
     for (host, other) in [(&client, "10.0.1.1:9"), (&server, "10.0.0.1:9")] {
-        for lane in 0..4_u16 {
-            let to = SocketAddr::new(addr(other).ip(), 9 + lane);
-            let socket = host.bind(SocketAddr::new(host.ip(), 9 + lane)).unwrap();
+        for flow in 0..4_u16 {
+            let to = SocketAddr::new(addr(other).ip(), 9 + flow);
+            let socket = host.bind(SocketAddr::new(host.ip(), 9 + flow)).unwrap();
             let (host_inside, state) = (host.clone(), Arc::clone(&state));
             host.spawn(talk(host_inside, socket, to, state));
         }

@@ -36,7 +36,7 @@ const WRITABLE_WAIT_NS: u64 = 1_000_000;
 /// Payload buffers kept for reuse.
 const POOL_MAX: usize = 16_384;
 
-/// What a forwarder is started with.
+/// Everything that a forwarder starts with.
 pub(super) struct Setup {
     pub(super) clock: Clock,
     pub(super) reactor: Reactor,
@@ -73,7 +73,7 @@ impl Forwarder {
         })
     }
 
-    /// Runs until told to stop. The snapshot still lacks the devices' own drops.
+    /// Runs until it is asked to stop. The snapshot still lacks the devices' own drops.
     pub(super) fn run(mut self) -> Snapshot {
         let failure = self.rounds().err().map(|error| error.to_string());
         self.setup.links.deliver_records();
@@ -175,7 +175,7 @@ impl Answers for Forwarder {
             inodes: std::collections::BTreeSet::new(),
             receive_buffer_bytes: 0,
             warnings: vec![
-                "a TUN device does not say when a packet came: lateness is told too small by \
+                "a TUN device does not say when a packet came: lateness is reported too small by \
                  what packets waited there"
                     .to_owned(),
             ],

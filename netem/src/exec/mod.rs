@@ -68,12 +68,12 @@ pub struct ExecConfig {
     pub server: ServerLocation,
     /// Receives the record of every packet; `None` (the default) keeps none.
     pub on_records: Option<OnRecords>,
-    /// Are the records to have the packets' contents? Default no.
+    /// Keep the packets' payloads in the records. Default no.
     pub capture: bool,
     /// The first of four addresses; the next is the client's, the one after it the server's.
     /// Default 10.77.0.0.
     pub addresses: Ipv4Addr,
-    /// What a valid run may be guilty of.
+    /// The lateness and the own drops that a valid run may have.
     pub budget: LatenessBudget,
 }
 
@@ -106,7 +106,7 @@ pub enum ExecError {
     #[error("the system allows no network namespace: {0}")]
     NetworkNamespace(io::Error),
     /// No TUN device.
-    #[error("the system allows no TUN device ({0}): is there /dev/net/tun, and may you open it?")]
+    #[error("the system allows no TUN device ({0}): does /dev/net/tun exist, and may you open it?")]
     Tun(io::Error),
     /// The host's own namespace is not ours to change.
     #[error(
@@ -120,9 +120,9 @@ pub enum ExecError {
     /// The system refused something else.
     #[error("cannot {doing}: {source}")]
     System {
-        /// What was tried.
+        /// The operation that failed.
         doing: &'static str,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
@@ -267,21 +267,21 @@ impl Exec {
         spawn(&self.server, command)
     }
 
-    /// Runs `job` on the client's side. A socket that it opens stays there, whichever thread uses
+    /// Runs `task` on the client's side. A socket that it opens stays there, whichever thread uses
     /// it.
     ///
     /// # Panics
-    /// If `job` does.
-    pub fn on_client<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
-        self.client.run(job)
+    /// If `task` does.
+    pub fn on_client<T: Send + 'static>(&self, task: impl FnOnce() -> T + Send + 'static) -> T {
+        self.client.run(task)
     }
 
-    /// Runs `job` on the server's side.
+    /// Runs `task` on the server's side.
     ///
     /// # Panics
-    /// If `job` does.
-    pub fn on_server<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
-        self.server.run(job)
+    /// If `task` does.
+    pub fn on_server<T: Send + 'static>(&self, task: impl FnOnce() -> T + Send + 'static) -> T {
+        self.server.run(task)
     }
 
     /// True when a program on the server's side waits for connections or datagrams.
@@ -289,13 +289,13 @@ impl Exec {
         self.server.run(namespace::is_listening)
     }
 
-    /// A way to ask the link and change it, for other threads. Its reports lack the TUN devices'
+    /// A handle with which other threads ask for reports and change the links. Its reports lack the TUN devices'
     /// own drops.
     pub fn handle(&self) -> ProxyHandle {
         self.handle.clone()
     }
 
-    /// Stops the link; packets still inside are gone.
+    /// Stops the link; packets still inside are lost.
     ///
     /// # Panics
     /// If the link's thread did, as it does when a record callback does.

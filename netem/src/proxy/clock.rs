@@ -1,8 +1,8 @@
 //! The proxy's clock: nanoseconds since an origin that others may share.
 //!
-//! The kernel stamps each datagram when it arrives, on the wall clock. What counts is how long
-//! ago that was, so a stamp becomes an age first and is then taken off the monotonic clock: a
-//! proxy that was off the processor for a while still knows when its packets came in.
+//! The kernel stamps each datagram when it arrives, on the wall clock. A stamp becomes an age first
+//! and is then subtracted from the monotonic clock: a proxy that was off the processor for a while
+//! still knows when its packets arrived.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -10,7 +10,7 @@ use crate::Time;
 
 /// A stamp older than this says more about a stepped wall clock than about the packet.
 const OLDEST_STAMP_NS: u64 = 1_000_000_000;
-/// So long after a reading a datagram may still come and be read with the others.
+/// The latest time after a reading at which a datagram may arrive and be read with the others.
 const NEWEST_STAMP_NS: u64 = 10_000_000;
 
 /// Reads the monotonic clock as [`Time`] since `origin`.
@@ -58,7 +58,7 @@ impl Clock {
     }
 }
 
-/// One moment on the monotonic and on the wall clock.
+/// One instant on the monotonic and on the wall clock.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reading {
     now: Time,
@@ -66,7 +66,7 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    /// When a datagram with this kernel stamp arrived; without a usable stamp: now.
+    /// The arrival time of a datagram with this kernel stamp; without a usable stamp: now.
     pub(crate) fn arrival(&self, stamp: Option<Duration>) -> Time {
         let stamp_ns = stamp.map_or(self.wall_ns, nanos);
         let now_ns = self.now.as_nanos();
@@ -81,7 +81,7 @@ impl Reading {
     }
 }
 
-/// What this thread has had of a processor, where the system tells.
+/// Processor time of this thread; `None` where the system does not report it.
 pub(crate) fn processor_ns() -> Option<u64> {
     #[cfg(target_os = "linux")]
     {

@@ -1,4 +1,4 @@
-//! Asking a running proxy, and changing its links, from another thread.
+//! Reports of a running proxy, and changes of its links, from other threads.
 
 use std::sync::mpsc::{self, Receiver, Sender};
 
@@ -8,9 +8,9 @@ use crate::{
     profile::{DirectionProfile, NetworkProfile},
 };
 
-/// What another thread wants of the one that forwards.
+/// A request of another thread to the one that forwards.
 pub(crate) enum Message {
-    /// How things stand.
+    /// The current state.
     Report(Sender<Snapshot>),
     /// Other profiles of the links from now on.
     Network(Box<PerDirection<DirectionProfile>>, Sender<()>),
@@ -18,21 +18,21 @@ pub(crate) enum Message {
     Rebind(Sender<u64>),
 }
 
-/// The side that answers: whoever forwards packets.
+/// The thread that forwards packets, which answers requests.
 pub(crate) trait Answers {
-    /// The next that has been asked, if anything.
+    /// The next request, if there is one.
     fn next_message(&self) -> Option<Message>;
-    /// How things stand.
+    /// The current state.
     fn snapshot(&self) -> Snapshot;
     /// Other profiles of the links from now on.
     fn set_network(&mut self, profiles: &PerDirection<DirectionProfile>);
-    /// Gives each client another port towards its server, and says how many there were. Where no
-    /// address is translated there is nothing to do.
+    /// Gives each client another port towards its server, and returns the number of clients.
+    /// Nothing to do where no address is translated.
     fn rebind(&mut self) -> u64 {
         0
     }
 
-    /// Does what other threads ask for. One that no longer waits for the answer loses nothing.
+    /// Answers all requests. A thread that no longer waits for its answer misses nothing.
     fn answer(&mut self) {
         while let Some(message) = self.next_message() {
             match message {
@@ -51,7 +51,7 @@ pub(crate) trait Answers {
     }
 }
 
-/// A way to a running proxy, for other threads. It does not keep the proxy running.
+/// A handle to a running proxy, for other threads. It does not keep the proxy running.
 #[derive(Debug, Clone)]
 pub struct ProxyHandle {
     messages: Sender<Message>,
@@ -89,7 +89,7 @@ impl ProxyHandle {
     }
 
     /// Gives each client another port towards its server, as a NAT does that has forgotten it, and
-    /// says how many there were; see [`ProxyConfig::rebind_every`](super::ProxyConfig).
+    /// returns the number of clients; see [`ProxyConfig::rebind_every`](super::ProxyConfig).
     ///
     /// # Errors
     /// [`Stopped`].

@@ -1,7 +1,10 @@
-//! How late the proxy was: a histogram of bounded size.
+//! The proxy's lateness: a histogram of bounded size.
 //!
 //! Buckets as in HdrHistogram: exact below 64 ns, then 64 buckets to each power of two, so a
-//! quantile is never flattered and at most 1/64 (1.6 %) too high. The maximum is exact.
+//! quantile is never too low and at most 1/64 (1.6 %) too high. The maximum is exact.
+//!
+//! The crate `hdrhistogram` offers 16 or 128 buckets to a power of two and none between, so its
+//! quantiles, which reports print and budgets are compared with, would be others.
 
 use serde::Serialize;
 
@@ -9,7 +12,7 @@ const SUB_BITS: u32 = 6;
 const SUB: usize = 1 << SUB_BITS;
 const BUCKETS: usize = (64 - SUB_BITS as usize + 1) * SUB;
 
-/// Counts of `u64` nanoseconds; 30 KiB, whatever it is fed.
+/// Counts of `u64` nanoseconds; 30 KiB, whatever the values.
 #[derive(Debug, Clone)]
 pub(crate) struct Histogram {
     counts: Vec<u64>,

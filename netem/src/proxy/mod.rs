@@ -1,4 +1,4 @@
-//! The bad network in real time: a UDP proxy between real sockets.
+//! Network emulation in real time: a UDP proxy between real sockets.
 //!
 //! ```text
 //! client ── listened port ─▶ link ─▶ upstream socket ── server
@@ -6,10 +6,10 @@
 //! ```
 //!
 //! All clients and ports share one pair of links, so they share the bottleneck. Each client has,
-//! per listened port, an upstream socket of its own. One thread does it all; it meets its
+//! per listened port, an upstream socket of its own. One thread does everything; it meets its
 //! deadlines with a timer that counts nanoseconds and spins only for the last few microseconds.
 //!
-//! **Honesty.** A link says when a packet is due, the proxy measures when it really left. The
+//! **Lateness.** A link says when a packet is due, the proxy measures when it was sent. The
 //! difference, and every packet lost by the proxy rather than by the link, goes into the
 //! [`ProxyReport`], which calls a run invalid when either exceeds the [`LatenessBudget`].
 //!
@@ -82,30 +82,30 @@ pub use self::{
 /// It should return quickly: hand them to a channel or a buffer, write files elsewhere.
 pub type OnRecords = Box<dyn FnMut(&[PacketRecord]) + Send>;
 
-/// What the proxy is to do.
+/// The settings of a [`Proxy`].
 #[non_exhaustive]
 pub struct ProxyConfig {
-    /// Where to listen, and where to send on what arrives there. Port 0 picks a free one.
+    /// Addresses to listen on, each with the server behind it. Port 0 picks a free one.
     pub listen: Vec<(SocketAddr, SocketAddr)>,
     /// The two links.
     pub links: LinkPairConfig,
-    /// What a valid run may be guilty of.
+    /// The lateness and the own drops that a valid run may have.
     pub budget: LatenessBudget,
     /// Receives the record of every packet; `None` (the default) keeps none.
     pub on_records: Option<OnRecords>,
-    /// Are the records to have the packets' contents? Default no: it is a copy of each.
+    /// Keep the packets' payloads in the records. Default no: it is a copy of each.
     pub capture: bool,
     /// Time zero of the records, to share one with other clocks of the run. Default: the start.
     pub origin: Option<Instant>,
     /// Clients per listened port and client address at once. Default 512, within the usual
     /// limit of 1024 open files; one more than fits is refused and counted as an own drop.
     pub flows_max: usize,
-    /// A client silent, and not spoken to, for so long is forgotten. Default two minutes
+    /// Time without a packet from or to a client after which it is forgotten. Default two minutes
     /// (RFC 4787 §4.3).
     pub flow_idle: Duration,
-    /// How often each client gets another port towards its server, as behind a NAT that forgets
-    /// (RFC 4787 §4.1): what the server still sends to the old one is gone. For a while each client
-    /// then has two descriptors. Default never.
+    /// Interval at which each client gets another port towards its server, as behind a NAT that
+    /// forgets (RFC 4787 §4.1): what the server still sends to the old one is lost. For a while each
+    /// client then has two descriptors. Default never.
     pub rebind_every: Option<Duration>,
     /// Socket buffers to ask for. Default 8 MiB, which at 1 Gbit/s is some 30 ms off the
     /// processor.
@@ -139,7 +139,7 @@ impl fmt::Debug for ProxyConfig {
     }
 }
 
-/// Why a proxy did not start.
+/// A proxy that did not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProxyError {
@@ -154,15 +154,15 @@ pub enum ProxyError {
     Bind {
         /// The address asked for.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The system refused something else that the proxy cannot do without.
     #[error("cannot {doing}: {source}")]
     System {
-        /// What was tried.
+        /// The operation that failed.
         doing: &'static str,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
@@ -233,7 +233,7 @@ impl Proxy {
         self.listen_addrs.clone()
     }
 
-    /// A way to ask it and change its links, for other threads.
+    /// A handle with which other threads ask for reports and change the links.
     pub fn handle(&self) -> ProxyHandle {
         self.handle.clone()
     }
@@ -243,8 +243,8 @@ impl Proxy {
         self.clock.origin()
     }
 
-    /// Stops the proxy; packets still inside the links are gone. The last records are handed
-    /// out before this returns.
+    /// Stops the proxy; packets still inside the links are lost. The last records are delivered
+    /// before this returns.
     ///
     /// # Panics
     /// If the proxy's thread did, as it does when a record callback does.
@@ -312,7 +312,7 @@ fn warnings(config: &ProxyConfig, ports: &[Port]) -> Vec<String> {
     if cfg!(not(target_os = "linux")) {
         warnings.push(
             "on this system arrivals carry no time stamp and dropped datagrams no count: \
-             lateness is told too small by up to 0.25 ms"
+             lateness is reported too small by up to 0.25 ms"
                 .to_owned(),
         );
     }

@@ -1,11 +1,11 @@
 //! Datagrams the kernel dropped because a socket's receive buffer was full.
 //!
 //! Linux counts them per socket and shows them in `/proc/net/udp` and `/proc/net/udp6`
-//! (last column, `drops`); a socket is found there by its inode. Elsewhere nobody tells.
+//! (last column, `drops`); a socket is found there by its inode. Other systems do not report them.
 
 use std::{collections::BTreeSet, net::UdpSocket};
 
-/// The drops of the sockets with these inodes together; `None` where the system does not tell.
+/// The drops of the sockets with these inodes together; `None` where the system does not report them.
 #[cfg(target_os = "linux")]
 pub(crate) fn dropped(inodes: &BTreeSet<u64>) -> Option<u64> {
     if inodes.is_empty() {
@@ -29,20 +29,20 @@ pub(crate) fn dropped(inodes: &BTreeSet<u64>) -> Option<u64> {
     )
 }
 
-/// The drops of the sockets with these inodes together; `None` where the system does not tell.
+/// The drops of the sockets with these inodes together; `None` where the system does not report them.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn dropped(_inodes: &BTreeSet<u64>) -> Option<u64> {
     None
 }
 
-/// Which sockets these are to [`dropped`].
+/// The inodes under which [`dropped`] finds these sockets.
 #[cfg(target_os = "linux")]
 pub(crate) fn inodes<'a>(sockets: impl Iterator<Item = &'a UdpSocket>) -> BTreeSet<u64> {
     let stats = sockets.filter_map(|socket| rustix::fs::fstat(socket).ok());
     stats.map(|stat| stat.st_ino).collect()
 }
 
-/// Which sockets these are to [`dropped`].
+/// The inodes under which [`dropped`] finds these sockets.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn inodes<'a>(_sockets: impl Iterator<Item = &'a UdpSocket>) -> BTreeSet<u64> {
     BTreeSet::new()

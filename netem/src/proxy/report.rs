@@ -1,4 +1,4 @@
-//! What a proxy run says about itself, and whether its numbers may be believed.
+//! The report of a proxy run, and whether its numbers are valid.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -48,7 +48,8 @@ impl LatenessBudget {
 
 /// Packets as the proxy itself saw them, apart from what the link did to them.
 ///
-/// `received = entered + nat_full`, and what left a link is `sent + send_errors + unroutable`.
+/// `received = entered + nat_full`, and what came out of a link is
+/// `sent + send_errors + unroutable`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ProxyCounters {
@@ -62,15 +63,15 @@ pub struct ProxyCounters {
     pub inside_at_stop: u64,
     /// Own drops: the system refused to send.
     pub send_errors: u64,
-    /// Own drops: a new client found the table full or no socket to be had.
+    /// Own drops: a new client found the table full or no socket available.
     pub nat_full: u64,
     /// Own drops: the client had been forgotten when its packet was due.
     pub unroutable: u64,
-    /// Own drops: receive buffers overflowed; empty where the system does not tell.
+    /// Own drops: receive buffers overflowed; empty where the system does not report it.
     pub receive_overflow: Option<u64>,
     /// Reads that failed.
     pub receive_errors: u64,
-    /// Datagrams sent to an upstream socket by somebody else than its server; ignored.
+    /// Datagrams sent to an upstream socket by an address other than its server's; ignored.
     pub foreign: u64,
     /// Clients seen, each counted once per listened port and again after being forgotten.
     pub flows: u64,
@@ -85,46 +86,46 @@ impl ProxyCounters {
     }
 }
 
-/// The account of one run of the proxy.
+/// The report of one run of the proxy.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct ProxyReport {
-    /// From start to stop.
+    /// Time from start to stop.
     pub duration_ns: u64,
-    /// What the forwarding thread has had of a processor; empty where the system does not tell.
+    /// Processor time of the forwarding thread; empty where the system does not report it.
     pub processor_ns: Option<u64>,
-    /// May the numbers of this run be believed?
+    /// True when lateness and own drops are within the budget.
     pub valid: bool,
-    /// Why, or why not, in a sentence.
+    /// The reason for `valid`, as a sentence for users.
     pub reason: String,
-    /// How long after it was due each packet left, both directions together.
+    /// Time from when each packet was due until it was sent, both directions together.
     pub lateness: Lateness,
     /// The same, forward only.
     pub lateness_forward: Lateness,
     /// The same, reverse only.
     pub lateness_reverse: Lateness,
-    /// How long after its arrival at the socket each packet entered its link, in link time:
-    /// what lateness cannot see.
+    /// Time from each packet's arrival at the socket until it was pushed into its link, in link
+    /// time: what lateness cannot see.
     pub entry_shift: Lateness,
-    /// What `p99_ns` of lateness and of entry shift was allowed to be.
+    /// The limit on `p99_ns` of lateness and of entry shift.
     pub lateness_limit_ns: u64,
-    /// What the proxy saw and what it lost itself.
+    /// Packets that the proxy saw, and those that it lost itself.
     pub proxy: ProxyCounters,
     /// Bytes that wait before the forward link's bottleneck, the packet being sent included.
     pub forward_queue_bytes: u64,
     /// The same of the reverse link.
     pub reverse_queue_bytes: u64,
-    /// What the forward link did.
+    /// Counts of the forward link.
     pub forward: Counters,
-    /// What the reverse link did.
+    /// Counts of the reverse link.
     pub reverse: Counters,
     /// The smallest receive buffer the system granted.
     pub receive_buffer_bytes: u64,
-    /// Anything the reader should know about this machine.
+    /// Limits of this machine that affect the numbers.
     pub warnings: Vec<String>,
 }
 
-/// What the meter saw of one direction.
+/// Measurements of one direction.
 #[derive(Clone)]
 pub(crate) struct Measured {
     pub(crate) lateness: Histogram,
@@ -149,8 +150,8 @@ pub(crate) struct LinkSnapshot {
     pub(crate) queue_bytes: u64,
 }
 
-/// Everything a report is made of, at one moment. Taking it is quick; what takes longer is done
-/// by whoever asked.
+/// Everything that a report is computed from, at one instant. Taking it is quick; what takes longer
+/// is done by the thread that asked.
 pub(crate) struct Snapshot {
     pub(crate) duration_ns: u64,
     pub(crate) processor_ns: Option<u64>,
@@ -162,7 +163,7 @@ pub(crate) struct Snapshot {
     pub(crate) inodes: BTreeSet<u64>,
     pub(crate) receive_buffer_bytes: u64,
     pub(crate) warnings: Vec<String>,
-    /// Why it broke down, if it did.
+    /// The error that ended the run, if one did.
     pub(crate) failure: Option<String>,
 }
 
@@ -182,7 +183,7 @@ impl Snapshot {
         };
         let lateness = both(|measured| &measured.lateness);
         let entry_shift = both(|measured| &measured.entry_shift);
-        let (valid, reason) = judge(
+        let (valid, reason) = validity(
             &self.budget,
             self.limit_ns,
             &lateness,
@@ -211,8 +212,8 @@ impl Snapshot {
     }
 }
 
-/// Is the run valid, and why?
-pub(crate) fn judge(
+/// Decides whether the run is valid, and gives the reason.
+fn validity(
     budget: &LatenessBudget,
     limit_ns: u64,
     lateness: &Lateness,
@@ -239,14 +240,14 @@ pub(crate) fn judge(
             ),
         );
     }
-    for (what, told) in [("left", lateness), ("entered the link", entry_shift)] {
-        if told.p99_ns > limit_ns {
+    for (what, measured) in [("left", lateness), ("entered the link", entry_shift)] {
+        if measured.p99_ns > limit_ns {
             return (
                 false,
                 format!(
                     "one packet in a hundred {what} {} or more too late, {} is allowed: \
                      this machine was too busy",
-                    micros(told.p99_ns),
+                    micros(measured.p99_ns),
                     micros(limit_ns)
                 ),
             );
@@ -273,19 +274,19 @@ mod tests {
 
     const LIMIT_NS: u64 = 1_000_000;
 
-    fn verdict(p99_ns: u64, shift_ns: u64, counters: &ProxyCounters) -> (bool, String) {
-        let told = |p99_ns| Lateness {
+    fn assess(p99_ns: u64, shift_ns: u64, counters: &ProxyCounters) -> (bool, String) {
+        let lateness = |p99_ns| Lateness {
             samples: 1000,
             p50_ns: 0,
             p99_ns,
             max_ns: p99_ns,
         };
         let budget = LatenessBudget::default();
-        judge(
+        validity(
             &budget,
             LIMIT_NS,
-            &told(p99_ns),
-            &told(shift_ns),
+            &lateness(p99_ns),
+            &lateness(shift_ns),
             counters,
             None,
         )
@@ -301,27 +302,27 @@ mod tests {
 
     #[test]
     fn a_run_on_time_without_drops_is_valid() {
-        let (valid, reason) = verdict(LIMIT_NS, 0, &counters(1000, 0));
+        let (valid, reason) = assess(LIMIT_NS, 0, &counters(1000, 0));
         assert!(valid, "{reason}");
         assert!(reason.contains("1.000 ms"), "{reason}");
     }
 
     #[test]
     fn a_late_run_is_invalid_and_says_by_how_much() {
-        let (valid, reason) = verdict(2_345_678, 0, &counters(1000, 0));
+        let (valid, reason) = assess(2_345_678, 0, &counters(1000, 0));
         assert!(!valid);
         assert!(reason.contains("2.345 ms"), "{reason}");
     }
 
     #[test]
     fn packets_that_entered_the_link_late_make_a_run_invalid() {
-        assert!(!verdict(0, LIMIT_NS + 1, &counters(1000, 0)).0);
+        assert!(!assess(0, LIMIT_NS + 1, &counters(1000, 0)).0);
     }
 
     #[test]
     fn one_own_drop_in_ten_thousand_is_borne_and_two_are_not() {
-        assert!(verdict(0, 0, &counters(9_999, 1)).0);
-        let (valid, reason) = verdict(0, 0, &counters(9_998, 2));
+        assert!(assess(0, 0, &counters(9_999, 1)).0);
+        let (valid, reason) = assess(0, 0, &counters(9_998, 2));
         assert!(!valid);
         assert!(reason.contains("receive buffer full 2"), "{reason}");
     }

@@ -179,7 +179,7 @@ impl Socket {
     }
 }
 
-/// Best effort: what was granted is asked for later and told.
+/// Best effort: what was granted is queried later and reported.
 fn enlarge(socket: &socket2::Socket, bytes: usize) {
     let _ = socket.set_recv_buffer_size(bytes);
     let _ = socket.set_send_buffer_size(bytes);

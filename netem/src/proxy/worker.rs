@@ -30,14 +30,14 @@ use crate::{Direction, PerDirection, Time, packet::Packet, profile::DirectionPro
 /// Payload buffers kept for reuse.
 const POOL_MAX: usize = 4096;
 
-/// Records wait for a moment when nothing is to be done for so long.
+/// Records are delivered when nothing is due for this long.
 const QUIET_NS: u64 = 500_000;
 
-/// What a worker is started with.
+/// Everything that a worker starts with.
 pub(crate) struct Setup {
     pub(crate) clock: Clock,
     pub(crate) reactor: Reactor,
-    /// What other threads ask for.
+    /// Requests of other threads.
     pub(crate) messages: Receiver<Message>,
     pub(crate) stop: Arc<AtomicBool>,
     pub(crate) ports: Vec<Port>,
@@ -68,7 +68,7 @@ pub(crate) struct Worker {
     swept: Time,
     rebound: Time,
     /// Upstream sockets before the last rebinding. They stay open, so that what the server still
-    /// sends there is dropped silently, and no ICMP error tells it.
+    /// sends there is dropped silently, without an ICMP error.
     rebound_from: Vec<Socket>,
 }
 
@@ -90,7 +90,7 @@ impl Worker {
         }
     }
 
-    /// Runs until told to stop.
+    /// Runs until it is asked to stop.
     pub(crate) fn run(mut self) -> ProxyReport {
         let failure = self.rounds().err().map(|error| error.to_string());
         self.setup.links.deliver_records();
@@ -120,7 +120,7 @@ impl Worker {
         Ok(())
     }
 
-    /// When something is to be done even if nothing arrives.
+    /// The time of the next work even if nothing arrives.
     fn deadline(&self) -> Option<Time> {
         let link = self.setup.links.next_wakeup();
         let sweep_ns = self.swept.as_nanos().saturating_add(self.sweep_every_ns());
@@ -168,7 +168,7 @@ impl Worker {
         port.socket.receive(&mut self.buffer, |datagram| {
             self.counters.received += 1;
             let at = reading.arrival(datagram.stamp);
-            // A batch is mostly one client's: the table is asked once for a row of packets.
+            // A batch is mostly one client's: the table is searched once for a run of packets.
             if last != Some(datagram.source) {
                 let known = self.nat.find(index, datagram.source).or_else(|| {
                     let port = (index, port);
@@ -250,7 +250,7 @@ impl Worker {
             .flush(ports, nat, links, &mut self.counters, recycle);
     }
 
-    /// What can wait for a quiet moment.
+    /// Does what is not urgent: records, idle clients, rebinding.
     fn tidy(&mut self, now: Time) {
         let quiet_until = now.plus_nanos(QUIET_NS);
         let quiet = |links: &PacedLinks| links.next_wakeup().is_none_or(|at| at > quiet_until);
@@ -289,7 +289,7 @@ impl Worker {
         self.count_overflow(flows.iter().map(|flow| &flow.upstream));
     }
 
-    /// What these sockets dropped is counted before they are closed.
+    /// Counts what these sockets dropped; their counters end when they are closed.
     fn count_overflow<'a>(&mut self, sockets: impl Iterator<Item = &'a Socket>) {
         let inodes = overflow::inodes(sockets.map(Socket::inner));
         if inodes.is_empty() {

@@ -80,7 +80,7 @@ impl RunQueue {
     }
 }
 
-/// What a waker points to.
+/// The target of a waker.
 struct Signal {
     run_queue: Arc<RunQueue>,
     wakes: Woken,
@@ -131,7 +131,7 @@ impl MainSignal {
     }
 }
 
-/// What [`Executor::turn`] did.
+/// The outcome of [`Executor::turn`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Turn {
     /// One task was polled.

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{Time, link_pair::LinkPair, packet::Packet};
 
-/// What a socket sends in one call.
+/// The datagrams that a socket sends in one call.
 pub(super) struct Burst<'a> {
     pub(super) destination: SocketAddr,
     pub(super) ecn: u8,
@@ -35,11 +35,11 @@ pub(super) struct Burst<'a> {
 /// Links, hosts and sockets.
 pub(super) struct Network {
     pub(super) links: LinkPair,
-    /// Between hosts of one side, in order of arrival: all take the same time.
+    /// Packets between hosts of one side, in order of arrival: all take the same time.
     local: VecDeque<(Time, Packet)>,
     local_delay_ns: u64,
     pub(super) hosts: Vec<HostState>,
-    /// Sorted, for a search by halves.
+    /// Sorted by address, for binary search.
     addresses: Vec<(IpAddr, HostId)>,
     sockets: SlotMap<SocketId, OpenSocket>,
     pub(super) pool: Pool,

@@ -1,6 +1,7 @@
-//! Payload buffers, used again and again.
+//! Payload buffers for reuse.
 
-/// What most datagrams fit in. Smaller ones get as much, so that any buffer serves any of them.
+/// A size that most datagrams fit in. Smaller ones get as much, so that any buffer serves any of
+/// them.
 const BUFFER_BYTES: usize = 2048;
 
 /// Buffers kept: 32 MiB, a fast long path's packets in flight.

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, net::SocketAddr};
 use super::pool::Pool;
 use crate::packet::Packet;
 
-/// What a datagram counts beside its payload, so that empty ones are bounded too.
+/// Bytes that a datagram counts besides its payload, so that empty ones are bounded too.
 const OVERHEAD_BYTES: usize = 64;
 
 /// Datagrams in a run: what the Linux kernel joins at most (`UDP_GRO_CNT_MAX`).
@@ -14,7 +14,7 @@ const RUN_DATAGRAMS_MAX: usize = 64;
 /// Datagrams in a row, of one source, one ECN mark and one size (GRO).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Run {
-    /// Where from.
+    /// The sender's address.
     pub source: SocketAddr,
     /// Bytes in the run.
     pub len: usize,

@@ -1,18 +1,18 @@
-//! The run loop: everybody who is ready runs; then time jumps to the next event.
+//! The run loop: all ready tasks run, then the clock jumps to the next event.
 
 use std::{future::Future, pin::pin, task::Poll};
 
 use super::{World, executor::Turn, lock};
 use crate::Time;
 
-/// Why a run ended without what it was to wait for.
+/// A run that ended before what it waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorldError {
-    /// Nobody is ready and nothing will ever happen.
-    #[error("deadlock at {at:?}: no task is ready, no packet under way, no timer set")]
+    /// No task is ready and no event is left.
+    #[error("deadlock at {at:?}: no task is ready, no packet in flight, no timer set")]
     Deadlock {
-        /// When.
+        /// The time at which it ended.
         at: Time,
     },
     /// The next event lies beyond the limit on virtual time.
@@ -21,20 +21,20 @@ pub enum WorldError {
         /// The limit.
         limit: Time,
     },
-    /// Tasks keep each other busy and time stands still.
+    /// Tasks keep waking each other and time stands still.
     #[error("livelock: time stands still at {at:?} after {turns} turns of tasks")]
     Livelock {
-        /// When.
+        /// The time at which it ended.
         at: Time,
-        /// Polls and events at this one moment.
+        /// Polls and events at this instant.
         turns: u64,
     },
 }
 
-/// Polls and events at one moment that are too many.
+/// Polls and events at one instant after which the run is a livelock.
 const TURNS_MAX: u64 = 10_000_000;
 
-/// What [`World::advance`] did.
+/// The outcome of [`World::advance`].
 enum Step {
     Fired,
     /// The next event is past the horizon.
@@ -46,8 +46,8 @@ enum Step {
 impl World {
     /// Runs the world until `future` is done.
     ///
-    /// The future runs beside all tasks and takes its turn like one. Those that are not done
-    /// when it is go on in the next run.
+    /// The future runs beside all tasks and takes its turn like one. Tasks that are not done when it
+    /// is resume in the next run.
     ///
     /// # Errors
     /// [`WorldError`] when the future can never be done, or not before the time limit; it is
@@ -100,7 +100,7 @@ impl World {
         Ok(())
     }
 
-    /// Runs the world until nothing is left to happen, and says when that was. Tasks may still
+    /// Runs the world until no event is left, and returns the time of the last one. Tasks may still
     /// wait for what never comes.
     ///
     /// # Errors
@@ -130,6 +130,7 @@ impl World {
     /// Moves the clock to the next event and lets all happen that is due then: packets first,
     /// then timers.
     fn advance(&mut self, horizon: Time) -> Step {
+        // Both locks, network first: handles that need both take them in this order.
         let mut network = lock(&self.shared.network);
         let mut timers = lock(&self.shared.timers);
         let Some(next) = network.next_event().into_iter().chain(timers.next()).min() else {
@@ -148,6 +149,7 @@ impl World {
         timers.fire(now, &mut self.wakers);
         drop(timers);
         drop(network);
+        // Wakers are foreign code, which may call a handle: only without the locks.
         for waker in self.wakers.drain(..) {
             waker.wake();
         }

@@ -14,10 +14,10 @@ use super::{Shared, id::SocketId, lock, network::Burst, receive_queue::Run};
 /// The largest payload of a UDP datagram over IPv4; also of one burst, as on Linux.
 pub const PAYLOAD_BYTES_MAX: usize = 65_507;
 
-/// Where a datagram came from.
+/// The source and the ECN mark of a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DatagramMeta {
-    /// Where from.
+    /// The sender's address.
     pub source: SocketAddr,
     /// The two ECN bits.
     pub ecn: u8,
@@ -25,15 +25,15 @@ pub struct DatagramMeta {
 
 /// A UDP socket on a virtual host. Dropping it frees its port.
 ///
-/// Sending never blocks: what the network has no room for is dropped by the link's queue. One
-/// task at a time waits for datagrams.
+/// Sending never blocks: what does not fit into the link's queue is dropped there. One task at a
+/// time waits for datagrams.
 pub struct Socket {
     shared: Arc<Shared>,
     id: SocketId,
 }
 
 impl Socket {
-    /// Datagrams that one [`try_send`](Self::try_send) may carry: Linux's limit.
+    /// The most datagrams of one [`try_send`](Self::try_send): Linux's limit.
     pub const MAX_SEGMENTS: usize = 64;
 
     pub(super) const fn new(shared: Arc<Shared>, id: SocketId) -> Self {
@@ -48,7 +48,7 @@ impl Socket {
         lock(&self.shared.network).local_addr(self.id)
     }
 
-    /// Puts datagrams on their way to `destination`: `contents` cut into pieces of
+    /// Sends datagrams to `destination`: `contents` cut into pieces of
     /// `segment_size` bytes, the last of which may be shorter, or whole. `ecn` holds the two
     /// ECN bits.
     ///
@@ -92,7 +92,7 @@ impl Socket {
         Poll::Ready(self.local_addr().map(|_| ()))
     }
 
-    /// Takes one datagram: its payload is swapped into `payload`, whose old buffer is used again.
+    /// Takes one datagram: its payload is swapped into `payload`, whose old buffer is reused.
     ///
     /// # Errors
     /// `NotConnected` when the host was killed.

@@ -1,4 +1,4 @@
-//! What a world has done so far.
+//! Counts of what a world has done.
 
 /// Counts since the world began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -18,7 +18,7 @@ pub struct WorldStats {
     pub dropped_queue_full: u64,
     /// Times a task, or the future of `block_on`, was polled.
     pub polls: u64,
-    /// Timers that reached their deadline with somebody waiting.
+    /// Timers that reached their deadline while a task waited for them.
     pub timers_fired: u64,
 }
 

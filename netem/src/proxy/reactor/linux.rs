@@ -107,7 +107,7 @@ impl Reactor {
             tv_sec: (timeout_ns / NS_PER_S) as _,
             tv_nsec: (timeout_ns % NS_PER_S) as _,
         };
-        // However it ends, the send that follows tells.
+        // However it ends, the send that follows reports it.
         let _ = poll(&mut [PollFd::new(socket, PollFlags::OUT)], Some(&timeout));
     }
 }
