@@ -16,7 +16,7 @@ use crate::{
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct LinkPairConfig {
-    /// What each link is like.
+    /// The profile of each link.
     pub profiles: PerDirection<DirectionProfile>,
     /// The direction of packets from clients to servers. Default forward: the client uploads.
     pub client_to_server: Direction,

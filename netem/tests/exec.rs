@@ -57,7 +57,7 @@ fn peer(name: &str) -> String {
     )
 }
 
-/// Which part of a test this process plays: the test itself, or a program behind the network.
+/// The part of a test that this process plays: the test itself, or a program behind the network.
 fn role() -> Option<String> {
     std::env::var("NETEM_TEST_ROLE").ok()
 }

@@ -41,7 +41,7 @@ fn world() -> (World, Host, Host) {
     world_of("delay = \"10ms\"", 1)
 }
 
-/// What happened, in order.
+/// Events, in order.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<String>>>);
 

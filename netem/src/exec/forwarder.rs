@@ -122,10 +122,12 @@ impl Forwarder {
                     return;
                 }
             };
+            // A TUN device has no arrival stamps: the time of the read is the best there is.
             let at = self.setup.clock.now();
             let mut bytes = self.pool.pop().unwrap_or_default();
             bytes.clear();
             bytes.extend_from_slice(&self.buffer[..length]);
+            // Anything but IPv4 and IPv6 has no addresses that a record could name.
             let Some(packet) = ip::parse(bytes) else {
                 self.counters.foreign += 1;
                 continue;

@@ -92,7 +92,7 @@ fn bucket_end(index: usize) -> u64 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Lateness {
-    /// How many packets were measured.
+    /// Number of packets measured.
     pub samples: u64,
     /// Half of the packets were no later than this.
     pub p50_ns: u64,

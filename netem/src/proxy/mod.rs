@@ -228,7 +228,7 @@ impl Proxy {
         })
     }
 
-    /// Where it listens, in the order of the configuration, with the ports really bound.
+    /// The addresses that it listens on, in the order of the configuration, with the bound ports.
     pub fn listen_addrs(&self) -> Vec<SocketAddr> {
         self.listen_addrs.clone()
     }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{PerDirection, link::Counters, profile::DirectionProfile};
 
-/// How much lateness and how many drops of its own a proxy run may have and still be valid.
+/// The lateness and the own drops that a proxy run may have and still be valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LatenessBudget {
@@ -31,7 +31,7 @@ impl Default for LatenessBudget {
 }
 
 impl LatenessBudget {
-    /// What [`default`](Self::default) gives.
+    /// The value of [`default`](Self::default).
     pub const DEFAULT: Self = Self {
         p99: Duration::from_millis(1),
         p99_permille_of_delay: 50,
@@ -225,6 +225,8 @@ fn validity(
     let overflow = counters.receive_overflow.unwrap_or(0);
     let seen = counters.received + overflow;
     let allowed = u128::from(seen) * u128::from(budget.drops_per_million) / 1_000_000;
+    // The first reason that applies is the one reported: a failure explains the drops after it, and
+    // drops explain lateness.
     if let Some(failure) = failure {
         return (false, format!("the proxy broke down: {failure}"));
     }

@@ -174,6 +174,8 @@ impl Worker {
                     let port = (index, port);
                     open(&mut self.nat, reactor, port, *buffer_bytes, &datagram)
                 });
+                // The table is full or no socket was available: an own drop, which the report holds
+                // against the run.
                 let Some(flow) = known.and_then(|id| self.nat.get_mut(id)) else {
                     self.counters.nat_full += 1;
                     return;
@@ -200,6 +202,7 @@ impl Worker {
         let port = &self.setup.ports[flow.port];
         let (listen, target, client) = (port.socket.local(), port.target, flow.client);
         flow.upstream.receive(&mut self.buffer, |datagram| {
+            // Compared without scope and flow label, which the kernel may fill in for IPv6.
             if (datagram.source.ip(), datagram.source.port()) != (target.ip(), target.port()) {
                 self.counters.foreign += 1;
                 return;
@@ -219,6 +222,8 @@ impl Worker {
 
     /// Pushes everything that was read into its link, in order of arrival.
     fn push_incoming(&mut self) {
+        // Sockets are read one after another, but the link must get packets in the order in which
+        // they arrived, whichever socket they came by.
         self.incoming.sort_by_key(|incoming| incoming.at);
         let client_to_server = self.setup.links.client_to_server();
         let (ports, nat) = (&self.setup.ports, &self.nat);
@@ -262,6 +267,7 @@ impl Worker {
         }
         if let Some(every_ns) = self.setup.rebind_ns {
             let passed = now.nanos_since(self.rebound) / every_ns;
+            // However many intervals have passed, one rebinding has the effect of all of them.
             if passed > 0 {
                 self.rebound = self.rebound.plus_nanos(passed * every_ns);
                 self.rebind();

@@ -1,6 +1,6 @@
 //! Tasks, polled in the order in which they became ready.
 //!
-//! What handles may do from anywhere (spawn, wake, kill) goes into the [`RunQueue`]. The tasks
+//! Requests that handles may make from anywhere (spawn, wake, kill) go into the [`RunQueue`]. The tasks
 //! themselves belong to the run loop, so polling one takes no lock.
 
 use std::{
@@ -39,7 +39,7 @@ enum Ready {
     Spawned(Incarnation, Task),
 }
 
-/// What handles have asked of the executor.
+/// Requests of handles to the executor.
 pub(super) struct RunQueue {
     queue: Mutex<Queue>,
     has_kills: AtomicBool,
@@ -198,6 +198,7 @@ impl Executor {
     /// Polls the task that became ready first.
     pub(super) fn turn(&mut self) -> Turn {
         loop {
+            // Before every poll: a task of a killed host must not run once more.
             if self.run_queue.has_kills.load(Ordering::Acquire) {
                 self.drop_killed();
             }
@@ -248,6 +249,7 @@ impl Executor {
 
     fn admit(&mut self, owner: Incarnation, task: Task) -> Option<TaskId> {
         let dead_below = self.alive_from.get(owner.host.index()).copied();
+        // Spawned before its host was killed, and not yet polled.
         if owner.epoch < dead_below.unwrap_or(0) {
             return None;
         }
@@ -269,6 +271,7 @@ impl Executor {
         let Some(mut entry) = self.tasks.get_mut(id).and_then(Option::take) else {
             return false;
         };
+        // Cleared before the poll, so that a wake during it queues the task again.
         entry.signal.is_queued.store(false, Ordering::Release);
         let mut context = Context::from_waker(&entry.waker);
         if entry.task.as_mut().poll(&mut context).is_pending() {

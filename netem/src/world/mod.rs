@@ -126,7 +126,7 @@ impl WorldConfig {
     }
 }
 
-/// What the handles share. Where both locks are taken, `network` comes first; foreign code
+/// State that the handles share. Where both locks are taken, `network` comes first; foreign code
 /// (wakers, futures being dropped) runs under neither.
 struct Shared {
     now_ns: AtomicU64,
@@ -227,7 +227,7 @@ impl World {
         self.time_limit = limit;
     }
 
-    /// What the world has done so far.
+    /// Counts of what the world has done so far.
     pub fn stats(&self) -> WorldStats {
         let mut stats = self.links().stats();
         stats.polls = self.executor.polls;

@@ -189,6 +189,7 @@ impl Network {
         let (host, port) = (socket.host, socket.port);
         let sender = &self.hosts[host.index()];
         let (ip, outbound) = (sender.ip, sender.outbound);
+        // A host has one address, so there is no route to the other IP version.
         if ip.is_ipv4() != burst.destination.is_ipv4() {
             let message = "no route from one IP version to the other";
             return Err(io::Error::new(io::ErrorKind::NetworkUnreachable, message));
@@ -201,6 +202,8 @@ impl Network {
             let (datagram, later) = rest.split_at(burst.segment_bytes.min(rest.len()));
             let payload = self.pool.filled(datagram);
             let packet = Packet::new(source, burst.destination, burst.ecn, payload);
+            // An unknown destination is not local: datagrams to a host that has gone still load the
+            // bottleneck, as on a real path.
             if is_local {
                 let at = now.plus_nanos(self.local_delay_ns);
                 self.local.push_back((at, packet));

@@ -140,6 +140,8 @@ impl World {
             return Step::Beyond;
         }
         let now = self.shared.now();
+        // An event may lie in the past, such as a timer reset to a time before now: it fires at
+        // once, and the clock stays.
         if next > now {
             self.shared.set_now(next);
             self.turns = 0;

@@ -207,7 +207,7 @@ mod tests {
 
     use super::*;
 
-    /// What a link says after ten packets of 1,000 bytes, the last still inside.
+    /// Counters of a link after ten packets of 1,000 bytes, the last still inside.
     fn counters(network: &str) -> Counters {
         let profile = NetworkProfile::from_toml_str(network).unwrap();
         let mut link = Link::new(&profile.forward(), 1, Direction::Forward);

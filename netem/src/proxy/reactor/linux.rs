@@ -15,7 +15,7 @@ use super::WAKE;
 const EVENTS: usize = 64;
 const NS_PER_S: u64 = 1_000_000_000;
 
-/// Which sockets can be read, and a sleep that ends when one can.
+/// The set of sockets that can be read, and a sleep that ends when one can.
 #[derive(Debug)]
 pub(crate) struct Reactor {
     epoll: OwnedFd,
