@@ -7,7 +7,6 @@ const DOCUMENT: &str = include_str!("../../../docs/SCENARIOS.md");
 /// One row of a table of keys.
 pub(crate) struct Row {
     pub(crate) key: &'static str,
-    pub(crate) meaning: &'static str,
     /// The default as a TOML value; none if the key has no default.
     pub(crate) default: Option<&'static str>,
     /// A TOML value.
@@ -24,12 +23,11 @@ pub(crate) fn rows(heading: &str) -> Vec<Row> {
     let rows = section.lines().filter(|line| line.starts_with("| `"));
     rows.map(|line| {
         let cells: Vec<&'static str> = line.trim_matches('|').split('|').collect();
-        let [key, meaning, _, default, example] = cells[..] else {
+        let [key, _, _, default, example] = cells[..] else {
             panic!("{line} has not five cells");
         };
         Row {
             key: code(key).expect("a key in code style"),
-            meaning,
             default: code(default),
             example: code(example).unwrap_or_else(|| panic!("{line} has no example")),
         }
