@@ -98,6 +98,7 @@ impl ProxyHandle {
     }
 
     /// Ends the proxy's sleep.
+    #[cfg(all(feature = "exec", target_os = "linux"))]
     pub(crate) fn wake(&self) {
         self.waker.wake();
     }
