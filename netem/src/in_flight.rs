@@ -7,7 +7,7 @@ use crate::{Time, packet::Packet};
 #[derive(Debug, Clone)]
 pub(crate) struct InFlight {
     pub(crate) packet: Packet,
-    /// When it arrived at the link.
+    /// Time of its arrival at the link.
     pub(crate) arrived_at: Time,
     /// Position among the packets of this direction; a copy has its original's.
     pub(crate) index: u64,

@@ -57,10 +57,10 @@ impl fmt::Display for PacketOutcome {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PacketRecord {
-    /// When it arrived at the link.
+    /// Time of its arrival at the link.
     #[serde(rename = "entered")]
     pub arrived_at: Time,
-    /// When it came out of the link or was lost.
+    /// Time at which it came out of the link or was lost.
     #[serde(rename = "left")]
     pub departed_at: Time,
     /// Direction of the link.
@@ -75,7 +75,7 @@ pub struct PacketRecord {
     pub link_bytes: u64,
     /// Size of the UDP payload in bytes.
     pub payload_bytes: u64,
-    /// What became of it.
+    /// Outcome.
     #[serde(rename = "fate")]
     pub outcome: PacketOutcome,
     /// Set on a copy that the link made.

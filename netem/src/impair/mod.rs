@@ -52,14 +52,14 @@ macro_rules! random_impairments {
                 /// Share of packets that arrive twice. Default none. A lost packet is not
                 /// duplicated.
                 duplicate: Percent => impair::duplicate::Duplicate [
-                    /// How much a packet's duplication makes that of the next likely, from 0 to
+                    /// Correlation of a packet's duplication with that of the next, from 0 to
                     /// below 100 %. Default 0.
                     duplicate_correlation: Percent,
                 ]
                 /// Share of packets in which one random bit of the payload is flipped. Default
                 /// none.
                 corrupt: Percent => impair::corrupt::Corrupt [
-                    /// How much a packet's corruption makes that of the next likely, from 0 to
+                    /// Correlation of a packet's corruption with that of the next, from 0 to
                     /// below 100 %. Default 0.
                     corrupt_correlation: Percent,
                 ]

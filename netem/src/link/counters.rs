@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// What happened on a link so far.
+/// Counts of what happened on a link so far.
 ///
 /// `packets_in + duplicated` is at all times `delivered + lost() + inside()`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

@@ -176,7 +176,7 @@ impl Link {
         self.queue.bytes()
     }
 
-    /// Does what was due inside by `now`, in order of time: phases start, packets have been sent,
+    /// Performs what was due inside by `now`, in order of time: phases start, packets have been sent,
     /// cross traffic arrives.
     fn advance(&mut self, now: Time) {
         loop {

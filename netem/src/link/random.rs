@@ -21,7 +21,7 @@ pub(super) struct RandomImpairments {
     history: History,
 }
 
-/// What happened to a packet that is not lost.
+/// Effects on a packet that is not lost.
 #[derive(Debug, Default)]
 pub(super) struct Impaired {
     pub(super) copy: Option<Box<InFlight>>,

@@ -215,7 +215,7 @@ random_impairments!(settings! {
         /// Limit of the queue before the bottleneck, the packet being sent included; what finds
         /// it full is dropped. Default `"1bdp"`.
         queue: QueueSize,
-        /// Which packets the queue drops, and when. Default `"drop-tail"`.
+        /// Discipline of the queue: which packets it drops, and when. Default `"drop-tail"`.
         discipline: QueueDiscipline,
         /// Amount in the queue from which on packets are marked "congestion experienced" (RFC 3168),
         /// if they can be. Default: never.

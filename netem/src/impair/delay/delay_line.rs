@@ -11,7 +11,7 @@ use std::{
 
 use crate::{Time, in_flight::InFlight};
 
-/// When a packet is due, and its position among those that entered: of two due at once the first
+/// Time at which a packet is due, and its position among those that entered: of two due at once the first
 /// leaves first.
 type Turn = (Time, u64);
 

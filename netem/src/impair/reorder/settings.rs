@@ -23,7 +23,7 @@ pub struct Reorder {
     /// of 100 % every `gap`th does not. Default 1, as in `tc netem`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gap: Option<u64>,
-    /// How much reordering one packet makes that of the next likely, from 0 to below 100 %.
+    /// Correlation of a packet's reordering with that of the next, from 0 to below 100 %.
     /// Default 0. The probability is met all the same, unlike in `tc netem`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correlation: Option<Percent>,

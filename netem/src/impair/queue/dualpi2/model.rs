@@ -158,7 +158,7 @@ impl DualPi2 {
         }
     }
 
-    /// Does everything the timer was to do by `now`.
+    /// Makes the updates that the timer was to make by `now`.
     fn update(&mut self, now: Time) {
         while self.next_update <= now {
             let idle = self.packets() == 0 && self.probability == 0 && self.last_delay_ns == 0;

@@ -45,7 +45,7 @@ impl Pie {
         }
     }
 
-    /// Does everything the timer was to do by `now`.
+    /// Makes the updates that the timer was to make by `now`.
     pub(crate) fn update(&mut self, now: Time, empty: bool) {
         while self.next_update <= now {
             if empty {
