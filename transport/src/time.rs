@@ -1,8 +1,8 @@
-//! The transport's clock reading: whole nanoseconds since an origin the runtime chose.
+//! The transport's time: whole nanoseconds since an origin that the runtime chooses.
 //!
-//! The state machines never read a clock. They are handed a [`Time`] and answer with the
-//! `Time` at which they want to be called again. It is a plain integer so that the same
-//! run gives the same values on every platform.
+//! The state machines never read a clock. They are given the present [`Time`] and return the `Time`
+//! of their next timeout. It is a plain integer, so that the same run gives the same values on every
+//! platform.
 
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
@@ -17,7 +17,7 @@ pub struct Time {
 impl Time {
     /// The runtime's origin.
     pub const ZERO: Self = Self { ns: 0 };
-    /// Later than any time that is ever reached.
+    /// The latest representable time, which is never reached.
     pub const MAX: Self = Self { ns: u64::MAX };
 
     /// The time `ns` nanoseconds after the origin.
@@ -30,7 +30,7 @@ impl Time {
         self.ns
     }
 
-    /// How long after `earlier` this is; zero when it is not after.
+    /// Time elapsed since `earlier`; zero when `earlier` is later.
     pub const fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.ns.saturating_sub(earlier.ns))
     }

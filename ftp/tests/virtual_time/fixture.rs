@@ -128,7 +128,7 @@ pub(super) fn serve(host: &Host, config: ServerConfig, files: &MemStore) -> (Ser
     (handle, data_port)
 }
 
-/// What a client does with a file.
+/// An operation of a client on a file.
 #[derive(Copy, Clone, Debug)]
 pub(super) enum Operation {
     Put,

@@ -27,7 +27,7 @@ const ADDRESSES: u32 = 4_096;
 
 const SYNS: usize = 509;
 
-/// How long the flood has lasted when the client connects.
+/// Duration of the flood before the client connects.
 const HEAD_START_NS: u64 = 500_000_000;
 
 /// Bytes from and to one source address.

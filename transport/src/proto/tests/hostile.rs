@@ -143,12 +143,14 @@ fn a_damaged_datagram_never_reaches_the_stream() {
             corrupt: 0.3,
             ..Network::clean()
         };
-        let mut pair = Pair::connected(seed, &network);
+        let configs = [Config::default(), Config::default()];
+        let mut pair = Pair::new(seed, configs, [network.clone(), network]);
         // The answer to a damaged connection id would be dropped as well.
         pair.lose_if = Box::new(|datagram| {
             let header = datagram.parse().map(|(header, _)| header);
             matches!(header, Some(Header::Lost { .. }))
         });
+        assert!(pair.run(40, Pair::is_connected), "connects");
         pair.send(CLIENT, &noise(seed, 100_000));
         assert!(pair.run(100, |pair| pair.sides[CLIENT].was_finished));
         pair.pass(Duration::from_secs(1));
@@ -158,7 +160,7 @@ fn a_damaged_datagram_never_reaches_the_stream() {
             .iter()
             .map(|side| side.endpoint.dropped_datagrams());
         // A SYN/ACK that comes again is not looked at any more.
-        let unseen = pair.corrupted - dropped.sum::<u64>();
+        let unseen = pair.corrupted() - dropped.sum::<u64>();
         assert!(unseen <= 2, "each one is noticed: seed {seed}, {unseen}");
     }
 }

@@ -1,4 +1,7 @@
-//! Two endpoints, the network between them, and an application at each end.
+//! Two endpoints, the two links of lftp-netem between them, and an application at each end.
+//!
+//! The links decide what the network does to a datagram. What only a test can decide (this very
+//! datagram is lost, that byte is changed) happens before a datagram enters its link.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -6,7 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rand::{Rng, RngExt, SeedableRng};
+use lftp_netem::Direction;
+use lftp_netem::link::Link;
+use lftp_netem::packet::Packet;
+use lftp_netem::profile::{DirectionProfile, NetworkProfile};
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::proto::connection::Connection;
@@ -17,14 +24,14 @@ use crate::{Config, Ecn, Stats, Time};
 pub(super) const CLIENT: usize = 0;
 pub(super) const SERVER: usize = 1;
 
-/// No run takes this many steps unless it turns in circles.
+/// The bound of a run's steps: no run takes this many unless it makes no progress.
 const MAX_STEPS: u64 = 2_000_000;
 
-/// One direction. Shares are of packets.
-#[derive(Clone, Debug)]
+/// The settings of one direction. Shares are of packets.
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Network {
     pub(super) delay: Duration,
-    /// Bytes a second; what comes faster waits. The queue has no end.
+    /// Bytes of UDP payload a second, behind an unlimited queue.
     pub(super) rate: Option<u64>,
     /// Uniform extra delay of up to this; packets overtake each other.
     pub(super) jitter: Duration,
@@ -32,7 +39,7 @@ pub(super) struct Network {
     pub(super) duplicate: f64,
     /// A flipped bit anywhere in the datagram.
     pub(super) corrupt: f64,
-    /// Times at which nothing that is sent arrives.
+    /// Periods, from the start of the run, in which everything sent is lost.
     pub(super) blackouts: Vec<(Duration, Duration)>,
     /// The largest datagram that passes.
     pub(super) max_bytes: usize,
@@ -63,30 +70,57 @@ impl Network {
         }
     }
 
-    fn is_dark(&self, now: Time) -> bool {
+    /// A link's profile, whose schedule starts at `now`.
+    fn profile(&self, now: Time) -> DirectionProfile {
+        const HEADERS: usize = lftp_netem::packet::IPV4_UDP_HEADER_BYTES as usize;
+        let percent = |share: f64| format!("\"{:.8}%\"", share * 100.0);
+        let ns = |duration: Duration| format!("\"{}ns\"", duration.as_nanos());
+        let mut lines = vec![
+            "loss_position = \"before-queue\"".to_owned(),
+            // netem's jitter is to either side of the delay.
+            format!("delay = {}", ns(self.delay + self.jitter / 2)),
+            format!("jitter = {}", ns(self.jitter / 2)),
+            format!("loss = {}", percent(self.loss)),
+            format!("duplicate = {}", percent(self.duplicate)),
+            format!("corrupt = {}", percent(self.corrupt)),
+            format!("mtu = \"{}B\"", self.max_bytes.min(1 << 20) + HEADERS),
+        ];
+        if let Some(rate) = self.rate {
+            lines.push(format!("rate = \"{}bit\"", rate * 8));
+            lines.push(format!("overhead = \"-{HEADERS}B\""));
+            lines.push("queue = \"1000000p\"".to_owned());
+        }
         let since = now.saturating_since(Time::ZERO);
-        self.blackouts
-            .iter()
-            .any(|(from, to)| (*from..*to).contains(&since))
+        let mut blackouts = self.blackouts.clone();
+        blackouts.sort_unstable();
+        let steps = blackouts.iter().filter_map(|(from, to)| {
+            let (from, to) = (from.saturating_sub(since), to.saturating_sub(since));
+            let step = format!("{{ at = {}, blackout_until = {} }}", ns(from), ns(to));
+            (from < to).then_some(step)
+        });
+        let steps: Vec<String> = steps.collect();
+        lines.push(format!("schedule = [{}]", steps.join(", ")));
+        let profile = NetworkProfile::from_toml_str(&lines.join("\n"));
+        profile.expect("a valid network").forward()
     }
 }
 
-/// An endpoint and what its application does: writes `outgoing`, finishes, reads.
+/// An endpoint and its application, which writes `outgoing`, finishes and reads.
 #[derive(Debug)]
 pub(super) struct Side {
     pub(super) endpoint: Endpoint,
     pub(super) addr: SocketAddr,
     pub(super) id: Option<ConnectionId>,
     pub(super) outgoing: Bytes,
-    /// Whether the FIN follows the last byte.
+    /// Set when the FIN follows the last byte.
     pub(super) finishes: bool,
     finished: bool,
     pub(super) reads: bool,
-    /// Lets go of the connection as soon as all is sent and read.
+    /// Set when the application drops the connection as soon as everything is sent and read.
     pub(super) leaves_when_done: bool,
     pub(super) incoming: Vec<u8>,
     pub(super) events: Vec<Event>,
-    /// Was seen to be finished, or read out, at some time.
+    /// Set once the connection has been finished, or read to its end, at any time.
     pub(super) was_finished: bool,
     pub(super) was_read_out: bool,
 }
@@ -144,18 +178,18 @@ impl Side {
     }
 }
 
-/// A datagram under way.
+/// A datagram of one of the sides.
 #[derive(Clone, Debug)]
 pub(super) struct Datagram {
     pub(super) from: usize,
     pub(super) bytes: Vec<u8>,
-    /// The frames, as they were before they were sealed.
+    /// The plaintext frames.
     frames: Vec<u8>,
     ecn: Option<Ecn>,
 }
 
 impl Datagram {
-    /// What is in it; `None` when it was damaged.
+    /// Its header and frames; `None` when it was damaged.
     pub(super) fn parse(&self) -> Option<(Header<'_>, Reader<'_>)> {
         let (header, _) = Header::decode(&self.bytes).ok()?;
         Some((header, Reader::new(&self.frames)))
@@ -169,7 +203,7 @@ impl Datagram {
     }
 }
 
-/// Says of each datagram whether it is lost.
+/// Returns `true` for a datagram to be lost.
 type Filter = Box<dyn FnMut(&Datagram) -> bool>;
 
 /// Changes a datagram's bytes.
@@ -178,19 +212,21 @@ type Tamper = Box<dyn FnMut(&mut Vec<u8>)>;
 pub(super) struct Pair {
     pub(super) now: Time,
     pub(super) sides: [Side; 2],
-    /// By the side that sends.
+    /// By the sending side. Tests may change them while the pair runs.
     pub(super) networks: [Network; 2],
+    /// By the sending side, and the settings that each has now.
+    links: [Link; 2],
+    applied: [Network; 2],
     pub(super) lose_if: Filter,
     /// Changes a datagram on its way.
     pub(super) tamper: Tamper,
-    pub(super) corrupted: u64,
-    /// What went to addresses where nobody is.
-    astray: BTreeMap<SocketAddr, u64>,
-    under_way: BTreeMap<(Time, u64), Datagram>,
-    rngs: [ChaCha8Rng; 2],
-    busy_until: [Time; 2],
-    sent: u64,
+    /// Bytes sent to addresses at which there is no endpoint.
+    strays: BTreeMap<SocketAddr, u64>,
     steps: u64,
+}
+
+const fn to_netem(time: Time) -> lftp_netem::Time {
+    lftp_netem::Time::from_nanos(time.as_nanos())
 }
 
 fn stream_of(seed: u64, stream: u64) -> ChaCha8Rng {
@@ -200,7 +236,7 @@ fn stream_of(seed: u64, stream: u64) -> ChaCha8Rng {
 }
 
 impl Pair {
-    /// A listening server and a client whose first SYN is under way.
+    /// A listening server and a client that has started to connect.
     pub(super) fn new(seed: u64, configs: [Config; 2], networks: [Network; 2]) -> Self {
         let mut index = 0;
         let sides = configs.map(|config| {
@@ -222,18 +258,19 @@ impl Pair {
                 was_read_out: false,
             }
         });
+        let directions = [Direction::Forward, Direction::Reverse];
+        let links = std::array::from_fn(|from| {
+            Link::new(&networks[from].profile(Time::ZERO), seed, directions[from])
+        });
         let mut pair = Self {
             now: Time::ZERO,
             sides,
+            links,
+            applied: networks.clone(),
             networks,
             lose_if: Box::new(|_| false),
             tamper: Box::new(|_| {}),
-            corrupted: 0,
-            astray: BTreeMap::new(),
-            under_way: BTreeMap::new(),
-            rngs: [stream_of(seed, 1), stream_of(seed, 2)],
-            busy_until: [Time::ZERO; 2],
-            sent: 0,
+            strays: BTreeMap::new(),
             steps: 0,
         };
         pair.sides[SERVER].endpoint.set_listening(true);
@@ -272,7 +309,7 @@ impl Pair {
         self.sides[side].finishes = true;
     }
 
-    /// Runs until it is so, for at most that many seconds from now.
+    /// Runs until `is_done`, for at most `secs` seconds from now.
     pub(super) fn run(&mut self, secs: u64, is_done: impl Fn(&Self) -> bool) -> bool {
         let end = self.now + Duration::from_secs(secs);
         self.settle();
@@ -288,7 +325,7 @@ impl Pair {
         true
     }
 
-    /// Lets that much time pass.
+    /// Runs for `duration`.
     pub(super) fn pass(&mut self, duration: Duration) {
         let end = self.now + duration;
         self.settle();
@@ -300,20 +337,21 @@ impl Pair {
     }
 
     fn next_time(&self) -> Option<Time> {
-        let arrival = self.under_way.keys().next().map(|(at, _)| *at);
+        let wakeups = self.links.iter().map(Link::next_wakeup);
+        let wakeups = wakeups.map(|at| at.map(|at| Time::from_nanos(at.as_nanos())));
         let timeouts = self.sides.iter().map(|side| side.endpoint.poll_timeout());
-        timeouts.chain([arrival]).flatten().min()
+        timeouts.chain(wakeups).flatten().min()
     }
 
     fn step(&mut self, at: Time) {
         self.steps += 1;
-        assert!(self.steps < MAX_STEPS, "turns in circles at {:?}", self.now);
+        assert!(self.steps < MAX_STEPS, "no progress at {:?}", self.now);
         self.now = self.now.max(at);
-        while let Some(entry) = self.under_way.first_entry()
-            && entry.key().0 <= self.now
-        {
-            let datagram = entry.remove();
-            self.deliver(&datagram);
+        for from in [CLIENT, SERVER] {
+            while let Some(packet) = self.links[from].pop(to_netem(self.now)) {
+                let ecn = ecn_of(packet.ecn);
+                self.receive(from, ecn, packet.payload);
+            }
         }
         for side in &mut self.sides {
             side.endpoint.handle_timeout(self.now);
@@ -324,19 +362,29 @@ impl Pair {
         }
     }
 
-    /// Bytes that a side sent to an address where nobody is.
+    /// Bytes that a side sent to an address without an endpoint.
     pub(super) fn bytes_to(&self, addr: SocketAddr) -> u64 {
-        self.astray.get(&addr).copied().unwrap_or_default()
+        self.strays.get(&addr).copied().unwrap_or_default()
     }
 
-    /// Hands a datagram to whom it is for, at once.
+    /// Datagrams that the links have corrupted.
+    pub(super) fn corrupted(&self) -> u64 {
+        let counters = self.links.iter().map(Link::counters);
+        counters.map(|counters| counters.corrupted).sum()
+    }
+
+    /// Delivers a datagram to the other side at once, past the network.
     pub(super) fn deliver(&mut self, datagram: &Datagram) {
-        let from = self.sides[datagram.from].addr;
-        let to = &mut self.sides[1 - datagram.from].endpoint;
-        to.handle_datagram(self.now, from, datagram.ecn, &mut datagram.bytes.clone());
+        self.receive(datagram.from, datagram.ecn, datagram.bytes.clone());
     }
 
-    /// A datagram that a side could have sent, handed to the other.
+    fn receive(&mut self, from: usize, ecn: Option<Ecn>, mut bytes: Vec<u8>) {
+        let addr = self.sides[from].addr;
+        let to = &mut self.sides[1 - from].endpoint;
+        to.handle_datagram(self.now, addr, ecn, &mut bytes);
+    }
+
+    /// Delivers a datagram that `from` could have sent to the other side.
     pub(super) fn forge(&mut self, from: usize, header: &Header<'_>, frames: &[u8]) {
         let mut bytes = Vec::new();
         header.encode(&mut bytes);
@@ -356,7 +404,7 @@ impl Pair {
         self.inject(from, bytes);
     }
 
-    /// Any bytes at all, handed to the other side as if `from` had sent them.
+    /// Delivers any bytes to the other side as if `from` had sent them.
     pub(super) fn inject(&mut self, from: usize, bytes: Vec<u8>) {
         self.deliver(&Datagram {
             from,
@@ -367,10 +415,10 @@ impl Pair {
         self.settle();
     }
 
-    /// What a side has just sealed.
-    fn look_into(&mut self, from: usize, datagram: &[u8]) -> Vec<u8> {
+    /// The plaintext frames of a datagram that a side has just sent.
+    fn decrypt(&mut self, from: usize, datagram: &[u8]) -> Vec<u8> {
         let Ok((header, header_bytes)) = Header::decode(datagram) else {
-            panic!("a side sends what it could not read");
+            panic!("a side sends what it could not decode");
         };
         let (destination, number, phase) = match header {
             Header::Ack {
@@ -387,14 +435,15 @@ impl Pair {
         };
         let connection = self.sides[from].endpoint.connection_to(destination);
         let keys = connection.and_then(|connection| connection.keys.as_mut());
-        let opener = &mut keys.expect("who seals has keys").twin.1;
+        let opener = &mut keys.expect("a side that encrypts has keys").twin.1;
         let mut copy = datagram.to_vec();
         let frames = opener.open(&mut copy, header_bytes, number, phase);
         frames.expect("opens").to_vec()
     }
 
-    /// The applications act and the endpoints send what they have.
+    /// Lets the applications act and the endpoints send what they have.
     pub(super) fn settle(&mut self) {
+        self.apply_networks();
         for from in [CLIENT, SERVER] {
             self.sides[from].act(self.now);
             let mut out = Vec::new();
@@ -405,17 +454,17 @@ impl Pair {
                 assert!(outgoing.segment_bytes > 0 && !out.is_empty());
                 let to = self.sides[1 - from].addr;
                 if outgoing.destination != to {
-                    *self.astray.entry(outgoing.destination).or_default() += out.len() as u64;
+                    *self.strays.entry(outgoing.destination).or_default() += out.len() as u64;
                     out.chunks(outgoing.segment_bytes).for_each(|bytes| {
-                        self.look_into(from, bytes);
+                        self.decrypt(from, bytes);
                     });
                     out.clear();
                     continue;
                 }
                 for bytes in out.chunks(outgoing.segment_bytes) {
-                    let frames = self.look_into(from, bytes);
+                    let frames = self.decrypt(from, bytes);
                     let (bytes, ecn) = (bytes.to_vec(), outgoing.ecn);
-                    self.carry(Datagram {
+                    self.send_datagram(Datagram {
                         from,
                         bytes,
                         frames,
@@ -427,37 +476,28 @@ impl Pair {
         }
     }
 
-    fn carry(&mut self, mut datagram: Datagram) {
-        let network = &self.networks[datagram.from];
-        let rng = &mut self.rngs[datagram.from];
-        if network.is_dark(self.now)
-            || datagram.bytes.len() > network.max_bytes
-            || rng.random::<f64>() < network.loss
-            || (self.lose_if)(&datagram)
-        {
+    /// Sends a datagram into its link.
+    fn send_datagram(&mut self, mut datagram: Datagram) {
+        if (self.lose_if)(&datagram) {
             return;
         }
-        let takes = network
-            .rate
-            .map_or(0, |rate| datagram.bytes.len() as u64 * 1_000_000_000 / rate);
-        let passed = self.busy_until[datagram.from].max(self.now) + Duration::from_nanos(takes);
-        self.busy_until[datagram.from] = passed;
-        if !network.carries_ecn {
-            datagram.ecn = None;
-        }
-        let copies = 1 + usize::from(rng.random::<f64>() < network.duplicate);
-        for _ in 0..copies {
-            let mut copy = datagram.clone();
-            if rng.random::<f64>() < network.corrupt {
-                let bit = rng.random_range(0..8 * copy.bytes.len());
-                copy.bytes[bit / 8] ^= 1 << (bit % 8);
-                self.corrupted += 1;
+        (self.tamper)(&mut datagram.bytes);
+        let from = datagram.from;
+        let marks = self.networks[from].carries_ecn;
+        let ecn = datagram.ecn.filter(|_| marks).map_or(0, ecn_bits);
+        let [source, destination] = [from, 1 - from].map(|side| self.sides[side].addr);
+        let packet = Packet::new(source, destination, ecn, datagram.bytes);
+        self.links[from].push(to_netem(self.now), packet);
+    }
+
+    /// Gives the links the settings that a test has changed.
+    fn apply_networks(&mut self) {
+        for from in [CLIENT, SERVER] {
+            if self.networks[from] != self.applied[from] {
+                let profile = self.networks[from].profile(self.now);
+                self.links[from].set_profile(to_netem(self.now), &profile);
+                self.applied[from] = self.networks[from].clone();
             }
-            (self.tamper)(&mut copy.bytes);
-            let jitter = network.jitter.mul_f64(rng.random::<f64>());
-            self.sent += 1;
-            self.under_way
-                .insert((passed + network.delay + jitter, self.sent), copy);
         }
     }
 
@@ -471,7 +511,25 @@ impl Pair {
     }
 }
 
-/// Bytes that are nowhere the same.
+/// The ECN field of RFC 3168 §5.
+const fn ecn_bits(ecn: Ecn) -> u8 {
+    match ecn {
+        Ecn::Ect1 => 0b01,
+        Ecn::Ect0 => 0b10,
+        Ecn::Ce => 0b11,
+    }
+}
+
+const fn ecn_of(bits: u8) -> Option<Ecn> {
+    match bits & 0b11 {
+        0b01 => Some(Ecn::Ect1),
+        0b10 => Some(Ecn::Ect0),
+        0b11 => Some(Ecn::Ce),
+        _ => None,
+    }
+}
+
+/// Incompressible bytes that follow from `seed`.
 pub(super) fn noise(seed: u64, len: usize) -> Bytes {
     let mut bytes = vec![0; len];
     stream_of(seed, 99).fill_bytes(&mut bytes);

@@ -1,6 +1,6 @@
 //! One sender that obeys its controller, and what its receiver remembers.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::sim::{MSS, Slot};
@@ -41,7 +41,8 @@ pub(super) struct Flow {
     pub(super) application: Option<u64>,
     pub(super) sent_bytes: u64,
     // The receiver.
-    pub(super) told: Vec<u64>,
+    /// Numbers received, of which the sender does not know yet.
+    pub(super) unreported: BTreeSet<u64>,
     pub(super) highest: Option<u64>,
     pub(super) received: u64,
     pub(super) unanswered: u32,

@@ -135,7 +135,7 @@ fn fathom_does_not_flood_a_policer() {
     };
     let run = Simulation::bulk(path, Congestion::Fathom, secs(1));
     // A second's worth is some 1,700.
-    assert!(run.queue_drops < 1_300, "{}", run.queue_drops);
+    assert!(run.queue_drops() < 1_300, "{}", run.queue_drops());
 }
 
 /// Wherever in its cycle that happens, it need not wait for the next probe.
