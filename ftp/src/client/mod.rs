@@ -33,7 +33,6 @@ use crate::protocol::Name;
 use crate::protocol::channel::{self, ChannelError};
 use crate::protocol::{self, ClientRequest, Confirmation, Entry, Hello, Listing, Purpose, Request};
 use crate::store::Store;
-use crate::transfer::Delivered;
 
 /// The longest listing that [`Client::ls`] puts together.
 const MAX_LISTED: usize = 1_000_000;
@@ -80,7 +79,6 @@ pub struct Client {
     runtime: Arc<dyn Runtime>,
     server: SocketAddr,
     config: ClientConfig,
-    delivered: Arc<Delivered>,
     key: PublicKey,
     /// `None` once it is of no more use.
     control: Option<Stream>,
@@ -110,8 +108,6 @@ impl Client {
         server: SocketAddr,
         mut config: ClientConfig,
     ) -> Result<Self, OpenError> {
-        let delivered = Delivered::new(config.transport.observer.take());
-        config.transport.observer = Some(Arc::clone(&delivered) as Arc<_>);
         channel::keep_alive(&mut config.transport);
         // One for all connections: a transfer belongs to the key that it was granted to.
         let drawn = || Identity::generate(|bytes| runtime.fill_random(bytes));
@@ -122,7 +118,6 @@ impl Client {
             runtime,
             server,
             config,
-            delivered,
             key,
             control: None,
             server_key: None,

@@ -55,7 +55,7 @@ impl Client {
         progress: &dyn Progress,
     ) -> Result<Confirmation, TransferError> {
         let mut messages = MessageReader::new(progress);
-        let mut meter = SendMeter::new(&self.runtime, &self.delivered, stream, &(), 0);
+        let mut meter = SendMeter::new(&self.runtime, stream, &(), 0);
         let patience = (&mut meter, self.config.stall_limit);
         let sent = send_piped(&*self.runtime, stream, pipe, patience, &mut messages).await;
         let (bytes, hash) = sent?;

@@ -99,7 +99,7 @@ impl Client {
         (size, hash): (u64, Hash),
     ) -> Result<(), TransferError> {
         let mut messages = MessageReader::new(progress);
-        let mut meter = SendMeter::new(&self.runtime, &self.delivered, stream, progress, size);
+        let mut meter = SendMeter::new(&self.runtime, stream, progress, size);
         self.judged(stream, &mut messages, &mut meter, (size, hash))
             .await?;
         progress.verified(size);

@@ -119,7 +119,7 @@ impl Client {
         // the server to say it again.
         let size = source.size();
         let mut messages = MessageReader::new(progress);
-        let mut meter = SendMeter::new(&self.runtime, &self.delivered, stream, progress, size);
+        let mut meter = SendMeter::new(&self.runtime, stream, progress, size);
         meter.begin_at(prefix.bytes());
         let sent = send_file(&*self.runtime, stream, source, prefix, &mut messages);
         let hash = meter

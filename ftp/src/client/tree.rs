@@ -94,7 +94,7 @@ impl Client {
     ) -> Result<TreeSummary, TransferError> {
         let mut messages = MessageReader::new(progress);
         // What is acknowledged is no file yet: only the server knows what is verified.
-        let mut meter = SendMeter::new(&self.runtime, &self.delivered, stream, &(), u64::MAX);
+        let mut meter = SendMeter::new(&self.runtime, stream, &(), u64::MAX);
         let wanted = AtomicU64::new(0);
         let on_page = |page: &protocol::Page, answer: &protocol::Answer| {
             let sizes = answer.want.iter();

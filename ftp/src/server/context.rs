@@ -13,7 +13,6 @@ use super::port_pool::PortPool;
 use super::storage_root::StorageRoot;
 use super::tasks::Tasks;
 use super::upload_locks::UploadLocks;
-use crate::transfer::Delivered;
 
 /// The state of one server.
 #[derive(Debug)]
@@ -28,7 +27,6 @@ pub(super) struct Context {
     pub(super) upload_locks: UploadLocks,
     /// One permit for each client that may be connected.
     pub(super) clients: Arc<Semaphore>,
-    pub(super) delivered: Arc<Delivered>,
     pub(super) tasks: Tasks,
     /// First failure of a port, which ends the server.
     pub(super) failure: Mutex<Option<AcceptError>>,

@@ -25,7 +25,7 @@ pub(super) async fn send_download(
     channel::within(runtime, config.hello_timeout, ready).await?;
     let size = source.size();
     let mut messages = MessageReader::new(&());
-    let mut meter = SendMeter::new(runtime, &context.delivered, stream, &(), size);
+    let mut meter = SendMeter::new(runtime, stream, &(), size);
     let sent = meter
         .follow(
             config.stall_limit,

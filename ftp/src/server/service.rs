@@ -24,7 +24,6 @@ use super::upload_locks::UploadLocks;
 use crate::protocol::DataPorts;
 use crate::protocol::channel;
 use crate::store::Store;
-use crate::transfer::Delivered;
 
 /// Connections that a port accepts beyond its clients and transfers.
 const SPARE_CONNECTIONS: usize = 256;
@@ -64,8 +63,6 @@ impl Server {
         mut config: ServerConfig,
         store: Arc<dyn Store>,
     ) -> Result<Self, ServeError> {
-        let delivered = Delivered::new(config.transport.observer.take());
-        config.transport.observer = Some(Arc::clone(&delivered) as Arc<_>);
         channel::keep_alive(&mut config.transport);
         // A client beyond the limit is told so, which takes a connection.
         let connections = config.max_clients + config.data_ports.count() + SPARE_CONNECTIONS;
@@ -97,7 +94,6 @@ impl Server {
             lease_table: LeaseTable::default(),
             upload_locks: UploadLocks::default(),
             clients: Arc::new(Semaphore::new(config.max_clients)),
-            delivered,
             tasks: Tasks::new(),
             failure: Mutex::new(None),
             runtime,

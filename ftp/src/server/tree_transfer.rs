@@ -50,7 +50,7 @@ pub(super) async fn send_tree_download(
     let ready = channel::read_message::<Ready>(stream);
     channel::within(runtime, config.hello_timeout, ready).await?;
     let mut messages = MessageReader::new(&());
-    let mut meter = SendMeter::new(runtime, &context.delivered, stream, &(), u64::MAX);
+    let mut meter = SendMeter::new(runtime, stream, &(), u64::MAX);
     let sent = send_tree(&**runtime, stream, walk, &mut messages, &|_, _| {});
     let sent = meter.follow(config.stall_limit, sent).await;
     sent.map_err(ChannelError::from)??;

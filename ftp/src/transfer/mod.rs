@@ -31,7 +31,7 @@ pub(crate) use self::piped::{Pipe, receive_piped, send_piped};
 pub use self::progress::Progress;
 pub(crate) use self::receive::{ReceivePlan, ReceivedFile, receive_file};
 pub(crate) use self::send::send_file;
-pub(crate) use self::send_meter::{Delivered, SendMeter};
+pub(crate) use self::send_meter::SendMeter;
 pub(crate) use self::watchdog::Watchdog;
 
 /// Bytes read from or written to a file at once: enough that a change of threads costs nothing in

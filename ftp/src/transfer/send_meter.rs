@@ -3,14 +3,13 @@
 //! Bytes that were only written may wait in a buffer of many megabytes: they are neither
 //! progress to show nor proof that the transfer is alive.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use lftp_transport::{FlowId, Observer, Runtime, Stream, Time, Timer, TraceEvent};
+use lftp_transport::{Runtime, Stream, StreamMonitor, Time, Timer};
 
 use super::progress::Progress;
 use super::watchdog::Stalled;
@@ -18,44 +17,10 @@ use super::watchdog::Stalled;
 /// Interval between two looks at the delivered bytes.
 const TICK: Duration = Duration::from_millis(200);
 
-/// Counts the acknowledged bytes of the connections that have a meter, and passes every event on.
-#[derive(Debug, Default)]
-pub(crate) struct Delivered {
-    next: Option<Arc<dyn Observer>>,
-    bytes: Mutex<BTreeMap<FlowId, u64>>,
-}
-
-impl Delivered {
-    pub(crate) fn new(next: Option<Arc<dyn Observer>>) -> Arc<Self> {
-        Arc::new(Self {
-            next,
-            bytes: Mutex::default(),
-        })
-    }
-
-    fn bytes(&self) -> MutexGuard<'_, BTreeMap<FlowId, u64>> {
-        self.bytes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Observer for Delivered {
-    fn observe(&self, now: Time, flow: FlowId, event: &TraceEvent) {
-        if let TraceEvent::MetricsUpdated(metrics) = event
-            && let Some(bytes) = self.bytes().get_mut(&flow)
-        {
-            *bytes = metrics.delivered_bytes.max(*bytes);
-        }
-        if let Some(next) = &self.next {
-            next.observe(now, flow, event);
-        }
-    }
-}
-
 /// Measures one sender: reports its progress and detects a stall.
 pub(crate) struct SendMeter<'a> {
     runtime: &'a Arc<dyn Runtime>,
-    delivered: &'a Delivered,
-    flow: Option<FlowId>,
+    connection: StreamMonitor,
     progress: &'a dyn Progress,
     total_bytes: u64,
     /// Bytes that the receiver held before this connection.
@@ -68,20 +33,14 @@ pub(crate) struct SendMeter<'a> {
 impl<'a> SendMeter<'a> {
     pub(crate) fn new(
         runtime: &'a Arc<dyn Runtime>,
-        delivered: &'a Delivered,
         stream: &Stream,
         progress: &'a dyn Progress,
         total_bytes: u64,
     ) -> Self {
-        let flow = stream.flow();
-        if let Some(flow) = flow {
-            delivered.bytes().insert(flow, 0);
-        }
         let now = runtime.now();
         Self {
             runtime,
-            delivered,
-            flow,
+            connection: stream.monitor(),
             progress,
             total_bytes,
             earlier_bytes: 0,
@@ -122,10 +81,7 @@ impl<'a> SendMeter<'a> {
     }
 
     fn update(&mut self, now: Time) {
-        let bytes = self
-            .flow
-            .and_then(|flow| self.delivered.bytes().get(&flow).copied());
-        let bytes = bytes.unwrap_or(0);
+        let bytes = self.connection.stats().delivered_bytes;
         if bytes > self.last_bytes {
             self.last_bytes = bytes;
             self.last_change = now;
@@ -137,13 +93,5 @@ impl<'a> SendMeter<'a> {
     /// Reports that everything has been delivered.
     pub(crate) fn done(&self) {
         self.progress.at(self.total_bytes);
-    }
-}
-
-impl Drop for SendMeter<'_> {
-    fn drop(&mut self) {
-        if let Some(flow) = self.flow {
-            self.delivered.bytes().remove(&flow);
-        }
     }
 }
