@@ -81,8 +81,8 @@ impl LinkPair {
 
     /// Both directions in the order in which a driver serves them: from clients to servers first.
     ///
-    /// The order decides which packet is delivered first when packets come out of both links at the same instant,
-    /// and must not depend on which of the directions is called forward.
+    /// The order decides which packet is delivered first when packets come out of both links at the
+    /// same instant, and must not depend on which of the directions is called forward.
     pub const fn service_order(&self) -> [Direction; 2] {
         [self.client_to_server, self.client_to_server.opposite()]
     }

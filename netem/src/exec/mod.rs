@@ -11,6 +11,9 @@
 //! IP packets. Between two namespaces nothing but a user namespace is needed; to the host's
 //! services, privileges.
 //!
+//! The room: `namespace`, `netlink` and `tun` set the two ends up, `forwarder` is the thread
+//! between them, `ip` the headers that it reads. Everything about time and links is the proxy's.
+//!
 //! A program in the client's namespace reaches nothing but the server's side, unless that is a
 //! host that forwards and translates addresses (ip-forward, masquerade).
 
@@ -289,8 +292,8 @@ impl Exec {
         self.server.run(namespace::is_listening)
     }
 
-    /// A handle with which other threads ask for reports and change the links. Its reports lack the TUN devices'
-    /// own drops.
+    /// A handle with which other threads ask for reports and change the links. Its reports lack the
+    /// TUN devices' own drops.
     pub fn handle(&self) -> ProxyHandle {
         self.handle.clone()
     }

@@ -16,6 +16,11 @@
 //! In packets and records a client is known by its own address and the server by the listened
 //! one: the addresses the client sees.
 //!
+//! The room: `worker` is the thread, `paced_links` holds the links, `nat` the clients, `reactor`
+//! the wait; [`Proxy`] and [`ProxyHandle`] only start, ask and stop it. Nothing here decides what
+//! happens to a packet: that is the [`LinkPair`](crate::link_pair::LinkPair)'s. `exec` shares all
+//! but `worker`, `nat` and `socket`.
+//!
 //! Limits: a datagram larger than the outgoing interface's MTU is refused, not fragmented, and
 //! counts as a send error. A link without a rate has no queue limit and holds what its delay
 //! demands.
@@ -104,8 +109,8 @@ pub struct ProxyConfig {
     /// (RFC 4787 §4.3).
     pub flow_idle: Duration,
     /// Interval at which each client gets another port towards its server, as behind a NAT that
-    /// forgets (RFC 4787 §4.1): what the server still sends to the old one is lost. For a while each
-    /// client then has two descriptors. Default never.
+    /// forgets (RFC 4787 §4.1): what the server still sends to the old one is lost. For a while
+    /// each client then has two descriptors. Default never.
     pub rebind_every: Option<Duration>,
     /// Socket buffers to ask for. Default 8 MiB, which at 1 Gbit/s is some 30 ms off the
     /// processor.

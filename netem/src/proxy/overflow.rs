@@ -5,7 +5,8 @@
 
 use std::{collections::BTreeSet, net::UdpSocket};
 
-/// The drops of the sockets with these inodes together; `None` where the system does not report them.
+/// The drops of the sockets with these inodes together; `None` where the system does not report
+/// them.
 #[cfg(target_os = "linux")]
 pub(crate) fn dropped(inodes: &BTreeSet<u64>) -> Option<u64> {
     if inodes.is_empty() {
@@ -29,7 +30,8 @@ pub(crate) fn dropped(inodes: &BTreeSet<u64>) -> Option<u64> {
     )
 }
 
-/// The drops of the sockets with these inodes together; `None` where the system does not report them.
+/// The drops of the sockets with these inodes together; `None` where the system does not report
+/// them.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn dropped(_inodes: &BTreeSet<u64>) -> Option<u64> {
     None

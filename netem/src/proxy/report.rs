@@ -228,7 +228,7 @@ fn validity(
     // The first reason that applies is the one reported: a failure explains the drops after it, and
     // drops explain lateness.
     if let Some(failure) = failure {
-        return (false, format!("the proxy broke down: {failure}"));
+        return (false, format!("the proxy failed: {failure}"));
     }
     if u128::from(drops) > allowed {
         let (send, nat) = (counters.send_errors, counters.nat_full);
@@ -242,7 +242,7 @@ fn validity(
             ),
         );
     }
-    for (what, measured) in [("left", lateness), ("entered the link", entry_shift)] {
+    for (what, measured) in [("was sent", lateness), ("entered the link", entry_shift)] {
         if measured.p99_ns > limit_ns {
             return (
                 false,
@@ -262,7 +262,7 @@ fn validity(
     let limit = micros(limit_ns);
     (
         true,
-        format!("99 % of the packets left within {p99} of their time ({limit} is allowed)"),
+        format!("99 % of the packets were sent within {p99} of their time ({limit} is allowed)"),
     )
 }
 

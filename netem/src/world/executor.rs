@@ -1,7 +1,7 @@
 //! Tasks, polled in the order in which they became ready.
 //!
-//! Requests that handles may make from anywhere (spawn, wake, kill) go into the [`RunQueue`]. The tasks
-//! themselves belong to the run loop, so polling one takes no lock.
+//! Requests that handles may make from anywhere (spawn, wake, kill) go into the [`RunQueue`]. The
+//! tasks themselves belong to the run loop, so polling one takes no lock.
 
 use std::{
     collections::VecDeque,

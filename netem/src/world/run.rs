@@ -46,8 +46,8 @@ enum Step {
 impl World {
     /// Runs the world until `future` is done.
     ///
-    /// The future runs beside all tasks and takes its turn like one. Tasks that are not done when it
-    /// is resume in the next run.
+    /// The future runs beside all tasks and takes its turn like one. Tasks that are not done when
+    /// it is resume in the next run.
     ///
     /// # Errors
     /// [`WorldError`] when the future can never be done, or not before the time limit; it is

@@ -17,7 +17,7 @@ in its arguments, and NETEM_RECORDING in its environment, are the path of that r
 command fails when its exit code is not 0; it should be deterministic, such as a run in virtual
 time.
 
-  netem shrink bad.csv --out few.csv -- cargo xtask scenario lossy-10pct --clock virtual --tape {}
+  netem shrink bad.csv --out few.csv -- cargo xtask scenario lossy-10pct --clock virtual --replay {}
 
 Exit codes: 0 success; 3 an invalid recording; 5 the result could not be written; 7 the command
 does not fail with the whole recording; 126, 127 the command cannot be run, or found.";

@@ -1,9 +1,10 @@
 //! Waiting: for datagrams on many sockets and for a deadline, whichever comes first.
 //!
-//! Linux has what it takes (`linux`); everywhere else `portable` naps and looks. [`Waiter`] is
-//! the precise part on top of either: it asks to be woken a little early, by as much as this
-//! machine has lately been waking it late, and spins the rest, within a share of the processor
-//! that it never exceeds. When that share is used up, packets leave in small groups instead.
+//! Linux has precise sleeps and readiness (`linux`); elsewhere `portable` sleeps briefly and polls.
+//! [`Waiter`] is the precise part on top of either: it asks to be woken a little early, by as much
+//! as this machine has lately been waking it late, and spins for the rest, within a share of the
+//! processor that it never exceeds. When that share is used up, packets are sent in small groups
+//! instead.
 
 #[cfg(target_os = "linux")]
 mod linux;

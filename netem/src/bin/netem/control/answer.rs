@@ -119,8 +119,8 @@ impl Answers {
         let bad = |why| Refusal(StatusCode::BAD_REQUEST, why);
         let kind = Kind::of(headers.get(header::CONTENT_TYPE));
         {
-            // Held until the links are changed, so that two changes at once end in the same order in the
-            // links and here.
+            // Held until the links are changed, so that two changes at once end in the same order
+            // in the links and here.
             let mut network = self.network();
             let new = match *method {
                 Method::PUT => change::whole(kind, body),
