@@ -109,8 +109,8 @@ impl Grants {
     pub(super) async fn grant_get(
         &mut self,
         name: &str,
-        held: Option<&HeldBlocks>,
-        held_source: Option<&str>,
+        held: Option<HeldBlocks>,
+        held_source: Option<String>,
     ) -> Reply<Granted> {
         self.client.may("get")?;
         let name = Name::parse(name)?;
@@ -124,9 +124,9 @@ impl Grants {
         let allocated = source.allocated();
         let mut prefix = Prefix::default();
         // Blocks of another version of the file are not even compared.
-        let is_same = held_source.is_some() && held_source == fingerprint.as_deref();
+        let is_same = held_source.is_some() && held_source == fingerprint;
         if let Some(held) = held.filter(|_| is_same) {
-            (source, prefix) = resume::seek_to_held(runtime, source, held).await?;
+            (source, prefix) = resume::seek_to_held(runtime, source, &held).await?;
         }
         let from = prefix.bytes();
         let transfer = Transfer::Get(source, prefix);

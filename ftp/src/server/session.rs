@@ -141,8 +141,7 @@ impl Session {
                 encode_reply(&reply)
             }
             Ok(Request::Get { name, held, source }) => {
-                let reply = grants.grant_get(&name, held.as_ref(), source.as_deref());
-                let reply = reply.await;
+                let reply = grants.grant_get(&name, held, source).await;
                 self.log("get", &name, started, &reply, granted);
                 encode_reply(&reply)
             }
@@ -152,8 +151,9 @@ impl Session {
                 dry_run,
                 source,
             }) => {
-                let reply = grants.grant_put_tree(&name, overwrite, dry_run, &source);
-                let reply = reply.await;
+                let reply = grants
+                    .grant_put_tree(&name, overwrite, dry_run, &source)
+                    .await;
                 self.log("put-tree", &name, started, &reply, granted);
                 encode_reply(&reply)
             }
@@ -164,14 +164,12 @@ impl Session {
             }
             Ok(Request::Hash { name }) => {
                 let reply = self.hash(&name).await;
-                let done = |file: &Confirmation| Some((file.bytes, file.hash.clone()));
-                self.log("hash", &name, started, &reply, done);
+                self.log("hash", &name, started, &reply, hashed);
                 encode_reply(&reply)
             }
             Ok(Request::Ls { path, after }) => {
                 let reply = self.ls(&path, after).await;
-                let done = |page: &Listing| Some((0, format!("{} entries", page.entries.len())));
-                self.log("ls", &path, started, &reply, done);
+                self.log("ls", &path, started, &reply, listed);
                 encode_reply(&reply)
             }
             Ok(Request::Cancel { token }) => {
@@ -249,4 +247,12 @@ fn unreadable(error: &MessageError) -> Refusal {
 /// The end of a granted transfer is logged by its own task.
 const fn granted(_: &Granted) -> Option<(u64, String)> {
     None
+}
+
+fn hashed(file: &Confirmation) -> Option<(u64, String)> {
+    Some((file.bytes, file.hash.clone()))
+}
+
+fn listed(page: &Listing) -> Option<(u64, String)> {
+    Some((0, format!("{} entries", page.entries.len())))
 }

@@ -348,74 +348,92 @@ async fn the_client_keeps_nothing_of_a_file_whose_hash_is_wrong() {
     assert!(matches!(error, TransferError::Integrity), "{error}");
 }
 
+/// A store that accepts everything and then has no space for the name.
+#[derive(Debug)]
+struct FullStore;
+
+#[derive(Debug)]
+struct FullSink;
+
+impl Store for FullStore {
+    fn open(&self, _: &Name) -> Result<Box<dyn Source>, StoreError> {
+        Ok(MemStore::source("x"))
+    }
+
+    fn create(&self, _: &Name, _: CreateOptions<'_>) -> Result<Box<dyn Sink>, StoreError> {
+        Ok(Box::new(FullSink))
+    }
+
+    fn open_partial(
+        &self,
+        _: &Name,
+        _: PartialOptions<'_>,
+    ) -> Result<Option<ResumablePartial>, StoreError> {
+        Ok(None)
+    }
+
+    fn stat(&self, _: &Name) -> Result<Option<Found>, StoreError> {
+        Ok(None)
+    }
+
+    fn scan(&self, _: Option<&Name>, _: usize) -> Result<Vec<Found>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn usage(&self) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    fn create_folder(&self, _: &Name) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn folds_case(&self) -> bool {
+        false
+    }
+
+    fn list(&self, _: Option<&Name>, _: Option<&str>, _: usize) -> Result<Vec<Entry>, StoreError> {
+        Ok(Vec::new())
+    }
+}
+
+impl Sink for FullSink {
+    fn write(&mut self, _: &[u8]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn block_verified(&mut self, _: BlockHash) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn set_attributes(&mut self, _: Attributes) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn store_synced(&mut self) {}
+
+    fn flush(&mut self) -> Option<Box<dyn FnOnce() + Send>> {
+        None
+    }
+
+    fn discard(self: Box<Self>) {}
+
+    fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        Err(StoreError::DiskFull { name: "a".into() })
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_confirmation_reaches_the_client_with_its_reason() {
-    /// A store that accepts everything and then has no space for the name.
-    #[derive(Debug)]
-    struct NoRoom;
-    #[derive(Debug)]
-    struct NoRoomSink;
-    impl Store for NoRoom {
-        fn open(&self, _: &Name) -> Result<Box<dyn Source>, StoreError> {
-            Ok(MemStore::source("x"))
-        }
-        fn create(&self, _: &Name, _: CreateOptions<'_>) -> Result<Box<dyn Sink>, StoreError> {
-            Ok(Box::new(NoRoomSink))
-        }
-        fn open_partial(
-            &self,
-            _: &Name,
-            _: PartialOptions<'_>,
-        ) -> Result<Option<ResumablePartial>, StoreError> {
-            Ok(None)
-        }
-        fn stat(&self, _: &Name) -> Result<Option<Found>, StoreError> {
-            Ok(None)
-        }
-        fn scan(&self, _: Option<&Name>, _: usize) -> Result<Vec<Found>, StoreError> {
-            Ok(Vec::new())
-        }
-        fn usage(&self) -> Result<u64, StoreError> {
-            Ok(0)
-        }
-        fn create_folder(&self, _: &Name) -> Result<(), StoreError> {
-            Ok(())
-        }
-        fn sync(&self) -> Result<(), StoreError> {
-            Ok(())
-        }
-        fn folds_case(&self) -> bool {
-            false
-        }
-        fn list(
-            &self,
-            _: Option<&Name>,
-            _: Option<&str>,
-            _: usize,
-        ) -> Result<Vec<Entry>, StoreError> {
-            Ok(Vec::new())
-        }
-    }
-    impl Sink for NoRoomSink {
-        fn write(&mut self, _: &[u8]) -> Result<(), StoreError> {
-            Ok(())
-        }
-        fn block_verified(&mut self, _: BlockHash) -> Result<(), StoreError> {
-            Ok(())
-        }
-        fn set_attributes(&mut self, _: Attributes) -> Result<(), StoreError> {
-            Ok(())
-        }
-        fn store_synced(&mut self) {}
-        fn flush(&mut self) -> Option<Box<dyn FnOnce() + Send>> {
-            None
-        }
-        fn discard(self: Box<Self>) {}
-        fn commit(self: Box<Self>) -> Result<(), StoreError> {
-            Err(StoreError::DiskFull { name: "a".into() })
-        }
-    }
-    let world = World::with_store(server_config("auto:1"), Arc::new(NoRoom), MemStore::new());
+    let world = World::with_store(
+        server_config("auto:1"),
+        Arc::new(FullStore),
+        MemStore::new(),
+    );
     let mut client = world.client().await;
     let error = put(&mut client, b"contents", "a").await.unwrap_err();
     let TransferError::Verdict(Refusal {

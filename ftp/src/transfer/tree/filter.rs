@@ -89,7 +89,8 @@ fn set(patterns: &[String]) -> Result<Option<GlobSet>, FilterError> {
     Ok(Some(set.build()?))
 }
 
-#[cfg(all(test, feature = "glob"))]
+#[cfg(test)]
+#[cfg(feature = "glob")]
 mod tests {
     use super::*;
 
