@@ -82,7 +82,7 @@ impl Source for PatternSource {
         Ok(block.into())
     }
 
-    /// No two runs are given the same pattern under one name, so nothing is resumed.
+    /// Benchmarks never resume a generated file.
     fn fingerprint(&self) -> Option<String> {
         None
     }

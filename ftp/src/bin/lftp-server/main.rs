@@ -1,7 +1,7 @@
 //! `lftp-server`: shares one folder with LFTP clients.
 //!
 //! [`args`] is the command line, [`settings`] merges it with the settings file;
-//! [`authorized_keys`] parses the file of client keys, and [`authorization`] decides by it.
+//! [`authorized_keys`] parses the file of client keys, and [`mod@authorization`] decides by it.
 
 mod args;
 mod authorization;
