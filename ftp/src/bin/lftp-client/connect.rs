@@ -71,6 +71,7 @@ pub(crate) async fn connect(
         if let Some(key) = error.as_ref().and_then(untrusted_key) {
             return ConnectFailure::Untrusted(key);
         }
+        // The server is reachable, so the hint about ports below would mislead.
         if let Some(error @ OpenError::NotAdmitted { .. }) = &error {
             return ConnectFailure::Failed(Failure::new(error.into(), error.to_string()));
         }
@@ -107,10 +108,12 @@ impl Race<'_> {
                     }
                     Poll::Ready(Err(error)) => {
                         self.first_error.get_or_insert(error);
+                        // Not swap_remove: the order is the system's preference.
                         drop(self.attempts.remove(index));
                     }
                 }
             }
+            // The next address is tried after the delay, or at once if no attempt is left.
             let is_due = !self.addresses.as_slice().is_empty()
                 && (self.attempts.is_empty()
                     || self.next_attempt.as_mut().poll_fire(cx).is_ready());

@@ -90,12 +90,14 @@ impl KnownServers {
     /// first key wins.
     pub(crate) fn add(&self, host: &Host, key: PublicKey) -> Result<Vec<KnownServer>, Failure> {
         let failed = |error| self.failed(&error);
+        // Read again under the lock: the caller's look at the file is out of date by now.
         let lock = self.lock().map_err(failed)?;
         let (mut text, known) = self.read()?;
         let known = matching(&known, host);
         if !known.is_empty() {
             return Ok(known);
         }
+        // A hand-edited file may lack the last newline.
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
         }
@@ -117,6 +119,7 @@ impl KnownServers {
 
     fn read(&self) -> Result<(String, Vec<KnownServer>), Failure> {
         let text = match File::open(&self.0) {
+            // No server is known before the first one is added.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
             Err(error) => Err(error),
             Ok(file) => {
@@ -134,6 +137,7 @@ impl KnownServers {
     fn lock(&self) -> io::Result<File> {
         config_file::create_parent(&self.0)?;
         let mut path = self.0.clone().into_os_string();
+        // A file of its own: the rename replaces the other one, and with it a lock on it.
         path.push(".lock");
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false);

@@ -28,7 +28,7 @@ pub(crate) fn open(file: &Path) -> Result<Box<dyn Source>, Failure> {
 ///
 /// The file cannot be opened, or its own name is not valid Unicode.
 pub(crate) fn remote_name(file: &Path, name: Option<String>) -> Result<String, Failure> {
-    // A missing file is reported before a connection is made for it.
+    // Report a missing file before connecting to the server.
     open(file)?;
     let file_name = || {
         file.file_name()

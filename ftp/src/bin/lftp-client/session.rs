@@ -43,7 +43,7 @@ pub(crate) struct SessionConfig {
     pub(crate) output: Output,
 }
 
-/// A connection to one server, which is made again when it is lost.
+/// A connection to one server, re-established when it is lost.
 pub(crate) struct Session {
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) host: Host,

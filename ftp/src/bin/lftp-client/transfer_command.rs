@@ -45,6 +45,7 @@ pub(crate) enum TransferCommand {
 
 impl TransferCommand {
     pub(crate) fn put(put: PutArgs, name: Option<String>) -> Result<Self, Failure> {
+        // --recursive of a single file is an ordinary put, as with cp.
         if put.tree.recursive && put.file.is_dir() {
             let plan = put.tree.plan(put.no_clobber)?;
             let (local, name) = LocalTree::to_send(&put.file, name)?;
@@ -68,6 +69,7 @@ impl TransferCommand {
 
     pub(crate) fn get(get: GetArgs, out: Option<PathBuf>, output: Output) -> Result<Self, Failure> {
         let name = get.name;
+        // Standard output holds one file and nothing else.
         let to_stdout = out.as_deref().is_some_and(is_pipe);
         if to_stdout && (output.json || get.tree.recursive) {
             let message = "--out - writes the file to standard output, so it cannot be combined \

@@ -55,9 +55,13 @@ impl Trust {
             } => (servers, *accept_new),
         };
         let mut known = access_file(runtime, servers, host, KnownServers::find).await?;
+        // The key is fetched first, on a connection that fails on purpose: whom the client talks
+        // to is decided before its own key is revealed.
         if known.is_empty() {
             known = learn(runtime, host, config, (servers, accept_new)).await?;
         }
+        // The keys of the file, not the key just shown: another client may have added the server in
+        // the meantime, with another key.
         let keys = known.iter().map(|known| known.key).collect();
         let connected = connect(runtime, host, &pinned(config, keys)).await;
         connected.map_err(|error| error.describe(|shown| key_changed(host, &known, servers, shown)))
@@ -148,6 +152,7 @@ async fn ask_user(
     servers: &KnownServers,
 ) -> Result<(), Failure> {
     let file = servers.path().display();
+    // A script cannot be asked, and silent trust would defeat the purpose of keys.
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(untrusted(format!(
             "{host} is not known yet: its key {shown} is not in {file}. If \"lftp-server key\" \
@@ -167,6 +172,7 @@ async fn ask_user(
     let answer = answer.await.unwrap_or_default();
     match answer.trim().to_lowercase().as_str() {
         "y" | "yes" => Ok(()),
+        // Anything but a clear yes is a no, also the end of input.
         _ => Err(untrusted(format!(
             "{host} is not trusted; nothing was sent to it"
         ))),

@@ -132,6 +132,7 @@ impl Authorization {
                 tracing::info!(%file, keys = state.rules.len(), "read the authorized keys again");
             }
             Err(error) => {
+                // The stamp is taken all the same, so that the error is logged once per change.
                 state.stamp = stamp;
                 tracing::error!(%file, %error, "the file is invalid; the previous rules stay in force");
             }
@@ -145,6 +146,7 @@ impl Authorization {
             Root::Inside(name) => PathBuf::from(name.as_str()),
             Root::External(path) => path.clone(),
         };
+        // Opened once: a second store for the folder would count its quota separately.
         if let Some((root, _)) = state.roots.get(&path) {
             return Ok(Some(root.clone()));
         }
@@ -182,6 +184,7 @@ fn read(path: &Path) -> Result<Option<(Stamp, Rules)>, String> {
     };
     let metadata = file.metadata().map_err(|error| error.to_string())?;
     #[cfg(unix)]
+    // A user who can write this file could admit any key.
     if std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o022 != 0 {
         return Err(format!(
             "other users can change it; run: chmod go-w {}",
@@ -206,6 +209,7 @@ impl Admit for Authorization {
 
     fn admit(&self, key: &PublicKey) -> Result<Option<Admission>, StoreError> {
         let mut state = self.current();
+        // A key that is listed has the rights of its line, even if anonymous clients have more.
         let Some(rule) = state.rules.get(key).cloned() else {
             return Ok(self.anonymous.map(Admission::new));
         };

@@ -106,6 +106,7 @@ impl FromStr for Root {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        // Only the administrator writes this file, so a root may lie outside the shared folder.
         if Path::new(text).is_absolute() {
             return Ok(Self::External(text.into()));
         }
@@ -127,6 +128,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Rule>, BadLine> {
         }
         let bad = |fault| BadLine { line, fault };
         let rule = rule(text, line).map_err(bad)?;
+        // Two lines for one key would leave it open which of them counts.
         if let Some(other) = rules.iter().find(|other| other.key == rule.key) {
             return Err(bad(format!("the key is already on line {}", other.line)));
         }
@@ -144,6 +146,7 @@ fn rule(text: &str, line: usize) -> Result<Rule, String> {
             return Err("expected a key of 64 hexadecimal digits after the options".to_owned());
         }
         rest = remainder;
+        // The key ends the options; everything behind it is the comment.
         if let Ok(key) = word.parse() {
             return Ok(Rule {
                 rights: rights.ok_or("expected read, write or rw before the key")?,

@@ -98,6 +98,7 @@ async fn serve(args: Args, key_file: &Path) -> ExitCode {
         Ok(server) => server,
         Err(error) => return fail(Exit::Bind, &error.to_string()),
     };
+    // After binding: a script that reads these lines can connect.
     announce(&server, key);
     tokio::spawn(handle_signals(server.handle()));
     let result = server.run().await;
@@ -110,7 +111,7 @@ async fn serve(args: Args, key_file: &Path) -> ExitCode {
 
 fn open_root(args: &Args) -> Result<DirStore, Box<dyn std::error::Error>> {
     match std::fs::create_dir_all(&args.root) {
-        // A file of that name: opening it below reports that more clearly.
+        // A file has that name: opening it below reports that more clearly.
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
             return Err(format!("{}: {error}", args.root.display()).into());
         }

@@ -110,6 +110,7 @@ impl Settings {
     fn source(&self, id: &str) -> String {
         let given = Some(ValueSource::CommandLine);
         match &self.file {
+            // Asked first: an option given in both places has the command line's value.
             _ if self.command_line.value_source(id) == given => "command line".to_owned(),
             Some(file) if self.merged.value_source(id) == given => file.display().to_string(),
             _ => "default".to_owned(),
@@ -156,6 +157,7 @@ fn options(file: &Path) -> Result<Vec<String>, String> {
         let arg = command
             .get_arguments()
             .find(|arg| arg.get_long() == Some(key));
+        // A misspelt setting must not be ignored: the server would run with the default.
         let Some(arg) = arg.filter(|_| is_setting(key)) else {
             return Err(format!(
                 "unknown setting {key:?}; \"lftp-server config show\" lists all settings"

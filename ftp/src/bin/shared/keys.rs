@@ -34,6 +34,7 @@ fn generate(path: &Path, runtime: &dyn Runtime) -> io::Result<(Identity, NamedTe
 /// same instant, one creates the key and the others use it.
 fn create(path: &Path, runtime: &dyn Runtime) -> io::Result<Option<Identity>> {
     let (identity, file) = generate(path, runtime)?;
+    // Not a check before creating: two programs could both find no key and create one.
     match file.persist_noclobber(path) {
         Ok(_) => Ok(Some(identity)),
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
@@ -52,6 +53,7 @@ fn load(path: &Path) -> io::Result<Identity> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
+        // As ssh does: a key that other users can read may be known to them already.
         if file.metadata()?.permissions().mode() & 0o077 != 0 {
             let message = format!("other users can read it; run: chmod 600 {}", path.display());
             return Err(io::Error::other(message));
