@@ -210,7 +210,7 @@ impl From<&RequestError> for Exit {
             RequestError::Refused(refusal) => refusal.into(),
             RequestError::Lost(error) => error.into(),
             RequestError::NotAdmitted { .. } => Self::NotAdmitted,
-            RequestError::Confused(_) => Self::Protocol,
+            RequestError::UnexpectedReply(_) => Self::Protocol,
         }
     }
 }
@@ -223,7 +223,7 @@ impl From<&TransferError> for Exit {
             TransferError::Lost(error) => error.into(),
             TransferError::Store(error) => error.into(),
             TransferError::SourceChanged => Self::LocalFile,
-            TransferError::Verdict(refusal) => refusal.into(),
+            TransferError::Rejected(refusal) => refusal.into(),
             TransferError::Integrity => Self::Integrity,
         }
     }

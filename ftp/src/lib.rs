@@ -37,8 +37,8 @@ mod transfer;
 
 pub use blake3::Hash;
 pub use client::{
-    Client, ClientConfig, OpenError, Pinned, Plan, Receipt, RequestError, Target, TransferError,
-    Tree,
+    Client, ClientConfig, OpenError, PinnedKeys, Plan, Receipt, RequestError, Target,
+    TransferError, Tree,
 };
 pub use exit::Exit;
 pub use protocol::blocks::{BLOCK_BYTES, BlockHash};

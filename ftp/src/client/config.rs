@@ -1,4 +1,4 @@
-//! The client's settings.
+//! Settings of the client.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,31 +7,30 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ClientConfig {
-    /// The transport of every connection. Where it sets no identity, one is drawn for all of
-    /// them; its verifier judges the control connection, and that the data connections lead to
-    /// the same key goes without saying. Where it sets no keep-alive, there is one: a
-    /// control connection is silent while a file is carried.
+    /// Transport settings of every connection. Without an identity, a random one is generated for
+    /// all of them. The verifier decides about the control connection; data connections must lead
+    /// to the same key. Without a keep-alive interval, a default is set, because a control
+    /// connection is silent during a transfer.
     pub transport: lftp_transport::Config,
-    /// How long a connection may take to be made. Default 40 s.
+    /// Time limit for connecting. Default 40 s.
     pub connect_timeout: Duration,
-    /// How long the server may take to answer. Default 60 s.
+    /// Time limit for the reply to a request. Default 60 s.
     pub answer_timeout: Duration,
-    /// How long a transfer may stand still. Default 60 s.
+    /// Time without progress after which a transfer is aborted. Default 60 s.
     pub stall_limit: Duration,
-    /// How long the server may take over the end of a file (to get it onto its disk). Default
-    /// 5 min.
+    /// Time limit for the server's confirmation after the last byte: it writes the file to its disk
+    /// first. Default 5 min.
     pub confirmation_timeout: Duration,
-    /// How long a connection may take to end in good order. Default 5 s.
+    /// Time limit for an orderly close. Default 5 s.
     pub close_timeout: Duration,
-    /// Where the server is taken to have its data ports before it has said so: the client comes
-    /// to one of them while it still asks, and a round trip is saved when the server grants that
-    /// one. `None`, the default, stands for 9000 to 9009 where the control port is 3154, and for
-    /// nothing elsewhere.
+    /// Data ports that the server probably has. The client connects to one of them while it sends
+    /// its request, which saves a round trip if the server grants that port. `None`, the default,
+    /// means 9000 to 9009 if the control port is 3154, and no port otherwise.
     pub likely_ports: Option<Vec<u16>>,
-    /// A transfer is what the server will be asked for first: its data connection sets out
-    /// together with the control connection, and one more round trip is saved. Default false.
-    pub transfers_at_once: bool,
-    /// Data ports as the server names them, and where they are found instead (behind a proxy).
+    /// Starts the data connection together with the control connection, which saves one more round
+    /// trip if the first request is a transfer. Default false.
+    pub connect_data_early: bool,
+    /// Maps data ports as the server names them to those to connect to (behind a proxy).
     pub port_map: BTreeMap<u16, u16>,
 }
 
@@ -45,7 +44,7 @@ impl Default for ClientConfig {
             confirmation_timeout: Duration::from_secs(5 * 60),
             close_timeout: Duration::from_secs(5),
             likely_ports: None,
-            transfers_at_once: false,
+            connect_data_early: false,
             port_map: BTreeMap::new(),
         }
     }

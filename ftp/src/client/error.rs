@@ -1,4 +1,4 @@
-//! What can go wrong for a client, one small enum an operation.
+//! Errors of the client, one enum for each operation.
 
 use std::net::SocketAddr;
 
@@ -11,126 +11,128 @@ use crate::store::StoreError;
 
 fn not_admitted(key: &PublicKey) -> String {
     format!(
-        "the server does not know this client's key; its administrator lets it in with the line \
-         \"read,write {key}\" in the server's authorized keys"
+        "the server does not know this client's key; to admit it, its administrator adds the line \
+         \"read,write {key}\" to the server's authorized keys"
     )
 }
 
-/// Why there is no connection to the server.
+/// A failure to connect to the server.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// It could not be made.
+    /// The transport failed to connect.
     #[error("no connection to {addr}: {source}")]
     Connect {
-        /// Where to.
+        /// The address.
         addr: SocketAddr,
-        /// What happened.
+        /// The cause.
         source: ConnectError,
     },
-    /// It was lost as soon as it was made.
+    /// The connection was lost immediately.
     #[error("no connection to {addr}: {error}")]
     Lost {
-        /// Where to.
+        /// The address.
         addr: SocketAddr,
-        /// What happened.
+        /// The cause.
         error: ChannelError,
     },
-    /// The server does not let this client in.
+    /// The server does not admit this client.
     #[error("{}", not_admitted(key))]
     NotAdmitted {
         /// This client's key.
         key: PublicKey,
     },
-    /// Nobody answered in time.
+    /// The handshake took too long.
     #[error("no connection to {addr}: no answer in time")]
     TimedOut {
-        /// Where to.
+        /// The address.
         addr: SocketAddr,
     },
 }
 
-/// Why a request came to nothing.
+/// A request without a result.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// The server refuses it.
+    /// The server refuses the request.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The control connection is of no more use.
+    /// The control connection is lost.
     #[error("the control connection is lost: {0}")]
     Lost(#[from] ChannelError),
-    /// The server does not let this client in.
+    /// The server does not admit this client.
     #[error("{}", not_admitted(key))]
     NotAdmitted {
         /// This client's key.
         key: PublicKey,
     },
-    /// The server answered, but not to what was asked.
-    #[error("the server's answer makes no sense: {0}")]
-    Confused(&'static str),
+    /// The server sent a reply that does not fit the request.
+    #[error("the server's reply is not valid: {0}")]
+    UnexpectedReply(&'static str),
 }
 
-/// Why a file was not carried. Nothing of it is left under its name.
+/// A transfer that failed. No new file has the target's name.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransferError {
-    /// The server did not grant it.
+    /// The server did not grant the transfer.
     #[error(transparent)]
     Request(#[from] RequestError),
-    /// The data connection could not be made.
-    #[error("the data connection cannot be made: {0}")]
+    /// The data connection could not be opened.
+    #[error("cannot open the data connection: {0}")]
     Open(#[from] OpenError),
     /// The data connection was lost.
     #[error("the transfer broke off: {0}")]
     Lost(#[from] ChannelError),
-    /// This side's file cannot be read or written.
-    #[error("on this side: {0}")]
+    /// The local file cannot be read or written.
+    #[error("local file: {0}")]
     Store(#[from] StoreError),
-    /// This side's file became shorter while it was sent.
-    #[error("on this side: the file became shorter while it was sent")]
+    /// The local file became shorter while it was sent.
+    #[error("the local file became shorter while it was sent")]
     SourceChanged,
-    /// The server received the file but does not keep it.
-    #[error("the server does not keep the file: {0}")]
-    Verdict(Refusal),
-    /// What arrived is not what was sent.
-    #[error("what arrived is not what was sent; nothing is kept of it")]
+    /// The server received the file but did not store it.
+    #[error("the server did not store the file: {0}")]
+    Rejected(Refusal),
+    /// The hash of the received data differs from that of the sent data.
+    #[error("the received data differs from the sent data; the file was discarded")]
     Integrity,
 }
 
 impl TransferError {
-    /// What to tell the server about it, on the data connection.
+    /// Returns the code with which the data connection is reset.
     pub(crate) const fn code(&self) -> Code {
         match self {
             Self::Lost(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::SourceChanged => Code::SourceChanged,
-            Self::Verdict(refusal) => refusal.code,
+            Self::Rejected(refusal) => refusal.code,
             Self::Integrity => Code::Integrity,
-            // There is no data connection.
+            // There is no data connection to reset.
             Self::Request(_) | Self::Open(_) => Code::Unknown,
         }
     }
 
-    /// Whether the same transfer may work when it is tried again on another connection: the
-    /// way was at fault, or the server was not ready.
+    /// Returns true if the same transfer may succeed on a new connection: the network failed, or
+    /// the server was busy.
     pub const fn is_temporary(&self) -> bool {
         match self {
             Self::Open(_) => true,
-            Self::Request(RequestError::Lost(error)) | Self::Lost(error) => is_passing(error),
-            Self::Request(RequestError::Refused(refusal)) => is_passing_word(refusal.code),
-            Self::Request(RequestError::Confused(_) | RequestError::NotAdmitted { .. })
+            Self::Request(RequestError::Lost(error)) | Self::Lost(error) => {
+                is_temporary_error(error)
+            }
+            Self::Request(RequestError::Refused(refusal)) => is_temporary_code(refusal.code),
+            Self::Request(RequestError::UnexpectedReply(_) | RequestError::NotAdmitted { .. })
             | Self::Store(_)
             | Self::SourceChanged
-            | Self::Verdict(_)
+            | Self::Rejected(_)
             | Self::Integrity => false,
         }
     }
 }
 
-const fn is_passing(error: &ChannelError) -> bool {
+const fn is_temporary_error(error: &ChannelError) -> bool {
     match error {
-        ChannelError::GaveUp(code) => is_passing_word(*code),
+        ChannelError::GaveUp(code) => is_temporary_code(*code),
         ChannelError::WentAway
         | ChannelError::Silent
         | ChannelError::Stalled
@@ -139,7 +141,7 @@ const fn is_passing(error: &ChannelError) -> bool {
     }
 }
 
-const fn is_passing_word(code: Code) -> bool {
+const fn is_temporary_code(code: Code) -> bool {
     matches!(
         code,
         Code::Busy | Code::BadToken | Code::Stalled | Code::ShuttingDown | Code::Unknown

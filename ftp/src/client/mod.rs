@@ -1,12 +1,14 @@
-//! The client: one control connection, and a data connection for each file.
+//! The client: one control connection, and a data connection for each transfer.
 
-mod ahead;
 mod config;
+mod data_connection;
+mod early;
 mod error;
-mod pinned;
+mod get;
+mod pinned_keys;
 mod piped;
-mod small;
-mod transfer;
+mod put;
+mod small_file;
 mod tree;
 
 use std::fmt;
@@ -23,10 +25,10 @@ use lftp_transport::{
 };
 use serde::de::DeserializeOwned;
 
-use self::ahead::Ahead;
 pub use self::config::ClientConfig;
+use self::early::EarlyConnection;
 pub use self::error::{OpenError, RequestError, TransferError};
-pub use self::pinned::Pinned;
+pub use self::pinned_keys::PinnedKeys;
 pub use self::tree::{Plan, Tree};
 use crate::protocol::Code;
 use crate::protocol::Name;
@@ -34,43 +36,43 @@ use crate::protocol::channel::{self, ChannelError};
 use crate::protocol::{self, ClientRequest, Confirmation, Entry, Hello, Listing, Purpose, Request};
 use crate::store::Store;
 
-/// The longest listing that [`Client::ls`] puts together.
+/// Longest listing that [`Client::ls`] collects, in entries.
 const MAX_LISTED: usize = 1_000_000;
 
-/// Silence on a data connection after which the server is asked whether it is there.
+/// Keep-alive interval of data connections: a lost connection is noticed this soon.
 const DATA_KEEP_ALIVE: Duration = Duration::from_millis(300);
 
-/// How long a server may read one file.
+/// Time limit for a server to hash a file.
 const LONGEST_HASH: Duration = Duration::from_secs(24 * 3600);
 
-/// Where a received file goes.
+/// Destination of a received file.
 #[derive(Copy, Clone, Debug)]
 pub struct Target<'a> {
-    /// The place.
+    /// The store.
     pub store: &'a Arc<dyn Store>,
-    /// The name there.
+    /// The name in the store.
     pub name: &'a Name,
-    /// Whether a file of that name may be replaced.
+    /// An existing file of that name is replaced.
     pub overwrite: bool,
 }
 
-/// A file that was carried, and how.
+/// A completed transfer of a file.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Receipt {
-    /// Its size.
+    /// Length of the file, in bytes.
     pub bytes: u64,
-    /// So much of it, from its beginning, was there from an earlier transfer.
+    /// Bytes from its beginning that an earlier transfer had left.
     pub resumed_bytes: u64,
-    /// Its hash, the same at both ends.
+    /// BLAKE3 hash of the file, equal on both sides.
     pub hash: Hash,
-    /// From the request to the receiver's word that the file is whole and in its place.
+    /// Time from the request to the confirmation that the file is stored.
     pub duration_ns: u64,
-    /// The data connection as this side saw it.
+    /// Counters of this side of the data connection.
     pub stats: Stats,
-    /// The data connection's name in traces.
+    /// Name of the data connection in traces.
     pub data_flow: Option<FlowId>,
-    /// The control connection's name in traces.
+    /// Name of the control connection in traces.
     pub control_flow: Option<FlowId>,
 }
 
@@ -80,13 +82,13 @@ pub struct Client {
     server: SocketAddr,
     config: ClientConfig,
     key: PublicKey,
-    /// `None` once it is of no more use.
+    /// `None` once it is lost.
     control: Option<Stream>,
-    /// Whom the control connection leads to.
+    /// Key of the server, as the control connection has authenticated it.
     server_key: Option<PublicKey>,
-    /// The data port at which it comes ahead of the grant.
+    /// The data port to which the client connects before the grant.
     likely_port: Option<u16>,
-    ahead: Option<Ahead>,
+    early: Option<EarlyConnection>,
 }
 
 impl fmt::Debug for Client {
@@ -102,18 +104,18 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`OpenError`] when nobody answers there, or with a refusal.
+    /// [`OpenError`] when no server answers there, or refuses the connection.
     pub async fn connect(
         runtime: Arc<dyn Runtime>,
         server: SocketAddr,
         mut config: ClientConfig,
     ) -> Result<Self, OpenError> {
         channel::keep_alive(&mut config.transport);
-        // One for all connections: a transfer belongs to the key that it was granted to.
-        let drawn = || Identity::generate(|bytes| runtime.fill_random(bytes));
-        let identity = config.transport.identity.get_or_insert_with(drawn);
+        // One key for all connections: a token is valid only for the key that it was granted to.
+        let generate = || Identity::generate(|bytes| runtime.fill_random(bytes));
+        let identity = config.transport.identity.get_or_insert_with(generate);
         let key = identity.public_key();
-        let likely_port = ahead::choose(&*runtime, server, config.likely_ports.as_deref());
+        let likely_port = early::guess_data_port(&*runtime, server, config.likely_ports.as_deref());
         let mut client = Self {
             runtime,
             server,
@@ -122,10 +124,10 @@ impl Client {
             control: None,
             server_key: None,
             likely_port,
-            ahead: None,
+            early: None,
         };
-        if client.config.transfers_at_once {
-            client.come_ahead();
+        if client.config.connect_data_early {
+            client.connect_early();
         }
         let hello = Hello::new(Purpose::Control {
             data_port: likely_port,
@@ -139,30 +141,30 @@ impl Client {
         };
         let hello = protocol::encode(&hello).map_err(|error| lost(error.into()))?;
         let mut control = client.open(server, client.transport()).await?;
-        // Whoever answers on a data port is to be the same.
+        // The data ports must have the same key.
         client.server_key = control.peer_key();
-        client.config.transport.verifier = client.server_key.map(Pinned::verifier);
+        client.config.transport.verifier = client.server_key.map(PinnedKeys::verifier);
         channel::write(&mut control, hello).await.map_err(lost)?;
         client.control = Some(control);
         Ok(client)
     }
 
-    /// The server's control port.
+    /// Returns the address of the server's control port.
     pub const fn server(&self) -> SocketAddr {
         self.server
     }
 
-    /// The key by which the server knows this client.
+    /// Returns this client's public key.
     pub const fn key(&self) -> PublicKey {
         self.key
     }
 
-    /// Whether another request may be tried on this connection.
+    /// Returns true if the control connection is usable for another request.
     pub fn is_connected(&mut self) -> bool {
         let Some(control) = &mut self.control else {
             return false;
         };
-        // Between requests nothing is to come: anything but silence is the end.
+        // No data is due between requests: anything that arrives is an error or the end.
         let mut cx = Context::from_waker(Waker::noop());
         let is_silent = pin!(control.read_chunk(1)).poll(&mut cx).is_pending();
         if !is_silent {
@@ -171,7 +173,8 @@ impl Client {
         is_silent
     }
 
-    /// The transport of a connection, which knows what the control connection has found.
+    /// Returns the transport settings of a connection, with the round-trip time that the control
+    /// connection has measured.
     fn transport(&self) -> lftp_transport::Config {
         let mut transport = self.config.transport.clone();
         let known = self.control.as_ref().map(Stream::stats);
@@ -180,8 +183,8 @@ impl Client {
         transport
     }
 
-    /// The transport of a data connection. Whoever only receives sends nothing that a server which
-    /// has lost the connection could answer, so silence is soon asked about.
+    /// Returns the transport settings of a data connection. A receiver sends nothing that a restarted
+    /// server could answer with a reset, so its keep-alive interval is short.
     fn data_transport(&self) -> lftp_transport::Config {
         let mut transport = self.transport();
         let usual = transport.keep_alive.unwrap_or(DATA_KEEP_ALIVE);
@@ -205,9 +208,8 @@ impl Client {
         }
     }
 
-    /// Asks for something on the control connection. Whatever goes wrong except a refusal, and
-    /// also dropping this future, ends the connection: a late answer must not be taken for that
-    /// to another request.
+    /// Sends a request and waits for its reply. Any error except a refusal, and dropping this
+    /// future, ends the connection: a late reply must not be taken for that of another request.
     async fn request<T: DeserializeOwned>(
         &mut self,
         asked: impl Into<ClientRequest>,
@@ -222,7 +224,7 @@ impl Client {
         asked: impl Into<ClientRequest>,
     ) -> Result<T, RequestError> {
         let message = protocol::encode(&asked.into()).map_err(ChannelError::from)?;
-        let ahead = self.ahead.take();
+        let early = self.early.take();
         let mut control = self.control.take().ok_or(ChannelError::WentAway)?;
         let exchange = async {
             channel::write(&mut control, message).await?;
@@ -238,13 +240,13 @@ impl Client {
             Err(refusal) if refusal.code == Code::NotAdmitted => Err(not_admitted),
             Err(refusal) => Err(refusal.into()),
             Ok(reply) => {
-                self.ahead = ahead;
+                self.early = early;
                 Ok(reply)
             }
         }
     }
 
-    /// One page of a folder: entries behind the name `after`. An empty path is the root.
+    /// Returns one page of a folder: entries with names behind `after`. An empty path is the root.
     ///
     /// # Errors
     ///
@@ -261,17 +263,19 @@ impl Client {
         let listing: Listing = self.request(request).await?;
         let names = listing.entries.iter().map(|entry| entry.name.as_str());
         if !after.into_iter().chain(names).is_sorted_by(|a, b| a < b) {
-            return Err(RequestError::Confused("a listing that is not in order"));
+            return Err(RequestError::UnexpectedReply(
+                "a listing that is not sorted",
+            ));
         }
         if listing.more && listing.entries.is_empty() {
-            return Err(RequestError::Confused(
-                "a listing that goes on without an entry",
+            return Err(RequestError::UnexpectedReply(
+                "an empty page that is not the last",
             ));
         }
         Ok(listing)
     }
 
-    /// Everything in a folder, by name. An empty path is the root.
+    /// Returns all entries of a folder, sorted by name. An empty path is the root.
     ///
     /// # Errors
     ///
@@ -286,13 +290,13 @@ impl Client {
                 return Ok(entries);
             }
             if entries.len() > MAX_LISTED {
-                return Err(RequestError::Confused("a listing without an end"));
+                return Err(RequestError::UnexpectedReply("a listing that is too long"));
             }
         }
     }
 
-    /// The length in bytes and the BLAKE3 hash of a file of the server, which reads it for that:
-    /// it may take as long as it takes, while the connection stands.
+    /// Returns the length in bytes and the BLAKE3 hash of a file on the server, which has to read it
+    /// for that and may take up to a day.
     ///
     /// # Errors
     ///
@@ -303,11 +307,11 @@ impl Client {
         };
         let whole: Confirmation = self.request_within(LONGEST_HASH, request).await?;
         let hash = Hash::from_hex(&whole.hash);
-        let hash = hash.map_err(|_| RequestError::Confused("a hash that is none"))?;
+        let hash = hash.map_err(|_| RequestError::UnexpectedReply("an invalid hash"))?;
         Ok((whole.bytes, hash))
     }
 
-    /// Leaves in good order.
+    /// Closes the control connection in order.
     pub async fn close(mut self) {
         if let Some(control) = self.control.take() {
             channel::close(&self.runtime, control, self.config.close_timeout).await;

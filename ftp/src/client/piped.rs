@@ -1,4 +1,4 @@
-//! `put` of what comes through a pipe.
+//! `put` of a pipe, whose length is unknown until its end.
 
 use std::io::Read;
 
@@ -13,14 +13,12 @@ use crate::transfer::SendMeter;
 use crate::transfer::{Pipe, send_piped};
 
 impl Client {
-    /// Sends what comes through a pipe until its end; the server has it under `name` when this
-    /// returns. The pipe is read where that holds nobody up, and may stand still for as long as
-    /// the server lets a client do so.
+    /// Sends a pipe to its end and stores it on the server as `name`. The pipe is read off the async
+    /// thread, and may pause for as long as the server's idle limit allows.
     ///
     /// # Errors
     ///
-    /// [`TransferError`]; the server then has nothing new under that name, and what was read
-    /// is lost.
+    /// [`TransferError`]; no new file has that name on the server then, and the bytes read are lost.
     pub async fn put_piped(
         &mut self,
         pipe: Box<dyn Read + Send>,
@@ -28,7 +26,7 @@ impl Client {
         overwrite: bool,
         progress: &dyn Progress,
     ) -> Result<Receipt, TransferError> {
-        let begun = self.runtime.now();
+        let started_at = self.runtime.now();
         let request = Request::PutPiped {
             name: name.to_owned(),
             overwrite,
@@ -36,10 +34,10 @@ impl Client {
         let granted = self.request_transfer(request).await?;
         progress.begin(0);
         let mut stream = self.open_data(&granted, false, None).await?;
-        match self.drain(&mut stream, pipe, progress).await {
+        match self.send_pipe(&mut stream, pipe, progress).await {
             Ok(Confirmation { bytes, hash }) => {
                 let hash = hash.parse().map_err(|_| TransferError::Integrity)?;
-                Ok(self.receipt(stream, bytes, 0, hash, begun).await)
+                Ok(self.receipt(stream, bytes, 0, hash, started_at).await)
             }
             Err(error) => {
                 stream.reset(error.code().reset_reason());
@@ -48,7 +46,7 @@ impl Client {
         }
     }
 
-    async fn drain(
+    async fn send_pipe(
         &self,
         stream: &mut Stream,
         pipe: Pipe,
@@ -56,8 +54,8 @@ impl Client {
     ) -> Result<Confirmation, TransferError> {
         let mut messages = MessageReader::new(progress);
         let mut meter = SendMeter::new(&self.runtime, stream, &(), 0);
-        let patience = (&mut meter, self.config.stall_limit);
-        let sent = send_piped(&*self.runtime, stream, pipe, patience, &mut messages).await;
+        let stall = (&mut meter, self.config.stall_limit);
+        let sent = send_piped(&*self.runtime, stream, pipe, stall, &mut messages).await;
         let (bytes, hash) = sent?;
         progress.grow(bytes);
         let verdict = meter
@@ -68,7 +66,7 @@ impl Client {
             .await;
         let whole = verdict
             .map_err(ChannelError::from)??
-            .map_err(TransferError::Verdict)?;
+            .map_err(TransferError::Rejected)?;
         if whole.hash != *hash.to_hex() || whole.bytes != bytes {
             return Err(TransferError::Integrity);
         }

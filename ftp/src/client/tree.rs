@@ -1,4 +1,4 @@
-//! `put` and `get` of whole trees.
+//! `put` and `get` of whole folders.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,38 +20,38 @@ use crate::transfer::tree::send_tree;
 use crate::transfer::tree::{FileSelector, TreeTarget};
 use crate::transfer::tree::{Links, Walk};
 
-/// A tree on this side: where it is found, or goes to.
+/// A local folder to send or to receive into.
 #[derive(Copy, Clone, Debug)]
 pub struct Tree<'a> {
-    /// The place.
+    /// The store with the folder.
     pub store: &'a Arc<dyn Store>,
-    /// The folder there; `None` for all of it.
+    /// The folder in the store; `None` for its root.
     pub root: Option<&'a Name>,
-    /// What tells this tree from others of the same name, when a transfer of it is gone on with.
+    /// Identifier of this folder among others of the same name, for resuming.
     pub source: &'a str,
 }
 
-/// Which files of a tree are carried, and how.
+/// Selection of the files of a folder, and how they are transferred.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
-    /// Which are meant.
+    /// Files and folders to include.
     pub filter: Filter,
-    /// What is done with symbolic links.
+    /// Treatment of symbolic links.
     pub links: Links,
-    /// What becomes of files that are there already.
+    /// Treatment of existing files that differ.
     pub overwrite: Overwrite,
-    /// Nothing is written; what would be is counted.
+    /// Counts the files without writing any.
     pub dry_run: bool,
 }
 
 impl Client {
-    /// Sends a tree of files to the folder `name` of the server. What is there already, the
-    /// same by size and time, is not sent again.
+    /// Sends a folder to the server's folder `name`. Files that exist there with the same size and
+    /// time are not sent again.
     ///
     /// # Errors
     ///
-    /// [`TransferError`] when the tree as a whole fails; files that had arrived by then stay.
-    /// What fails of single files is in [`TreeSummary::failures`].
+    /// [`TransferError`] when the folder as a whole fails; files that have arrived by then stay.
+    /// Failures of single files are in [`TreeSummary::failures`].
     pub async fn put_tree(
         &mut self,
         tree: Tree<'_>,
@@ -93,7 +93,7 @@ impl Client {
         progress: &dyn Progress,
     ) -> Result<TreeSummary, TransferError> {
         let mut messages = MessageReader::new(progress);
-        // What is acknowledged is no file yet: only the server knows what is verified.
+        // Acknowledged bytes are not yet stored files: only the server's reports count as progress.
         let mut meter = SendMeter::new(&self.runtime, stream, &(), u64::MAX);
         let wanted = AtomicU64::new(0);
         let on_page = |page: &protocol::Page, answer: &protocol::Answer| {
@@ -114,15 +114,15 @@ impl Client {
             )
             .await
             .map_err(ChannelError::from)??
-            .map_err(TransferError::Verdict)
+            .map_err(TransferError::Rejected)
     }
 
-    /// Receives the tree in the folder `name` of the server. What is here already, the same by
-    /// size and time, is not sent again.
+    /// Receives the server's folder `name`. Local files with the same size and time are not sent
+    /// again.
     ///
     /// # Errors
     ///
-    /// As [`put_tree`](Self::put_tree).
+    /// Those of [`put_tree`](Self::put_tree).
     pub async fn get_tree(
         &mut self,
         name: &str,
@@ -158,9 +158,9 @@ impl Client {
         match received.await {
             Ok(done) => {
                 let verdict = protocol::encode_reply(&Ok(&done))?;
-                // Everything is in its place, whether the server hears of it or not.
+                // The files are stored, whether or not the confirmation reaches the server.
                 if let Err(error) = channel::write(&mut stream, verdict).await {
-                    tracing::debug!(%error, "the server does not hear that all is well");
+                    tracing::debug!(%error, "the confirmation cannot be sent");
                 }
                 channel::close(&self.runtime, stream, self.config.close_timeout).await;
                 Ok(done)

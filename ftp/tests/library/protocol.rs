@@ -436,7 +436,7 @@ async fn a_refused_confirmation_reaches_the_client_with_its_reason() {
     );
     let mut client = world.client().await;
     let error = put(&mut client, b"contents", "a").await.unwrap_err();
-    let TransferError::Verdict(Refusal {
+    let TransferError::Rejected(Refusal {
         code: Code::DiskFull,
         reason,
     }) = &error

@@ -12,7 +12,7 @@ use crate::world::{World, bytes, get, name, put, server_config};
 fn refused(error: &TransferError) -> Code {
     match error {
         TransferError::Request(RequestError::Refused(refusal)) => refusal.code,
-        TransferError::Verdict(refusal) => refusal.code,
+        TransferError::Rejected(refusal) => refusal.code,
         TransferError::Lost(ChannelError::GaveUp(code)) => *code,
         other => panic!("no refusal: {other}"),
     }

@@ -10,11 +10,11 @@ use super::fixture::{CLIENT_KEY, FILE, Fixture, Operation, identity, noise, serv
 const NETWORK: &str = "rate = '100mbit'\ndelay = '20ms'";
 const ROUND_NS: u64 = 40_000_000;
 
-fn config(likely: Vec<u16>, transfers_at_once: bool) -> ClientConfig {
+fn config(likely: Vec<u16>, connect_data_early: bool) -> ClientConfig {
     let mut config = ClientConfig::default();
     config.transport.identity = Some(identity(CLIENT_KEY));
     config.likely_ports = Some(likely);
-    config.transfers_at_once = transfers_at_once;
+    config.connect_data_early = connect_data_early;
     config
 }
 
@@ -55,7 +55,7 @@ fn a_right_guess_of_the_port_saves_a_round_trip_each_time() {
 }
 
 #[test]
-fn a_client_that_transfers_at_once_is_done_one_round_trip_after_the_handshake() {
+fn a_client_that_connects_early_is_done_one_round_trip_after_the_handshake() {
     for operations in [
         [Operation::Put, Operation::Get, Operation::Put],
         [Operation::Get, Operation::Put, Operation::Get],

@@ -112,7 +112,7 @@ impl Fixture {
 pub(super) fn single_transfer(config: &WorldConfig) -> (Fixture, ClientConfig) {
     let fixture = Fixture::with_config(config, ServerConfig::default());
     let mut client = ClientConfig::default();
-    client.transfers_at_once = true;
+    client.connect_data_early = true;
     (fixture, client)
 }
 

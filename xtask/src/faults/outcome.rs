@@ -6,7 +6,7 @@ use lftp_ftp::{ChannelError, Code, RequestError, StoreError, TransferError};
 pub(super) fn is_expected(error: &TransferError) -> bool {
     match error {
         TransferError::Integrity | TransferError::SourceChanged => false,
-        TransferError::Verdict(refusal) => {
+        TransferError::Rejected(refusal) => {
             matches!(refusal.code, Code::DiskFull | Code::Io)
         }
         TransferError::Store(error) => is_disk_fault(error),
@@ -21,7 +21,7 @@ const fn is_disk_fault(error: &StoreError) -> bool {
 fn code(error: &TransferError) -> Option<Code> {
     match error {
         TransferError::Request(RequestError::Refused(refusal))
-        | TransferError::Verdict(refusal) => Some(refusal.code),
+        | TransferError::Rejected(refusal) => Some(refusal.code),
         TransferError::Lost(ChannelError::GaveUp(code)) => Some(*code),
         TransferError::Store(error) => Some(error.code()),
         _ => None,
@@ -35,7 +35,7 @@ pub(super) fn label(error: &TransferError) -> String {
         TransferError::Open(_) => "no data connection",
         TransferError::Lost(_) => "broke off",
         TransferError::Store(_) => "own disk",
-        TransferError::Verdict(_) => "verdict",
+        TransferError::Rejected(_) => "verdict",
         _ => "other",
     };
     match code(error) {

@@ -337,7 +337,7 @@ impl Shared {
         let server = SocketAddr::new(SERVER, DEFAULT_PORT);
         let mut config = ClientConfig::default();
         config.transport.identity = Some(Identity::from_secret([2; 32]));
-        config.transfers_at_once = true;
+        config.connect_data_early = true;
         let mut client = Client::connect(Arc::clone(runtime), server, config).await?;
         let name = Name::parse(FILE).expect("an ordinary name");
         match self.plan.operation {

@@ -93,7 +93,7 @@ impl Transfer {
         let operation = scenario.transfer.operation;
         let mut config = ClientConfig::default();
         config.transport = scenario.transport_of(flow);
-        config.transfers_at_once = true;
+        config.connect_data_early = true;
         if operation == Operation::Put {
             config.transport.observer = Some(senders.tap_of(index));
         }

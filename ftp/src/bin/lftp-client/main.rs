@@ -95,7 +95,7 @@ async fn execute(cli: Cli, runtime: Arc<dyn Runtime>) -> Result<(), Failure> {
     let output = options.output();
     let connect_for = async |host, transfers| {
         let mut config = options.session(&*runtime)?;
-        config.client.transfers_at_once = transfers;
+        config.client.connect_data_early = transfers;
         Session::connect(Arc::clone(&runtime), host, config).await
     };
     let connect = async |host| connect_for(host, false).await;

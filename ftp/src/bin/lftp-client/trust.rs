@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
-use lftp_ftp::{Client, ClientConfig, Exit, Pinned};
+use lftp_ftp::{Client, ClientConfig, Exit, PinnedKeys};
 use lftp_transport::{Peer, PeerVerifier, PublicKey, Runtime, spawn_blocking};
 
 use crate::connect::{ConnectFailure, connect};
@@ -79,7 +79,7 @@ async fn learn(
     let mut config = config.clone();
     config.transport.verifier = Some(Arc::new(RejectAll));
     // This connection ends with its handshake: a data connection beside it would be wasted.
-    config.transfers_at_once = false;
+    config.connect_data_early = false;
     match connect(runtime, host, &config).await {
         Ok(_) => Err(untrusted(format!("{host} has not shown a key"))),
         Err(ConnectFailure::Untrusted(shown)) => {
@@ -95,7 +95,7 @@ async fn learn(
 
 fn pinned(config: &ClientConfig, keys: Vec<PublicKey>) -> ClientConfig {
     let mut config = config.clone();
-    config.transport.verifier = Some(Arc::new(Pinned(keys)));
+    config.transport.verifier = Some(Arc::new(PinnedKeys(keys)));
     config
 }
 

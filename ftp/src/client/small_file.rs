@@ -1,10 +1,10 @@
-//! A file that fits one block: it is sent while it is asked for, and arrives with the request.
+//! `put` of a file of one block at most, which is sent together with the request.
 
 use blake3::Hash;
 use bytes::Bytes;
 use lftp_transport::{Runtime, Stream, Time, spawn_blocking};
 
-use super::ahead::Begun;
+use super::early::GrantedTransfer;
 use super::{Client, Receipt, TransferError};
 use crate::protocol::Request;
 use crate::protocol::blocks::{Prefix, TreeHasher};
@@ -14,14 +14,14 @@ use crate::transfer::Progress;
 use crate::transfer::SendError;
 use crate::transfer::SendMeter;
 
-/// The whole of a file.
+/// The contents of a file and their hash.
 #[derive(Debug)]
-pub(super) struct Small {
+pub(super) struct SmallFile {
     contents: Bytes,
     hash: Hash,
 }
 
-impl Small {
+impl SmallFile {
     pub(super) async fn read(
         runtime: &dyn Runtime,
         mut source: Box<dyn Source>,
@@ -49,7 +49,7 @@ impl Small {
     }
 }
 
-/// Mostly there is but one piece, and then nothing is copied.
+/// Joins the pieces; the usual single piece is not copied.
 fn joined(pieces: Vec<Bytes>) -> Bytes {
     match <[Bytes; 1]>::try_from(pieces) {
         Ok([whole]) => whole,
@@ -58,32 +58,32 @@ fn joined(pieces: Vec<Bytes>) -> Bytes {
 }
 
 impl Client {
-    pub(super) async fn put_small(
+    pub(super) async fn put_small_file(
         &mut self,
         request: Request,
-        small: Small,
+        small: SmallFile,
         progress: &dyn Progress,
-        begun: Time,
+        started_at: Time,
     ) -> Result<Receipt, TransferError> {
-        let Small { contents, hash } = small;
+        let SmallFile { contents, hash } = small;
         let size = contents.len() as u64;
-        let words = vec![contents.clone(), Bytes::copy_from_slice(hash.as_bytes())];
-        let Begun { granted, stream } = self.request_saying(request, words).await?;
+        let payload = vec![contents.clone(), Bytes::copy_from_slice(hash.as_bytes())];
+        let GrantedTransfer { granted, stream } = self.request_sending(request, payload).await?;
         progress.begin(size);
-        let is_said = stream.is_some();
+        let is_sent = stream.is_some();
         let mut stream = match stream {
             Some(stream) => stream,
             None => self.open_data(&granted, false, None).await?,
         };
-        let sent = if is_said {
-            self.verdict(&mut stream, progress, (size, hash)).await
+        let sent = if is_sent {
+            self.confirm_sent(&mut stream, progress, (size, hash)).await
         } else {
             let source = MemStore::source(contents);
             let sent = self.send(&mut stream, source, Prefix::default(), progress);
             sent.await.map(drop)
         };
         match sent {
-            Ok(()) => Ok(self.receipt(stream, size, 0, hash, begun).await),
+            Ok(()) => Ok(self.receipt(stream, size, 0, hash, started_at).await),
             Err(error) => {
                 stream.reset(error.code().reset_reason());
                 Err(error)
@@ -91,8 +91,8 @@ impl Client {
         }
     }
 
-    /// Waits until a file that was written already is whole at the server.
-    async fn verdict(
+    /// Waits for the confirmation of a file whose data is already sent.
+    async fn confirm_sent(
         &self,
         stream: &mut Stream,
         progress: &dyn Progress,
@@ -100,7 +100,7 @@ impl Client {
     ) -> Result<(), TransferError> {
         let mut messages = MessageReader::new(progress);
         let mut meter = SendMeter::new(&self.runtime, stream, progress, size);
-        self.judged(stream, &mut messages, &mut meter, (size, hash))
+        self.finish_put(stream, &mut messages, &mut meter, (size, hash))
             .await?;
         progress.verified(size);
         Ok(())

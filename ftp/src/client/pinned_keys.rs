@@ -1,21 +1,21 @@
-//! Servers that are told by their keys.
+//! Authentication of servers by a list of keys.
 
 use std::sync::Arc;
 
 use lftp_transport::{Peer, PeerVerifier, PublicKey};
 
-/// Has to do with servers of these keys only.
+/// Accepts servers with one of these keys only.
 #[derive(Clone, Debug)]
-pub struct Pinned(pub Vec<PublicKey>);
+pub struct PinnedKeys(pub Vec<PublicKey>);
 
-impl Pinned {
-    /// For one key, as [`Config::verifier`](lftp_transport::Config::verifier).
+impl PinnedKeys {
+    /// Creates a verifier for one key, for [`Config::verifier`](lftp_transport::Config::verifier).
     pub fn verifier(key: PublicKey) -> Arc<dyn PeerVerifier> {
         Arc::new(Self(vec![key]))
     }
 }
 
-impl PeerVerifier for Pinned {
+impl PeerVerifier for PinnedKeys {
     fn verify(&self, peer: &Peer) -> bool {
         self.0.contains(&peer.key)
     }

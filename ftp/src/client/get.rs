@@ -1,0 +1,178 @@
+//! `get` of a single file.
+
+use std::sync::Arc;
+
+use blake3::Hash;
+use lftp_transport::{Stream, spawn_blocking};
+
+use super::data_connection::report_resumed;
+use super::early::GrantedTransfer;
+use super::{Client, Receipt, RequestError, Target, TransferError};
+use crate::protocol::blocks::Prefix;
+use crate::protocol::channel::{self, ChannelError};
+use crate::protocol::{self, Ack, Granted, Ready, Request};
+use crate::store::{CreateOptions, Origin, PartialOptions, ResumablePartial, Sink};
+use crate::transfer::Progress;
+use crate::transfer::Watchdog;
+use crate::transfer::resume;
+use crate::transfer::{ReceiveError, ReceivePlan, ReceivedFile, receive_file};
+
+/// Returns the key by which a later transfer finds the partial file of `name`.
+fn partial_key(name: &str) -> String {
+    format!("get {name}")
+}
+
+impl From<ReceiveError> for TransferError {
+    fn from(error: ReceiveError) -> Self {
+        match error {
+            ReceiveError::Channel(error) => Self::Lost(error),
+            ReceiveError::Store(error) => Self::Store(error),
+            ReceiveError::Integrity => Self::Integrity,
+        }
+    }
+}
+
+impl Client {
+    /// Receives the file `name` and stores it at the target. If an earlier transfer of the same file
+    /// to the same target was interrupted, this one resumes after its last verified block.
+    ///
+    /// # Errors
+    ///
+    /// [`TransferError`]; the target is unchanged then.
+    pub async fn get(
+        &mut self,
+        name: &str,
+        target: Target<'_>,
+        progress: &dyn Progress,
+    ) -> Result<Receipt, TransferError> {
+        let started_at = self.runtime.now();
+        let partial = self.find_partial(name, target).await?;
+        let held = partial
+            .as_ref()
+            .and_then(|partial| resume::held_blocks(&*self.runtime, &partial.hashes));
+        let request = Request::Get {
+            name: name.to_owned(),
+            source: partial.as_ref().map(|partial| partial.source.clone()),
+            held,
+        };
+        let ready = protocol::encode(&Ready { ack: Ack::Ack })?;
+        let GrantedTransfer { granted, stream } = match &partial {
+            None => self.request_sending(request, vec![ready.clone()]).await?,
+            Some(_) => self.request_transfer(request).await?.into(),
+        };
+        let size = granted.size;
+        progress.begin(size);
+        let (sink, prefix) = match self.open_target(name, target, &granted, partial).await {
+            Ok(opened) => opened,
+            Err(error) => {
+                match stream {
+                    Some(mut stream) => stream.reset(error.code().reset_reason()),
+                    None => self.cancel(granted.token).await,
+                }
+                return Err(error);
+            }
+        };
+        let from = prefix.bytes();
+        report_resumed(progress, from);
+        let mut stream = match stream {
+            Some(stream) => stream,
+            None => self.open_data(&granted, false, Some(ready)).await?,
+        };
+        let mut watchdog = Watchdog::new(&self.runtime, self.config.stall_limit);
+        let plan = ReceivePlan {
+            size,
+            prefix,
+            progress,
+            reports_blocks: false,
+        };
+        let received = receive_file(&self.runtime, &mut stream, sink, plan, &mut watchdog).await;
+        match self.finish_get(&mut stream, received).await {
+            Ok(hash) => {
+                progress.verified(size);
+                Ok(self.receipt(stream, size, from, hash, started_at).await)
+            }
+            Err(error) => {
+                let code = error.code();
+                stream.reset(code.reset_reason());
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Looks for the partial file of an earlier transfer to the same target.
+    async fn find_partial(
+        &self,
+        name: &str,
+        target: Target<'_>,
+    ) -> Result<Option<ResumablePartial>, TransferError> {
+        let store = Arc::clone(target.store);
+        let (to, overwrite, key) = (target.name.clone(), target.overwrite, partial_key(name));
+        let open = move || store.open_partial(&to, PartialOptions::new(&key, overwrite));
+        match spawn_blocking(&*self.runtime, open).await {
+            // An error that matters shows again when the target is opened.
+            Err(error) => {
+                tracing::debug!(%error, "no partial file to resume");
+                Ok(None)
+            }
+            Ok(partial) => Ok(partial),
+        }
+    }
+
+    /// Opens the partial file if the server resumes it, or a new file otherwise.
+    async fn open_target(
+        &self,
+        name: &str,
+        target: Target<'_>,
+        granted: &Granted,
+        partial: Option<ResumablePartial>,
+    ) -> Result<(Box<dyn Sink>, Prefix), TransferError> {
+        let prefix = partial.as_ref().map(|partial| Prefix::of(&partial.hashes));
+        let prefix = prefix.unwrap_or_default();
+        let store = Arc::clone(target.store);
+        let (to, overwrite, size) = (target.name.clone(), target.overwrite, granted.size);
+        if granted.from > 0 {
+            let partial = partial.filter(|partial| partial.size == size);
+            let resumed = partial.filter(|_| prefix.bytes() == granted.from);
+            let unexpected = RequestError::UnexpectedReply("it resumes where no block is held");
+            return Ok((resumed.ok_or(unexpected)?.sink, prefix));
+        }
+        let (key, source, allocated) =
+            (partial_key(name), granted.source.clone(), granted.allocated);
+        let create = move || {
+            if let Some(partial) = partial {
+                partial.sink.discard();
+            }
+            let options = CreateOptions::new(size, overwrite);
+            match source {
+                Some(source) => {
+                    let origin = Origin {
+                        key: &key,
+                        source: &source,
+                        allocated,
+                    };
+                    store.create(&to, options.resumable(origin))
+                }
+                None => store.create(&to, options),
+            }
+        };
+        let sink = spawn_blocking(&*self.runtime, create).await?;
+        Ok((sink, Prefix::default()))
+    }
+
+    /// Gives the received file its final name, and sends the confirmation.
+    async fn finish_get(
+        &self,
+        stream: &mut Stream,
+        received: Result<ReceivedFile, ReceiveError>,
+    ) -> Result<Hash, ReceiveError> {
+        let received = received?;
+        let hash = received.hash;
+        let whole = received.commit(&*self.runtime).await?;
+        let confirmation = protocol::encode_reply(&Ok(whole)).map_err(ChannelError::from)?;
+        // The file is stored, whether or not the confirmation reaches the server.
+        if let Err(error) = channel::write(stream, confirmation).await {
+            tracing::debug!(%error, "the confirmation cannot be sent");
+        }
+        Ok(hash)
+    }
+}
