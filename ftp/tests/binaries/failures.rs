@@ -32,7 +32,7 @@ fn a_missing_file_is_5_and_named() {
         local.path(),
         &["get", "nothing.bin", &server.host, "--out", "."],
     );
-    assert_fails(&get, 5, &["nothing.bin", "not there", &server.host]);
+    assert_fails(&get, 5, &["nothing.bin", "does not exist", &server.host]);
     let ls = client(local.path(), &["ls", &server.host, "nowhere"]);
     assert_fails(&ls, 5, &["nowhere"]);
     assert!(files(local.path()).is_empty());
@@ -45,7 +45,7 @@ fn refused_clients_free_their_slots() {
     for _ in 0..6 {
         let args = ["get", "nothing", &server.host, "--out", "."];
         let get = client(local.path(), &args);
-        assert_fails(&get, 5, &["not there"]);
+        assert_fails(&get, 5, &["does not exist"]);
         let shell = client_with_input(local.path(), &["shell", &server.host], "ls nowhere\n");
         assert_fails(&shell, 5, &["nowhere"]);
     }
@@ -93,9 +93,9 @@ fn a_missing_local_file_is_12() {
     let server = Server::new(&[]);
     let local = tempfile::tempdir().unwrap();
     let put = client(local.path(), &["put", "nothing", &server.host]);
-    assert_fails(&put, 12, &["nothing", "not there"]);
+    assert_fails(&put, 12, &["nothing", "does not exist"]);
     let get = client(local.path(), &["get", "a", &server.host, "--out", "none/a"]);
-    assert_fails(&get, 12, &["none", "not there"]);
+    assert_fails(&get, 12, &["none", "does not exist"]);
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn a_busy_server_is_4_and_serves_again_later() {
     let local = folder_with("a", 10);
     let held = HeldPorts::new(&server, 1);
     let put = client(local.path(), &["put", "a", &server.host]);
-    assert_fails(&put, 4, &["1 files at once", "try again later"]);
+    assert_fails(&put, 4, &["limit of 1 transfers", "try again later"]);
     drop(held);
     succeeds_eventually(local.path(), &["put", "a", &server.host]);
 }

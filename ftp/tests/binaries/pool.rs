@@ -19,7 +19,7 @@ fn assert_ten_ports_are_free(server: &Server) {
     for (action, file) in [("put", "eleventh"), ("get", "small")] {
         let done = client(local.path(), &[action, file, &server.host]);
         assert_eq!(done.code, 4, "{done:?}");
-        for message in ["10 files at once", "try again later"] {
+        for message in ["limit of 10 transfers", "try again later"] {
             assert!(done.stderr.contains(message), "{done:?}");
         }
     }

@@ -68,7 +68,7 @@ fn a_failed_comparison_is_explained() {
         (
             &["verify", "b", "a", "--host", &server.host][..],
             5,
-            "not there",
+            "does not exist",
         ),
         (
             &["verify", "../b", "a", "--host", &server.host],
