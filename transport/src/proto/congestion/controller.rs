@@ -52,7 +52,8 @@ pub trait Controller: fmt::Debug + Send + Sync {
 
     /// Pacing rate, bytes a second; `None` sends as fast as the window allows.
     ///
-    /// `smoothed_rtt` is `None` before the first sample. The default spreads the window over the
+    /// `smoothed_rtt` is `None` before the first sample. The connection sends a packet a round trip
+    /// at least, whatever the rate. The default spreads the window over the
     /// round trip (RFC 9002 §7.7), which serves a controller that decides by its window alone.
     fn pacing_rate_bytes_per_second(&self, smoothed_rtt: Option<Duration>) -> Option<u64> {
         window_pacing(self.window_bytes(), self.in_slow_start(), smoothed_rtt)
