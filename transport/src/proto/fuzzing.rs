@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::connection::Connection;
 use super::{ConnectionId, Endpoint, Event};
 use crate::wire::{Frames, Header, Reader, digest};
 use crate::{Config, Ecn, Time};
 
-/// Datagrams that the two endpoints exchange before a script goes on.
+/// Datagrams that the two endpoints exchange before a script resumes.
 const MOST_ROUNDS: usize = 64;
 
 /// Decodes a datagram: its header, and what follows as frames.
@@ -37,8 +38,8 @@ pub fn handshake(script: &[u8]) {
     while let Some(step) = script.byte() {
         let to = usize::from(step & 1);
         match (step >> 1) % 4 {
-            0 => duo.hand(to, script.bytes().to_vec()),
-            1 => duo.hand(to, with_checksum(script.bytes())),
+            0 => duo.deliver(to, script.bytes().to_vec()),
+            1 => duo.deliver(to, with_checksum(script.bytes())),
             2 => {
                 let change = (script.number(), script.byte().unwrap_or(0));
                 duo.changed = Some(change);
@@ -99,7 +100,7 @@ fn with_checksum(bytes: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// What is left of the fuzzer's bytes.
+/// The rest of the fuzzer's bytes.
 struct Script<'a>(&'a [u8]);
 
 impl<'a> Script<'a> {
@@ -130,7 +131,7 @@ struct Duo {
     sides: [Endpoint; 2],
     client: ConnectionId,
     accepted: Option<ConnectionId>,
-    /// A byte of the next datagram under way: where, and what is XORed to it.
+    /// A change to the next datagram in flight: the index of a byte, and the mask XORed to it.
     changed: Option<(u16, u8)>,
 }
 
@@ -159,7 +160,7 @@ impl Duo {
         }
     }
 
-    fn hand(&mut self, to: usize, mut bytes: Vec<u8>) {
+    fn deliver(&mut self, to: usize, mut bytes: Vec<u8>) {
         let ecn = Some(Ecn::Ect0);
         self.sides[to].handle_datagram(self.now, address(1 - to), ecn, &mut bytes);
     }
@@ -175,42 +176,42 @@ impl Duo {
         let header_bytes = bytes.len();
         bytes.extend_from_slice(frames);
         let connection = self.sides[to].connection_mut(id.0);
-        if let Some(keys) = connection.and_then(|connection| connection.keys.as_mut()) {
+        if let Some(keys) = connection.and_then(Connection::keys_mut) {
             let sealer = &mut keys.twin.0;
             sealer.seal(&mut bytes, 0, header_bytes, packet_number);
         }
-        self.hand(to, bytes);
+        self.deliver(to, bytes);
     }
 
     /// Lets both send to each other so many times, at once.
     fn exchange(&mut self, rounds: usize) {
         for _ in 0..rounds {
-            let mut under_way = Vec::new();
+            let mut in_flight = Vec::new();
             for (from, endpoint) in self.sides.iter_mut().enumerate() {
                 let mut out = Vec::new();
                 while let Some(outgoing) = endpoint.poll_transmit(self.now, 1, &mut out) {
                     assert!(outgoing.segment_bytes > 0 && !out.is_empty());
                     if outgoing.destination == address(1 - from) {
-                        under_way.push((1 - from, std::mem::take(&mut out)));
+                        in_flight.push((1 - from, std::mem::take(&mut out)));
                     }
                     out.clear();
                 }
             }
-            if under_way.is_empty() {
+            if in_flight.is_empty() {
                 break;
             }
-            for (to, mut bytes) in under_way {
+            for (to, mut bytes) in in_flight {
                 if let Some((at, mask)) = self.changed.take() {
                     let at = usize::from(at) % bytes.len();
                     bytes[at] ^= mask;
                 }
-                self.hand(to, bytes);
+                self.deliver(to, bytes);
             }
-            self.hear();
+            self.take_events();
         }
     }
 
-    fn hear(&mut self) {
+    fn take_events(&mut self) {
         for endpoint in &mut self.sides {
             while let Some(event) = endpoint.poll_event() {
                 if let Event::Accepted(id) = event {

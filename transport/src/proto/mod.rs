@@ -29,10 +29,10 @@ mod recovery;
 mod send;
 
 pub use connection::{
-    ConnectionError, DATA_OVERHEAD_BYTES, FlowId, LossTrigger, Metrics, Observer, Refusal, Stats,
-    TraceEvent,
+    ConnectionError, DATA_OVERHEAD_BYTES, FlowId, Metrics, Observer, Refusal, Stats, TraceEvent,
 };
 pub use endpoint::{ConnectionId, Endpoint, EndpointMetrics, Event, Outgoing, Random};
+pub use recovery::LossTrigger;
 
 #[cfg(test)]
 mod tests;

@@ -19,7 +19,7 @@ impl RangeSet {
         }
     }
 
-    /// Adds one number; false when it was there already.
+    /// Adds one number; false when the set had it already.
     pub(crate) fn insert_one(&mut self, value: u64) -> bool {
         let Some(next) = value.checked_add(1) else {
             return false;
@@ -33,7 +33,7 @@ impl RangeSet {
         }
     }
 
-    /// Adds a range and tells how many of its numbers were not there before.
+    /// Adds a range; gives how many of its numbers are new.
     pub(crate) fn insert(&mut self, range: Range<u64>) -> u64 {
         if range.is_empty() {
             return 0;
@@ -76,7 +76,7 @@ impl RangeSet {
         new
     }
 
-    /// Takes a range out and tells how many of its numbers were there.
+    /// Removes a range; gives how many of its numbers the set had.
     pub(crate) fn remove(&mut self, range: Range<u64>) -> u64 {
         if range.is_empty() {
             return 0;
@@ -111,7 +111,7 @@ impl RangeSet {
         removed
     }
 
-    /// Takes out everything smaller than `value`.
+    /// Removes everything smaller than `value`.
     pub(crate) fn remove_below(&mut self, value: u64) {
         while let Some(first) = self.ranges.front_mut()
             && first.start < value
@@ -134,7 +134,7 @@ impl RangeSet {
         self.ranges.back().map(|last| last.end - 1)
     }
 
-    /// How many ranges there are.
+    /// The number of ranges.
     pub(crate) fn len(&self) -> usize {
         self.ranges.len()
     }
@@ -158,7 +158,7 @@ impl RangeSet {
         self.ranges.pop_front()
     }
 
-    /// Takes out the lowest range, or its first `max_len` numbers if it is longer.
+    /// Removes the lowest range, or its first `max_len` numbers if it is longer.
     pub(crate) fn pop_first_within(&mut self, max_len: u64) -> Option<Range<u64>> {
         let first = self.ranges.front_mut().filter(|_| max_len > 0)?;
         if first.end - first.start <= max_len {
@@ -169,7 +169,7 @@ impl RangeSet {
         Some(start..first.start)
     }
 
-    /// The parts of `range` that are not there, lowest first.
+    /// The parts of `range` that the set does not have, lowest first.
     pub(crate) fn missing_in(&self, range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
         let mut held = self.ranges.range(self.first_ending_after(range.start)..);
         let mut at = range.start;

@@ -1,8 +1,8 @@
-//! SYN, SYN/ACK, ACK.
+//! SYN, SYN/ACK, ACK: the state of a handshake on either side, and the payloads of its messages.
 //!
-//! The client repeats its SYN, the server its SYN/ACK. The third message stands in front of the client's first packets: it proves the client's
-//! key and its address, and only then does a connection exist. Up to there the server keeps a
-//! [`HalfOpen`] of less than 4 KiB.
+//! The client retransmits its SYN, the server its SYN/ACK. The last handshake message stands in
+//! front of the client's first packets: it proves the client's key and its address, and only
+//! then does a connection exist. Until then the server keeps a [`HalfOpen`] of less than 4 KiB.
 
 use std::net::SocketAddr;
 
@@ -13,7 +13,7 @@ use crate::crypto::noise::{Initiator, Responder};
 use crate::crypto::stateless_reset::ResetToken;
 use crate::wire::{COOKIE_BYTES, DecodeError, Header, Parameters, Reader};
 
-/// Before an address is proved, it is sent at most so many times what came from it (RFC 9000
+/// Bytes sent to an unvalidated address for each byte that came from there, at most (RFC 9000
 /// §8.1).
 pub(crate) const MAX_AMPLIFICATION: u64 = 3;
 
@@ -21,38 +21,39 @@ pub(crate) const MAX_AMPLIFICATION: u64 = 3;
 #[derive(Debug)]
 pub(crate) struct ClientHandshake {
     pub(crate) noise: Initiator,
-    /// What the server asked for before it would keep anything.
+    /// The cookie that the server asked for before it would keep anything.
     pub(crate) cookie: Option<[u8; COOKIE_BYTES]>,
     pub(crate) retry: Retry,
 }
 
-/// Which SYNs are the same one again: where from, and a digest of what it says.
+/// Identifies the copies of one SYN: their origin, and a digest of their contents.
 pub(crate) type SynKey = (SocketAddr, u64);
 
-/// The server's side, up to the client's third message.
+/// The server's side, up to the last handshake message.
 #[derive(Debug)]
 pub(crate) struct HalfOpen {
-    pub(crate) remote: SocketAddr,
-    pub(crate) key: SynKey,
+    remote: SocketAddr,
+    key: SynKey,
     pub(crate) noise: Responder,
-    pub(crate) parameters: Parameters,
-    pub(crate) cipher: Cipher,
+    pub(super) parameters: Parameters,
+    pub(super) cipher: Cipher,
     pub(crate) retry: Retry,
     /// The client's connection id.
-    pub(crate) client_id: u32,
-    /// Bytes that came from the address, which is not proved yet, and that went there.
-    pub(crate) received_bytes: u64,
+    pub(super) client_id: u32,
+    /// Bytes that came from the address, which is not validated yet, and that went there.
+    received_bytes: u64,
     sent_bytes: u64,
 }
 
 impl HalfOpen {
+    /// The handshake that a SYN of `received_bytes` has started.
     pub(crate) const fn new(
-        remote: SocketAddr,
-        key: SynKey,
+        (remote, key): (SocketAddr, SynKey),
         client_id: u32,
         noise: Responder,
         (parameters, cipher): (Parameters, Cipher),
         retry: Retry,
+        received_bytes: u64,
     ) -> Self {
         Self {
             remote,
@@ -62,9 +63,23 @@ impl HalfOpen {
             cipher,
             retry,
             client_id,
-            received_bytes: 0,
+            received_bytes,
             sent_bytes: 0,
         }
+    }
+
+    pub(crate) const fn remote(&self) -> SocketAddr {
+        self.remote
+    }
+
+    pub(crate) const fn key(&self) -> SynKey {
+        self.key
+    }
+
+    /// Takes another copy of the SYN, which brings another answer out of turn.
+    pub(crate) const fn on_syn_repeated(&mut self, bytes: u64) {
+        self.retry.on_sent_out_of_turn();
+        self.received_bytes += bytes;
     }
 
     /// The SYN/ACK, unless the address has been sent enough.
@@ -76,6 +91,7 @@ impl HalfOpen {
         }
         .encode(&mut datagram);
         let sent = self.sent_bytes + datagram.len() as u64;
+        // The address may be forged, and its owner the victim (RFC 9000 §8.1).
         if sent > MAX_AMPLIFICATION * self.received_bytes {
             return None;
         }
@@ -84,7 +100,7 @@ impl HalfOpen {
     }
 }
 
-/// What this side tells the other.
+/// The parameters that this side announces.
 pub(crate) fn parameters(config: &Config, ciphers: u64) -> Parameters {
     Parameters {
         max_datagram_bytes: 65_507,
@@ -101,8 +117,8 @@ pub(crate) fn syn_payload(config: &Config) -> Vec<u8> {
     payload
 }
 
-/// The payload of a SYN/ACK's Noise message: the connection that will be called `id`, and what
-/// its client will know its loss by.
+/// The payload of a SYN/ACK's Noise message: the server's id of the connection, and the token
+/// that will prove its loss.
 pub(crate) fn answer_payload(
     config: &Config,
     id: u32,
@@ -123,7 +139,7 @@ pub(crate) fn read_answer(payload: &[u8]) -> Result<(u32, ResetToken, Parameters
     Ok((id, token, Parameters::decode(&mut reader)?))
 }
 
-/// The cipher this side would have.
+/// The cipher that this side prefers.
 pub(crate) fn preferred_cipher(config: &Config) -> Cipher {
     config.cipher.unwrap_or_else(Cipher::preferred)
 }

@@ -1,39 +1,26 @@
-//! What a connection tells an [`Observer`]: the events a trace is made of, with qlog's names.
+//! The events a trace is made of, with qlog's names, and the [`Observer`] that takes them.
 
 use std::fmt;
 use std::net::SocketAddr;
 
-use super::Connection;
 use crate::Time;
-use crate::time::nanos;
+use crate::proto::recovery::LossTrigger;
 
-/// Is told what connections do. Calls come from inside the state machine: be quick.
+/// Receives the events of connections. Calls come from inside the state machine: be quick.
 pub trait Observer: Send + Sync + fmt::Debug {
-    /// One event of one connection.
+    /// Takes one event of one connection.
     fn observe(&self, now: Time, flow: FlowId, event: &TraceEvent);
 }
 
-/// Which connection, seen from which side.
+/// A connection's name in traces, seen from one side.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlowId {
-    /// Whether this side began the connection.
+    /// This side started the connection.
     pub is_client: bool,
     /// This side's connection id.
     pub id: u32,
-    /// The peer.
+    /// The peer's address at the start.
     pub remote: SocketAddr,
-}
-
-/// Why a packet was given up.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum LossTrigger {
-    /// Enough later packets were acknowledged.
-    PacketThreshold,
-    /// A later packet was acknowledged long enough ago.
-    TimeThreshold,
-    /// A timer ran out with nothing heard.
-    Timeout,
 }
 
 /// The sender's state, as qlog's `recovery:metrics_updated` has it.
@@ -43,7 +30,7 @@ pub struct Metrics {
     pub congestion_window_bytes: u64,
     /// Slow-start threshold, bytes, where the controller has one and it is set.
     pub ssthresh_bytes: Option<u64>,
-    /// Sent, neither acknowledged nor given up, bytes.
+    /// Bytes sent, neither acknowledged nor declared lost.
     pub bytes_in_flight: u64,
     /// Smoothed round-trip time, ns.
     pub smoothed_rtt_ns: Option<u64>,
@@ -63,7 +50,7 @@ pub struct Metrics {
     pub phase: &'static str,
 }
 
-/// One thing that happened.
+/// One event.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TraceEvent {
@@ -84,64 +71,34 @@ pub enum TraceEvent {
     PacketSent {
         /// Its number.
         packet_number: u64,
-        /// UDP payload.
+        /// UDP payload, bytes.
         bytes: u32,
-        /// The stream bytes it carries: where they begin,
+        /// The offset of its stream bytes; `None` when it carries none.
         offset: Option<u64>,
-        /// and how many.
+        /// The number of its stream bytes.
         length: u32,
-        /// Whether any of them was sent before.
+        /// Some of them had been sent before.
         retransmission: bool,
     },
-    /// A packet was given up.
+    /// A packet was declared lost.
     PacketLost {
         /// Its number.
         packet_number: u64,
-        /// UDP payload.
+        /// UDP payload, bytes.
         bytes: u32,
-        /// Why.
+        /// The rule that declared it lost.
         trigger: LossTrigger,
     },
-    /// A packet that had been given up was acknowledged after all.
+    /// A packet that had been declared lost was acknowledged after all.
     SpuriousLoss {
         /// Its number.
         packet_number: u64,
     },
-    /// Stream bytes can be read in order up to this offset.
+    /// Stream bytes have arrived without a gap up to an offset.
     Received {
-        /// The first byte still missing.
+        /// The offset of the first byte still missing.
         contiguous_end: u64,
     },
     /// The connection is over.
     Closed,
-}
-
-impl Connection {
-    /// Tells the sender's state.
-    pub(crate) fn trace_metrics(&self, now: Time) {
-        if self.config.observer.is_none() {
-            return;
-        }
-        let sampled = self.rtt.is_sampled();
-        let known = |duration| sampled.then(|| nanos(duration));
-        self.trace(
-            now,
-            &TraceEvent::MetricsUpdated(Metrics {
-                congestion_window_bytes: self.controller.window_bytes(),
-                ssthresh_bytes: self.controller.ssthresh_bytes(),
-                bytes_in_flight: self.sent.bytes_in_flight(),
-                smoothed_rtt_ns: known(self.rtt.smoothed()),
-                latest_rtt_ns: known(self.rtt.latest()),
-                min_rtt_ns: known(self.rtt.min()),
-                pacing_rate_bps: self.pacing_rate().map(|rate| rate.saturating_mul(8)),
-                rwnd_bytes: self.send_window.limit().saturating_sub(self.highest_sent),
-                delivered_bytes: self.recover.delivered_bytes(),
-                pto_count: self.recover.pto_count(),
-                phase: self.controller.phase(),
-            }),
-        );
-        self.controller.trace_fields(&mut |name, value| {
-            self.trace(now, &TraceEvent::ControllerField { name, value });
-        });
-    }
 }

@@ -1,48 +1,36 @@
-//! What an arriving packet changes.
+//! The effects of an arriving packet.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use super::error::Refusal;
+use super::Connection;
+use super::error::{ConnectionError, Refusal};
+use super::establish::KEY_RESET;
+use super::lifecycle::State;
 use super::observe::TraceEvent;
-use super::secure::KEY_RESET;
-use super::{Connection, ConnectionError, State};
-use crate::config::Recovery;
+use super::protection::{NotOpened, ProtectedPacket};
 use crate::wire::{Frame, Frames, Reader};
 use crate::{Ecn, Time};
-
-/// What an ACK or DATA packet says in the clear.
-#[derive(Copy, Clone, Debug)]
-pub(crate) struct Sealed {
-    pub(crate) number: u64,
-    pub(crate) phase: bool,
-    /// Whether the third handshake message is in front.
-    pub(crate) has_third: bool,
-    pub(crate) header_bytes: usize,
-}
 
 impl Connection {
     /// Takes a packet that was addressed to this connection. False when it does not open: it
     /// has changed nothing then.
-    pub(crate) fn handle_sealed(
+    pub(crate) fn handle_packet(
         &mut self,
         now: Time,
         (from, ecn): (SocketAddr, Option<Ecn>),
-        packet: Sealed,
+        packet: ProtectedPacket,
         datagram: &mut [u8],
     ) -> bool {
-        let Some(keys) = &mut self.keys else {
-            return false;
-        };
         let bytes = datagram.len() as u64;
-        let Sealed { number, phase, .. } = packet;
-        let Some(text) = keys
-            .opener
-            .open(datagram, packet.header_bytes, number, phase)
-        else {
-            if keys.opener.is_integrity_exhausted() {
+        let number = packet.number;
+        let frames = match self.protection.open(packet, datagram) {
+            Ok(frames) => Reader::new(frames),
+            Err(NotOpened::Forged) => return false,
+            Err(NotOpened::TooManyForged) => {
                 self.fail(now, "too many packets did not open");
+                return false;
             }
-            return false;
         };
         self.stats.packets_received += 1;
         self.stats.bytes_received += bytes;
@@ -50,43 +38,45 @@ impl Connection {
             self.stats.duplicates_received += 1;
             return true;
         }
-        if !packet.has_third {
-            // The server sends these only once the third message has arrived.
-            self.third = None;
+        if !packet.has_handshake_finish {
+            // The server sends these only once the last handshake message has arrived.
+            self.protection.confirm_handshake();
         }
         if from != self.path.remote() {
             let is_newest = self.acks.ranges().max().is_none_or(|max| number > max);
-            if self.path.on_packet_from(from, bytes, is_newest) {
-                self.stranger = Some((from, bytes));
-            }
+            self.path
+                .address_mut()
+                .on_packet_from(from, bytes, is_newest);
         }
-        self.handle_numbered(now, (from, ecn), number, Reader::new(text));
+        match *self.lifecycle.state() {
+            State::Connecting(_) | State::Drained => {}
+            State::Closing { .. } => self.handle_when_closing(now, number, frames),
+            State::Established => self.handle_frames(now, (from, ecn), number, frames),
+        }
         true
     }
 
-    fn handle_numbered(
+    fn handle_when_closing(&mut self, now: Time, number: u64, frames: Reader<'_>) {
+        self.acks.on_received(now, number);
+        // Two sides that both have reset would answer each other for ever.
+        if has_reset(frames) {
+            self.lifecycle.drain();
+            self.timers.stop_all();
+        } else {
+            self.lifecycle.set_answer(true);
+        }
+    }
+
+    fn handle_frames(
         &mut self,
         now: Time,
         (from, ecn): (SocketAddr, Option<Ecn>),
         number: u64,
         frames: Reader<'_>,
     ) {
-        match &mut self.state {
-            State::Connecting(_) | State::Drained => return,
-            State::Closing { answer, .. } => {
-                // Two sides that both have reset would answer each other for ever.
-                *answer = !has_reset(frames);
-                self.acks.on_received(now, number);
-                if !*answer {
-                    self.state = State::Drained;
-                    self.timers.stop_all();
-                }
-                return;
-            }
-            State::Established => {}
-        }
-        self.touch_idle(now);
-        if self.config.recovery == Recovery::GoBackN && !self.is_in_order(frames.clone()) {
+        self.reset_idle_timer(now);
+        // As if it had never come: the sender has to repeat it, and all that follows.
+        if self.is_go_back_n() && !self.receive.is_in_order(frames.clone()) {
             return;
         }
         let out_of_order = self.acks.on_received(now, number);
@@ -102,15 +92,18 @@ impl Connection {
                 }
                 Err(_) => self.fail(now, "a frame could not be read"),
             }
-            if !matches!(self.state, State::Established) {
+            // A frame may have ended the connection: the rest is of no use then.
+            if !self.lifecycle.is_established() {
                 return;
             }
         }
         if eliciting {
+            let round = self.measuring_round();
             self.acks
-                .on_eliciting(now, out_of_order, self.round(), self.config.max_ack_delay);
-            if self.config.recovery == Recovery::GoBackN {
-                self.acks.hurry(now);
+                .on_eliciting(now, out_of_order, round, self.config.max_ack_delay);
+            // The seed's receiver acknowledges every packet.
+            if self.is_go_back_n() {
+                self.acks.ack_immediately(now);
             }
             if pings > 1 {
                 self.acks.repeat(now, pings);
@@ -118,9 +111,11 @@ impl Connection {
         }
     }
 
-    fn round(&self) -> std::time::Duration {
-        if self.rtt.is_sampled() {
-            self.rtt.min()
+    /// The round trip by which acknowledgements are delayed and the receive window is measured.
+    fn measuring_round(&self) -> Duration {
+        let rtt = self.path.rtt();
+        if rtt.is_sampled() {
+            rtt.min()
         } else {
             self.config.max_ack_delay
         }
@@ -131,65 +126,46 @@ impl Connection {
             Frame::Ping => {}
             Frame::Acked(ack) => self.on_ack_frame(now, &ack),
             Frame::Rwnd { max_offset } => {
-                if self.send_window.on_limit(max_offset) {
-                    self.news.writable = true;
+                if self.send.on_limit(max_offset) {
+                    self.events.writable = true;
                 }
             }
             Frame::RwndCheck { .. } => {
-                self.wanted.rwnd = true;
-                self.acks.hurry(now);
+                // The peer stands still: neither the window nor its acknowledgement may wait.
+                self.pending.rwnd = true;
+                self.acks.ack_immediately(now);
             }
             Frame::Reset { reason: KEY_RESET } => {
                 self.drain(now, ConnectionError::Refused(Refusal::UntrustedKey));
             }
             Frame::Reset { reason } => self.drain(now, ConnectionError::Reset { reason }),
-            Frame::Challenge { token } => self.wanted.response = Some(token),
-            Frame::Response { token } => {
-                if let Some(before) = self.path.on_response(from, token) {
-                    self.on_moved(now, before);
-                }
-            }
-            Frame::Stream { offset, data, fin } => self.on_stream(now, offset, data, fin),
+            Frame::Challenge { token } => self.pending.response = Some(token),
+            Frame::Response { token } => self.on_response(now, from, token),
+            Frame::Stream { offset, data, fin } => self.on_stream(now, (offset, data, fin)),
         }
     }
 
-    fn on_stream(&mut self, now: Time, offset: u64, data: &[u8], fin: bool) {
-        let end = offset + data.len() as u64;
-        if end > self.receive_window.offered() {
-            return self.fail(now, "data beyond the receive window");
+    fn on_stream(&mut self, now: Time, frame: (u64, &[u8], bool)) {
+        let round = self.measuring_round();
+        let received = match self.receive.on_data(now, frame, round) {
+            Ok(received) => received,
+            Err(broken_rule) => return self.fail(now, broken_rule),
+        };
+        self.stats.redundant_bytes_received += received.redundant_bytes;
+        if received.finished {
+            self.events.readable = true;
+            // The peer keeps its side until the FIN is acknowledged.
+            self.acks.ack_immediately(now);
         }
-        let beyond = self
-            .final_offset
-            .is_some_and(|last| end > last || fin && end != last);
-        if beyond || fin && end < self.receive.highest() {
-            return self.fail(now, "data beyond the FIN, or a FIN that moved");
+        if let Some(contiguous_end) = received.contiguous_end {
+            self.events.readable = true;
+            self.trace(now, &TraceEvent::Received { contiguous_end });
         }
-        if fin && self.final_offset.is_none() {
-            self.final_offset = Some(end);
-            self.news.readable = true;
-            self.acks.hurry(now);
-        }
-        let before = self.receive.contiguous_end();
-        let new = self.receive.insert(offset, data);
-        self.stats.redundant_bytes_received += data.len() as u64 - new;
-        self.received_bytes += new;
-        self.receive_window
-            .on_received(now, self.received_bytes, self.round());
-        let after = self.receive.contiguous_end();
-        if after > before {
-            self.news.readable = true;
-            self.trace(
-                now,
-                &TraceEvent::Received {
-                    contiguous_end: after,
-                },
-            );
-        }
-        self.linger(now);
+        self.close_wait(now);
     }
 }
 
-/// Whether a frame asks to be acknowledged.
+/// Tells whether a frame has to be acknowledged.
 const fn is_eliciting(frame: &Frame<'_>) -> bool {
     !matches!(
         frame,

@@ -1,8 +1,8 @@
-//! When a message of the handshake is sent again, and what its answer shows.
+//! Retransmission of a handshake message, and the round trip that its answer shows.
 //!
-//! The first waits are for a short path, since a packet in vain costs little; then they are
+//! The first waits are for a short path, since a redundant packet costs little; then they are
 //! even, as Linux has them (`tcp_syn_linear_timeouts`), because on a lossy path waiting longer
-//! helps nobody; then each is twice the last, up to a few seconds.
+//! gains nothing; then each is twice the last, up to a few seconds.
 
 use std::time::Duration;
 
@@ -10,32 +10,32 @@ use crate::Time;
 use crate::config::Config;
 use crate::proto::recovery::FirstRtt;
 
-/// A path that may be short is asked again after this part of the usual wait.
+/// The part of the usual wait after which a path that may be short is tried again.
 const EAGER_DIVISOR: u32 = 4;
 
-/// And on a path that is known already, after no less than this.
+/// The shortest wait on a path whose round trip is known.
 const SHORTEST_WAIT: Duration = Duration::from_millis(20);
 
-/// So many repeats come after the same wait.
+/// Retransmissions that follow the same wait.
 const LINEAR_RETRIES: u32 = 4;
 
-/// Waits grow no longer than this: a path that comes back is found again within seconds.
+/// The longest wait: a path that comes back is found again within seconds.
 const MAX_WAIT: Duration = Duration::from_secs(3);
 
-/// A repeated message: when it was first sent and when it is due again.
+/// The schedule of one message.
 #[derive(Clone, Debug)]
 pub(crate) struct Retry {
     first_sent: Option<Time>,
     next: Time,
     wait: Duration,
-    /// The wait that does not grow at first.
+    /// The wait that stays the same at first.
     even: Duration,
     left: u32,
     sent: u32,
 }
 
 impl Retry {
-    /// For the side that speaks first.
+    /// The schedule of the side that sends first.
     pub(crate) fn eager(now: Time, config: &Config) -> Self {
         let usual = config.handshake_retry;
         let Some(round_trip) = config.initial_rtt else {
@@ -45,7 +45,7 @@ impl Retry {
             };
         };
         let wait = (round_trip * 3 / 2).max(SHORTEST_WAIT);
-        // Waits double: shorter ones give up no sooner when there are more of them.
+        // Waits double: with more of them, shorter ones last as long in all.
         let shorter = usual.as_nanos() / wait.as_nanos();
         let more = shorter.checked_ilog2().unwrap_or(0);
         Self {
@@ -56,7 +56,7 @@ impl Retry {
         }
     }
 
-    /// For the side that answers: it is asked again when its answer is lost.
+    /// The schedule of the side that answers: the other asks again when the answer is lost.
     pub(crate) const fn even(now: Time, config: &Config) -> Self {
         Self {
             first_sent: None,
@@ -68,15 +68,17 @@ impl Retry {
         }
     }
 
-    /// When the message is to be sent, or, after the last time, when to give up.
+    /// When to send the message, or, after the last time, when to abandon the handshake.
     pub(crate) const fn next(&self) -> Time {
         self.next
     }
 
+    /// Tells whether the message has been sent as often as it may be.
     pub(crate) const fn is_exhausted(&self) -> bool {
         self.left == 0
     }
 
+    /// Counts a message that goes out now.
     pub(crate) fn on_sent(&mut self, now: Time) {
         self.first_sent.get_or_insert(now);
         self.left -= 1;
@@ -89,20 +91,20 @@ impl Retry {
         }
     }
 
-    /// The message was sent out of turn.
-    pub(crate) const fn on_sent_besides(&mut self) {
+    /// Counts a message that goes out beside the schedule.
+    pub(crate) const fn on_sent_out_of_turn(&mut self) {
         self.sent += 1;
     }
 
-    /// Another message takes the place of this one, and is due at once.
-    pub(crate) const fn begin_anew(&mut self, now: Time) {
+    /// Puts another message in the place of this one, due at once.
+    pub(crate) const fn restart(&mut self, now: Time) {
         self.first_sent = None;
         self.sent = 0;
         self.next = now;
     }
 
-    /// What an answer now shows of the round trip. When the message was repeated it is unknown
-    /// which one was answered (Karn's rule), but none was sent before the first.
+    /// The round trip that an answer now shows. Which copy of a retransmitted message was
+    /// answered is unknown (Karn's rule, RFC 6298 §3), but none was sent before the first.
     pub(crate) fn round_trip(&self, now: Time) -> Option<FirstRtt> {
         let since_first = now.saturating_since(self.first_sent?);
         Some(if self.sent == 1 {
@@ -129,32 +131,32 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_path_is_taken_for_a_short_one_at_first() {
+    fn an_unknown_path_is_assumed_to_be_short_at_first() {
         let retry = Retry::eager(Time::ZERO, &Config::default());
         let expected = [50, 100, 200, 200, 200, 400, 800, 1600, 3000, 3000];
         assert_eq!(waits(retry, 10), expected);
     }
 
     #[test]
-    fn a_path_that_is_known_is_waited_for_and_given_up_no_sooner() {
+    fn a_known_round_trip_sets_the_wait_and_does_not_shorten_the_whole() {
         for (rtt_ms, expected) in [(40, 60), (600, 900), (1, 20)] {
             let config = Config {
                 initial_rtt: Some(Duration::from_millis(rtt_ms)),
                 ..Config::default()
             };
             let retry = Retry::eager(Time::ZERO, &config);
-            let patience = |retry: Retry| {
+            let total_wait = |retry: Retry| {
                 let count = retry.left as usize;
                 waits(retry, count).iter().sum::<u64>()
             };
             assert_eq!(waits(retry.clone(), 4), [expected; 4]);
-            let usual = patience(Retry::even(Time::ZERO, &config));
-            assert!(patience(retry) >= usual * 9 / 10, "{rtt_ms}");
+            let usual = total_wait(Retry::even(Time::ZERO, &config));
+            assert!(total_wait(retry) >= usual * 9 / 10, "{rtt_ms}");
         }
     }
 
     #[test]
-    fn the_answer_to_a_repeated_message_shows_how_long_it_took_at_most() {
+    fn the_answer_to_a_retransmitted_message_bounds_the_round_trip() {
         let after = |ms| Time::ZERO + Duration::from_millis(ms);
         let mut retry = Retry::eager(Time::ZERO, &Config::default());
         retry.on_sent(Time::ZERO);
@@ -163,7 +165,7 @@ mod tests {
         retry.on_sent(after(50));
         let at_most = FirstRtt::AtMost(Duration::from_millis(90));
         assert_eq!(retry.round_trip(after(90)), Some(at_most));
-        retry.begin_anew(after(90));
+        retry.restart(after(90));
         assert_eq!(retry.round_trip(after(130)), None);
     }
 }

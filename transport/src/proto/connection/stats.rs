@@ -2,26 +2,26 @@
 
 use std::time::Duration;
 
-/// What a connection has done so far, and its state. Sizes are bytes of UDP payload.
+/// Counters of a connection and its present state. Sizes are bytes of UDP payload.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
     /// Datagrams sent.
     pub packets_sent: u64,
-    /// Of those, the ones that carry data or ask for an answer.
+    /// Of those, the ones that are ack-eliciting: they carry data or ask for an answer.
     pub packets_sent_eliciting: u64,
-    /// Packets that carried stream bytes for a second or later time.
+    /// Packets that retransmitted stream bytes.
     pub packets_retransmitted: u64,
-    /// Packets given up as lost.
+    /// Packets declared lost.
     pub packets_lost: u64,
-    /// Of those, the ones acknowledged after all.
+    /// Of those, the ones acknowledged after all (spurious losses).
     pub spurious_losses: u64,
     /// Stream bytes that the peer has acknowledged. Bytes only written may wait in a send buffer of
     /// many megabytes; these have arrived.
     pub delivered_bytes: u64,
     /// Bytes sent.
     pub bytes_sent: u64,
-    /// Stream bytes sent for a second or later time.
+    /// Stream bytes retransmitted.
     pub bytes_retransmitted: u64,
     /// Datagrams received.
     pub packets_received: u64,
@@ -29,28 +29,28 @@ pub struct Stats {
     pub bytes_received: u64,
     /// Datagrams received whose number had been received before.
     pub duplicates_received: u64,
-    /// Stream bytes received that were there already.
+    /// Stream bytes received more than once.
     pub redundant_bytes_received: u64,
     /// Probe timeouts.
     pub probe_timeouts: u64,
     /// Times a packet could not be sent because the peer's window was full.
     pub rwnd_blocked: u64,
-    /// Times the peer has proved a new address.
+    /// Times the peer has moved to a new address and validated it.
     pub migrations: u64,
     /// Times this side's key was changed.
     pub key_updates: u64,
-    /// Samples of the round-trip time. Where there are none yet, the times below are guessed.
+    /// Samples of the round-trip time. While there are none the times below are guesses.
     pub rtt_samples: u64,
     /// Latest round-trip sample.
     pub latest_rtt: Duration,
     /// Smoothed round-trip time.
     pub smoothed_rtt: Duration,
-    /// Least round-trip time.
+    /// Minimum round-trip time.
     pub min_rtt: Duration,
     /// Congestion window.
     pub congestion_window_bytes: u64,
-    /// Sent, neither acknowledged nor given up.
+    /// Bytes sent, neither acknowledged nor declared lost.
     pub bytes_in_flight: u64,
-    /// The receive window now offered.
+    /// The receive window, bytes.
     pub receive_window_bytes: u64,
 }

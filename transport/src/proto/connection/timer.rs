@@ -2,26 +2,26 @@
 
 use crate::Time;
 
-/// What a timer is for.
+/// The purposes of a timer.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Timer {
-    /// When to repeat a handshake packet.
+    /// When to retransmit a handshake packet.
     Handshake,
-    /// When a packet counts as lost by time.
+    /// When to declare a packet lost by time.
     Loss,
-    /// When to probe because nothing was heard.
+    /// When to probe because nothing was acknowledged.
     Probe,
-    /// When an acknowledgement that was held back has to go.
+    /// When a delayed acknowledgement has to go.
     Ack,
-    /// When pacing lets the next packet go.
+    /// When the pacer lets the next packet go.
     Pacing,
-    /// When to ask again for a window that stays shut.
+    /// When to ask again for a window that stays closed.
     Window,
-    /// When to show a sign of life.
+    /// When to ask for a keep-alive.
     KeepAlive,
     /// When to challenge a new address again.
     Path,
-    /// When a silent connection is given up.
+    /// When a silent connection times out.
     Idle,
     /// When a closed connection is forgotten.
     Drain,
@@ -48,7 +48,7 @@ impl Timers {
         self.deadlines[timer as usize]
     }
 
-    /// Whether the timer has run out; it is stopped then.
+    /// Tells whether the timer has expired; it is stopped then.
     pub(crate) fn expired(&mut self, timer: Timer, now: Time) -> bool {
         let expired = self.get(timer).is_some_and(|at| at <= now);
         if expired {

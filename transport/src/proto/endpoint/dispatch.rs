@@ -1,17 +1,19 @@
-//! Datagrams in: which connection one belongs to, and which part of it is to look at it.
+//! Datagrams in: the connection that each belongs to.
 
 use std::net::SocketAddr;
 
 use super::Endpoint;
-use super::listen::Syn;
+use super::admission::Syn;
 use crate::crypto::stateless_reset::ResetToken;
-use crate::proto::connection::{Answer, Connection, ConnectionError, Refusal, Sealed};
+use crate::proto::connection::{
+    Connection, ConnectionError, ProtectedPacket, Refusal, SynAckOutcome,
+};
 use crate::wire::Header;
 use crate::{Ecn, Time};
 
 impl Endpoint {
-    /// Takes one datagram, and opens it where it lies. One that is damaged, forged, or belongs
-    /// to nobody is counted and dropped.
+    /// Takes one datagram and decrypts it in place. One that is damaged, forged, or belongs to
+    /// no connection is counted and dropped.
     pub fn handle_datagram(
         &mut self,
         now: Time,
@@ -30,7 +32,12 @@ impl Endpoint {
                 cookie,
                 noise,
             } => {
-                let syn = Syn::new(source, cookie, noise, bytes);
+                let syn = Syn {
+                    source,
+                    cookie,
+                    noise,
+                    bytes,
+                };
                 self.on_syn(now, remote, &syn);
             }
             Header::SynAck { destination, noise } => {
@@ -41,14 +48,14 @@ impl Endpoint {
                 third,
                 packet_number: number,
             } => {
-                if !self.on_third(now, remote, destination, third) {
+                if !self.on_handshake_finish(now, remote, destination, third) {
                     self.dropped_datagrams += 1;
                     return;
                 }
-                let packet = Sealed {
+                let packet = ProtectedPacket {
                     number,
                     phase: false,
-                    has_third: true,
+                    has_handshake_finish: true,
                     header_bytes,
                 };
                 self.open(now, (remote, ecn), destination, packet, datagram);
@@ -58,10 +65,10 @@ impl Endpoint {
                 phase,
                 packet_number: number,
             } => {
-                let packet = Sealed {
+                let packet = ProtectedPacket {
                     number,
                     phase,
-                    has_third: false,
+                    has_handshake_finish: false,
                     header_bytes,
                 };
                 self.open(now, (remote, ecn), destination, packet, datagram);
@@ -75,7 +82,7 @@ impl Endpoint {
                 destination,
                 echo,
                 cookie,
-            } => self.tell(remote, destination, |connection| {
+            } => self.hand_unsealed(remote, destination, |connection| {
                 connection.on_cookie(now, echo, cookie)
             }),
             Header::Lost { source, token } => self.on_lost(now, remote, source, token),
@@ -88,33 +95,35 @@ impl Endpoint {
         now: Time,
         from: (SocketAddr, Option<Ecn>),
         id: u32,
-        packet: Sealed,
+        packet: ProtectedPacket,
         datagram: &mut [u8],
     ) {
         let connection = self.connections.get_mut(&id);
         if connection.is_none() && !self.half_open.contains_key(&id) {
             self.dropped_datagrams += 1;
-            return self.tell_lost(from.0, id, datagram.len());
+            return self.send_stateless_reset(from.0, id, datagram.len());
         }
-        // A server stays where it is; a client's packets may come from anywhere.
-        let Some(connection) = connection.filter(|it| !it.flow.is_client || it.remote() == from.0)
+        // A server stays where it is; a client may move, and its packets are known by their
+        // seal (RFC 9000 §9).
+        let Some(connection) =
+            connection.filter(|it| !it.flow().is_client || it.remote() == from.0)
         else {
             self.dropped_datagrams += 1;
             return;
         };
-        if !connection.handle_sealed(now, from, packet, datagram) {
+        if !connection.handle_packet(now, from, packet, datagram) {
             self.dropped_datagrams += 1;
         }
-        if let Some((addr, bytes)) = connection.stranger.take() {
+        if connection.has_new_address() {
             let token = u64::from_be_bytes(self.random());
             if let Some(connection) = self.connections.get_mut(&id) {
-                connection.path.challenge(addr, bytes, token);
+                connection.challenge_new_address(token);
             }
         }
-        self.after(id);
+        self.after_change(id);
     }
 
-    /// The server's word that it has lost the connection which it called `server_id`.
+    /// Takes a stateless reset: the server has lost the connection it called `server_id`.
     fn on_lost(&mut self, now: Time, remote: SocketAddr, server_id: u32, token: &ResetToken) {
         let mut connections = self.connections.iter_mut();
         let lost = connections.find(|(_, it)| it.is_lost_by(remote, server_id, token));
@@ -122,17 +131,17 @@ impl Endpoint {
             self.dropped_datagrams += 1;
             return;
         };
-        // Nobody is there to be told anything.
+        // There is no peer left to tell.
         connection.drain(now, ConnectionError::Lost);
-        self.after(id);
+        self.after_change(id);
     }
 
-    /// Either side's refusal, before there are keys.
+    /// Takes a refusal, by either side, from before there are keys.
     fn on_refuse(&mut self, now: Time, remote: SocketAddr, id: u32, (echo, reason): (u64, u64)) {
         if self.half_open.contains_key(&id) {
             self.on_refused_by_client(remote, id, echo);
         } else {
-            self.tell(remote, id, |connection| {
+            self.hand_unsealed(remote, id, |connection| {
                 connection.on_refuse(now, echo, reason)
             });
         }
@@ -140,29 +149,34 @@ impl Endpoint {
 
     fn on_syn_ack(&mut self, now: Time, remote: SocketAddr, id: u32, noise: &[u8], bytes: usize) {
         let connection = self.connections.get_mut(&id);
-        let answer = connection
+        let outcome = connection
             .filter(|connection| connection.remote() == remote)
-            .map_or(Answer::Dropped, |connection| {
+            .map_or(SynAckOutcome::Dropped, |connection| {
                 connection.on_syn_ack(now, noise, bytes)
             });
-        match answer {
-            Answer::Taken => {}
-            Answer::Dropped => self.dropped_datagrams += 1,
-            Answer::TurnedAway { server_id, echo } => {
+        match outcome {
+            SynAckOutcome::Taken => {}
+            SynAckOutcome::Dropped => self.dropped_datagrams += 1,
+            SynAckOutcome::KeyRejected { server_id, echo } => {
                 self.send_refusal(remote, server_id, echo, Refusal::UntrustedKey);
             }
         }
-        self.after(id);
+        self.after_change(id);
     }
 
-    /// Tells a client's connection of an answer that came before there were keys.
-    fn tell(&mut self, remote: SocketAddr, id: u32, act: impl FnOnce(&mut Connection) -> bool) {
+    /// Hands a client's connection an answer from before there are keys.
+    fn hand_unsealed(
+        &mut self,
+        remote: SocketAddr,
+        id: u32,
+        act: impl FnOnce(&mut Connection) -> bool,
+    ) {
         let connection = self.connections.get_mut(&id);
         let taken = connection
             .filter(|connection| connection.remote() == remote)
             .is_some_and(act);
         if taken {
-            self.after(id);
+            self.after_change(id);
         } else {
             self.dropped_datagrams += 1;
         }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::ConnectionId;
 use crate::Ecn;
 
-/// What the application should hear of.
+/// Events of connections, for the application.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
@@ -13,20 +13,20 @@ pub enum Event {
     Accepted(ConnectionId),
     /// This client's handshake is complete.
     Established(ConnectionId),
-    /// There are bytes to read, or the peer's FIN.
+    /// Bytes can be read, or the peer's FIN has arrived.
     Readable(ConnectionId),
     /// The send buffer may have room again.
     Writable(ConnectionId),
     /// Every byte written and the FIN are acknowledged.
     Finished(ConnectionId),
-    /// The connection is over; [`Endpoint::error`](super::Endpoint::error) says why.
+    /// The connection has ended; [`Endpoint::error`](super::Endpoint::error) gives the reason.
     Closed(ConnectionId),
 }
 
 /// Datagrams to send: all of `segment_bytes`, but for the last.
 #[derive(Copy, Clone, Debug)]
 pub struct Outgoing {
-    /// Where to.
+    /// The address to send them to.
     pub destination: SocketAddr,
     /// The size of each datagram but the last.
     pub segment_bytes: usize,

@@ -1,9 +1,9 @@
-//! What the receiver acknowledges, and when (RFC 9000 §13.2).
+//! The packets received, and when to acknowledge them (RFC 9000 §13.2).
 //!
 //! A bulk receiver sends a handful of acknowledgements a round trip: after an eighth of it,
-//! or after [`MAX_PACKETS`]. A gap hurries it along, but no oftener than 16 times a round
+//! or after [`MAX_PACKETS`]. A gap brings it sooner, but no more often than 16 times a round
 //! trip: at 10 % loss every tenth packet shows a gap. While a connection is young every
-//! second packet is answered, so that start-up sees its own effect.
+//! second packet is acknowledged, so that start-up sees its own effect.
 
 use std::time::Duration;
 
@@ -11,22 +11,22 @@ use crate::Time;
 use crate::proto::ranges::RangeSet;
 use crate::wire::EcnCounts;
 
-/// At most this many packets share an acknowledgement.
+/// The most packets that share an acknowledgement.
 const MAX_PACKETS: u32 = 64;
 
-/// How many packets of a young connection are answered two by two.
+/// Packets of a young connection that are acknowledged two by two.
 const YOUNG_PACKETS: u64 = 128;
 
-/// The most answers that are still to be given to PINGs.
+/// The most acknowledgements that PINGs may have outstanding.
 const MAX_COPIES: u8 = 32;
 
-/// The most ranges that are remembered; the oldest give way.
+/// The most ranges that are remembered; beyond that the oldest count as received.
 const MAX_RANGES: usize = 512;
 
-/// With more ranges than this, those the sender knows of are forgotten.
+/// With more ranges than this, those that the peer knows of are forgotten.
 const ENOUGH_RANGES: usize = 32;
 
-/// Packet numbers received and what is still to be said of them.
+/// Packet numbers received, and the acknowledgement that is still owed for them.
 #[derive(Debug)]
 pub(crate) struct AckState {
     received: RangeSet,
@@ -35,11 +35,11 @@ pub(crate) struct AckState {
     largest_at: Time,
     ecn: EcnCounts,
     eliciting_total: u64,
-    /// Packets that ask for an answer and have not got one.
+    /// Ack-eliciting packets that have not been acknowledged.
     pending: u32,
     due: Option<Time>,
     last_sent: Time,
-    /// Answers that follow the next one at once.
+    /// Acknowledgements that follow the next one at once.
     copies: u8,
 }
 
@@ -66,7 +66,7 @@ impl AckState {
         number < self.floor || self.received.contains(number)
     }
 
-    /// A packet arrived that was not there before. Whether it leaves or fills a gap is told.
+    /// Takes a packet number that is new; tells whether it leaves or fills a gap.
     pub(crate) fn on_received(&mut self, now: Time, number: u64) -> bool {
         let expected = self
             .received
@@ -93,7 +93,7 @@ impl AckState {
         }
     }
 
-    /// A packet asked for an answer; `round` is the round-trip time as this side knows it.
+    /// Takes an ack-eliciting packet; `round` is the round-trip time as this side knows it.
     pub(crate) fn on_eliciting(
         &mut self,
         now: Time,
@@ -108,6 +108,8 @@ impl AckState {
         } else {
             MAX_PACKETS
         };
+        // RFC 9000 §13.2.1 asks for an acknowledgement at once when a packet is out of order; on
+        // a path that loses one in ten that would be nearly every one, so it is limited.
         let by = if self.pending >= every {
             now
         } else if out_of_order {
@@ -118,14 +120,14 @@ impl AckState {
         self.due = Some(self.due.map_or(by, |due| due.min(by)));
     }
 
-    /// The next chance to answer is to be taken.
-    pub(crate) fn hurry(&mut self, now: Time) {
+    /// Has an acknowledgement go with the next packet, and a packet go now.
+    pub(crate) fn ack_immediately(&mut self, now: Time) {
         self.pending += 1;
         self.due = Some(now);
     }
 
-    /// Each of several PINGs in a packet is given an answer of its own, at once: their sender
-    /// thinks that some will be lost.
+    /// Has each of several PINGs in a packet acknowledged by itself, at once: their sender
+    /// expects that some of the acknowledgements are lost.
     pub(crate) fn repeat(&mut self, now: Time, pings: u8) {
         self.due = Some(now);
         self.copies = self.copies.saturating_add(pings).min(MAX_COPIES) - 1;
@@ -135,7 +137,7 @@ impl AckState {
         self.due
     }
 
-    /// Whether a packet that goes out anyway should say what has arrived.
+    /// Tells whether a packet that goes out anyway should carry an acknowledgement.
     pub(crate) const fn is_pending(&self) -> bool {
         self.pending > 0
     }
@@ -152,12 +154,13 @@ impl AckState {
         &self.received
     }
 
-    /// How long the answer to the largest packet was held back, in microseconds.
+    /// The delay of the acknowledgement since the largest packet arrived, microseconds.
     pub(crate) fn delay_us(&self, now: Time) -> u64 {
         now.saturating_since(self.largest_at).as_micros() as u64
     }
 
-    /// An acknowledgement went out; gives the packet number below which it told everything.
+    /// Records that an acknowledgement goes out; gives the packet number below which it covers
+    /// everything.
     pub(crate) fn on_ack_sent(&mut self, now: Time) -> u64 {
         self.pending = u32::from(self.copies > 0);
         self.due = (self.copies > 0).then_some(now);
@@ -168,7 +171,8 @@ impl AckState {
             .map_or(self.floor, |largest| largest + 1)
     }
 
-    /// The peer has seen an acknowledgement that told everything below `number`.
+    /// Takes word that the peer has seen an acknowledgement of everything below `number`: it
+    /// needs no repetition (RFC 9000 §13.2.4).
     pub(crate) fn on_ack_acked(&mut self, number: u64) {
         while self.received.len() > ENOUGH_RANGES {
             match self.received.peek_first() {

@@ -1,11 +1,11 @@
 //! The stream's bytes on the receiving side, kept until the application reads them.
 //!
 //! Blocks of [`BLOCK_BYTES`] lie side by side, found by offset; a byte is copied once, from the
-//! datagram to its place. Reading splits the contiguous front off a block and hands it out
-//! without copying, and a block whose pieces have all been let go is used again.
+//! datagram to its place. Reading splits the contiguous front off a block and returns it
+//! without copying, and a block whose pieces have all been dropped is used again.
 //!
-//! A block is there only when a byte of it has come. So a peer that sends one byte here and
-//! there makes this hold no more than the receive window allows, plus the two blocks that
+//! A block is allocated when the first byte of it arrives. So a peer that sends one byte here
+//! and there makes this hold no more than the receive window allows, plus the two blocks that
 //! stick out at its ends, plus [`MAX_SPARES`] kept for reuse.
 
 use std::collections::VecDeque;
@@ -19,11 +19,11 @@ const BLOCK_BYTES: usize = 64 * 1024;
 
 const BLOCK: u64 = BLOCK_BYTES as u64;
 
-/// Blocks used up that are kept: with less, an allocator that gives memory back at once has it
-/// faulted in anew.
+/// Blocks kept for reuse: with fewer, an allocator that returns memory at once has it faulted
+/// in again.
 const MAX_SPARES: usize = 4;
 
-/// No receive window is larger: an offset farther ahead was let through by mistake.
+/// The largest receive window: an offset farther ahead is a bug of the caller.
 const MAX_SPAN_BYTES: u64 = 1 << 40;
 
 /// Received bytes, in their places.
@@ -31,7 +31,7 @@ const MAX_SPAN_BYTES: u64 = 1 << 40;
 pub(crate) struct Assembler {
     blocks: Blocks,
     contiguous_end: u64,
-    /// What has come behind a gap.
+    /// Ranges received behind a gap.
     beyond: RangeSet,
     highest: u64,
 }
@@ -50,8 +50,8 @@ impl Assembler {
         }
     }
 
-    /// Takes received bytes and tells how many of them are new; of bytes that come twice the
-    /// first copy stays. The caller has checked that they lie within the receive window.
+    /// Takes received bytes; gives how many of them are new. Of bytes that come twice the first
+    /// copy stays. The caller has checked that they lie within the receive window.
     pub(crate) fn insert(&mut self, offset: u64, data: &[u8]) -> u64 {
         let end = offset + data.len() as u64;
         debug_assert!(end.saturating_sub(self.read_offset()) <= MAX_SPAN_BYTES);
@@ -90,7 +90,7 @@ impl Assembler {
         self.blocks.take(len)
     }
 
-    /// How much has been read.
+    /// The offset of the next byte to read.
     pub(crate) const fn read_offset(&self) -> u64 {
         self.blocks.start
     }
@@ -100,19 +100,19 @@ impl Assembler {
         self.contiguous_end
     }
 
-    /// The offset behind the highest byte that has come.
+    /// The offset behind the highest byte received.
     pub(crate) const fn highest(&self) -> u64 {
         self.highest
     }
 
-    /// How many bytes have come and are not read, those behind gaps included.
+    /// Bytes received and not read, those behind gaps included.
     #[cfg(test)]
     pub(crate) fn buffered_bytes(&self) -> u64 {
         let beyond = self.beyond.iter().map(|range| range.end - range.start);
         self.readable() + beyond.sum::<u64>()
     }
 
-    /// How many bytes can be read now.
+    /// Bytes that can be read now.
     pub(crate) const fn readable(&self) -> u64 {
         self.contiguous_end - self.blocks.start
     }
@@ -123,10 +123,10 @@ impl Assembler {
 struct Blocks {
     /// The first holds `start`; each is as long as its bytes so far reach, gaps zeroed.
     ring: VecDeque<Option<BytesMut>>,
-    /// What is below has been taken, and cut off the first block.
+    /// Bytes below this offset have been read, and cut off the first block.
     start: u64,
-    /// What remains of the last blocks used up, the oldest first: nothing, until all pieces of
-    /// one are let go.
+    /// The last blocks read to their end, the oldest first; each can be reused once all its
+    /// pieces are dropped.
     spares: VecDeque<BytesMut>,
 }
 
@@ -141,8 +141,7 @@ impl Blocks {
             if let Some(place) = block.get_mut(at..at + now.len()) {
                 place.copy_from_slice(now);
             } else {
-                // The end of a block is a byte that has come: what is missing lies before or
-                // behind it.
+                // A block ends with a byte received: what is missing lies before or behind it.
                 debug_assert!(at >= block.len());
                 block.resize(at, 0);
                 block.extend_from_slice(now);
@@ -430,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_is_used_again_once_its_pieces_are_let_go() {
+    fn a_block_is_reused_once_its_pieces_are_dropped() {
         let mut assembler = Assembler::new();
         let mut read_block = |byte| {
             for offset in (0..BLOCK).step_by(1_024) {

@@ -1,8 +1,8 @@
-//! Flow control, receiving half: how far the peer may send.
+//! Flow control, receiving half: how far the peer may send (RFC 9000 §4.1).
 //!
-//! The window offered follows what one round trip brings. An in-order reader stands still
-//! behind every lost packet until its repeat arrives; with N packets in flight at loss p the
-//! slowest needs about log(N)/log(1/p) rounds, so twelve round trips' worth of bytes are
+//! The window follows the bytes that one round trip brings. An in-order reader stands still
+//! behind every lost packet until its retransmission arrives; with N packets in flight at loss
+//! p the slowest needs about log(N)/log(1/p) rounds, so twelve round trips' worth of bytes are
 //! kept free, which covers 20 % loss and more.
 
 use std::time::Duration;
@@ -12,12 +12,12 @@ use crate::Time;
 /// Round trips' worth of data the window has room for.
 const WINDOW_ROUNDS: u64 = 12;
 
-/// The receiving half.
+/// The window offered to the peer.
 #[derive(Debug)]
 pub(crate) struct ReceiveWindow {
     window: u64,
     max_window: u64,
-    /// The limit the peer was last told.
+    /// The limit last offered, an offset.
     offered: u64,
     /// Data received up to the start of the present measuring round.
     round_start_bytes: u64,
@@ -50,6 +50,7 @@ impl ReceiveWindow {
             return;
         }
         let wanted = (received - self.round_start_bytes).saturating_mul(WINDOW_ROUNDS);
+        // It grows and never shrinks: what was offered cannot be taken back (RFC 9000 §4.1).
         if wanted > self.window {
             self.window = wanted.min(self.max_window).max(self.window);
         }
@@ -67,7 +68,7 @@ impl ReceiveWindow {
         }
     }
 
-    /// Whether the new limit is worth a packet of its own.
+    /// Tells whether the new limit is worth a packet of its own.
     pub(crate) const fn should_offer(&self, read_offset: u64) -> bool {
         self.limit(read_offset) - self.offered >= self.window / 8
     }

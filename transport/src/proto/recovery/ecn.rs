@@ -1,4 +1,4 @@
-//! Explicit congestion notification: whether the path carries marks, and what they say
+//! Explicit congestion notification: validation of the path, and the marks that it reports
 //! (RFC 9000 §13.4.2).
 
 use crate::wire::EcnCounts;
@@ -24,7 +24,7 @@ impl EcnState {
         }
     }
 
-    /// Whether packets are to be marked ECT(0).
+    /// Tells whether to mark packets ECT(0).
     pub(crate) const fn is_enabled(&self) -> bool {
         self.enabled
     }
@@ -37,12 +37,15 @@ impl EcnState {
         }
         self.marked_packets_acked += newly_acked;
         let Some(counts) = counts else {
-            // Counts may lag behind on a reordered path; none at all after this many do not.
+            // Counts may lag behind on a reordered path; after this many packets they would have
+            // come.
             self.enabled = self.marked_packets_acked < 10;
             return 0;
         };
-        let told = counts.ect0 + counts.ce;
-        if counts.ect1 > 0 || told < self.marked_packets_acked {
+        // Fewer marks than packets, or marks never sent: the path bleaches or rewrites the field
+        // (RFC 9000 §13.4.2.1).
+        let reported = counts.ect0 + counts.ce;
+        if counts.ect1 > 0 || reported < self.marked_packets_acked {
             self.enabled = false;
             return 0;
         }

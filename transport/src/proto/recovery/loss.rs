@@ -1,4 +1,4 @@
-//! When a packet counts as lost: RFC 9002 §6.1 with the adaptive window of RFC 8985 (RACK).
+//! Loss detection: RFC 9002 §6.1 with the adaptive reordering window of RFC 8985 (RACK).
 //!
 //! Until reordering has been seen, three later packets acknowledged are enough, and so is an
 //! eighth of a round trip. Once a packet arrives behind later ones, only time counts: the
@@ -11,13 +11,25 @@ use std::time::Duration;
 use super::rtt::{GRANULARITY, RttEstimator};
 use crate::Time;
 
-/// RFC 9002 §6.1.1.
+/// Why a packet was declared lost.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LossTrigger {
+    /// Enough later packets were acknowledged.
+    PacketThreshold,
+    /// A later packet was acknowledged long enough ago.
+    TimeThreshold,
+    /// A timer ran out without an acknowledgement.
+    Timeout,
+}
+
+/// kPacketThreshold of RFC 9002 §6.1.1.
 const PACKET_THRESHOLD: u64 = 3;
 
-/// For how many round trips a lateness is remembered (RFC 8985 §6.2 step 4 uses 16).
+/// Round trips for which a lateness is remembered (RFC 8985 §6.2 step 4 uses 16).
 const MEMORY_ROUNDS: u32 = 16;
 
-/// The window is so many quarters of the worst lateness seen.
+/// The reordering window, in quarters of the worst lateness seen.
 const WINDOW_QUARTERS: u32 = 5;
 
 /// The packet that was sent last among those acknowledged, and how late others may be.
@@ -47,7 +59,7 @@ impl LossDetector {
         }
     }
 
-    /// A packet was acknowledged that had been sent at `sent_at`.
+    /// Takes an acknowledgement of a packet that was sent at `sent_at`.
     pub(crate) fn on_acked(&mut self, now: Time, number: u64, sent_at: Time, rtt: &RttEstimator) {
         let newest_before = self.newest.map_or(0, |(_, newest)| newest);
         if self.newest.is_none() || number > newest_before {
@@ -55,7 +67,8 @@ impl LossDetector {
             self.newest_rtt = now.saturating_since(sent_at);
             return;
         }
-        // Acknowledged behind a later one: by how much it took longer than that one did.
+        // Acknowledged behind a later one: the path reorders, by the difference between the
+        // times the two took (RFC 8985 §6.2 step 3).
         let took = now.saturating_since(sent_at);
         let lateness = took.saturating_sub(self.newest_rtt.min(rtt.smoothed()));
         let packets = newest_before - number;
@@ -93,7 +106,7 @@ impl LossDetector {
         }
     }
 
-    /// How long behind the newest acknowledged packet another may come.
+    /// The reordering window: how long a packet may stay behind the newest acknowledged one.
     pub(crate) fn window(&self, rtt: &RttEstimator) -> Duration {
         let round = rtt.smoothed().max(rtt.latest());
         let least = (round / 8).max(GRANULARITY);
@@ -102,16 +115,17 @@ impl LossDetector {
         })
     }
 
-    /// Whether a packet is lost by count alone.
+    /// Tells whether a packet is lost by count alone.
     pub(crate) fn lost_by_count(&self, number: u64) -> bool {
+        // On a path that reorders a count proves nothing: only time does (RFC 8985 §6.2).
         self.reordering.is_none()
             && self
                 .newest
                 .is_some_and(|(_, newest)| newest >= number + PACKET_THRESHOLD)
     }
 
-    /// When a packet counts as lost by time, if no later one were acknowledged; `None` while
-    /// none has been.
+    /// When time declares a packet lost, should no later one be acknowledged until then;
+    /// `None` for a packet with no acknowledged one behind it.
     pub(crate) fn lost_at(&self, number: u64, sent_at: Time, rtt: &RttEstimator) -> Option<Time> {
         let (_, newest) = self.newest?;
         let round = self.newest_rtt.max(rtt.smoothed());
@@ -148,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_seen_again_and_again_is_not_forgotten() {
+    fn reordering_that_is_seen_again_is_not_forgotten() {
         let worst = Duration::from_millis(20);
         let once = worst_after([worst]);
         // Never as late again, but later than half the window would wait for.
@@ -157,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_seen_again_is_forgotten() {
+    fn reordering_that_is_not_seen_again_is_forgotten() {
         let once = std::iter::once(Duration::from_millis(20));
         let window = worst_after(once.chain([Duration::from_millis(1); 100]));
         assert!(window <= ROUND / 8, "{window:?}");

@@ -1,9 +1,9 @@
-//! The size of datagrams, and the way out of a black hole (RFC 8899 §4.3).
+//! Datagram size, and the detection of black holes (RFC 8899 §4.3).
 //!
 //! The configured size is used from the start. When several probe timeouts in a row bring no
-//! answer to any datagram above the base size, the path may swallow large ones: the sender
-//! falls back to 1,200 bytes, which every path carries (RFC 9000 §14), and tries the full
-//! size again later.
+//! acknowledgement of any datagram above the base size, the path may drop large ones: the
+//! sender falls back to 1,200 bytes, which every path carries (RFC 9000 §14), and tries the
+//! full size again later.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub(crate) const BASE_BYTES: u64 = 1200;
 /// Probe timeouts in a row after which large datagrams are suspected.
 const SUSPICIOUS_TIMEOUTS: u32 = 3;
 
-/// How long to stay with small datagrams before the full size is tried again.
+/// The time with small datagrams before the full size is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
 
 /// The present datagram size.
@@ -46,7 +46,7 @@ impl Mtu {
         self.current = self.current.min(limit);
     }
 
-    /// A probe timeout, the `count`th in a row. Whether the size changed is told.
+    /// Takes a probe timeout, the `count`th in a row; tells whether the size has changed.
     pub(crate) fn on_probe_timeout(&mut self, now: Time, count: u32) -> bool {
         let suspect = count >= SUSPICIOUS_TIMEOUTS && self.current > BASE_BYTES;
         if suspect {
@@ -56,8 +56,10 @@ impl Mtu {
         suspect
     }
 
-    /// Something was acknowledged: the path lives. Whether the size changed is told.
+    /// Takes an acknowledgement, of a packet of up to `largest_bytes`; tells whether the size
+    /// has changed.
     pub(crate) fn on_ack(&mut self, now: Time, largest_bytes: u64) -> bool {
+        // A large datagram got through after all: it was congestion, not a black hole.
         if largest_bytes > BASE_BYTES && self.raise_at.take().is_some() {
             self.current = self.full;
             return true;

@@ -1,15 +1,15 @@
 //! Delivery-rate sampling: how fast the path carries what is sent
 //! (draft-cheng-iccrg-delivery-rate-estimation-02).
 //!
-//! Each packet takes along how much had been delivered when it was sent. When it is
-//! acknowledged, what was delivered in between, over the longer of the time it took to send
-//! and the time it took to acknowledge that much, is a rate the path has shown it can carry.
+//! Each packet records how much had been delivered when it was sent. When it is acknowledged,
+//! the bytes delivered in between, over the longer of the time it took to send and the time it
+//! took to acknowledge that much, are a rate that the path has shown it can carry.
 //! Stretches in which the application had nothing to send are marked: they only show what
 //! the application asked for.
 //!
 //! Departs from the draft: lost bytes are counted beside delivered ones, as what was sent,
-//! has not been delivered and is no longer in flight. A packet that proves to be there after
-//! all is thereby taken off again.
+//! has not been delivered and is no longer in flight. A packet that arrives after all is
+//! thereby taken off again.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub(crate) struct RateSampler {
     delivered_bytes: u64,
     lost_bytes: u64,
     delivered_time: Time,
-    /// When the packet was sent that was acknowledged last.
+    /// When the packet acknowledged last was sent.
     first_sent_time: Time,
     /// Samples are application-limited until this much has been delivered; 0 when they are not.
     app_limited_until: u64,
@@ -42,10 +42,10 @@ struct Newest {
     send_elapsed: Duration,
 }
 
-/// What a packet takes along from when it was sent.
+/// The sampler's state when a packet was sent.
 #[derive(Copy, Clone, Debug, Default)]
 pub(crate) struct PacketRate {
-    /// Went through [`RateSampler::on_sent`].
+    /// The packet went through [`RateSampler::on_sent`].
     counted: bool,
     is_app_limited: bool,
     delivered: u64,
@@ -92,7 +92,7 @@ impl RateSampler {
         Self::default()
     }
 
-    /// A packet goes out; `bytes_in_flight_before` does not have it yet.
+    /// Takes a packet that goes out; `bytes_in_flight_before` does not include it.
     pub(crate) fn on_sent(
         &mut self,
         now: Time,
@@ -118,7 +118,7 @@ impl RateSampler {
         }
     }
 
-    /// A packet is acknowledged for the first time, also after it was declared lost.
+    /// Takes the first acknowledgement of a packet, also of one that was declared lost.
     pub(crate) fn on_acked(&mut self, now: Time, packet: &PacketRate, sent_at: Time, bytes: u64) {
         if !packet.counted {
             return;
@@ -144,7 +144,7 @@ impl RateSampler {
         }
     }
 
-    /// Packets of that many bytes in all were declared lost.
+    /// Takes packets of so many bytes in all that were declared lost.
     pub(crate) const fn on_lost(&mut self, bytes: u64) {
         self.lost_bytes += bytes;
     }
@@ -154,8 +154,8 @@ impl RateSampler {
         self.lost_bytes.saturating_sub(packet.lost)
     }
 
-    /// The application has nothing more to send, or may not by the peer's window: what is in
-    /// flight now does not fill the path.
+    /// Marks the samples from here on as limited by the application, or by the peer's window:
+    /// the bytes in flight now do not fill the path.
     pub(crate) fn set_app_limited(&mut self, bytes_in_flight: u64) {
         self.app_limited_until = (self.delivered_bytes + bytes_in_flight).max(1);
     }

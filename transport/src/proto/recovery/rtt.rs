@@ -8,18 +8,20 @@ pub(crate) const GRANULARITY: Duration = Duration::from_millis(1);
 /// Before any sample (RFC 9002 §6.2.2).
 const INITIAL: Duration = Duration::from_millis(333);
 
-/// What the handshake shows.
+/// The round trip that a handshake shows.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum FirstRtt {
     Measured(Duration),
+    /// A message was retransmitted: the time since its first copy bounds the round trip.
     AtMost(Duration),
 }
 
-/// The round-trip time, as far as it is known.
+/// Estimates of the round-trip time and its variation.
 #[derive(Clone, Debug)]
 pub(crate) struct RttEstimator {
     samples: u64,
-    /// There is something better than [`INITIAL`], from elsewhere or from a repeated handshake.
+    /// There is a better guess than [`INITIAL`], from an earlier connection or from a
+    /// retransmitted handshake.
     guessed: bool,
     latest: Duration,
     min: Duration,
@@ -28,7 +30,7 @@ pub(crate) struct RttEstimator {
 }
 
 impl RttEstimator {
-    /// `initial`: what is known from an earlier connection (RFC 9002 §6.2.2).
+    /// `initial` is the round-trip time of an earlier connection (RFC 9002 §6.2.2).
     pub(crate) fn new(initial: Option<Duration>) -> Self {
         let mut estimator = Self {
             samples: 0,
@@ -52,7 +54,7 @@ impl RttEstimator {
         }
     }
 
-    /// Stands until there is a sample.
+    /// Takes a value that stands until there is a sample.
     fn guess(&mut self, rtt: Duration) {
         self.guessed = true;
         self.latest = rtt;
@@ -61,8 +63,8 @@ impl RttEstimator {
         self.variance = rtt / 2;
     }
 
-    /// A sample: the time from sending a packet to its acknowledgement, and how long the
-    /// peer says it held that back.
+    /// Takes a sample: the time from sending a packet to its acknowledgement, and the delay
+    /// that the peer reports within it (RFC 9002 §5.3).
     pub(crate) fn update(&mut self, latest: Duration, ack_delay: Duration) {
         self.latest = latest;
         self.samples += 1;
@@ -73,7 +75,8 @@ impl RttEstimator {
             return;
         }
         self.min = self.min.min(latest);
-        // The delay is taken off only where the result stays plausible (RFC 9002 §5.3).
+        // The peer may report any delay: it must not take the sample below the minimum (RFC 9002
+        // §5.3).
         let adjusted = if latest >= self.min + ack_delay {
             latest - ack_delay
         } else {
@@ -92,7 +95,7 @@ impl RttEstimator {
         self.samples
     }
 
-    /// What pacing may begin with.
+    /// A round-trip time good enough to pace by, even before the first sample.
     pub(crate) fn known(&self) -> Option<Duration> {
         (self.is_sampled() || self.guessed).then_some(self.smoothed)
     }

@@ -1,7 +1,7 @@
-//! Packets sent and not yet done with: a ring indexed by packet number.
+//! Packets sent, until they are settled: a ring indexed by packet number.
 //!
-//! A packet that carries nothing worth acknowledging holds only its place. One that was given
-//! up stays for a while, so that a late acknowledgement can prove the loss spurious.
+//! A packet that needs no acknowledgement holds only its place. One that was declared lost
+//! stays for a few round trips, so that a late acknowledgement can prove the loss spurious.
 
 use std::collections::VecDeque;
 use std::ops::{Range, RangeInclusive};
@@ -10,23 +10,26 @@ use super::rate::PacketRate;
 use crate::Time;
 use crate::proto::ranges::RangeSet;
 
-/// What has become of a packet.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+/// The state of a packet that was sent.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum SentState {
     /// Nothing in it has to be acknowledged.
+    #[default]
     Untracked,
-    Outstanding,
+    /// Sent, neither acknowledged nor declared lost.
+    InFlight,
     Acked,
+    /// Declared lost.
     Lost,
 }
 
 /// One packet sent.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct SentPacket {
-    pub(crate) fate: Fate,
+    pub(crate) state: SentState,
     pub(crate) sent_at: Time,
     pub(crate) bytes: u16,
-    /// The stream bytes it carried; empty when none.
+    /// The stream bytes in it; empty when none.
     pub(crate) stream_offset: u64,
     pub(crate) stream_len: u16,
     pub(crate) fin: bool,
@@ -41,6 +44,15 @@ pub(crate) struct SentPacket {
 const _: () = assert!(size_of::<SentPacket>() <= 128);
 
 impl SentPacket {
+    /// A packet of `bytes` that only takes its place in the numbering.
+    pub(crate) fn untracked(bytes: usize) -> Self {
+        Self {
+            bytes: bytes as u16,
+            ..Self::default()
+        }
+    }
+
+    /// The stream bytes in it.
     pub(crate) const fn stream(&self) -> Range<u64> {
         self.stream_offset..self.stream_offset + self.stream_len as u64
     }
@@ -52,9 +64,9 @@ pub(crate) struct SentPackets {
     packets: VecDeque<SentPacket>,
     /// The packet number of the front of the ring.
     first: u64,
-    /// No packet below is outstanding.
-    oldest_outstanding: u64,
-    /// What the peer has acknowledged, as far back as the ring goes.
+    /// No packet below is in flight.
+    oldest_in_flight: u64,
+    /// Numbers the peer has acknowledged, as far back as the ring goes.
     acked: RangeSet,
     bytes_in_flight: u64,
     packets_in_flight: u64,
@@ -65,14 +77,14 @@ impl SentPackets {
         Self {
             packets: VecDeque::new(),
             first: 0,
-            oldest_outstanding: 0,
+            oldest_in_flight: 0,
             acked: RangeSet::new(),
             bytes_in_flight: 0,
             packets_in_flight: 0,
         }
     }
 
-    /// The number the next packet gets.
+    /// The number of the next packet.
     pub(crate) fn next_number(&self) -> u64 {
         self.first + self.packets.len() as u64
     }
@@ -86,11 +98,12 @@ impl SentPackets {
     }
 
     pub(crate) fn push(&mut self, packet: SentPacket) {
-        if packet.fate == Fate::Outstanding {
+        if packet.state == SentState::InFlight {
             self.bytes_in_flight += u64::from(packet.bytes);
             self.packets_in_flight += 1;
         }
-        if self.packets.is_empty() && packet.fate == Fate::Untracked {
+        // A packet that nothing will ever be asked about needs no place in an empty ring.
+        if self.packets.is_empty() && packet.state == SentState::Untracked {
             self.first += 1;
         } else {
             self.packets.push_back(packet);
@@ -102,18 +115,18 @@ impl SentPackets {
             .get(usize::try_from(number.checked_sub(self.first)?).ok()?)
     }
 
-    /// The outstanding packets, oldest first.
-    pub(crate) fn outstanding(&self) -> impl Iterator<Item = (u64, &SentPacket)> {
-        let skip = self.oldest_outstanding.saturating_sub(self.first);
+    /// The packets in flight, oldest first.
+    pub(crate) fn in_flight(&self) -> impl Iterator<Item = (u64, &SentPacket)> {
+        let skip = self.oldest_in_flight.saturating_sub(self.first);
         let numbers = self.first + skip..;
         numbers
             .zip(self.packets.range(skip as usize..))
-            .filter(|(_, packet)| packet.fate == Fate::Outstanding)
+            .filter(|(_, packet)| packet.state == SentState::InFlight)
     }
 
-    /// Puts into `newly` the packet numbers of `range` that are told acknowledged for the
-    /// first time, and whose packets carried something, highest first. False when the ring
-    /// does not go back that far.
+    /// Appends to `newly` the packet numbers of `range` that are acknowledged for the first
+    /// time and need to be settled, highest first. False when the ring does not go back that
+    /// far.
     pub(crate) fn acknowledge(&mut self, range: RangeInclusive<u64>, newly: &mut Vec<u64>) -> bool {
         let range = (*range.start()).max(self.first)..(range.end() + 1).min(self.next_number());
         if range.is_empty() {
@@ -124,51 +137,50 @@ impl SentPackets {
         for gap in self.acked.missing_in(range.clone()) {
             is_new = true;
             newly.extend(gap.filter(|&number| {
-                let fate = self.get(number).map(|packet| packet.fate);
-                matches!(fate, Some(Fate::Outstanding | Fate::Lost))
+                let state = self.get(number).map(|packet| packet.state);
+                matches!(state, Some(SentState::InFlight | SentState::Lost))
             }));
         }
         newly[before..].reverse();
-        // Most ranges of an acknowledgement have been told before.
+        // Most ranges of an acknowledgement repeat those of the last one.
         if is_new {
             self.acked.insert(range);
         }
         true
     }
 
-    /// Records what became of a packet; gives back what it was before.
-    pub(crate) fn settle(&mut self, number: u64, fate: Fate) -> Fate {
+    /// Records the new state of a packet; gives the one before.
+    pub(crate) fn settle(&mut self, number: u64, state: SentState) -> SentState {
         let Some(index) = number.checked_sub(self.first) else {
-            return Fate::Acked;
+            return SentState::Acked;
         };
         let Some(packet) = self.packets.get_mut(index as usize) else {
-            return Fate::Untracked;
+            return SentState::Untracked;
         };
-        let before = std::mem::replace(&mut packet.fate, fate);
-        if before == Fate::Outstanding && fate != Fate::Outstanding {
+        let before = std::mem::replace(&mut packet.state, state);
+        if before == SentState::InFlight && state != SentState::InFlight {
             self.bytes_in_flight -= u64::from(packet.bytes);
             self.packets_in_flight -= 1;
         }
-        while self.oldest_outstanding < self.next_number()
+        while self.oldest_in_flight < self.next_number()
             && self
-                .get(self.oldest_outstanding)
-                .is_none_or(|p| p.fate != Fate::Outstanding)
+                .get(self.oldest_in_flight)
+                .is_none_or(|p| p.state != SentState::InFlight)
         {
-            self.oldest_outstanding += 1;
+            self.oldest_in_flight += 1;
         }
         before
     }
 
-    /// Drops what needs no remembering: everything at the front that is done with, and
-    /// losses from before `horizon`.
+    /// Drops the packets at the front that are settled, and losses from before `horizon`.
     pub(crate) fn forget(&mut self, horizon: Time) {
         while let Some(front) = self.packets.front() {
-            let done = match front.fate {
-                Fate::Untracked | Fate::Acked => true,
-                Fate::Lost => front.sent_at < horizon,
-                Fate::Outstanding => false,
+            let settled = match front.state {
+                SentState::Untracked | SentState::Acked => true,
+                SentState::Lost => front.sent_at < horizon,
+                SentState::InFlight => false,
             };
-            if !done {
+            if !settled {
                 break;
             }
             self.packets.pop_front();
@@ -180,15 +192,15 @@ impl SentPackets {
     /// Checks that the running totals equal the sum over the ring.
     #[cfg(any(debug_assertions, test))]
     pub(crate) fn assert_conserved(&self) {
-        let outstanding = self
+        let in_flight = self
             .packets
             .iter()
-            .filter(|packet| packet.fate == Fate::Outstanding);
-        let bytes: u64 = outstanding
+            .filter(|packet| packet.state == SentState::InFlight);
+        let bytes: u64 = in_flight
             .clone()
             .map(|packet| u64::from(packet.bytes))
             .sum();
         assert_eq!(bytes, self.bytes_in_flight, "bytes in flight are conserved");
-        assert_eq!(outstanding.count() as u64, self.packets_in_flight);
+        assert_eq!(in_flight.count() as u64, self.packets_in_flight);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A rope of the chunks as the application wrote them: nothing is copied before it goes into a
 //! packet, except that small writes are gathered. Every byte is in one of four states:
-//! acknowledged, lost and to be sent again, under way, or not yet sent. As in TCP, only an
+//! acknowledged, lost and to be retransmitted, in flight, or unsent. As in TCP, only an
 //! acknowledged prefix makes room (RFC 9293 §3.8).
 
 use std::collections::VecDeque;
@@ -43,11 +43,11 @@ impl Chunk {
     }
 }
 
-/// Written bytes, and what has become of them.
+/// Written bytes and their states.
 #[derive(Debug)]
 pub(crate) struct SendBuffer {
     capacity_bytes: u64,
-    /// Beyond so many bytes that are not sent yet, there is no room either.
+    /// The most unsent bytes with which there is room for more.
     most_unsent: u64,
     /// Without gaps, up to `end`; none lies wholly below the acknowledged prefix.
     chunks: VecDeque<Chunk>,
@@ -74,7 +74,7 @@ impl SendBuffer {
         }
     }
 
-    /// How many bytes may be written now.
+    /// Bytes that may be written now.
     pub(crate) fn room(&self) -> u64 {
         let unacked = self
             .capacity_bytes
@@ -82,7 +82,7 @@ impl SendBuffer {
         unacked.min(self.most_unsent.saturating_sub(self.end - self.sent))
     }
 
-    /// Takes bytes to send, all of them: whoever saw room may go beyond it once.
+    /// Takes bytes to send, all of them; a caller that saw room may exceed it once.
     pub(crate) fn write(&mut self, bytes: Bytes) {
         let len = bytes.len();
         if len == 0 {
@@ -130,39 +130,44 @@ impl SendBuffer {
             .map_or(0, |first| first.end)
     }
 
-    /// How many bytes were sent, once at least, and are not acknowledged.
+    /// Bytes sent at least once and not acknowledged.
     pub(crate) const fn outstanding_bytes(&self) -> u64 {
         self.unacked_bytes.saturating_sub(self.end - self.sent)
     }
 
-    /// How many bytes were written and are not acknowledged.
+    /// Bytes acknowledged, each counted once.
+    pub(crate) const fn acked_bytes(&self) -> u64 {
+        self.end - self.unacked_bytes
+    }
+
+    /// Bytes written and not acknowledged.
     #[cfg(test)]
     pub(crate) const fn unacked_bytes(&self) -> u64 {
         self.unacked_bytes
     }
 
-    /// Whether every byte written is acknowledged.
+    /// Tells whether every byte written is acknowledged.
     pub(crate) const fn is_fully_acked(&self) -> bool {
         self.unacked_bytes == 0
     }
 
-    /// Whether anything waits to be sent again.
+    /// Tells whether lost bytes wait to be retransmitted.
     pub(crate) fn has_lost(&self) -> bool {
         !self.lost.is_empty()
     }
 
-    /// How many bytes wait to be sent again.
+    /// Lost bytes that wait to be retransmitted.
     #[cfg(test)]
     pub(crate) fn lost_bytes(&self) -> u64 {
         self.lost.iter().map(|range| range.end - range.start).sum()
     }
 
-    /// Whether anything waits to be sent for the first time.
+    /// Tells whether bytes wait to be sent for the first time.
     pub(crate) const fn has_unsent(&self) -> bool {
         self.sent < self.end
     }
 
-    /// How many bytes wait to be sent for the first time.
+    /// Bytes that wait to be sent for the first time.
     #[cfg(test)]
     pub(crate) fn unsent_bytes(&self) -> u64 {
         self.acked
@@ -171,7 +176,7 @@ impl SendBuffer {
             .sum()
     }
 
-    /// The lowest lost bytes, at most `max_len` of them; they count as under way again.
+    /// The lowest lost bytes, at most `max_len` of them; they count as in flight again.
     pub(crate) fn next_lost(&mut self, max_len: u64) -> Option<Range<u64>> {
         self.lost.pop_first_within(max_len)
     }
@@ -201,8 +206,8 @@ impl SendBuffer {
         Some(gap.start..gap.end.min(gap.start.saturating_add(max_len)))
     }
 
-    /// Bytes arrived at the peer; gives how many of them were not known to have. Ranges may
-    /// come in any order and more than once.
+    /// Takes an acknowledgement of bytes; gives how many of them are acknowledged for the first
+    /// time. Ranges may come in any order and more than once.
     pub(crate) fn on_acked(&mut self, range: Range<u64>) -> u64 {
         debug_assert!(range.end <= self.end, "only written bytes are acknowledged");
         let new = self.acked.insert(range.clone());
@@ -225,14 +230,14 @@ impl SendBuffer {
         new
     }
 
-    /// What of these bytes is sent and not acknowledged is to be sent again.
+    /// Schedules for retransmission those of the bytes that are sent and not acknowledged.
     pub(crate) fn on_lost(&mut self, range: Range<u64>) {
         for gap in self.acked.missing_in(range.start..range.end.min(self.sent)) {
             self.lost.insert(gap);
         }
     }
 
-    /// Goes back: everything from `to` on counts as never sent, but for what is acknowledged.
+    /// Goes back: everything from `to` on counts as unsent, but for what is acknowledged.
     pub(crate) fn rewind(&mut self, to: u64) {
         if to < self.sent {
             self.lost.remove(to..self.sent);

@@ -6,14 +6,17 @@
 //!
 //! | file | content |
 //! |---|---|
+//! | [`stream`] | the sending half, as a connection sees it |
 //! | [`buffer`] | written bytes: acknowledged, lost, in flight, unsent |
 //! | [`window`] | flow control: the peer's limit |
 //! | [`pacing`] | a token bucket at the controller's rate |
 
 mod buffer;
 mod pacing;
+mod stream;
 mod window;
 
+#[cfg(test)]
 pub(super) use buffer::SendBuffer;
 pub(super) use pacing::Pacer;
-pub(super) use window::SendWindow;
+pub(super) use stream::SendStream;

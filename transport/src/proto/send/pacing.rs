@@ -11,14 +11,14 @@ use crate::Time;
 
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
 
-/// What the quantum lasts at the present rate.
+/// The duration of a quantum at the present rate.
 const QUANTUM_NS: u64 = 1_000_000;
 
 /// The most a quantum holds: one full GSO send.
 const MAX_QUANTUM_BYTES: u64 = 64 * 1024;
 
-/// How far a late timer may be caught up with: so many quanta, and where those are shorter than
-/// timers can be trusted, so long at the present rate.
+/// The delay of a timer that may be made up for: so many quanta, and where those are shorter
+/// than timers can be trusted, so long at the present rate.
 const CAPACITY_QUANTA: u64 = 3;
 const CAPACITY_NS: u64 = 250_000;
 
@@ -29,7 +29,8 @@ pub(crate) struct Pacer {
     /// Billionths of a byte.
     remainder: u128,
     refilled_at: Time,
-    /// It has run dry: a quantum is waited for, also when something else wakes the sender.
+    /// The bucket has run dry: it waits for a quantum, also when something else wakes the
+    /// sender.
     gathering: bool,
 }
 
@@ -44,7 +45,7 @@ impl Pacer {
         }
     }
 
-    /// How many bytes are sent in one go at `rate` bytes a second.
+    /// Bytes sent in one go at `rate` bytes a second.
     pub(crate) fn quantum_bytes(rate: u64, mss: u64) -> u64 {
         worth(rate, QUANTUM_NS).clamp(2 * mss, MAX_QUANTUM_BYTES.max(2 * mss))
     }
@@ -69,9 +70,11 @@ impl Pacer {
         self.tokens
     }
 
-    /// Whether a packet of `mss` bytes may go now at `rate` bytes a second.
+    /// Tells whether a packet of `mss` bytes may go now at `rate` bytes a second.
     pub(crate) fn allows(&mut self, now: Time, rate: u64, mss: u64) -> bool {
         let budget = self.budget(now, rate, mss);
+        // One packet at a time would cost a timer and a system call for each (RFC 9002 §7.7
+        // allows small bursts).
         let least = if self.gathering {
             Self::quantum_bytes(rate, mss)
         } else {
@@ -129,7 +132,7 @@ mod tests {
         }
 
         #[test]
-        fn at_the_release_time_a_quantum_is_there(rate in 1_000u64..2_000_000_000) {
+        fn at_the_release_time_a_quantum_is_available(rate in 1_000u64..2_000_000_000) {
             let mut pacer = Pacer::new(Time::ZERO, 0);
             pacer.budget(Time::ZERO, rate, 1472);
             let at = pacer.next_release(rate, 1472);
@@ -137,9 +140,9 @@ mod tests {
             prop_assert!(pacer.allows(at, rate, 1472));
         }
 
-        /// Acknowledgements wake a sender at any moment: what it sends are quanta all the same.
+        /// Acknowledgements wake a sender at any moment: it sends whole quanta all the same.
         #[test]
-        fn however_often_it_is_asked_it_sends_quanta(
+        fn it_sends_whole_quanta_however_often_it_is_asked(
             rate in 10_000u64..2_000_000_000,
             steps in prop::collection::vec(1u64..300_000, 1..200),
         ) {

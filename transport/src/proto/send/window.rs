@@ -1,6 +1,6 @@
 //! Flow control, sending half: how far the peer lets this side send.
 
-/// The sending half.
+/// The limit that the peer has offered.
 #[derive(Debug)]
 pub(crate) struct SendWindow {
     limit: u64,
@@ -21,21 +21,22 @@ impl SendWindow {
         self.limit
     }
 
-    /// Takes a limit from the peer; an older one that arrives late changes nothing.
+    /// Takes a limit from the peer; tells whether it is higher. An older one that arrives late
+    /// changes nothing.
     pub(crate) fn on_limit(&mut self, limit: u64) -> bool {
         let grew = limit > self.limit;
         self.limit = self.limit.max(limit);
         grew
     }
 
-    /// The sender stands still at the limit: whether to ask, once for each limit.
+    /// Tells whether to ask for more, once for each limit at which the sender stands still.
     pub(crate) fn on_blocked(&mut self) -> bool {
         let ask = self.asked_at != Some(self.limit);
         self.asked_at = Some(self.limit);
         ask
     }
 
-    /// The question was lost.
+    /// Allows the same question again: the first was lost.
     pub(crate) const fn ask_again(&mut self) {
         self.asked_at = None;
     }

@@ -199,7 +199,7 @@ fn a_path_that_becomes_wide_again_gets_full_datagrams_again() {
     let mut pair = Pair::connected_with(1, &with(Congestion::Cubic), &narrow);
     pair.sides[CLIENT].outgoing = noise(1, 200_000);
     pair.pass(Duration::from_secs(5));
-    let size = |pair: &Pair| pair.sides[CLIENT].connection().unwrap().mtu.current();
+    let size = |pair: &Pair| pair.sides[CLIENT].connection().unwrap().mss();
     assert_eq!(size(&pair), 1200);
     pair.networks
         .iter_mut()
@@ -217,9 +217,9 @@ fn a_path_that_clears_marks_is_no_longer_marked() {
         ..Network::clean()
     };
     let pair = busy(&with(Congestion::Fathom), &bleached);
-    assert!(!pair.sides[CLIENT].connection().unwrap().ecn.is_enabled());
+    assert!(!pair.sides[CLIENT].connection().unwrap().is_ecn_enabled());
     let pair = busy(&with(Congestion::Fathom), &Network::clean());
-    assert!(pair.sides[CLIENT].connection().unwrap().ecn.is_enabled());
+    assert!(pair.sides[CLIENT].connection().unwrap().is_ecn_enabled());
 }
 
 #[test]

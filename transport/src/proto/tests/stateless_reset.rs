@@ -105,7 +105,7 @@ fn nobody_can_say_it_who_has_no_token() {
     let server_id = pair.sides[CLIENT]
         .connection()
         .expect("there is one")
-        .remote_id;
+        .peer_id();
     let mut rng = ChaCha8Rng::seed_from_u64(6);
     for source in [server_id, server_id ^ 1] {
         for _ in 0..1_000 {
@@ -134,7 +134,7 @@ fn a_token_is_told_of_no_connection_that_is_there_and_nothing_is_amplified() {
     let server_id = pair.sides[CLIENT]
         .connection()
         .expect("there is one")
-        .remote_id;
+        .peer_id();
     let mut server = pair
         .sides
         .into_iter()

@@ -1,0 +1,214 @@
+//! Admission: from a SYN to the last handshake message, which makes it a connection.
+//!
+//! What clients with unvalidated addresses can make this side hold is bounded:
+//! [`Config::half_open_limit`] handshakes, [`Config::address_limit`] of them and of connections
+//! for one address, and 64 replies that wait to be sent. From [`Config::cookie_threshold`]
+//! handshakes on, a SYN without a cookie is answered with one, and nothing is kept.
+//!
+//! [`Config::half_open_limit`]: crate::Config::half_open_limit
+//! [`Config::address_limit`]: crate::Config::address_limit
+//! [`Config::cookie_threshold`]: crate::Config::cookie_threshold
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use super::event::Event;
+use super::{ConnectionId, Endpoint};
+use crate::Time;
+use crate::crypto::Peer;
+use crate::crypto::noise::{self, Responder};
+use crate::proto::connection::{
+    Connection, FlowId, HalfOpen, Refusal, Retry, SynKey, answer_payload, preferred_cipher,
+};
+use crate::wire::{self, COOKIE_BYTES, Parameters, Reader, THIRD_BYTES};
+
+/// The fields of a SYN.
+pub(super) struct Syn<'a> {
+    pub(super) source: u32,
+    pub(super) cookie: Option<&'a [u8; COOKIE_BYTES]>,
+    pub(super) noise: &'a [u8],
+    /// The datagram's length.
+    pub(super) bytes: usize,
+}
+
+impl Syn<'_> {
+    fn key(&self, remote: SocketAddr) -> SynKey {
+        (remote, wire::digest(self.noise) ^ u64::from(self.source))
+    }
+
+    fn parameters(&self) -> Option<Parameters> {
+        let payload = noise::first_payload(self.noise).ok()?;
+        Parameters::decode(&mut Reader::new(payload)).ok()
+    }
+}
+
+impl Endpoint {
+    /// Takes a SYN: answers it, refuses it, or drops it.
+    pub(super) fn on_syn(&mut self, now: Time, remote: SocketAddr, syn: &Syn<'_>) {
+        let key = syn.key(remote);
+        if let Some(&id) = self.by_client.get(&key) {
+            // The SYN/ACK has not arrived, or not yet: it is worth another. That is beside the
+            // server's own retransmissions: an answer is far smaller than a SYN, so there is
+            // nothing to amplify, and a client at high loss needs every chance.
+            if let Some(half) = self.half_open.get_mut(&id) {
+                half.on_syn_repeated(syn.bytes as u64);
+                self.send_answer(id);
+            }
+            return;
+        }
+        if !self.listening {
+            return self.refuse(remote, syn, Refusal::NotListening);
+        }
+        // The checks stand in order of what they cost this side: a flood from forged addresses
+        // must meet the cookie before it meets a limit that it could exhaust for others.
+        let is_validated = self.has_valid_cookie(now, remote, syn);
+        if !is_validated && self.half_open.len() >= self.config.cookie_threshold {
+            return self.ask_for_cookie(now, remote, syn);
+        }
+        if self.connections.len() + self.half_open.len() >= self.config.listen_limit {
+            return self.refuse(remote, syn, Refusal::ListenLimit);
+        }
+        if self.is_address_at_limit(remote.ip()) {
+            return self.refuse(remote, syn, Refusal::AddressLimit);
+        }
+        if self.half_open.len() >= self.config.half_open_limit {
+            // Not refused: the client's next SYN may find room.
+            self.dropped_datagrams += 1;
+            return;
+        }
+        match self.open_half(now, remote, syn) {
+            Some((id, half)) => {
+                self.by_client.insert(key, id);
+                self.half_open.insert(id, half);
+                self.answer_syn(now, id);
+            }
+            None => self.dropped_datagrams += 1,
+        }
+    }
+
+    /// Starts to answer a SYN; `None` when it cannot be parsed.
+    fn open_half(
+        &mut self,
+        now: Time,
+        remote: SocketAddr,
+        syn: &Syn<'_>,
+    ) -> Option<(u32, HalfOpen)> {
+        let parameters = syn.parameters()?;
+        let cipher = preferred_cipher(&self.config).choose(parameters.ciphers)?;
+        let id = self.unused_id();
+        let token = self.reset_key().token(id, remote);
+        let payload = answer_payload(&self.config, id, &token, cipher);
+        let seed = self.random_seed();
+        let noise = Responder::new(&self.identity, seed, syn.noise, payload).ok()?;
+        let half = HalfOpen::new(
+            (remote, syn.key(remote)),
+            syn.source,
+            noise,
+            (parameters, cipher),
+            Retry::even(now, &self.config),
+            syn.bytes as u64,
+        );
+        Some((id, half))
+    }
+
+    /// Sends the SYN/ACK of a half-open handshake and sets the deadline for the next.
+    pub(super) fn answer_syn(&mut self, now: Time, id: u32) {
+        let Some(half) = self.half_open.get_mut(&id) else {
+            return;
+        };
+        half.retry.on_sent(now);
+        let next = half.retry.next();
+        self.send_answer(id);
+        self.deadlines.set(id, Some(next));
+    }
+
+    fn send_answer(&mut self, id: u32) {
+        let Some(half) = self.half_open.get_mut(&id) else {
+            return;
+        };
+        let remote = half.remote();
+        if let Some(datagram) = half.answer() {
+            self.reply(remote, datagram);
+        }
+    }
+
+    /// Takes the client's last handshake message: from here on there is a connection. False
+    /// when it is not what the client of this handshake would have sent.
+    pub(super) fn on_handshake_finish(
+        &mut self,
+        now: Time,
+        remote: SocketAddr,
+        id: u32,
+        message: &[u8; THIRD_BYTES],
+    ) -> bool {
+        let Some(half) = self.half_open.get_mut(&id) else {
+            // Repeated in a packet of a connection that exists, or that never did.
+            return true;
+        };
+        if half.remote() != remote {
+            return false;
+        }
+        let Ok((key, secrets)) = half.noise.read_third(&self.identity, message) else {
+            return false;
+        };
+        let Some(half) = self.half_open.remove(&id) else {
+            return false;
+        };
+        let flow = FlowId {
+            is_client: false,
+            id,
+            remote,
+        };
+        let config = Arc::clone(&self.config);
+        let mut connection = Connection::accept(now, config, flow, &half, (key, &secrets));
+        let peer = Peer::new(key, remote, true);
+        let verifier = self.config.verifier.as_ref();
+        if verifier.is_none_or(|verifier| verifier.verify(&peer)) {
+            self.events.push_back(Event::Accepted(ConnectionId(id)));
+        } else {
+            connection.reject_key(now, key);
+        }
+        self.connections.insert(id, connection);
+        true
+    }
+
+    /// Takes a client's refusal of this server's key.
+    pub(super) fn on_refused_by_client(&mut self, remote: SocketAddr, id: u32, echo: u64) {
+        let is_genuine = self
+            .half_open
+            .get(&id)
+            .is_some_and(|half| half.remote() == remote && half.noise.refusal_echo() == echo);
+        if is_genuine {
+            self.deadlines.set(id, None);
+            self.forget_half_open(id);
+        } else {
+            self.dropped_datagrams += 1;
+        }
+    }
+
+    pub(super) fn forget_half_open(&mut self, id: u32) {
+        if let Some(half) = self.half_open.remove(&id) {
+            self.by_client.remove(&half.key());
+        }
+    }
+
+    /// Tells whether an address, or its /64 of IPv6, has as much as one may have.
+    fn is_address_at_limit(&self, ip: IpAddr) -> bool {
+        let (first, last) = match ip {
+            IpAddr::V4(_) => (ip, ip),
+            // A customer has a /64 at least, and with it as many addresses as it likes.
+            IpAddr::V6(v6) => {
+                let prefix = v6.to_bits() & !u128::from(u64::MAX);
+                let last = prefix | u128::from(u64::MAX);
+                (
+                    Ipv6Addr::from_bits(prefix).into(),
+                    Ipv6Addr::from_bits(last).into(),
+                )
+            }
+        };
+        let from = (SocketAddr::new(first, 0), 0);
+        let to = (SocketAddr::new(last, u16::MAX), u64::MAX);
+        let limit = self.config.address_limit;
+        self.by_client.range(from..=to).take(limit).count() >= limit
+    }
+}
