@@ -21,7 +21,7 @@ fn reset(pair: &mut Pair, side: usize, reason: u32) {
 }
 
 #[test]
-fn both_fins_pass_and_both_sides_forget_even_under_loss() {
+fn both_fins_arrive_and_both_sides_forget_even_under_loss() {
     for seed in 0..300 {
         let mut pair = Pair::connected(seed, &Network::lossy(0.1));
         let (up, down) = (noise(seed, 3_000), noise(seed + 1, 20_000));
@@ -60,7 +60,7 @@ fn one_direction_finishes_long_before_the_other() {
 }
 
 #[test]
-fn finished_means_that_every_byte_is_there_not_only_the_fin() {
+fn finished_means_that_every_byte_has_arrived_not_only_the_fin() {
     let mut pair = Pair::connected(1, &Network::clean());
     let mut lost = 0;
     pair.lose_if = Box::new(move |datagram| {
@@ -96,7 +96,7 @@ fn a_reset_ends_both_directions_with_its_reason() {
 }
 
 #[test]
-fn a_lost_reset_reaches_a_peer_that_only_listens() {
+fn a_lost_reset_reaches_a_peer_that_only_receives() {
     let mut pair = Pair::connected(1, &Network::clean());
     pair.pass(Duration::from_secs(1));
     let mut seen = 0;
@@ -114,7 +114,7 @@ fn a_lost_reset_reaches_a_peer_that_only_listens() {
 }
 
 #[test]
-fn a_peer_that_goes_on_sending_is_told_of_the_reset_again() {
+fn a_peer_that_keeps_sending_is_told_of_the_reset_again() {
     let mut pair = Pair::connected(1, &Network::clean());
     pair.send(SERVER, &noise(1, 1 << 20));
     pair.pass(Duration::from_millis(100));
@@ -146,7 +146,7 @@ fn two_sides_that_reset_at_once_do_not_answer_each_other_for_ever() {
 }
 
 #[test]
-fn whoever_lets_go_in_the_middle_resets_with_reason_0() {
+fn abandoning_an_unfinished_connection_resets_it_with_reason_0() {
     let mut pair = Pair::connected(1, &Network::clean());
     pair.send(CLIENT, &noise(1, 1 << 20));
     pair.pass(Duration::from_millis(100));
@@ -183,7 +183,7 @@ fn silence_ends_a_connection_after_the_idle_timeout() {
 }
 
 #[test]
-fn signs_of_life_keep_an_idle_connection_even_under_loss() {
+fn keep_alives_hold_an_idle_connection_open_even_under_loss() {
     let config = Config {
         keep_alive: Some(Duration::from_secs(5)),
         ..Config::default()
@@ -196,7 +196,7 @@ fn signs_of_life_keep_an_idle_connection_even_under_loss() {
 }
 
 #[test]
-fn without_signs_of_life_an_idle_connection_sends_nothing_and_ends() {
+fn without_keep_alives_an_idle_connection_sends_nothing_and_ends() {
     let mut pair = Pair::connected(1, &Network::clean());
     pair.pass(Duration::from_secs(5));
     let sent = pair.sides.each_ref().map(|side| side.stats().packets_sent);

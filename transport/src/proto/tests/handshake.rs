@@ -1,4 +1,4 @@
-//! SYN, SYN/ACK, ACK: repeated, refused, bounded, forgotten.
+//! SYN, SYN/ACK, ACK: retransmitted, refused, bounded, forgotten.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -19,7 +19,7 @@ fn unconnected(server: Config) -> Pair {
 }
 
 /// A client that the test plays itself.
-fn stranger(source: u32) -> Initiator {
+fn other_client(source: u32) -> Initiator {
     let identity = Identity::from_secret([source as u8; 32]);
     let seed = Zeroizing::new([source as u8 + 1; 32]);
     Initiator::new(&identity, &seed, &syn_payload(&Config::default()))
@@ -27,18 +27,18 @@ fn stranger(source: u32) -> Initiator {
 
 /// Its SYN.
 fn syn(source: u32) -> Vec<u8> {
-    let stranger = stranger(source);
+    let other = other_client(source);
     let mut bytes = Vec::new();
     Header::Syn {
         source,
         cookie: None,
-        noise: stranger.first(),
+        noise: other.first(),
     }
     .encode(&mut bytes);
     bytes
 }
 
-/// Counts the packets that `is` says are meant, and loses none.
+/// Counts the packets that `is` selects, and loses none.
 fn count(pair: &mut Pair, is: impl Fn(&Header<'_>) -> bool + 'static) -> Rc<Cell<u32>> {
     let counter = Rc::new(Cell::new(0));
     let inside = Rc::clone(&counter);
@@ -71,7 +71,7 @@ fn a_handshake_takes_one_round_trip_and_shows_it() {
 }
 
 #[test]
-fn nobody_answers_and_the_client_gives_up_after_its_repeats() {
+fn without_an_answer_the_client_times_out_after_its_retransmissions() {
     let networks = [Network::lossy(1.0), Network::clean()];
     let mut pair = Pair::new(1, [Config::default(), Config::default()], networks);
     assert!(pair.run(60, |pair| pair.sides[CLIENT].error().is_some()));
@@ -79,7 +79,7 @@ fn nobody_answers_and_the_client_gives_up_after_its_repeats() {
     assert_eq!(
         pair.sides[CLIENT].stats().packets_sent,
         21,
-        "one and twenty repeats"
+        "one and twenty retransmissions"
     );
     // Two short waits, three of 200 ms, three that double and thirteen of 3 s, each waited to
     // its end.
@@ -104,7 +104,7 @@ fn a_handshake_is_not_cut_short_by_the_idle_timeout() {
 }
 
 #[test]
-fn the_client_answers_for_the_server_to_hear_even_when_its_third_message_is_lost() {
+fn the_clients_last_handshake_message_is_repeated_when_it_is_lost() {
     let mut pair = unconnected(Config::default());
     let mut lost = 0;
     pair.lose_if = Box::new(move |datagram| {
@@ -117,7 +117,7 @@ fn the_client_answers_for_the_server_to_hear_even_when_its_third_message_is_lost
 }
 
 #[test]
-fn a_connection_is_refused_where_nobody_listens() {
+fn a_connection_is_refused_where_no_listener_is() {
     let mut pair = unconnected(Config::default());
     pair.sides[SERVER].endpoint.set_listening(false);
     assert!(pair.run(1, |pair| pair.sides[CLIENT].error().is_some()));
@@ -132,7 +132,7 @@ fn a_connection_is_refused_where_nobody_listens() {
 }
 
 #[test]
-fn beyond_the_listen_limit_a_connection_is_refused_and_the_others_go_on() {
+fn beyond_the_listen_limit_a_connection_is_refused_and_the_others_continue() {
     let mut pair = unconnected(Config {
         listen_limit: 1,
         ..Config::default()
@@ -146,7 +146,7 @@ fn beyond_the_listen_limit_a_connection_is_refused_and_the_others_go_on() {
     assert_eq!(pair.sides[CLIENT].endpoint.error(second), Some(refused));
     pair.send(CLIENT, &noise(1, 5_000));
     assert!(pair.run(2, |pair| pair.sides[CLIENT].was_finished));
-    // Its place is free again once the first one is gone.
+    // Its place is free again once the first one has gone.
     for side in [CLIENT, SERVER] {
         let id = pair.sides[side].id.unwrap();
         pair.sides[side].endpoint.abandon(pair.now, id);
@@ -177,7 +177,7 @@ fn half_open_connections_are_bounded_and_expire() {
 }
 
 #[test]
-fn every_repeated_syn_has_its_answer_and_silence_a_few() {
+fn every_repeated_syn_is_answered_and_silence_brings_a_few_retransmissions() {
     let mut pair = unconnected(Config::default());
     pair.networks[CLIENT].loss = 1.0;
     let answers = count(&mut pair, |header| matches!(header, Header::SynAck { .. }));
@@ -187,12 +187,12 @@ fn every_repeated_syn_has_its_answer_and_silence_a_few() {
     assert_eq!(answers.get(), 20);
     assert_eq!(pair.sides[SERVER].endpoint.half_open_count(), 1);
     pair.pass(Duration::from_secs(60));
-    assert_eq!(answers.get(), 40, "and twenty repeats");
+    assert_eq!(answers.get(), 40, "and twenty retransmissions");
     assert_eq!(pair.sides[SERVER].endpoint.half_open_count(), 0);
 }
 
 #[test]
-fn a_late_copy_of_the_syn_opens_nothing_beside_the_connection() {
+fn a_late_copy_of_the_syn_opens_no_second_connection() {
     let network = Network {
         duplicate: 1.0,
         jitter: Duration::from_millis(500),
@@ -209,7 +209,7 @@ fn a_late_copy_of_the_syn_opens_nothing_beside_the_connection() {
 }
 
 #[test]
-fn only_the_true_third_message_opens_a_connection() {
+fn only_the_genuine_last_handshake_message_opens_a_connection() {
     let mut pair = unconnected(Config::default());
     let answer = Rc::new(Cell::new(Vec::new()));
     let inside = Rc::clone(&answer);
@@ -220,10 +220,10 @@ fn only_the_true_third_message_opens_a_connection() {
         true
     });
     pair.inject(CLIENT, syn(100));
-    let mut stranger = stranger(100);
-    let (payload, _) = stranger.read_second(&answer.take()).unwrap();
+    let mut other = other_client(100);
+    let (payload, _) = other.read_second(&answer.take()).unwrap();
     let (destination, _, _) = read_answer(&payload).unwrap();
-    let third = stranger.complete().unwrap().third;
+    let third = other.complete().unwrap().third;
     let ack = |third: &[u8; 64]| {
         let mut bytes = Vec::new();
         Header::Ack {
@@ -263,11 +263,11 @@ fn answers_that_do_not_belong_to_the_clients_syn_change_nothing() {
         cookie: &[7; 40],
     };
     pair.forge(SERVER, &cookie, &[]);
-    // Another client's answer, and one of noise.
+    // Another client's answer, and one of random bytes.
     let identity = Identity::from_secret([1; 32]);
     let seed = || Zeroizing::new([2; 32]);
     let payload = answer_payload(&Config::default(), 9, &[0; 16], Cipher::ChaCha20Poly1305);
-    let other = Responder::new(&identity, seed(), stranger(1).first(), payload).unwrap();
+    let other = Responder::new(&identity, seed(), other_client(1).first(), payload).unwrap();
     for noise in [other.second(), &[3; 140], &[]] {
         pair.forge(SERVER, &Header::SynAck { destination, noise }, &[]);
     }

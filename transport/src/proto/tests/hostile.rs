@@ -31,14 +31,15 @@ fn stream(offset: u64, data: &[u8], fin: bool) -> Vec<u8> {
     out
 }
 
-/// Connects, sends the client these frames one a packet, and sees it end the connection.
+/// Connects, sends the client these frames one a packet, and checks that it ends the
+/// connection.
 fn is_caught(lies: &[Vec<u8>]) {
     let config = Config {
         receive_window_bytes: 10_000,
         ..Config::default()
     };
     let mut pair = Pair::connected_with(1, &config, &Network::clean());
-    // The true server would take offence at acknowledgements of packets it never sent.
+    // The real server would reject acknowledgements of packets that it never sent.
     pair.lose_if = Box::new(|datagram| {
         datagram.from == CLIENT && !datagram.has_frame(|frame| matches!(frame, Frame::Reset { .. }))
     });
@@ -87,7 +88,7 @@ fn a_fin_that_moves_is_caught() {
 }
 
 #[test]
-fn a_fin_below_what_has_arrived_is_caught() {
+fn a_fin_below_bytes_that_have_arrived_is_caught() {
     is_caught(&[stream(100, b"data", false), stream(50, b"end", true)]);
 }
 
@@ -97,13 +98,13 @@ fn data_beyond_the_fin_is_caught() {
 }
 
 #[test]
-fn a_frame_that_cannot_be_read_is_caught() {
+fn a_frame_that_cannot_be_parsed_is_caught() {
     is_caught(&[vec![0x77]]);
     is_caught(&[vec![0x02, 5, 0, 1, 1, 3, 0]]);
 }
 
 #[test]
-fn the_same_data_and_the_same_fin_again_are_no_lies() {
+fn repeated_data_and_a_repeated_fin_are_accepted() {
     let mut pair = Pair::connected(1, &Network::clean());
     for number in 0..5 {
         let header = from_server(&pair, 1_000 + number);
@@ -115,7 +116,7 @@ fn the_same_data_and_the_same_fin_again_are_no_lies() {
 }
 
 #[test]
-fn no_frames_whatever_make_a_panic() {
+fn no_sequence_of_frames_causes_a_panic() {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     for seed in 0..300 {
         let mut pair = Pair::connected(seed, &Network::clean());
@@ -159,14 +160,14 @@ fn a_damaged_datagram_never_reaches_the_stream() {
             .sides
             .iter()
             .map(|side| side.endpoint.dropped_datagrams());
-        // A SYN/ACK that comes again is not looked at any more.
+        // A repeated SYN/ACK is ignored.
         let unseen = pair.corrupted() - dropped.sum::<u64>();
         assert!(unseen <= 2, "each one is noticed: seed {seed}, {unseen}");
     }
 }
 
 #[test]
-fn a_recording_played_again_changes_nothing() {
+fn a_replayed_recording_changes_nothing() {
     let mut pair = Pair::connected(1, &Network::clean());
     let recorded = Rc::new(RefCell::new(Vec::new()));
     let inside = Rc::clone(&recorded);

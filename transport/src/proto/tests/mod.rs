@@ -1,6 +1,7 @@
 //! The state machine over bad networks, in virtual time.
 
 mod closing;
+mod flood;
 mod handshake;
 mod hostile;
 mod pair;
@@ -8,6 +9,5 @@ mod recovery;
 mod secure;
 mod short;
 mod stateless_reset;
-mod strangers;
 mod whole;
 mod windows;

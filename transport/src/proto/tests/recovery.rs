@@ -1,4 +1,4 @@
-//! Losses real and apparent, silence, black holes: what the sender makes of them.
+//! The sender's recovery from losses, spurious losses, silence and black holes.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -19,7 +19,7 @@ fn window(pair: &Pair) -> u64 {
     pair.sides[CLIENT].stats().congestion_window_bytes
 }
 
-/// Runs until one more packet is given up; gives the window as it was just before.
+/// Runs until one more packet is declared lost; gives the window just before.
 fn window_before_loss(pair: &mut Pair) -> u64 {
     let lost = pair.sides[CLIENT].stats().packets_lost;
     let before = Cell::new(0);
@@ -84,7 +84,7 @@ fn a_probe_timeout_does_not_collapse_the_window() {
 }
 
 #[test]
-fn a_lost_tail_is_sent_again_within_a_few_round_trips() {
+fn a_lost_tail_is_retransmitted_within_a_few_round_trips() {
     let mut pair = Pair::connected(1, &Network::clean());
     let mut lost = 0;
     pair.lose_if = Box::new(move |datagram| {
@@ -135,7 +135,7 @@ fn reordering_costs_few_retransmissions_once_it_is_known() {
 }
 
 #[test]
-fn a_loss_that_was_none_is_taken_back() {
+fn the_reduction_after_a_spurious_loss_is_undone() {
     for congestion in [Congestion::NewReno, Congestion::Cubic] {
         let mut pair = busy(&with(congestion), &Network::clean());
         let held = hold_next(&mut pair);
@@ -153,7 +153,7 @@ fn a_loss_that_was_none_is_taken_back() {
 }
 
 #[test]
-fn a_late_packet_of_an_earlier_episode_does_not_excuse_the_present_one() {
+fn a_spurious_loss_of_an_earlier_episode_does_not_undo_the_present_reduction() {
     for congestion in [Congestion::NewReno, Congestion::Cubic] {
         let mut pair = busy(&with(congestion), &Network::clean());
         let held = hold_next(&mut pair);
@@ -174,7 +174,7 @@ fn a_late_packet_of_an_earlier_episode_does_not_excuse_the_present_one() {
 }
 
 #[test]
-fn a_path_that_swallows_large_datagrams_gets_small_ones() {
+fn a_path_that_drops_large_datagrams_gets_small_ones() {
     for congestion in Congestion::ALL {
         let narrow = Network {
             max_bytes: 1_300,
@@ -191,7 +191,7 @@ fn a_path_that_swallows_large_datagrams_gets_small_ones() {
 }
 
 #[test]
-fn a_path_that_becomes_wide_again_gets_full_datagrams_again() {
+fn a_path_that_carries_large_datagrams_again_gets_them_again() {
     let narrow = Network {
         max_bytes: 1_300,
         ..Network::clean()
@@ -211,7 +211,7 @@ fn a_path_that_becomes_wide_again_gets_full_datagrams_again() {
 }
 
 #[test]
-fn a_path_that_clears_marks_is_no_longer_marked() {
+fn ecn_is_disabled_on_a_path_that_clears_marks() {
     let bleached = Network {
         carries_ecn: false,
         ..Network::clean()
@@ -223,7 +223,7 @@ fn a_path_that_clears_marks_is_no_longer_marked() {
 }
 
 #[test]
-fn go_back_n_does_not_babble_once_its_fin_is_through() {
+fn go_back_n_falls_silent_once_its_fin_is_acknowledged() {
     let config = Config {
         recovery: Recovery::GoBackN,
         receive_window_bytes: 20_000,
@@ -252,7 +252,7 @@ fn go_back_n_does_not_babble_once_its_fin_is_through() {
 }
 
 #[test]
-fn a_blackout_is_survived_and_soon_over() {
+fn a_transfer_resumes_soon_after_a_blackout() {
     for congestion in Congestion::ALL {
         let mut pair = busy(&with(congestion), &Network::clean());
         pair.networks
@@ -275,7 +275,7 @@ fn a_blackout_is_survived_and_soon_over() {
 
 /// Each lost acknowledgement cost a probe, and each probe up to half a second.
 #[test]
-fn a_burst_that_eats_a_dozen_acknowledgements_costs_a_few_probes() {
+fn a_burst_that_loses_a_dozen_acknowledgements_costs_a_few_probes() {
     let mut pair = Pair::connected(1, &Network::clean());
     let eaten = Cell::new(0);
     pair.lose_if = Box::new(move |datagram| {
@@ -303,7 +303,7 @@ fn every_probe_timeout_carries_the_oldest_data_again() {
 }
 
 #[test]
-fn on_a_lossy_path_the_end_of_a_stream_is_repeated_without_waiting_for_a_timeout() {
+fn on_a_lossy_path_the_end_of_a_stream_is_retransmitted_before_any_timeout() {
     let mut pair = Pair::connected(1, &Network::clean());
     let words = noise(1, 300_000);
     let end = words.len() as u64;

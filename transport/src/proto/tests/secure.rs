@@ -1,4 +1,5 @@
-//! Keys and seals: who is let in, what is seen on the wire, and that nothing forged counts.
+//! Keys and seals: which peers are accepted, what the wire shows, and that nothing forged
+//! counts.
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
@@ -22,7 +23,7 @@ fn with_identity(number: u8) -> Config {
     }
 }
 
-/// Lets in one key.
+/// Accepts one key.
 #[derive(Debug)]
 struct Only(PublicKey);
 
@@ -43,7 +44,7 @@ fn between(client: Config, server: Config) -> Pair {
     Pair::new(1, [client, server], [Network::clean(), Network::clean()])
 }
 
-/// Who sent it, and its bytes.
+/// The sender of each datagram, and its bytes.
 type Recording = Rc<RefCell<Vec<(usize, Vec<u8>)>>>;
 
 /// Records every datagram from now on, and loses none.
@@ -60,7 +61,7 @@ fn record(pair: &mut Pair) -> Recording {
 }
 
 #[test]
-fn both_sides_know_each_others_key_and_let_in_whom_they_expect() {
+fn both_sides_know_each_others_key_and_accept_the_expected_one() {
     let mut pair = between(only(2, with_identity(1)), only(1, with_identity(2)));
     assert!(pair.run(1, Pair::is_connected));
     assert_eq!(pair.now, Time::ZERO + Duration::from_millis(60), "one RTT");
@@ -72,7 +73,7 @@ fn both_sides_know_each_others_key_and_let_in_whom_they_expect() {
 }
 
 #[test]
-fn a_server_with_another_key_is_left_and_told() {
+fn a_server_with_another_key_is_abandoned_and_told() {
     let mut pair = between(only(3, with_identity(1)), with_identity(2));
     let told = Rc::new(Cell::new(false));
     let inside = Rc::clone(&told);
@@ -93,7 +94,7 @@ fn a_server_with_another_key_is_left_and_told() {
 }
 
 #[test]
-fn a_client_with_another_key_is_turned_away_and_forgotten() {
+fn a_client_with_another_key_is_rejected_and_forgotten() {
     let mut pair = between(with_identity(1), only(3, with_identity(2)));
     assert!(pair.run(1, |pair| pair.sides[CLIENT].error().is_some()));
     let error = ConnectionError::Refused(Refusal::UntrustedKey);
@@ -127,7 +128,7 @@ fn ciphers_are_agreed_on_whatever_each_side_prefers() {
 }
 
 #[test]
-fn nothing_of_the_stream_and_no_key_is_seen_on_the_wire() {
+fn the_wire_shows_no_stream_bytes_and_no_key() {
     let mut pair = between(with_identity(1), with_identity(2));
     let wire = record(&mut pair);
     let words = b"the quick brown fox jumps over the lazy dog, again and again. ".repeat(500);
@@ -232,7 +233,7 @@ fn a_forged_reset_ends_nothing() {
 }
 
 #[test]
-fn keys_change_on_the_way_and_nothing_is_lost() {
+fn keys_are_updated_in_mid_stream_and_nothing_is_lost() {
     for seed in 0..20 {
         let config = Config {
             key_update_packets: 50,
@@ -284,11 +285,11 @@ fn a_client_whose_address_changes_is_followed() {
 }
 
 #[test]
-fn an_address_that_does_not_answer_is_not_followed_and_gets_little() {
+fn an_address_that_does_not_respond_is_not_followed_and_is_sent_little() {
     let mut pair = Pair::connected(1, &Network::clean());
     let sound = pair.sides[CLIENT].addr;
     let spoofed = SocketAddr::from(([10, 9, 9, 9], 7));
-    // One of the client's packets comes by way of somebody who sends it on as his own.
+    // An attacker forwards one of the client's packets from its own address.
     pair.lose_if = Box::new(|datagram| datagram.from == CLIENT);
     let wire = record(&mut pair);
     pair.send(CLIENT, &noise(1, 5_000));

@@ -1,4 +1,4 @@
-//! Short transfers: what the first round trips cost, and the last one.
+//! Short transfers: the cost of the first round trips, and of the last one.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -31,7 +31,7 @@ fn a_lost_syn_costs_little_more_than_a_short_round_trip() {
 }
 
 #[test]
-fn where_the_round_trip_is_known_a_lost_syn_is_missed_after_it() {
+fn a_lost_syn_is_retransmitted_after_a_known_round_trip() {
     let config = Config {
         initial_rtt: Some(ROUND),
         ..Config::default()
@@ -43,7 +43,7 @@ fn where_the_round_trip_is_known_a_lost_syn_is_missed_after_it() {
 }
 
 #[test]
-fn a_word_ahead_of_a_file_does_not_keep_the_window_from_growing() {
+fn a_short_message_before_a_file_does_not_keep_the_window_from_growing() {
     let mut pair = Pair::connected(1, &Network::clean());
     let before = pair.sides[CLIENT].stats().packets_sent;
     pair.send(CLIENT, &noise(1, 100));
@@ -56,7 +56,7 @@ fn a_word_ahead_of_a_file_does_not_keep_the_window_from_growing() {
 }
 
 #[test]
-fn on_a_lossy_path_the_last_packet_is_repeated_several_times_a_round_trip() {
+fn on_a_lossy_path_the_last_packet_is_retransmitted_several_times_a_round_trip() {
     let mut pair = Pair::connected(1, &Network::clean());
     let words = noise(1, 300_000);
     let end = words.len() as u64;

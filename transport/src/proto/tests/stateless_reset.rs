@@ -1,5 +1,4 @@
-//! A server that was started anew tells its clients that their connections are lost, and nobody
-//! else can.
+//! A restarted server tells its clients that their connections are lost, and no other host can.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +20,7 @@ fn server_config(secret: u8) -> Config {
     }
 }
 
-/// A server at its port, as a new process would make it.
+/// A server at its port, as a new process would create it.
 fn listening(secret: u8, port: u16, seed: u64) -> Endpoint {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let random = Box::new(move |bytes: &mut [u8]| rng.fill_bytes(bytes));
@@ -54,7 +53,7 @@ fn is_lost(pair: &Pair) -> bool {
 }
 
 #[test]
-fn a_server_that_is_started_anew_says_so_within_a_round_trip() {
+fn a_restarted_server_tells_its_clients_within_a_round_trip() {
     for seed in 0..50 {
         let network = Network {
             rate: Some(2_000_000),
@@ -64,14 +63,14 @@ fn a_server_that_is_started_anew_says_so_within_a_round_trip() {
         let begun = pair.now;
         replace(&mut pair, listening(1, PORT, 1_000 + seed));
         assert!(pair.run(30, is_lost), "seed {seed}");
-        // What it sent last is answered; that goes behind what is under way already.
+        // The last packet sent is answered, behind those that are in flight already.
         let took = pair.now.saturating_since(begun);
         assert!(took < Duration::from_millis(400), "seed {seed}: {took:?}");
     }
 }
 
 #[test]
-fn a_client_that_only_listens_hears_of_it_when_it_asks() {
+fn a_client_that_only_receives_learns_of_it_by_its_keep_alive() {
     let client = Config {
         keep_alive: Some(Duration::from_millis(300)),
         ..Config::default()
@@ -88,7 +87,7 @@ fn a_client_that_only_listens_hears_of_it_when_it_asks() {
 }
 
 #[test]
-fn another_key_or_another_port_is_not_believed() {
+fn a_reset_with_another_key_or_port_is_ignored() {
     for (secret, port) in [(2, PORT), (1, PORT + 1)] {
         let mut pair = uploading(3, &Network::clean());
         replace(&mut pair, listening(secret, port, 4));
@@ -100,7 +99,7 @@ fn another_key_or_another_port_is_not_believed() {
 }
 
 #[test]
-fn nobody_can_say_it_who_has_no_token() {
+fn a_reset_without_the_token_is_ignored() {
     let mut pair = uploading(5, &Network::clean());
     let server_id = pair.sides[CLIENT]
         .connection()
@@ -128,7 +127,7 @@ fn nobody_can_say_it_who_has_no_token() {
 }
 
 #[test]
-fn a_token_is_told_of_no_connection_that_is_there_and_nothing_is_amplified() {
+fn no_token_of_a_live_connection_is_revealed_and_nothing_is_amplified() {
     let pair = uploading(7, &Network::clean());
     let (client_addr, now) = (pair.sides[CLIENT].addr, pair.now);
     let server_id = pair.sides[CLIENT]
@@ -163,7 +162,7 @@ fn a_token_is_told_of_no_connection_that_is_there_and_nothing_is_amplified() {
     assert_eq!(answer_to(server_id ^ 1, LOST_BYTES + 1), Some(LOST_BYTES));
     assert_eq!(answer_to(server_id ^ 1, LOST_BYTES), None);
 
-    // Who does not listen never had a client.
+    // An endpoint that does not listen never had a client.
     server.set_listening(false);
     let mut datagram = vec![0x34; 1_200];
     server.handle_datagram(now, client_addr, None, &mut datagram);

@@ -1,4 +1,4 @@
-//! Whatever the network does to packets, the stream arrives whole.
+//! The stream arrives whole, whatever the network does to packets.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn random_network(rng: &mut ChaCha8Rng, worst_loss: f64) -> Network {
             begin + Duration::from_millis(rng.random_range(0..4_000)),
         ));
     }
-    // Half of the networks are spared each trouble: alone it shows what a mixture hides.
+    // Half of the networks are spared each impairment: alone it shows what a mixture hides.
     let mut share = |worst: f64| {
         if rng.random() {
             rng.random::<f64>() * worst
@@ -108,8 +108,8 @@ fn asked(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
-/// Runs the seeds, `LFTP_SEEDS` of them, or the one that `LFTP_SEED` names; says how to run
-/// the one that failed.
+/// Runs `LFTP_SEEDS` seeds, or the one that `LFTP_SEED` names; on a failure prints how to run
+/// that seed again.
 fn over_seeds(test: &str, seeds: u64, check: impl Fn(u64)) {
     let seeds = asked("LFTP_SEEDS").unwrap_or(seeds);
     for seed in asked("LFTP_SEED").map_or(0..seeds, |seed| seed..seed + 1) {
@@ -133,8 +133,8 @@ fn a_stream_arrives_whole() {
 #[test]
 fn seeds_that_failed_once_do_not_fail_again() {
     // 350: the idle timeout cut the handshake short. 18,738: so low a pacing rate that the
-    // next packet would have gone after minutes. 33,022: pings without end once a FIN that
-    // had been given up was acknowledged.
+    // next packet would have gone after minutes. 33,022: pings without limit once a FIN that
+    // had been declared lost was acknowledged.
     for seed in [350, 18_738, 33_022] {
         check(seed, Congestion::Fathom, Recovery::Selective, 0.4);
     }

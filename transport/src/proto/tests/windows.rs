@@ -1,4 +1,4 @@
-//! The receive window: full, asked about, opened again.
+//! The receive window: full, asked for, opened again.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn small_window() -> Config {
     }
 }
 
-/// A sender with five windows' worth and a reader that does not read.
+/// A sender with five windows of data and a reader that does not read.
 fn stalled(network: &Network) -> Pair {
     let mut pair = Pair::connected_with(1, &small_window(), network);
     pair.sides[SERVER].reads = false;
@@ -50,7 +50,7 @@ fn a_reader_that_stands_still_gets_one_window_and_no_byte_more() {
 }
 
 #[test]
-fn a_lost_window_update_is_sent_again() {
+fn a_lost_window_update_is_retransmitted() {
     let mut pair = stalled(&Network::clean());
     lose_first(&mut pair, SERVER, 3, |frame| {
         matches!(frame, Frame::Rwnd { .. })
@@ -60,7 +60,7 @@ fn a_lost_window_update_is_sent_again() {
 }
 
 #[test]
-fn a_lost_question_for_more_window_is_asked_again() {
+fn a_lost_request_for_more_window_is_retransmitted() {
     let mut pair = Pair::connected_with(1, &small_window(), &Network::clean());
     lose_first(&mut pair, CLIENT, 3, |frame| {
         matches!(frame, Frame::RwndCheck { .. })
@@ -87,7 +87,7 @@ fn a_reader_may_pause_for_longer_than_the_idle_timeout() {
 }
 
 #[test]
-fn a_blocked_sender_whose_peer_has_gone_does_not_wait_for_ever() {
+fn a_blocked_sender_whose_peer_has_gone_times_out() {
     let mut pair = stalled(&Network::clean());
     pair.networks[SERVER].loss = 1.0;
     assert!(pair.run(35, |pair| pair.sides[CLIENT].error().is_some()));
@@ -135,7 +135,7 @@ fn a_small_send_buffer_is_never_overrun() {
 }
 
 #[test]
-fn what_is_not_sent_yet_has_a_bound_of_its_own() {
+fn unsent_bytes_have_a_bound_of_their_own() {
     let config = Config {
         unsent_bytes: 3_000,
         ..Config::default()

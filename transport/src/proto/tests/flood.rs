@@ -1,4 +1,4 @@
-//! Floods from addresses that are nobody's: bounded memory, little sent, honest clients served.
+//! Floods from forged addresses: bounded memory, little sent, honest clients served.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -56,7 +56,7 @@ fn inject_from(pair: &mut Pair, addr: SocketAddr, bytes: Vec<u8>) {
     pair.sides[CLIENT].addr = sound;
 }
 
-/// Forges SYNs, one each `every`, while the pair runs, and sees that the server stays small.
+/// Forges SYNs, one each `every`, while the pair runs, and checks that the server stays small.
 fn flood(pair: &mut Pair, forged: &[Vec<u8>], numbers: std::ops::Range<u32>, every: Duration) {
     for number in numbers {
         let bytes = forged[number as usize % forged.len()].clone();
@@ -95,7 +95,7 @@ fn a_hundred_thousand_forged_syns_a_second_stop_no_honest_client() {
 }
 
 #[test]
-fn under_load_the_handshake_takes_two_round_trips_and_else_one() {
+fn the_handshake_takes_one_round_trip_and_under_load_two() {
     for (threshold, round_trips) in [(64, 1), (0, 2)] {
         let mut pair = unconnected(Config {
             cookie_threshold: threshold,
@@ -131,7 +131,7 @@ fn a_listener_that_asks_for_cookies_keeps_nothing() {
     pair.networks[CLIENT].loss = 1.0;
     for number in 0..1_000 {
         inject_from(&mut pair, address(number), syn(number, None));
-        // A cookie of one's own making, or of another's, is none.
+        // An invented cookie, or that of another address, is not accepted.
         inject_from(
             &mut pair,
             address(number),
@@ -143,7 +143,7 @@ fn a_listener_that_asks_for_cookies_keeps_nothing() {
 }
 
 #[test]
-fn an_unproved_address_is_sent_at_most_three_times_what_came() {
+fn an_unvalidated_address_is_sent_at_most_three_times_what_came_from_it() {
     let mut pair = unconnected(Config::default());
     pair.networks[CLIENT].loss = 1.0;
     for number in 0..20 {
@@ -157,7 +157,7 @@ fn an_unproved_address_is_sent_at_most_three_times_what_came() {
 }
 
 #[test]
-fn one_address_has_its_limit_and_others_do_not_feel_it() {
+fn the_limit_of_one_address_does_not_affect_others() {
     let mut pair = unconnected(Config {
         address_limit: 3,
         ..Config::default()
