@@ -44,8 +44,7 @@ fn missing(document: &str) -> Vec<String> {
         if function.is_empty() {
             return path.exists();
         }
-        fs::read_to_string(path)
-            .is_ok_and(|source| source.contains(&format!("fn {function}")))
+        fs::read_to_string(path).is_ok_and(|source| source.contains(&format!("fn {function}")))
     };
     quoted(document)
         .into_iter()
@@ -55,7 +54,12 @@ fn missing(document: &str) -> Vec<String> {
 
 #[test]
 fn places_named_in_the_documents_exist() {
-    for name in ["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/ARCHITECTURE.md"] {
+    for name in [
+        "README.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "docs/ARCHITECTURE.md",
+    ] {
         let document = fs::read_to_string(root().join(name)).expect(name);
         assert_eq!(missing(&document), Vec::<String>::new(), "{name}");
     }
