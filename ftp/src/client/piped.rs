@@ -58,13 +58,13 @@ impl Client {
         let sent = send_piped(&*self.runtime, stream, pipe, stall, &mut messages).await;
         let (bytes, hash) = sent?;
         progress.grow(bytes);
-        let verdict = meter
+        let confirmation = meter
             .follow(
                 self.config.confirmation_timeout,
                 messages.confirmation::<Confirmation>(stream),
             )
             .await;
-        let whole = verdict
+        let whole = confirmation
             .map_err(ChannelError::from)??
             .map_err(TransferError::Rejected)?;
         if whole.hash != *hash.to_hex() || whole.bytes != bytes {

@@ -157,9 +157,9 @@ impl Client {
         );
         match received.await {
             Ok(done) => {
-                let verdict = protocol::encode_reply(&Ok(&done))?;
+                let confirmation = protocol::encode_reply(&Ok(&done))?;
                 // The files are stored, whether or not the confirmation reaches the server.
-                if let Err(error) = channel::write(&mut stream, verdict).await {
+                if let Err(error) = channel::write(&mut stream, confirmation).await {
                     tracing::debug!(%error, "the confirmation cannot be sent");
                 }
                 channel::close(&self.runtime, stream, self.config.close_timeout).await;
