@@ -309,7 +309,7 @@ impl Sender {
         }
     }
 
-    fn heard(&mut self, record: &PacketRecord, round_trip_ns: u64) {
+    fn on_record(&mut self, record: &PacketRecord, round_trip_ns: u64) {
         self.inside -= 1;
         let bad = record.outcome != PacketOutcome::Delivered || record.ce_marked;
         match (self.scalable, bad) {
@@ -343,7 +343,7 @@ fn contest(network: &str) -> [(u64, u64); 2] {
         while link.pop(now).is_some() {}
         for record in records(&mut link) {
             let which = usize::from(record.source.port() == 2);
-            senders[which].heard(&record, 20 * MS);
+            senders[which].on_record(&record, 20 * MS);
             if let Some(delay_ns) = record.delay_ns()
                 && record.departed_at >= at(20 * S)
             {

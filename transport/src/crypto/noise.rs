@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::identity::{Identity, KEY_BYTES, PublicKey};
 use super::keys::Secrets;
-use crate::wire::THIRD_BYTES;
+use crate::wire::HANDSHAKE_FINISH_BYTES;
 
 const PATTERN: &str = "Noise_XX_25519_ChaChaPoly_BLAKE2s";
 
@@ -124,7 +124,7 @@ impl fmt::Debug for Initiator {
 
 /// The result of the client's handshake: the third message, and the secrets.
 pub(crate) struct Completed {
-    pub(crate) third: [u8; THIRD_BYTES],
+    pub(crate) handshake_finish: [u8; HANDSHAKE_FINISH_BYTES],
     pub(crate) secrets: Secrets,
 }
 
@@ -169,11 +169,11 @@ impl Initiator {
 
     /// Completes the handshake after the second message.
     pub(crate) fn complete(&mut self) -> Result<Completed, HandshakeError> {
-        let mut third = [0; THIRD_BYTES];
-        let len = self.state.write_message(&[], &mut third)?;
-        debug_assert_eq!(len, THIRD_BYTES);
+        let mut handshake_finish = [0; HANDSHAKE_FINISH_BYTES];
+        let len = self.state.write_message(&[], &mut handshake_finish)?;
+        debug_assert_eq!(len, HANDSHAKE_FINISH_BYTES);
         Ok(Completed {
-            third,
+            handshake_finish,
             secrets: secrets(&mut self.state),
         })
     }
@@ -249,16 +249,16 @@ impl Responder {
     }
 
     /// Reads the third message; returns the client's key and the secrets.
-    pub(crate) fn read_third(
+    pub(crate) fn read_finish(
         &mut self,
         identity: &Identity,
-        message: &[u8; THIRD_BYTES],
+        message: &[u8; HANDSHAKE_FINISH_BYTES],
     ) -> Result<(PublicKey, Secrets), HandshakeError> {
         let mut state = match self.state.take() {
             Some(state) => state,
             None => Self::replay(identity, &self.seed, &self.first, &self.payload)?.0,
         };
-        state.read_message(message, &mut [0; THIRD_BYTES])?;
+        state.read_message(message, &mut [0; HANDSHAKE_FINISH_BYTES])?;
         Ok((remote_key(&state)?, secrets(&mut state)))
     }
 }

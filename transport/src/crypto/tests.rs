@@ -155,15 +155,17 @@ fn the_same_seeds_give_the_same_handshake_and_both_sides_the_same_secrets() {
         assert_eq!((&payload[..], key), (&b"welcome"[..], bob.public_key()));
         assert_eq!(client.refusal_echo(), server.refusal_echo());
         let completed = client.complete().unwrap();
-        let mut forged = completed.third;
+        let mut forged = completed.handshake_finish;
         forged[60] ^= 1;
-        assert!(server.read_third(&bob, &forged).is_err());
-        let (key, secrets) = server.read_third(&bob, &completed.third).unwrap();
+        assert!(server.read_finish(&bob, &forged).is_err());
+        let (key, secrets) = server
+            .read_finish(&bob, &completed.handshake_finish)
+            .unwrap();
         assert_eq!(key, alice.public_key());
         assert_eq!(completed.secrets.from_client, secrets.from_client);
         assert_eq!(completed.secrets.from_server, secrets.from_server);
         assert_ne!(secrets.from_client, secrets.from_server);
-        (first, second, completed.third)
+        (first, second, completed.handshake_finish)
     };
     assert_eq!(run(), run());
 }

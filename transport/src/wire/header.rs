@@ -18,7 +18,7 @@ const DATA_PHASE_1: u8 = 0x3c;
 pub(crate) const SYN_BYTES: usize = 1200;
 
 /// Length of the third Noise message: an encrypted key and the tag of an empty payload.
-pub(crate) const THIRD_BYTES: usize = 64;
+pub(crate) const HANDSHAKE_FINISH_BYTES: usize = 64;
 
 /// Length of a cookie: a time and its authenticator.
 pub(crate) const COOKIE_BYTES: usize = 40;
@@ -56,7 +56,7 @@ pub(crate) enum Header<'a> {
     },
     Ack {
         destination: u32,
-        third: &'a [u8; THIRD_BYTES],
+        handshake_finish: &'a [u8; HANDSHAKE_FINISH_BYTES],
         packet_number: u64,
     },
     Data {
@@ -106,11 +106,11 @@ impl<'a> Header<'a> {
             }
             Self::Ack {
                 destination,
-                third,
+                handshake_finish,
                 packet_number,
             } => {
                 put_prefix(out, ACK, destination);
-                out.extend_from_slice(third);
+                out.extend_from_slice(handshake_finish);
                 put_varint(out, packet_number);
             }
             Self::Data {
@@ -165,7 +165,7 @@ impl<'a> Header<'a> {
             }
             ACK => Self::Ack {
                 destination,
-                third: reader.array()?,
+                handshake_finish: reader.array()?,
                 packet_number: reader.varint()?,
             },
             SYN_ACK => Self::SynAck {

@@ -41,7 +41,8 @@ mod varint;
 pub(crate) use checksum::{CHECKSUM_BYTES, digest};
 pub(crate) use frame::{AckFrame, EcnCounts, Frame, Frames, encode};
 pub(crate) use header::{
-    COOKIE_BYTES, Header, LOST_BYTES, Parameters, RESET_TOKEN_BYTES, THIRD_BYTES, data_header_bytes,
+    COOKIE_BYTES, HANDSHAKE_FINISH_BYTES, Header, LOST_BYTES, Parameters, RESET_TOKEN_BYTES,
+    data_header_bytes,
 };
 pub(crate) use varint::{Reader, put_varint, varint_len};
 

@@ -108,9 +108,10 @@ proptest! {
     fn headers_round_trip(
         destination in any::<u32>(), echo in any::<u64>(), number in varint(), phase in any::<bool>(),
         noise in vec(any::<u8>(), 1..200), cookie in any::<[u8; COOKIE_BYTES]>(),
-        third in vec(any::<u8>(), THIRD_BYTES), with_cookie in any::<bool>(),
+        handshake_finish in vec(any::<u8>(), HANDSHAKE_FINISH_BYTES), with_cookie in any::<bool>(),
     ) {
-        let third: &[u8; THIRD_BYTES] = third[..].try_into().expect("its length");
+        let handshake_finish: &[u8; HANDSHAKE_FINISH_BYTES] =
+            handshake_finish[..].try_into().expect("its length");
         for header in [
             Header::Syn {
                 source: destination,
@@ -118,7 +119,7 @@ proptest! {
                 noise: &noise,
             },
             Header::SynAck { destination, noise: &noise },
-            Header::Ack { destination, third, packet_number: number },
+            Header::Ack { destination, handshake_finish, packet_number: number },
             Header::Data { destination, phase, packet_number: number },
             Header::Refuse { destination, echo, reason: number },
             Header::Cookie { destination, echo, cookie: &cookie },

@@ -121,7 +121,8 @@ impl Connection {
             return SynAckOutcome::Taken;
         };
         self.peer.set_server(server_id, reset_token);
-        self.protection.set_handshake_finish(completed.third);
+        self.protection
+            .set_handshake_finish(completed.handshake_finish);
         let update_after = self.config.key_update_packets;
         let keys = Keys::new(cipher, &completed.secrets, true, update_after);
         self.protection.install(keys);

@@ -2,7 +2,7 @@
 //! sealed part.
 
 use crate::crypto::keys::Keys;
-use crate::wire::{Header, THIRD_BYTES};
+use crate::wire::{HANDSHAKE_FINISH_BYTES, Header};
 
 /// The keys of both directions, and the handshake message that may still have to precede them.
 #[derive(Debug, Default)]
@@ -10,7 +10,7 @@ pub(crate) struct PacketProtection {
     /// `None` before the handshake is complete.
     keys: Option<Box<Keys>>,
     /// A client's last handshake message, until the server has shown that it arrived.
-    handshake_finish: Option<[u8; THIRD_BYTES]>,
+    handshake_finish: Option<[u8; HANDSHAKE_FINISH_BYTES]>,
 }
 
 /// The plaintext part of an ACK or DATA packet.
@@ -40,7 +40,7 @@ impl PacketProtection {
 
     /// Has every packet carry the client's last handshake message, until
     /// [`confirm_handshake`](Self::confirm_handshake).
-    pub(super) const fn set_handshake_finish(&mut self, message: [u8; THIRD_BYTES]) {
+    pub(super) const fn set_handshake_finish(&mut self, message: [u8; HANDSHAKE_FINISH_BYTES]) {
         self.handshake_finish = Some(message);
     }
 
@@ -68,9 +68,9 @@ impl PacketProtection {
         let keys = self.keys.as_mut();
         let phase = keys.is_some_and(|keys| keys.sealer.next_phase());
         match &self.handshake_finish {
-            Some(third) => Header::Ack {
+            Some(handshake_finish) => Header::Ack {
                 destination,
-                third,
+                handshake_finish,
                 packet_number,
             },
             None => Header::Data {

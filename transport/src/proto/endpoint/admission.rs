@@ -20,7 +20,7 @@ use crate::crypto::noise::{self, Responder};
 use crate::proto::connection::{
     Connection, FlowId, HalfOpen, Refusal, Retry, SynKey, answer_payload, preferred_cipher,
 };
-use crate::wire::{self, COOKIE_BYTES, Parameters, Reader, THIRD_BYTES};
+use crate::wire::{self, COOKIE_BYTES, HANDSHAKE_FINISH_BYTES, Parameters, Reader};
 
 /// The fields of a SYN.
 pub(super) struct Syn<'a> {
@@ -139,7 +139,7 @@ impl Endpoint {
         now: Time,
         remote: SocketAddr,
         id: u32,
-        message: &[u8; THIRD_BYTES],
+        message: &[u8; HANDSHAKE_FINISH_BYTES],
     ) -> bool {
         let Some(half) = self.half_open.get_mut(&id) else {
             // Repeated in a packet of a connection that exists, or that never did.
@@ -148,7 +148,7 @@ impl Endpoint {
         if half.remote() != remote {
             return false;
         }
-        let Ok((key, secrets)) = half.noise.read_third(&self.identity, message) else {
+        let Ok((key, secrets)) = half.noise.read_finish(&self.identity, message) else {
             return false;
         };
         let Some(half) = self.half_open.remove(&id) else {

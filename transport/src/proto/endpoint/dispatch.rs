@@ -45,10 +45,10 @@ impl Endpoint {
             }
             Header::Ack {
                 destination,
-                third,
+                handshake_finish,
                 packet_number: number,
             } => {
-                if !self.on_handshake_finish(now, remote, destination, third) {
+                if !self.on_handshake_finish(now, remote, destination, handshake_finish) {
                     self.dropped_datagrams += 1;
                     return;
                 }

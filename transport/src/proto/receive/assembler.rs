@@ -346,7 +346,7 @@ mod tests {
             let total = sent.len() as u64;
             let mut arrived = 0;
             let rest = std::iter::repeat_n((1_440, 0), 4 * sent.len() / 1_440 + 2_000);
-            for (max, fate) in packets.into_iter().chain(rest) {
+            for (max, outcome) in packets.into_iter().chain(rest) {
                 // A loss is noticed some packets later, or when there is nothing else to do.
                 let next = sender.next_lost(max).or_else(|| sender.next_new(max, u64::MAX));
                 if (next.is_none() || unanswered.len() > 8)
@@ -357,14 +357,14 @@ mod tests {
                 let Some(range) = next else { continue };
                 let mut packet = Vec::new();
                 sender.copy(range.clone(), &mut packet);
-                if fate == 3 {
+                if outcome == 3 {
                     late.push((range.clone(), packet.clone()));
                 }
                 // 0 and 1 arrive, and so does 4, whose acknowledgement is lost.
-                if matches!(fate, 0 | 1 | 4) {
+                if matches!(outcome, 0 | 1 | 4) {
                     arrived += receiver.insert(range.start, &packet);
                 }
-                if fate <= 1 {
+                if outcome <= 1 {
                     sender.on_acked(range);
                 } else {
                     unanswered.push_back(range);

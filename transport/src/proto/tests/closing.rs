@@ -87,7 +87,7 @@ fn finished_means_that_every_byte_has_arrived_not_only_the_fin() {
 fn a_reset_ends_both_directions_with_its_reason() {
     let mut pair = Pair::connected(1, &Network::clean());
     reset(&mut pair, CLIENT, 77);
-    assert!(pair.run(1, |pair| pair.sides[SERVER].heard(Event::Closed)));
+    assert!(pair.run(1, |pair| pair.sides[SERVER].has_event(Event::Closed)));
     assert_eq!(
         pair.sides[SERVER].error(),
         Some(ConnectionError::Reset { reason: 77 })
@@ -179,7 +179,7 @@ fn silence_ends_a_connection_after_the_idle_timeout() {
     assert_eq!(errors, [Some(ConnectionError::TimedOut); 2]);
     let silent = pair.now.saturating_since(begin);
     assert!((28..31).contains(&silent.as_secs()), "{silent:?}");
-    assert!(pair.sides.iter().all(|side| side.heard(Event::Closed)));
+    assert!(pair.sides.iter().all(|side| side.has_event(Event::Closed)));
 }
 
 #[test]

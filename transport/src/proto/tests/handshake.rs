@@ -223,12 +223,12 @@ fn only_the_genuine_last_handshake_message_opens_a_connection() {
     let mut other = other_client(100);
     let (payload, _) = other.read_second(&answer.take()).unwrap();
     let (destination, _, _) = read_answer(&payload).unwrap();
-    let third = other.complete().unwrap().third;
-    let ack = |third: &[u8; 64]| {
+    let finish = other.complete().unwrap().handshake_finish;
+    let ack = |finish: &[u8; 64]| {
         let mut bytes = Vec::new();
         Header::Ack {
             destination,
-            third,
+            handshake_finish: finish,
             packet_number: 0,
         }
         .encode(&mut bytes);
@@ -237,12 +237,12 @@ fn only_the_genuine_last_handshake_message_opens_a_connection() {
     pair.inject(CLIENT, vec![0x34; 60]);
     // A wrong key, a wrong payload: Noise stops at another place each time.
     for at in [0, 31, 47, 48, 63] {
-        let mut wrong = third;
+        let mut wrong = finish;
         wrong[at] ^= 1;
         pair.inject(CLIENT, ack(&wrong));
         assert_eq!(pair.sides[SERVER].endpoint.connection_count(), 0);
     }
-    pair.inject(CLIENT, ack(&third));
+    pair.inject(CLIENT, ack(&finish));
     assert_eq!(pair.sides[SERVER].endpoint.connection_count(), 1);
 }
 
@@ -272,7 +272,7 @@ fn answers_that_do_not_belong_to_the_clients_syn_change_nothing() {
         pair.forge(SERVER, &Header::SynAck { destination, noise }, &[]);
     }
     assert_eq!(pair.sides[CLIENT].error(), None);
-    assert!(!pair.sides[CLIENT].heard(Event::Established));
+    assert!(!pair.sides[CLIENT].has_event(Event::Established));
     assert_eq!(pair.sides[CLIENT].endpoint.dropped_datagrams(), 5);
     assert!(pair.run(1, Pair::is_connected));
 }

@@ -139,7 +139,7 @@ impl Side {
         self.endpoint.error(self.id?)
     }
 
-    pub(super) fn heard(&self, event: impl Fn(ConnectionId) -> Event) -> bool {
+    pub(super) fn has_event(&self, event: impl Fn(ConnectionId) -> Event) -> bool {
         self.id.is_some_and(|id| self.events.contains(&event(id)))
     }
 
@@ -294,7 +294,7 @@ impl Pair {
     }
 
     pub(super) fn is_connected(&self) -> bool {
-        self.sides[SERVER].id.is_some() && self.sides[CLIENT].heard(Event::Established)
+        self.sides[SERVER].id.is_some() && self.sides[CLIENT].has_event(Event::Established)
     }
 
     /// One more connection from the client's endpoint.

@@ -86,7 +86,7 @@ fn a_server_with_another_key_is_abandoned_and_told() {
     let key = identity(2).public_key();
     let error = ConnectionError::UntrustedPeer { key };
     assert_eq!(pair.sides[CLIENT].error(), Some(error));
-    assert!(!pair.sides[CLIENT].heard(Event::Established));
+    assert!(!pair.sides[CLIENT].has_event(Event::Established));
     pair.pass(Duration::from_millis(50));
     assert!(told.get());
     assert_eq!(pair.sides[SERVER].endpoint.half_open_count(), 0);

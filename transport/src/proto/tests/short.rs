@@ -17,7 +17,9 @@ fn without_first_syn(config: Config) -> Pair {
     let mut pair = Pair::new(1, configs, std::array::from_fn(|_| Network::clean()));
     let mut is_lost = false;
     pair.lose_if = Box::new(move |_| !std::mem::replace(&mut is_lost, true));
-    assert!(pair.run(5, |pair| { pair.sides[CLIENT].heard(Event::Established) }));
+    assert!(pair.run(5, |pair| {
+        pair.sides[CLIENT].has_event(Event::Established)
+    }));
     pair
 }
 

@@ -10,7 +10,7 @@ use crate::proto::recovery::{LossDetector, PacketRate, RateSampler, RttEstimator
 use crate::proto::send::Pacer;
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-enum Fate {
+enum SentState {
     Outstanding,
     Acked,
     Lost,
@@ -20,7 +20,7 @@ enum Fate {
 pub(super) struct Sent {
     at: Time,
     rate: PacketRate,
-    fate: Fate,
+    state: SentState,
 }
 
 /// One sender and its receiver.
@@ -95,7 +95,7 @@ impl Flow {
         self.sent.push_back(Sent {
             at: now,
             rate,
-            fate: Fate::Outstanding,
+            state: SentState::Outstanding,
         });
         self.in_flight += MSS;
         self.sent_bytes += MSS;
@@ -130,7 +130,7 @@ impl Flow {
     fn outstanding(&self) -> impl Iterator<Item = (u64, &Sent)> {
         (self.first..)
             .zip(&self.sent)
-            .filter(|(_, packet)| packet.fate == Fate::Outstanding)
+            .filter(|(_, packet)| packet.state == SentState::Outstanding)
     }
 
     pub(super) fn on_timer(&mut self, now: Time) {
@@ -152,10 +152,10 @@ impl Flow {
                 continue;
             };
             let packet = &mut self.sent[index as usize];
-            if packet.fate == Fate::Outstanding {
+            if packet.state == SentState::Outstanding {
                 self.in_flight -= MSS;
             }
-            packet.fate = Fate::Acked;
+            packet.state = SentState::Acked;
             newest = Some((number, packet.at));
             self.sampler.on_acked(now, &packet.rate, packet.at, MSS);
             self.loss.on_acked(now, number, packet.at, &self.rtt);
@@ -190,7 +190,7 @@ impl Flow {
     fn forget(&mut self, now: Time) {
         let horizon = now - 4 * self.rtt.smoothed();
         while let Some(front) = self.sent.front() {
-            if front.fate == Fate::Outstanding || front.at >= horizon {
+            if front.state == SentState::Outstanding || front.at >= horizon {
                 break;
             }
             self.sent.pop_front();
@@ -220,7 +220,7 @@ impl Flow {
             return;
         };
         for (number, _) in &found {
-            self.sent[(number - self.first) as usize].fate = Fate::Lost;
+            self.sent[(number - self.first) as usize].state = SentState::Lost;
         }
         let lost_packets = found.len() as u64;
         self.lost_packets += lost_packets;

@@ -4,9 +4,9 @@ use proptest::prelude::*;
 use super::*;
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-enum Fate {
+enum SentState {
     Unsent,
-    UnderWay,
+    InFlight,
     Lost,
     Acked,
 }
@@ -47,23 +47,23 @@ fn stream(range: Range<u64>) -> Vec<u8> {
     range.map(byte_at).collect()
 }
 
-/// Every byte's fate, one by one.
+/// Every byte's state, one by one.
 #[derive(Debug, Default)]
-struct Model(Vec<Fate>);
+struct Model(Vec<SentState>);
 
 impl Model {
     fn end(&self) -> u64 {
         self.0.len() as u64
     }
 
-    fn count(&self, fate: Fate) -> u64 {
-        self.0.iter().filter(|&&held| held == fate).count() as u64
+    fn count(&self, state: SentState) -> u64 {
+        self.0.iter().filter(|&&held| held == state).count() as u64
     }
 
     /// The first bytes at or after `from` of which `is` holds.
-    fn first(&self, from: u64, max: u64, is: impl Fn(Fate) -> bool) -> Option<Range<u64>> {
-        let fates = self.0.iter().copied().enumerate().skip(from as usize);
-        let start = fates.clone().find(|&(_, fate)| is(fate))?.0;
+    fn first(&self, from: u64, max: u64, is: impl Fn(SentState) -> bool) -> Option<Range<u64>> {
+        let states = self.0.iter().copied().enumerate().skip(from as usize);
+        let start = states.clone().find(|&(_, state)| is(state))?.0;
         let len = self.0[start..]
             .iter()
             .take(max as usize)
@@ -72,14 +72,14 @@ impl Model {
         (len > 0).then(|| start as u64..(start + len) as u64)
     }
 
-    fn set(&mut self, range: Range<u64>, change: impl Fn(Fate) -> Fate) {
-        for fate in &mut self.0[range.start as usize..range.end as usize] {
-            *fate = change(*fate);
+    fn set(&mut self, range: Range<u64>, change: impl Fn(SentState) -> SentState) {
+        for state in &mut self.0[range.start as usize..range.end as usize] {
+            *state = change(*state);
         }
     }
 
     fn sent(&self) -> u64 {
-        let unsent = self.0.iter().position(|&fate| fate == Fate::Unsent);
+        let unsent = self.0.iter().position(|&state| state == SentState::Unsent);
         unsent.unwrap_or(self.0.len()) as u64
     }
 }
@@ -95,39 +95,42 @@ fn apply(op: Op, buffer: &mut SendBuffer, model: &mut Model) {
         Op::Write(len) => {
             let behind = end + len as u64;
             buffer.write(stream(end..behind).into());
-            model.0.resize(behind as usize, Fate::Unsent);
+            model.0.resize(behind as usize, SentState::Unsent);
         }
         Op::NextNew(max, limit) => {
             let expected = model
-                .first(0, max, |fate| fate == Fate::Unsent)
+                .first(0, max, |state| state == SentState::Unsent)
                 .map(|range| clip(&range, limit))
                 .filter(|range| !range.is_empty());
             assert_eq!(buffer.next_new(max, limit), expected);
-            model.set(expected.unwrap_or(0..0), |_| Fate::UnderWay);
+            model.set(expected.unwrap_or(0..0), |_| SentState::InFlight);
         }
         Op::NextLost(max) => {
-            let expected = model.first(0, max, |fate| fate == Fate::Lost);
+            let expected = model.first(0, max, |state| state == SentState::Lost);
             assert_eq!(buffer.next_lost(max), expected);
-            model.set(expected.unwrap_or(0..0), |_| Fate::UnderWay);
+            model.set(expected.unwrap_or(0..0), |_| SentState::InFlight);
         }
         Op::Acked(range) => {
             let range = clip(&range, end);
-            let before = model.count(Fate::Acked);
-            model.set(range.clone(), |_| Fate::Acked);
-            assert_eq!(buffer.on_acked(range), model.count(Fate::Acked) - before);
+            let before = model.count(SentState::Acked);
+            model.set(range.clone(), |_| SentState::Acked);
+            assert_eq!(
+                buffer.on_acked(range),
+                model.count(SentState::Acked) - before
+            );
         }
         Op::Lost(range) => {
             let range = clip(&range, end);
-            model.set(range.clone(), |fate| match fate {
-                Fate::UnderWay => Fate::Lost,
+            model.set(range.clone(), |state| match state {
+                SentState::InFlight => SentState::Lost,
                 other => other,
             });
             buffer.on_lost(range);
         }
         Op::Rewind(to) => {
-            model.set(to.min(end)..end, |fate| match fate {
-                Fate::Acked => Fate::Acked,
-                _ => Fate::Unsent,
+            model.set(to.min(end)..end, |state| match state {
+                SentState::Acked => SentState::Acked,
+                _ => SentState::Unsent,
             });
             buffer.rewind(to);
         }
@@ -135,33 +138,33 @@ fn apply(op: Op, buffer: &mut SendBuffer, model: &mut Model) {
 }
 
 fn compare(buffer: &SendBuffer, model: &Model, probe: Range<u64>) {
-    let acked = |fate| fate == Fate::Acked;
-    let prefix = model.0.iter().take_while(|&&fate| acked(fate)).count() as u64;
+    let acked = |state| state == SentState::Acked;
+    let prefix = model.0.iter().take_while(|&&state| acked(state)).count() as u64;
     assert_eq!(buffer.end(), model.end());
     assert_eq!(buffer.sent(), model.sent());
     assert_eq!(buffer.acked_prefix(), prefix);
     assert_eq!(buffer.room(), CAPACITY.saturating_sub(model.end() - prefix));
     assert_eq!(
         buffer.unacked_bytes(),
-        model.end() - model.count(Fate::Acked)
+        model.end() - model.count(SentState::Acked)
     );
     assert_eq!(
         buffer.is_fully_acked(),
-        model.0.iter().all(|&fate| acked(fate))
+        model.0.iter().all(|&state| acked(state))
     );
-    assert_eq!(buffer.lost_bytes(), model.count(Fate::Lost));
-    assert_eq!(buffer.has_lost(), model.count(Fate::Lost) > 0);
-    assert_eq!(buffer.unsent_bytes(), model.count(Fate::Unsent));
+    assert_eq!(buffer.lost_bytes(), model.count(SentState::Lost));
+    assert_eq!(buffer.has_lost(), model.count(SentState::Lost) > 0);
+    assert_eq!(buffer.unsent_bytes(), model.count(SentState::Unsent));
     assert_eq!(buffer.has_unsent(), buffer.unsent_bytes() > 0);
     let max = probe.end - probe.start;
     let outstanding = model
-        .first(probe.start, max, |fate| !acked(fate))
+        .first(probe.start, max, |state| !acked(state))
         .map(|range| clip(&range, model.sent()))
         .filter(|range| !range.is_empty());
     assert_eq!(buffer.next_unacked(probe.start, max), outstanding);
     // Whatever is not acknowledged can be sent once more, just as it was written.
     let mut at = 0;
-    while let Some(range) = model.first(at, 1_440, |fate| !acked(fate)) {
+    while let Some(range) = model.first(at, 1_440, |state| !acked(state)) {
         let mut out = vec![7];
         buffer.copy(range.clone(), &mut out);
         assert_eq!(out[1..], stream(range.clone()));
