@@ -2,20 +2,20 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`command`] | the subcommands, one a file |
-//! | [`scenario`] | the scenario file |
-//! | [`run`] | the same client and server on either clock |
-//! | [`peer`] | other people's transports on the same network |
-//! | [`loopback`] | transports over real sockets without a network in between |
+//! | `command` | the subcommands, one a file |
+//! | `scenario` | the scenario file |
+//! | `run` | the same client and server on either clock |
+//! | `peer` | other people's transports on the same network |
+//! | `loopback` | transports over real sockets without a network in between |
 //! | `faults` | crashes, failing disks and attackers, all at once |
-//! | [`record`], [`rows`] | the logs of a run, and the rows and numbers derived from them |
-//! | [`output`], [`chart`], [`report`] | files, charts, the HTML page |
-//! | [`table`] | tables on the terminal |
-//! | [`batch`] | many runs in parallel, for gate, compare and sweep |
+//! | `record`, `rows` | the logs of a run, and the rows and numbers derived from them |
+//! | `output`, `chart`, `report` | files, charts, the HTML page |
+//! | `table` | tables on the terminal |
+//! | `batch` | many runs in parallel, for gate, compare and sweep |
 //!
 //! There are two programs around it. `xtask` is the usual one; `xtask-peers` has the feature
 //! `peers` on, which compiles quinn, s2n-quic, KCP and the kernel's TCP in. A command that needs
-//! them starts `xtask-peers` through cargo (see [`command`]), so that everything else is built
+//! them starts `xtask-peers` through cargo (see `command`), so that everything else is built
 //! without them.
 
 mod batch;

@@ -6,8 +6,8 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`lftp`], [`quinn`], [`s2n`] | one stream of one connection; all but the first behind the feature `peers` |
-//! | [`limit`] | system calls and cipher without a transport |
+//! | `lftp`, `quinn`, `s2n` | one stream of one connection; all but the first behind the feature `peers` |
+//! | `limit` | system calls and cipher without a transport |
 
 mod lftp;
 mod limit;
