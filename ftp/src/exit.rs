@@ -152,11 +152,11 @@ impl From<Code> for Exit {
             Code::DiskFull | Code::QuotaExceeded => Self::DiskFull,
             Code::NotAdmitted => Self::NotAdmitted,
             Code::Exists => Self::Exists,
-            Code::Integrity => Self::Integrity,
+            Code::Integrity | Code::SourceChanged => Self::Integrity,
             Code::BadRequest | Code::BadVersion => Self::Protocol,
             Code::BadToken | Code::Preempted | Code::Unknown => Self::Lost,
             Code::Stalled => Self::Stalled,
-            Code::SourceChanged | Code::ShuttingDown | Code::Io => Self::Server,
+            Code::ShuttingDown | Code::Io => Self::Server,
         }
     }
 }
@@ -222,9 +222,8 @@ impl From<&TransferError> for Exit {
             TransferError::Open(error) => error.into(),
             TransferError::Lost(error) => error.into(),
             TransferError::Store(error) => error.into(),
-            TransferError::SourceChanged => Self::LocalFile,
             TransferError::Rejected(refusal) => refusal.into(),
-            TransferError::Integrity => Self::Integrity,
+            TransferError::SourceChanged | TransferError::Integrity => Self::Integrity,
         }
     }
 }

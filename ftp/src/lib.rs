@@ -52,8 +52,8 @@ pub use server::{
     ServerHandle, StorageRoot,
 };
 pub use store::{
-    CreateOptions, Digest, DirStore, Found, FoundKind, HashStore, MemStore, Origin, PartialOptions,
-    PatternSource, ResumablePartial, Sink, Source, Store, StoreError,
+    BlockReader, CreateOptions, Digest, DirStore, Found, FoundKind, HashStore, MemStore, Origin,
+    PartialOptions, PatternSource, ResumablePartial, Sink, Source, Store, StoreError,
 };
 pub use transfer::Progress;
 #[cfg(feature = "glob")]

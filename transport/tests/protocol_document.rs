@@ -34,7 +34,7 @@ const SERVER_EPHEMERAL: [u8; 32] = [0x44; 32];
 const SERVER_PORT: u16 = 3154;
 
 /// The message in the first data packet: the hello of a control connection.
-const HELLO: &[u8] = b"\0\0\0\x21{\"lftp\":2,\"connection\":\"control\"}";
+const HELLO: &[u8] = b"\0\0\0\x21{\"lftp\":3,\"connection\":\"control\"}";
 
 fn client_addr() -> SocketAddr {
     "192.0.2.1:50000".parse().unwrap()

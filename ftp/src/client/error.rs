@@ -87,8 +87,8 @@ pub enum TransferError {
     /// The local file cannot be read or written.
     #[error("local file: {0}")]
     Store(#[from] StoreError),
-    /// The local file became shorter while it was sent.
-    #[error("the local file became shorter while it was sent")]
+    /// The local file changed while it was sent.
+    #[error("the local file changed while it was sent; nothing was stored")]
     SourceChanged,
     /// The server received the file but did not store it.
     #[error("the server did not store the file: {0}")]
@@ -110,6 +110,15 @@ impl TransferError {
             // There is no data connection to reset.
             Self::Request(_) | Self::Open(_) => Code::Unknown,
         }
+    }
+
+    /// Returns true if the source changed while it was read, on either side: another attempt may
+    /// find it at rest.
+    pub const fn is_source_changed(&self) -> bool {
+        matches!(
+            self,
+            Self::SourceChanged | Self::Lost(ChannelError::GaveUp(Code::SourceChanged))
+        )
     }
 
     /// Returns true if the same transfer may succeed on a new connection: the network failed, or

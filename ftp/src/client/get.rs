@@ -8,7 +8,7 @@ use lftp_transport::{Stream, spawn_blocking};
 use super::data_connection::report_resumed;
 use super::early::GrantedTransfer;
 use super::{Client, Receipt, RequestError, Target, TransferError};
-use crate::protocol::blocks::Prefix;
+use crate::protocol::blocks;
 use crate::protocol::channel::{self, ChannelError};
 use crate::protocol::{self, Ack, Granted, Ready, Request};
 use crate::store::{CreateOptions, Origin, PartialOptions, ResumablePartial, Sink};
@@ -49,10 +49,9 @@ impl Client {
         let partial = self.find_partial(name, target).await?;
         let held = partial
             .as_ref()
-            .and_then(|partial| resume::held_blocks(&*self.runtime, &partial.hashes));
+            .and_then(|partial| resume::held_of(&*self.runtime, partial));
         let request = Request::Get {
             name: name.to_owned(),
-            source: partial.as_ref().map(|partial| partial.source.clone()),
             held,
         };
         let ready = protocol::encode(&Ready { ack: Ack::Ack })?;
@@ -62,7 +61,7 @@ impl Client {
         };
         let size = granted.size;
         progress.begin(size);
-        let (sink, prefix) = match self.open_target(name, target, &granted, partial).await {
+        let (sink, held) = match self.open_target(name, target, &granted, partial).await {
             Ok(opened) => opened,
             Err(error) => {
                 match stream {
@@ -72,7 +71,7 @@ impl Client {
                 return Err(error);
             }
         };
-        let from = prefix.bytes();
+        let from = blocks::offset(held);
         report_resumed(progress, from);
         let mut stream = match stream {
             Some(stream) => stream,
@@ -81,7 +80,7 @@ impl Client {
         let mut watchdog = Watchdog::new(&self.runtime, self.config.stall_limit);
         let plan = ReceivePlan {
             size,
-            prefix,
+            held,
             progress,
             reports_blocks: false,
         };
@@ -125,16 +124,17 @@ impl Client {
         target: Target<'_>,
         granted: &Granted,
         partial: Option<ResumablePartial>,
-    ) -> Result<(Box<dyn Sink>, Prefix), TransferError> {
-        let prefix = partial.as_ref().map(|partial| Prefix::of(&partial.hashes));
-        let prefix = prefix.unwrap_or_default();
+    ) -> Result<(Box<dyn Sink>, u64), TransferError> {
+        let held = partial
+            .as_ref()
+            .map_or(0, |partial| partial.hashes.len() as u64);
         let store = Arc::clone(target.store);
         let (to, overwrite, size) = (target.name.clone(), target.overwrite, granted.size);
         if granted.from > 0 {
             let partial = partial.filter(|partial| partial.size == size);
-            let resumed = partial.filter(|_| prefix.bytes() == granted.from);
+            let resumed = partial.filter(|_| blocks::offset(held) == granted.from);
             let unexpected = RequestError::UnexpectedReply("it resumes where no block is held");
-            return Ok((resumed.ok_or(unexpected)?.sink, prefix));
+            return Ok((resumed.ok_or(unexpected)?.sink, held));
         }
         let (key, source, allocated) =
             (partial_key(name), granted.source.clone(), granted.allocated);
@@ -156,7 +156,7 @@ impl Client {
             }
         };
         let sink = spawn_blocking(&*self.runtime, create).await?;
-        Ok((sink, Prefix::default()))
+        Ok((sink, 0))
     }
 
     /// Gives the received file its final name, and sends the confirmation.

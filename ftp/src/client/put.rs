@@ -6,7 +6,7 @@ use lftp_transport::Stream;
 use super::data_connection::report_resumed;
 use super::small_file::SmallFile;
 use super::{Client, Receipt, TransferError};
-use crate::protocol::blocks::{BLOCK_BYTES, Prefix};
+use crate::protocol::blocks::{self, BLOCK_BYTES};
 use crate::protocol::channel::ChannelError;
 use crate::protocol::{Confirmation, Request};
 use crate::store::Source;
@@ -57,8 +57,8 @@ impl Client {
         }
         let mut granted = self.request_transfer(request).await?;
         progress.begin(size);
-        let (source, prefix) = match granted.held.take() {
-            None => (source, Prefix::default()),
+        let (source, held) = match granted.held.take() {
+            None => (source, 0),
             Some(held) => match resume::seek_to_held(&*self.runtime, source, &held).await {
                 Ok(placed) => placed,
                 Err(error) => {
@@ -67,10 +67,10 @@ impl Client {
                 }
             },
         };
-        let from = prefix.bytes();
+        let from = blocks::offset(held);
         report_resumed(progress, from);
         let mut stream = self.open_data(&granted, from > 0, None).await?;
-        match self.send(&mut stream, source, prefix, progress).await {
+        match self.send(&mut stream, source, held, progress).await {
             Ok(hash) => Ok(self.receipt(stream, size, from, hash, started_at).await),
             Err(error) => {
                 stream.reset(error.code().reset_reason());
@@ -79,20 +79,21 @@ impl Client {
         }
     }
 
-    /// Sends a file from the end of `prefix` on, and waits for the confirmation.
+    /// Sends a file from behind its `held` first blocks on, and waits for the confirmation.
     pub(super) async fn send(
         &self,
         stream: &mut Stream,
         source: Box<dyn Source>,
-        prefix: Prefix,
+        held: u64,
         progress: &dyn Progress,
     ) -> Result<Hash, TransferError> {
         // The grant has reserved the room, so the file does not wait a round trip for the `ACK`.
         let size = source.size();
         let mut messages = MessageReader::new(progress);
         let mut meter = SendMeter::new(&self.runtime, stream, progress, size);
-        meter.begin_at(prefix.bytes());
-        let sent = send_file(&*self.runtime, stream, source, prefix, &mut messages);
+        meter.begin_at(blocks::offset(held));
+        meter.listen(&messages);
+        let sent = send_file(&*self.runtime, stream, source, held, &mut messages);
         let hash = meter
             .follow(self.config.stall_limit, sent)
             .await

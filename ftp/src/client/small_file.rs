@@ -7,7 +7,7 @@ use lftp_transport::{Runtime, Stream, Time, spawn_blocking};
 use super::early::GrantedTransfer;
 use super::{Client, Receipt, TransferError};
 use crate::protocol::Request;
-use crate::protocol::blocks::{Prefix, TreeHasher};
+use crate::protocol::blocks::TreeHasher;
 use crate::store::{MemStore, Source};
 use crate::transfer::MessageReader;
 use crate::transfer::Progress;
@@ -27,7 +27,7 @@ impl SmallFile {
         mut source: Box<dyn Source>,
     ) -> Result<Self, TransferError> {
         let read = move || {
-            let mut tree = TreeHasher::new(source.size(), Prefix::default());
+            let mut tree = TreeHasher::new(source.size());
             let mut pieces = Vec::new();
             while let Some(left) = usize::try_from(tree.left_in_block())
                 .ok()
@@ -40,9 +40,12 @@ impl SmallFile {
                 tree.update(&piece);
                 pieces.push(piece);
             }
+            if source.has_changed().map_err(SendError::Store)? {
+                return Err(SendError::Changed);
+            }
             Ok(Self {
                 contents: joined(pieces),
-                hash: tree.root().ok_or(SendError::Changed)?,
+                hash: tree.root(&[]).ok_or(SendError::Changed)?,
             })
         };
         Ok(spawn_blocking(runtime, read).await?)
@@ -79,7 +82,7 @@ impl Client {
             self.confirm_sent(&mut stream, progress, (size, hash)).await
         } else {
             let source = MemStore::source(contents);
-            let sent = self.send(&mut stream, source, Prefix::default(), progress);
+            let sent = self.send(&mut stream, source, 0, progress);
             sent.await.map(drop)
         };
         match sent {

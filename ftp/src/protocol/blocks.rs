@@ -2,7 +2,7 @@
 //!
 //! BLAKE3 is a binary tree over chunks of 1 KiB. A block is a whole subtree, so its chaining value
 //! proves it before the rest has arrived, and the hash of the whole file follows from the chaining
-//! values alone: nothing that was verified is read again. See the
+//! values alone. See the
 //! [BLAKE3 paper](https://github.com/BLAKE3-team/BLAKE3-specs) §2.1 and [`blake3::hazmat`].
 
 use std::fmt;
@@ -75,25 +75,10 @@ pub(crate) struct Prefix {
 }
 
 impl Prefix {
-    /// The prefix that a peer describes; `None` when it is inconsistent.
-    pub(crate) fn from_parts(blocks: u64, subtrees: Vec<BlockHash>) -> Option<Self> {
-        let is_one = subtrees.len() == blocks.count_ones() as usize;
-        is_one.then_some(Self { blocks, subtrees })
-    }
-
     pub(crate) fn of(hashes: &[BlockHash]) -> Self {
         let mut prefix = Self::default();
         hashes.iter().for_each(|&hash| prefix.push(hash));
         prefix
-    }
-
-    /// Bytes of these blocks, all of which are full.
-    pub(crate) const fn bytes(&self) -> u64 {
-        offset(self.blocks)
-    }
-
-    pub(crate) fn subtrees(&self) -> &[BlockHash] {
-        &self.subtrees
     }
 
     /// Appends a full block that is not the last.
@@ -122,30 +107,50 @@ fn merge(left: BlockHash, right: BlockHash) -> ChainingValue {
     hazmat::merge_subtrees_non_root(&left.0, &right.0, Mode::Hash)
 }
 
-/// Hashes a file block by block, starting behind a known prefix.
+/// Hashes a file block by block. It may start behind the first blocks of the file, whose hashes
+/// are then needed at the end.
 #[derive(Debug)]
 pub(crate) struct TreeHasher {
     size: u64,
     at: u64,
-    prefix: Prefix,
+    /// Index of the block that is being hashed.
+    index: u64,
     block: Hasher,
-    last: Option<Hash>,
+    blocks: Blocks,
+    whole: Option<Hash>,
+}
+
+/// The blocks that were hashed, but the last.
+#[derive(Debug)]
+enum Blocks {
+    /// All blocks of the file so far.
+    FromStart(Prefix),
+    /// Those behind blocks that are hashed elsewhere. With the last one, when it is known.
+    Behind(Vec<BlockHash>),
 }
 
 impl TreeHasher {
-    /// Creates a hasher for a file of `size` bytes whose `prefix` is known; the prefix must end before
-    /// the last block.
-    pub(crate) fn new(size: u64, prefix: Prefix) -> Self {
-        debug_assert!(prefix.blocks == 0 || prefix.bytes() < size);
-        let block = hasher(prefix.blocks);
-        let at = prefix.bytes();
-        let last = (size == 0).then(|| block.finalize());
+    /// Creates a hasher for a file of `size` bytes.
+    pub(crate) fn new(size: u64) -> Self {
+        Self::behind(size, 0)
+    }
+
+    /// The same for the bytes behind the first `index` blocks; at least one block must follow.
+    pub(crate) fn behind(size: u64, index: u64) -> Self {
+        debug_assert!(index == 0 || offset(index) < size);
+        let block = hasher(index);
+        let whole = (size == 0).then(|| block.finalize());
+        let blocks = match index {
+            0 => Blocks::FromStart(Prefix::default()),
+            _ => Blocks::Behind(Vec::new()),
+        };
         Self {
             size,
-            at,
-            prefix,
+            at: offset(index),
+            index,
             block,
-            last,
+            blocks,
+            whole,
         }
     }
 
@@ -163,25 +168,46 @@ impl TreeHasher {
         let is_last = self.at == self.size;
         // A single block is the root of the tree and is finalized differently (BLAKE3 §2.1).
         if self.size <= BLOCK_BYTES {
-            self.last = is_last.then(|| self.block.finalize());
+            self.whole = is_last.then(|| self.block.finalize());
             return None;
         }
         if bytes.is_empty() || !(is_last || self.at.is_multiple_of(BLOCK_BYTES)) {
             return None;
         }
         let hash = BlockHash(self.block.finalize_non_root());
-        if is_last {
-            self.last = std::mem::take(&mut self.prefix).finish(hash);
-        } else {
-            self.prefix.push(hash);
-            self.block = hasher(self.prefix.blocks);
+        match &mut self.blocks {
+            Blocks::FromStart(prefix) if is_last => {
+                self.whole = std::mem::take(prefix).finish(hash);
+            }
+            Blocks::FromStart(prefix) => prefix.push(hash),
+            Blocks::Behind(hashes) => hashes.push(hash),
         }
+        self.index += 1;
+        self.block = hasher(self.index);
         Some(hash)
     }
 
-    /// Hash of the whole file, once all of it was hashed.
-    pub(crate) const fn root(&self) -> Option<Hash> {
-        self.last
+    /// Returns true once all of the file was hashed.
+    pub(crate) const fn is_complete(&self) -> bool {
+        self.at == self.size
+    }
+
+    /// Hash of the whole file, once all of it was hashed. `first`: the hashes of the blocks before
+    /// the one at which this hasher began.
+    pub(crate) fn root(self, first: &[BlockHash]) -> Option<Hash> {
+        if !self.is_complete() {
+            return None;
+        }
+        match self.blocks {
+            Blocks::FromStart(_) => self.whole,
+            Blocks::Behind(hashes) => {
+                let mut prefix = Prefix::of(first);
+                let (&last, before) = hashes.split_last()?;
+                before.iter().for_each(|&hash| prefix.push(hash));
+                // Not the blocks that were left out: the root of another file.
+                (prefix.blocks + 1 == self.index).then(|| prefix.finish(last))?
+            }
+        }
     }
 }
 
@@ -224,16 +250,17 @@ mod tests {
             .collect()
     }
 
-    fn hashed(contents: &[u8], from: Prefix) -> (Hash, Vec<BlockHash>) {
-        let mut rest = &contents[usize::try_from(from.bytes()).unwrap()..];
-        let mut tree = TreeHasher::new(contents.len() as u64, from);
+    fn hashed(contents: &[u8], first: &[BlockHash]) -> (Hash, Vec<BlockHash>) {
+        let index = first.len() as u64;
+        let mut rest = &contents[usize::try_from(offset(index)).unwrap()..];
+        let mut tree = TreeHasher::behind(contents.len() as u64, index);
         let mut hashes = Vec::new();
         while tree.left_in_block() > 0 {
             let step = usize::try_from(tree.left_in_block().min(1_000_003)).unwrap();
             hashes.extend(tree.update(&rest[..step]));
             rest = &rest[step..];
         }
-        (tree.root().unwrap(), hashes)
+        (tree.root(first).unwrap(), hashes)
     }
 
     #[test]
@@ -254,7 +281,7 @@ mod tests {
             9 * block + 5,
         ] {
             let contents = &longest[..usize::try_from(len).unwrap()];
-            let (root, hashes) = hashed(contents, Prefix::default());
+            let (root, hashes) = hashed(contents, &[]);
             assert_eq!(root, blake3::hash(contents), "{len} bytes");
             let expected = if len > block { count(len) } else { 0 };
             assert_eq!(hashes.len() as u64, expected, "{len} bytes");
@@ -262,14 +289,11 @@ mod tests {
     }
 
     #[test]
-    fn what_was_verified_before_is_not_hashed_again_for_the_same_result() {
+    fn the_blocks_before_may_be_hashed_elsewhere() {
         let contents = bytes(7 * BLOCK_BYTES + 1);
-        let (root, hashes) = hashed(&contents, Prefix::default());
+        let (root, hashes) = hashed(&contents, &[]);
         for known in 0..hashes.len() {
-            let prefix = Prefix::of(&hashes[..known]);
-            let said = Prefix::from_parts(prefix.blocks, prefix.subtrees().to_vec());
-            assert_eq!(said.as_ref(), Some(&prefix));
-            let (again, rest) = hashed(&contents, prefix);
+            let (again, rest) = hashed(&contents, &hashes[..known]);
             assert_eq!((again, &rest[..]), (root, &hashes[known..]), "{known}");
         }
         let chunks = contents.chunks(usize::try_from(BLOCK_BYTES).unwrap());
@@ -278,11 +302,12 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_with_an_inconsistent_number_of_subtrees_is_refused() {
-        let hash = BlockHash([1; 32]);
-        assert!(Prefix::from_parts(3, vec![hash]).is_none());
-        assert!(Prefix::from_parts(0, vec![hash]).is_none());
-        assert!(Prefix::from_parts(u64::MAX, vec![hash; 64]).is_some());
+    fn a_wrong_number_of_blocks_before_has_no_root() {
+        let contents = bytes(3 * BLOCK_BYTES);
+        let (_, hashes) = hashed(&contents, &[]);
+        let mut tree = TreeHasher::behind(contents.len() as u64, 2);
+        tree.update(&contents[usize::try_from(offset(2)).unwrap()..]);
+        assert!(tree.root(&hashes[..1]).is_none());
     }
 
     #[test]
@@ -313,7 +338,7 @@ mod tests {
                 .chunks(size)
                 .map(|block| hasher.push(block))
                 .collect();
-            let (whole, known) = hashed(&contents, Prefix::default());
+            let (whole, known) = hashed(&contents, &[]);
             assert_eq!(hasher.finish(), whole);
             if len > BLOCK_BYTES {
                 assert_eq!(hashes, known);

@@ -134,7 +134,7 @@ impl fmt::Display for Code {
             Self::BadVersion => "it uses another version of the protocol",
             Self::BadToken => "it knows of no such transfer, or no longer",
             Self::Stalled => "no progress for too long",
-            Self::SourceChanged => "the file became shorter while it was sent",
+            Self::SourceChanged => "the file changed while it was sent",
             Self::ShuttingDown => "it is being stopped",
             Self::Io => "its file system failed",
             Self::Preempted => "a newer transfer of the same file took its place",

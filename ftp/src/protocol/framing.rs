@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// Version of the protocol, in every [`Hello`](super::Hello).
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Longest message, in bytes of JSON.
 pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;

@@ -152,9 +152,6 @@ pub enum Request {
         /// Blocks that the client holds.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         held: Option<HeldBlocks>,
-        /// Fingerprint of the source that the blocks are from.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        source: Option<String>,
     },
     /// Stores a tree of files.
     #[serde(rename = "put-tree")]

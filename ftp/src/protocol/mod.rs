@@ -29,7 +29,7 @@ pub use self::code::Code;
 pub use self::framing::{
     LENGTH_BYTES, MAX_MESSAGE_BYTES, MessageError, VERSION, body_bytes, decode, encode, printable,
 };
-pub use self::held::{BlockSample, HeldBlocks};
+pub use self::held::{Again, BlockSample, Checked, HeldBlocks};
 pub use self::message::{
     Ack, Cancelled, ClientRequest, Confirmation, Entry, EntryKind, Granted, HASH_BYTES, Hello,
     Listing, Purpose, Ready, Request, Verified,

@@ -6,18 +6,17 @@ use lftp_transport::Stream;
 use super::context::Context;
 use super::outcome::{Failure, TransferResult};
 use super::port_pool::Lease;
-use crate::protocol::blocks::Prefix;
 use crate::protocol::channel::{self, ChannelError};
 use crate::protocol::{Code, Confirmation, Ready, Refusal};
 use crate::store::Source;
 use crate::transfer::{MessageReader, SendMeter, send_file};
 
-/// Sends the file behind what the client holds of it.
+/// Sends the file behind the `held` blocks that the client has.
 pub(super) async fn send_download(
     context: &Context,
     stream: &mut Stream,
     source: Box<dyn Source>,
-    prefix: Prefix,
+    held: u64,
     lease: Lease,
 ) -> Result<TransferResult, Failure> {
     let (runtime, config) = (&context.runtime, &context.config);
@@ -26,10 +25,11 @@ pub(super) async fn send_download(
     let size = source.size();
     let mut messages = MessageReader::new(&());
     let mut meter = SendMeter::new(runtime, stream, &(), size);
+    meter.listen(&messages);
     let sent = meter
         .follow(
             config.stall_limit,
-            send_file(&**runtime, stream, source, prefix, &mut messages),
+            send_file(&**runtime, stream, source, held, &mut messages),
         )
         .await;
     let hash = sent.map_err(ChannelError::from)??;

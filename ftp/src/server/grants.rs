@@ -10,7 +10,7 @@ use super::port_pool::Lease;
 use super::put_request::PutRequest;
 use super::transfer_task::{self, GrantedTransfer, Transfer};
 use super::upload_locks::UploadLock;
-use crate::protocol::blocks::{BLOCK_BYTES, Prefix};
+use crate::protocol::blocks::{self, BLOCK_BYTES};
 use crate::protocol::{Code, Granted, HeldBlocks, Name, Overwrite, Refusal, Reply, Token};
 use crate::store::CreateOptions;
 use crate::transfer::resume;
@@ -75,7 +75,7 @@ impl Grants {
         let context = &*self.context;
         let request = request(name.clone());
         let size = request.size;
-        let upload_lock = match request.key() {
+        let upload_lock = match request.lock_key() {
             Some(key) => {
                 let key = self.client.qualified(&key);
                 context.upload_locks.acquire(&*context.runtime, &key).await
@@ -110,7 +110,6 @@ impl Grants {
         &mut self,
         name: &str,
         held: Option<HeldBlocks>,
-        held_source: Option<String>,
     ) -> Reply<Granted> {
         self.client.may("get")?;
         let name = Name::parse(name)?;
@@ -122,14 +121,12 @@ impl Grants {
         let size = source.size();
         let fingerprint = source.fingerprint().filter(|_| size > BLOCK_BYTES);
         let allocated = source.allocated();
-        let mut prefix = Prefix::default();
-        // Blocks of another version of the file are not even compared.
-        let is_same = held_source.is_some() && held_source == fingerprint;
-        if let Some(held) = held.filter(|_| is_same) {
-            (source, prefix) = resume::seek_to_held(runtime, source, &held).await?;
+        let mut blocks = 0;
+        if let Some(held) = held.filter(|_| fingerprint.is_some()) {
+            (source, blocks) = resume::seek_to_held(runtime, source, &held).await?;
         }
-        let from = prefix.bytes();
-        let transfer = Transfer::Get(source, prefix);
+        let from = blocks::offset(blocks);
+        let transfer = Transfer::Get(source, blocks);
         let mut granted = self.grant(lease, name.to_string(), size, transfer);
         (granted.from, granted.source) = (from, fingerprint);
         granted.allocated = allocated;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::protocol::Attributes;
 use crate::protocol::blocks::BlockHash;
-use crate::store::{Sink, StoreError};
+use crate::store::{BlockReader, Sink, StoreError};
 
 /// What accompanies a sink and is dropped after it.
 pub(super) trait SinkGuard: Send + fmt::Debug + 'static {
@@ -44,6 +44,15 @@ impl<G: SinkGuard> Sink for GuardedSink<G> {
 
     fn block_verified(&mut self, hash: BlockHash) -> Result<(), StoreError> {
         self.sink.block_verified(hash)
+    }
+
+    fn reread(&self) -> Result<Box<dyn BlockReader>, StoreError> {
+        self.sink.reread()
+    }
+
+    /// The bytes take the place of as many others, so the guard is not asked.
+    fn replace_block(&mut self, index: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        self.sink.replace_block(index, bytes)
     }
 
     fn set_attributes(&mut self, attributes: Attributes) -> Result<(), StoreError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lftp_transport::Runtime;
 
 use super::upload_locks::UploadLock;
-use crate::protocol::blocks::{BlockHash, Prefix};
+use crate::protocol::blocks::BlockHash;
 use crate::protocol::{HeldBlocks, Name};
 use crate::store::{
     CreateOptions, Origin, PartialOptions, ResumablePartial, Sink, Store, StoreError,
@@ -37,9 +37,16 @@ pub(super) struct OpenUpload {
 impl PutRequest {
     /// Name that another transfer of the same file has as well; `None` where it cannot be
     /// resumed.
-    pub(super) fn key(&self) -> Option<String> {
+    pub(super) fn lock_key(&self) -> Option<String> {
         let source = self.source.as_deref()?;
         Some(format!("put {} {} {source}", self.name, self.size))
+    }
+
+    /// Name of the partial file. One for all that is put to the same name: whether the bytes are
+    /// those of the source is found out by reading them, and what is held of an older source goes
+    /// away with the next put.
+    fn partial_key(&self) -> String {
+        format!("put {}", self.name)
     }
 
     /// Opens the file, behind what an earlier transfer left of it. Blocks.
@@ -52,6 +59,7 @@ impl PutRequest {
             // The transfer before has not let go of the partial file, or there can be none: the
             // client is served all the same, by a file that is not resumable.
             None => {
+                self.discard_partial(&*store);
                 let options = CreateOptions::new(self.size, self.overwrite);
                 (store.create(&self.name, options)?, Vec::new())
             }
@@ -71,10 +79,18 @@ impl PutRequest {
         })
     }
 
+    /// Removes what is held of an older source, unless another transfer is writing it.
+    fn discard_partial(&self, store: &dyn Store) {
+        let key = self.partial_key();
+        let options = PartialOptions::new(&key, self.overwrite);
+        // An error, if it matters, is reported when the file is created.
+        if let Ok(Some(partial)) = store.open_partial(&self.name, options) {
+            partial.sink.discard();
+        }
+    }
+
     fn open_partial(&self, store: &dyn Store) -> Result<Option<ResumablePartial>, StoreError> {
-        let Some(key) = self.key() else {
-            return Ok(None);
-        };
+        let key = self.partial_key();
         let options = PartialOptions::new(&key, self.overwrite);
         let partial = store.open_partial(&self.name, options)?;
         Ok(partial.filter(|partial| partial.size == self.size))
@@ -82,8 +98,9 @@ impl PutRequest {
 
     fn create(&self, store: &dyn Store) -> Result<Box<dyn Sink>, StoreError> {
         let options = CreateOptions::new(self.size, self.overwrite);
-        match (self.key(), &self.source) {
-            (Some(key), Some(source)) => {
+        let key = self.partial_key();
+        match &self.source {
+            Some(source) => {
                 let origin = Origin {
                     key: &key,
                     source,
@@ -91,7 +108,7 @@ impl PutRequest {
                 };
                 store.create(&self.name, options.resumable(origin))
             }
-            _ => store.create(&self.name, options),
+            None => store.create(&self.name, options),
         }
     }
 }
@@ -103,16 +120,16 @@ impl OpenUpload {
 
     /// Describes what the server holds, for the client to compare.
     pub(super) fn held_blocks(&self, runtime: &dyn Runtime) -> Option<HeldBlocks> {
-        resume::held_blocks(runtime, &self.hashes)
+        resume::held_blocks(runtime, self.size(), &self.hashes)
     }
 
-    /// Returns the sink and the blocks it continues behind. Blocks.
-    pub(super) fn start(self, resume: bool) -> Result<(Box<dyn Sink>, Prefix), StoreError> {
+    /// Returns the sink and the number of blocks it continues behind. Blocks.
+    pub(super) fn start(self, resume: bool) -> Result<(Box<dyn Sink>, u64), StoreError> {
         if resume || self.hashes.is_empty() {
-            return Ok((self.sink, Prefix::of(&self.hashes)));
+            return Ok((self.sink, self.hashes.len() as u64));
         }
         // The client compared the blocks and has another file now: what is held is of no use.
         self.sink.discard();
-        Ok((self.request.create(&*self.store)?, Prefix::default()))
+        Ok((self.request.create(&*self.store)?, 0))
     }
 }

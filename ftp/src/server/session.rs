@@ -140,8 +140,8 @@ impl Session {
                 self.log("put-piped", &name, started, &reply, granted);
                 encode_reply(&reply)
             }
-            Ok(Request::Get { name, held, source }) => {
-                let reply = grants.grant_get(&name, held, source).await;
+            Ok(Request::Get { name, held }) => {
+                let reply = grants.grant_get(&name, held).await;
                 self.log("get", &name, started, &reply, granted);
                 encode_reply(&reply)
             }

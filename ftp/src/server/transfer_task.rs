@@ -17,7 +17,6 @@ use super::tasks::Stage;
 use super::tree_transfer::{receive_tree_upload, send_tree_download};
 use super::upload::{receive_piped_upload, receive_upload};
 use super::upload_locks::{Preemption, UploadLock};
-use crate::protocol::blocks::Prefix;
 use crate::protocol::channel;
 use crate::store::{Sink, Source};
 use crate::transfer::tree::{TreeTarget, Walk};
@@ -29,8 +28,8 @@ pub(super) enum Transfer {
     Put(OpenUpload, Preemption),
     /// A file from the client, of unknown length.
     PutPiped(Box<dyn Sink>),
-    /// A file to the client, behind what it holds.
-    Get(Box<dyn Source>, Prefix),
+    /// A file to the client, behind this number of blocks that it holds.
+    Get(Box<dyn Source>, u64),
     /// A tree from the client. The lock is held, where there is one, so that a newer transfer of
     /// the same tree can preempt this one.
     PutTree(Box<TreeTarget>, Option<UploadLock>),
@@ -143,9 +142,7 @@ async fn run_transfer(
     match transfer {
         Transfer::Put(upload, _) => receive_upload(context, stream, upload, resume, lease).await,
         Transfer::PutPiped(sink) => receive_piped_upload(context, stream, sink, lease).await,
-        Transfer::Get(source, prefix) => {
-            send_download(context, stream, source, prefix, lease).await
-        }
+        Transfer::Get(source, held) => send_download(context, stream, source, held, lease).await,
         Transfer::PutTree(target, lock) => {
             let received = receive_tree_upload(context, stream, *target, lease).await;
             // Not before the end: the newer transfer must find every file of the tree closed.

@@ -51,6 +51,7 @@ pub(super) async fn send_tree_download(
     channel::within(runtime, config.hello_timeout, ready).await?;
     let mut messages = MessageReader::new(&());
     let mut meter = SendMeter::new(runtime, stream, &(), u64::MAX);
+    meter.listen(&messages);
     let sent = send_tree(&**runtime, stream, walk, &mut messages, &|_, _| {});
     let sent = meter.follow(config.stall_limit, sent).await;
     sent.map_err(ChannelError::from)??;

@@ -25,11 +25,11 @@ pub(super) async fn receive_upload(
     let (runtime, config) = (&context.runtime, &context.config);
     channel::write(stream, protocol::encode(&Ready { ack: Ack::Ack })?).await?;
     let size = upload.size();
-    let (sink, prefix) = spawn_blocking(&**runtime, move || upload.start(resume)).await?;
+    let (sink, held) = spawn_blocking(&**runtime, move || upload.start(resume)).await?;
     let mut watchdog = Watchdog::new(runtime, config.stall_limit);
     let plan = ReceivePlan {
         size,
-        prefix,
+        held,
         progress: &(),
         reports_blocks: true,
     };

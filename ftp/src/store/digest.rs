@@ -8,9 +8,11 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::error::StoreError;
 use super::pattern::PatternSource;
-use super::traits::{CreateOptions, Found, PartialOptions, ResumablePartial, Sink, Source, Store};
+use super::traits::{
+    BlockReader, CreateOptions, Found, PartialOptions, ResumablePartial, Sink, Source, Store,
+};
 use super::{simple, usage};
-use crate::protocol::blocks::BlockHash;
+use crate::protocol::blocks::{self, BlockHash};
 use crate::protocol::{Attributes, Entry, EntryKind, Name};
 
 /// Size and hash of a received file.
@@ -179,6 +181,15 @@ impl Sink for HashSink {
 
     fn block_verified(&mut self, _: BlockHash) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    /// It is never resumed.
+    fn reread(&self) -> Result<Box<dyn BlockReader>, StoreError> {
+        Err(StoreError::no_seek(0))
+    }
+
+    fn replace_block(&mut self, index: u64, _: &[u8]) -> Result<(), StoreError> {
+        Err(StoreError::no_seek(blocks::offset(index)))
     }
 
     /// Only contents are hashed.

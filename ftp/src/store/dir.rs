@@ -4,18 +4,20 @@
 //! leave the root are errors, even if the folders are changed meanwhile.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirEntry, Metadata, OpenOptions, OpenOptionsExt};
 use cap_std::time::SystemTime;
 
-use super::disk::{Disk, DiskFile, Faults, Folder};
+use super::disk::{Disk, Faults, Folder};
 use super::error::StoreError;
+#[cfg(unix)]
+use super::file_source::sparse;
+use super::file_source::{FileSource, fingerprint_of, nanoseconds};
 use super::partial::{FLUSH_BYTES, Finish, Partial};
 use super::partial_store::PartialStore;
 use super::sweep::{self, KEEP_PARTIALS};
@@ -315,14 +317,13 @@ fn found(name: String, metadata: &Metadata) -> Found {
     };
     let modified = metadata.modified().ok().map(SystemTime::into_std);
     #[cfg(unix)]
-    let (mode, inode, allocated) = {
+    let (mode, allocated) = {
         use cap_std::fs::MetadataExt;
-        let inode = format!("{:?}", (metadata.dev(), metadata.ino()));
         let allocated = sparse(metadata.len(), metadata.blocks());
-        (Some(metadata.mode() & 0o777), inode, allocated)
+        (Some(metadata.mode() & 0o777), allocated)
     };
     #[cfg(not(unix))]
-    let (mode, inode, allocated) = (None, "()".to_owned(), None);
+    let (mode, allocated) = (None, None);
     Found {
         name,
         kind,
@@ -331,26 +332,8 @@ fn found(name: String, metadata: &Metadata) -> Found {
             mode,
             modified_ns: modified.and_then(nanoseconds),
         },
-        fingerprint: modified.map(|modified| fingerprint_of(metadata.len(), modified, &inode)),
+        fingerprint: modified.map(|modified| fingerprint_of(metadata.len(), modified)),
         allocated,
-    }
-}
-
-/// Bytes that a sparse file of `size` bytes takes on the disk; `None` for a file without holes.
-/// `units` are of 512 bytes, as in stat(2).
-#[cfg(unix)]
-const fn sparse(size: u64, units: u64) -> Option<u64> {
-    let bytes = units.saturating_mul(512);
-    if bytes < size { Some(bytes) } else { None }
-}
-
-/// Nanoseconds since 1970.
-fn nanoseconds(time: std::time::SystemTime) -> Option<i64> {
-    match time.duration_since(std::time::UNIX_EPOCH) {
-        Ok(since) => i64::try_from(since.as_nanos()).ok(),
-        Err(before) => i64::try_from(before.duration().as_nanos())
-            .ok()
-            .map(|ns| -ns),
     }
 }
 
@@ -379,91 +362,6 @@ pub fn open_file(path: &Path) -> Result<Box<dyn Source>, StoreError> {
     let file =
         std::fs::File::open(path).map_err(|error| StoreError::from_io(name.as_ref(), error))?;
     FileSource::new(Disk::default().hold(file), &name)
-}
-
-#[derive(Debug)]
-struct FileSource {
-    file: DiskFile,
-    size: u64,
-    fingerprint: Option<String>,
-    allocated: Option<u64>,
-    name: String,
-}
-
-impl FileSource {
-    #[expect(clippy::new_ret_no_self, reason = "only ever used behind the trait")]
-    fn new(file: DiskFile, name: &str) -> Result<Box<dyn Source>, StoreError> {
-        let metadata = file
-            .metadata()
-            .map_err(|error| StoreError::from_io(name, error))?;
-        if !metadata.is_file() {
-            return Err(StoreError::NotAFile {
-                name: name.to_owned(),
-            });
-        }
-        #[cfg(unix)]
-        let allocated = sparse(
-            metadata.len(),
-            std::os::unix::fs::MetadataExt::blocks(&metadata),
-        );
-        #[cfg(not(unix))]
-        let allocated = None;
-        Ok(Box::new(Self {
-            file,
-            size: metadata.len(),
-            fingerprint: fingerprint(&metadata),
-            allocated,
-            name: name.to_owned(),
-        }))
-    }
-}
-
-/// Fingerprint of the file's inode and modification time. It is hashed, so that a peer learns
-/// neither.
-fn fingerprint(metadata: &std::fs::Metadata) -> Option<String> {
-    let changed = metadata.modified().ok()?;
-    #[cfg(unix)]
-    let inode = {
-        use std::os::unix::fs::MetadataExt;
-        format!("{:?}", (metadata.dev(), metadata.ino()))
-    };
-    #[cfg(not(unix))]
-    let inode = "()".to_owned();
-    Some(fingerprint_of(metadata.len(), changed, &inode))
-}
-
-fn fingerprint_of(size: u64, modified: std::time::SystemTime, inode: &str) -> String {
-    let identity = format!("{size} {:?} {inode}", nanoseconds(modified));
-    let hash = blake3::derive_key("lftp source fingerprint 1", identity.as_bytes());
-    blake3::Hash::from_bytes(hash).to_hex()[..32].to_owned()
-}
-
-impl Source for FileSource {
-    fn size(&self) -> u64 {
-        self.size
-    }
-
-    fn read(&mut self, max: usize) -> Result<Bytes, StoreError> {
-        let mut block = Vec::with_capacity(max);
-        let mut rest = Read::by_ref(&mut self.file).take(max as u64);
-        rest.read_to_end(&mut block)
-            .map_err(|error| StoreError::from_io(&self.name, error))?;
-        Ok(block.into())
-    }
-
-    fn fingerprint(&self) -> Option<String> {
-        self.fingerprint.clone()
-    }
-
-    fn allocated(&self) -> Option<u64> {
-        self.allocated
-    }
-
-    fn seek(&mut self, offset: u64) -> Result<(), StoreError> {
-        let sought = self.file.seek(SeekFrom::Start(offset));
-        sought.map_err(|error| StoreError::from_io(&self.name, error))?;
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -241,13 +241,74 @@ impl Read for DiskFile {
     }
 }
 
+impl DiskFile {
+    /// Reads from an offset on, wherever the handle is positioned: clones share that position.
+    pub(super) fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.disk.before(&Step::Read)?;
+        loop {
+            match read_at(&self.file, buffer, offset) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => return read,
+            }
+        }
+    }
+
+    /// Writes all bytes from an offset on.
+    pub(super) fn write_all_at(&self, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let most = self.before_write(bytes.len())?.min(bytes.len());
+            match write_at(&self.file, &bytes[..most], offset) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    bytes = &bytes[written..];
+                    offset += written as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns how many of `bytes` the disk takes in one step.
+    fn before_write(&self, bytes: usize) -> io::Result<usize> {
+        self.disk.before(&Step::Write(&self.file))?;
+        match &self.disk.0 {
+            Some(faults) => faults.write(&self.file, bytes),
+            None => Ok(bytes),
+        }
+    }
+}
+
+#[cfg(unix)]
+use std::os::unix::fs::FileExt;
+
+#[cfg(unix)]
+fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    file.read_at(buffer, offset)
+}
+
+#[cfg(unix)]
+fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+    file.write_at(bytes, offset)
+}
+
+#[cfg(windows)]
+use std::os::windows::fs::FileExt;
+
+#[cfg(windows)]
+fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    file.seek_read(buffer, offset)
+}
+
+#[cfg(windows)]
+fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+    file.seek_write(bytes, offset)
+}
+
 impl Write for DiskFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.disk.before(&Step::Write(&self.file))?;
-        let most = match &self.disk.0 {
-            Some(faults) => faults.write(&self.file, bytes.len())?,
-            None => bytes.len(),
-        };
+        let most = self.before_write(bytes.len())?;
         self.file.write(&bytes[..most.min(bytes.len())])
     }
 

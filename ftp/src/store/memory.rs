@@ -8,7 +8,10 @@ use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::error::StoreError;
-use super::traits::{CreateOptions, Found, PartialOptions, ResumablePartial, Sink, Source, Store};
+use super::source_blocks::SourceBlocks;
+use super::traits::{
+    BlockReader, CreateOptions, Found, PartialOptions, ResumablePartial, Sink, Source, Store,
+};
 use super::{simple, usage};
 use crate::protocol::Name;
 use crate::protocol::blocks::{self, BlockHash};
@@ -258,6 +261,18 @@ impl Source for MemSource {
         self.rest = self.whole.slice(offset.min(self.whole.len())..);
         Ok(())
     }
+
+    fn has_changed(&self) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    fn reopen(&self) -> Result<Box<dyn Source>, StoreError> {
+        Ok(Box::new(Self {
+            whole: self.whole.clone(),
+            rest: self.whole.clone(),
+            version: self.version,
+        }))
+    }
 }
 
 #[derive(Debug)]
@@ -318,6 +333,23 @@ impl Sink for MemSink {
         if let Some(partial) = &mut self.partial {
             partial.hashes.push(hash);
         }
+        Ok(())
+    }
+
+    fn reread(&self) -> Result<Box<dyn BlockReader>, StoreError> {
+        let held = self.partial.as_ref().map_or(0, |it| it.hashes.len());
+        let bytes = usize::try_from(blocks::offset(held as u64)).unwrap_or(usize::MAX);
+        let held = &self.written[..bytes.min(self.written.len())];
+        Ok(Box::new(SourceBlocks::new(MemStore::source(held.to_vec()))))
+    }
+
+    fn replace_block(&mut self, index: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        let begin = usize::try_from(blocks::offset(index)).unwrap_or(usize::MAX);
+        let place = begin..begin.saturating_add(bytes.len());
+        let block = self.written.get_mut(place);
+        block
+            .ok_or_else(|| StoreError::no_seek(blocks::offset(index)))?
+            .copy_from_slice(bytes);
         Ok(())
     }
 

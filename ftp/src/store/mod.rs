@@ -16,6 +16,7 @@ mod digest;
 mod dir;
 mod disk;
 mod error;
+mod file_source;
 mod hash;
 mod journal;
 mod memory;
@@ -24,6 +25,7 @@ mod partial_store;
 mod pattern;
 mod preallocation;
 mod simple;
+mod source_blocks;
 mod sweep;
 mod traits;
 mod usage;
@@ -35,8 +37,10 @@ pub use self::error::StoreError;
 pub use self::hash::hash_source;
 pub use self::memory::MemStore;
 pub use self::pattern::PatternSource;
+pub(crate) use self::source_blocks::SourceBlocks;
 pub use self::traits::{
-    CreateOptions, Found, FoundKind, Origin, PartialOptions, ResumablePartial, Sink, Source, Store,
+    BlockReader, CreateOptions, Found, FoundKind, Origin, PartialOptions, ResumablePartial, Sink,
+    Source, Store,
 };
 
 /// Entry point of the fuzzer: any bytes as a journal.

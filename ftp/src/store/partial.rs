@@ -13,11 +13,13 @@ use parking_lot::Mutex;
 
 use super::disk::{DiskFile, Folder};
 use super::error::StoreError;
+use super::file_source::FileSource;
 use super::journal::Journal;
 use super::preallocation::Preallocation;
-use super::traits::Sink;
+use super::source_blocks::SourceBlocks;
+use super::traits::{BlockReader, Sink};
 use crate::protocol::Attributes;
-use crate::protocol::blocks::BlockHash;
+use crate::protocol::blocks::{self, BlockHash};
 use crate::protocol::{PARTIAL_PREFIX, PARTIAL_SUFFIX};
 
 /// Number of the next partial file of this process.
@@ -104,7 +106,7 @@ impl Partial {
         Self::new(finish, temporary, file, Preallocation::new(size, None))
     }
 
-    /// Takes over an open file, positioned where writing continues.
+    /// Takes over an open file, which is written where the preallocation says.
     pub(super) fn new(
         finish: Finish,
         temporary: Temporary,
@@ -173,7 +175,7 @@ impl Sink for Partial {
         if self.finish.durable && self.unflushed >= self.finish.flush_bytes {
             drop(self.flushed.lock());
         }
-        let written = self.preallocation.write(&mut self.file, bytes);
+        let written = self.preallocation.write(&self.file, bytes);
         written.map_err(|error| self.failed(error))?;
         self.unflushed += bytes.len() as u64;
         Ok(())
@@ -194,6 +196,20 @@ impl Sink for Partial {
             recorded = journal.mark(temporary.blocks);
         }
         recorded.map_err(|error| self.failed(error))
+    }
+
+    fn reread(&self) -> Result<Box<dyn BlockReader>, StoreError> {
+        let file = self.file.try_clone().map_err(|error| self.failed(error))?;
+        let source = FileSource::new(file, &self.finish.name)?;
+        Ok(Box::new(SourceBlocks::new(source)))
+    }
+
+    /// Zeros are written as well: what they replace may not have been a hole.
+    fn replace_block(&mut self, index: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        let replaced = self.file.write_all_at(bytes, blocks::offset(index));
+        replaced.map_err(|error| self.failed(error))?;
+        self.unflushed += bytes.len() as u64;
+        Ok(())
     }
 
     fn flush(&mut self) -> Option<Box<dyn FnOnce() + Send>> {

@@ -56,9 +56,8 @@ impl PartialStore {
         let failed = |error| StoreError::from_io(&finish.name, error);
         let journal = Journal::resume(recovered.journal, &known, count, finish.durable);
         let journal = journal.map_err(failed)?;
-        let mut file = recovered.part;
+        let file = recovered.part;
         let offset = blocks::offset(count as u64);
-        file.seek(SeekFrom::Start(offset)).map_err(failed)?;
         let temporary = self.temporary(journal, count as u64);
         let preallocation = Preallocation::new(known.header.size, known.header.allocated);
         if preallocation.is_sparse() {
@@ -149,7 +148,7 @@ impl Recovered {
 }
 
 /// Counts the blocks of the file that are those of the journal. Those marked as durable are
-/// trusted, the few behind them are read. In a durable store they are also written again: if the
+/// read beside the transfer, before the file gets its name; the few behind them are read now. In a durable store they are also written again: if the
 /// disk failed to take them from an earlier process, that process got the error, and the system
 /// has counted them as written ever since.
 fn verify(part: &mut DiskFile, known: &JournalContents, durable: bool) -> io::Result<usize> {
@@ -170,9 +169,10 @@ fn verify(part: &mut DiskFile, known: &JournalContents, durable: bool) -> io::Re
             break;
         }
         if durable {
-            part.seek(SeekFrom::Start(blocks::offset(verified as u64)))?;
             // Sparse, so that holes stay holes.
-            Preallocation::new(known.header.size, Some(0)).write(part, &block)?;
+            Preallocation::new(known.header.size, Some(0))
+                .behind(blocks::offset(verified as u64))
+                .write(part, &block)?;
         }
         verified += 1;
     }

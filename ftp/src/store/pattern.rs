@@ -94,6 +94,14 @@ impl Source for PatternSource {
     fn seek(&mut self, offset: u64) -> Result<(), StoreError> {
         Err(StoreError::no_seek(offset))
     }
+
+    fn has_changed(&self) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    fn reopen(&self) -> Result<Box<dyn Source>, StoreError> {
+        Err(StoreError::no_seek(0))
+    }
 }
 
 #[cfg(test)]

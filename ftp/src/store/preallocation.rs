@@ -1,7 +1,7 @@
 //! Disk space for a file: all of it is reserved before anything is sent, except for the holes of a
 //! sparse file.
 
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io;
 
 use super::disk::DiskFile;
 
@@ -73,9 +73,9 @@ impl Preallocation {
     }
 
     /// Appends bytes; in a sparse file, zeros become holes.
-    pub(super) fn write(&mut self, file: &mut DiskFile, bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn write(&mut self, file: &DiskFile, bytes: &[u8]) -> io::Result<()> {
         if !self.is_sparse() {
-            file.write_all(bytes)?;
+            file.write_all_at(bytes, self.at)?;
             self.at += bytes.len() as u64;
             return Ok(());
         }
@@ -86,11 +86,8 @@ impl Preallocation {
                 .chunks(HOLE_BYTES)
                 .take_while(|chunk| is_hole(chunk) == self.ends_in_hole);
             let (run, behind) = rest.split_at(alike.map(<[u8]>::len).sum());
-            if self.ends_in_hole {
-                let forward = i64::try_from(run.len()).unwrap_or(i64::MAX);
-                file.seek(SeekFrom::Current(forward))?;
-            } else {
-                file.write_all(run)?;
+            if !self.ends_in_hole {
+                file.write_all_at(run, self.at)?;
             }
             self.at += run.len() as u64;
             rest = behind;
@@ -114,7 +111,7 @@ fn is_hole(chunk: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
+    use std::io::{Read, Seek, SeekFrom};
 
     use proptest::prelude::*;
 
@@ -135,7 +132,7 @@ mod tests {
             let (mut rest, mut pieces) = (&whole[..], pieces.into_iter().cycle());
             while let Some(piece) = pieces.next().filter(|_| !rest.is_empty()) {
                 let (now, later) = rest.split_at(piece.min(rest.len()));
-                preallocation.write(&mut file, now).unwrap();
+                preallocation.write(&file, now).unwrap();
                 rest = later;
             }
             preallocation.extend(&file).unwrap();

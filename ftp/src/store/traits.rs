@@ -223,9 +223,9 @@ pub trait Source: Send + fmt::Debug {
     /// [`StoreError`] when the file system fails.
     fn read(&mut self, max: usize) -> Result<Bytes, StoreError>;
 
-    /// Returns what distinguishes this file from any other, and from itself after a change: files
-    /// with the same fingerprint have the same bytes. `None` when that is unknown; an interrupted
-    /// transfer then starts from scratch.
+    /// Returns what distinguishes this file from itself after a change, as a hint: whether a file is
+    /// the one of an interrupted transfer is decided by its bytes. `None` when the file cannot be
+    /// read again; an interrupted transfer then starts from scratch.
     fn fingerprint(&self) -> Option<String>;
 
     /// Returns the bytes that a sparse file takes on its disk; `None` when it has no holes, or
@@ -239,6 +239,30 @@ pub trait Source: Send + fmt::Debug {
     /// [`StoreError`] when the file system fails, or when the source
     /// [cannot seek](StoreError::no_seek).
     fn seek(&mut self, offset: u64) -> Result<(), StoreError>;
+
+    /// Looks at the file again: whether it has changed since it was opened, by size and time.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the file system fails.
+    fn has_changed(&self) -> Result<bool, StoreError>;
+
+    /// Returns another reader of the same file, with a position of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`seek`](Self::seek).
+    fn reopen(&self) -> Result<Box<dyn Source>, StoreError>;
+}
+
+/// Reads blocks of a file again, to hash them.
+pub trait BlockReader: Send + fmt::Debug {
+    /// Reads and hashes block `index`; `None` when the file ends before the end of that block.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the file system fails.
+    fn hash_block(&mut self, index: u64) -> Result<Option<BlockHash>, StoreError>;
 }
 
 /// A file that is written from its beginning to its end. Dropping it leaves nothing behind,
@@ -258,6 +282,20 @@ pub trait Sink: Send + fmt::Debug {
     ///
     /// [`StoreError`]: no space, or the file system fails.
     fn block_verified(&mut self, hash: BlockHash) -> Result<(), StoreError>;
+
+    /// Returns a reader of what is written, for the blocks that an earlier transfer left.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the file system fails, or when this sink is never resumed.
+    fn reread(&self) -> Result<Box<dyn BlockReader>, StoreError>;
+
+    /// Overwrites block `index`, all of which is written already, with `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write).
+    fn replace_block(&mut self, index: u64, bytes: &[u8]) -> Result<(), StoreError>;
 
     /// Sets the mode and time of the source. Called after the last write.
     ///
@@ -283,4 +321,10 @@ pub trait Sink: Send + fmt::Debug {
     ///
     /// [`StoreError`]; then nothing is left behind either.
     fn commit(self: Box<Self>) -> Result<(), StoreError>;
+}
+
+impl BlockReader for Box<dyn BlockReader> {
+    fn hash_block(&mut self, index: u64) -> Result<Option<BlockHash>, StoreError> {
+        (**self).hash_block(index)
+    }
 }

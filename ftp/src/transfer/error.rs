@@ -11,7 +11,7 @@ pub(crate) enum SendError {
     Channel(#[from] ChannelError),
     #[error("the file cannot be read: {0}")]
     Store(StoreError),
-    #[error("the file became shorter while it was sent")]
+    #[error("the file changed while it was sent")]
     Changed,
 }
 

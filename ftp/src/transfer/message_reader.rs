@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, BytesMut};
@@ -11,7 +13,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::progress::Progress;
 use crate::protocol::channel::ChannelError;
-use crate::protocol::{self, Answer, LENGTH_BYTES, MAX_MESSAGE_BYTES, MessageError, Reply};
+use crate::protocol::{self, Again, Answer, LENGTH_BYTES, MAX_MESSAGE_BYTES, MessageError, Reply};
 
 /// Pages of a tree that may be offered and unanswered or not yet sent.
 const MAX_ANSWERS: usize = 2;
@@ -22,6 +24,10 @@ pub(crate) struct MessageReader<'a> {
     /// Bytes received and not parsed yet: at most a part of the next message.
     buffer: BytesMut,
     answers: VecDeque<Answer>,
+    /// The blocks that are to be sent again, if that question may arrive by now.
+    again: Option<VecDeque<Again>>,
+    /// Sum of the blocks that the receiver has read again.
+    checked: Arc<AtomicU64>,
     /// The last message. Nothing is read behind it.
     confirmation: Option<BytesMut>,
 }
@@ -32,6 +38,8 @@ struct Kind {
     status: Option<bool>,
     verified: Option<u64>,
     want: Option<IgnoredAny>,
+    again: Option<IgnoredAny>,
+    checked: Option<u64>,
 }
 
 impl<'a> MessageReader<'a> {
@@ -41,6 +49,8 @@ impl<'a> MessageReader<'a> {
             progress,
             buffer: BytesMut::new(),
             answers: VecDeque::new(),
+            again: None,
+            checked: Arc::default(),
             confirmation: None,
         }
     }
@@ -90,6 +100,37 @@ impl<'a> MessageReader<'a> {
         }
     }
 
+    /// Returns a counter that grows with every block that the receiver reads again.
+    pub(crate) fn checked(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.checked)
+    }
+
+    /// Expects the receiver to ask for blocks again.
+    pub(crate) fn expect_again(&mut self) {
+        self.again = Some(VecDeque::new());
+    }
+
+    /// Waits for the blocks that the receiver wants again; none of them is the last message.
+    pub(crate) async fn again(&mut self, stream: &mut Stream) -> Result<Vec<u64>, ChannelError> {
+        loop {
+            if let Some(Again { again }) = self.again.as_mut().and_then(VecDeque::pop_front) {
+                if again.is_empty() {
+                    self.again = None;
+                }
+                return Ok(again);
+            }
+            if let Some(confirmation) = &self.confirmation {
+                // A refusal says more than that it is too early.
+                let early = protocol::decode_reply::<IgnoredAny>(confirmation)?;
+                return Err(early.err().map_or_else(
+                    || MessageError::OutOfPlace("a confirmation before the end of the file").into(),
+                    |refusal| ChannelError::GaveUp(refusal.code),
+                ));
+            }
+            self.read_more(stream).await?;
+        }
+    }
+
     /// Waits until the receiver ends the transfer early, and returns the reason.
     pub(crate) async fn early_reply(&mut self, stream: &mut Stream) -> ChannelError {
         while self.confirmation.is_none() {
@@ -129,6 +170,13 @@ impl<'a> MessageReader<'a> {
                     )
                     .into());
                 }
+            } else if kind.again.is_some() {
+                // One at a time: the next question follows the blocks that this one asks for.
+                let again = self.again.as_mut().filter(|again| again.is_empty());
+                let again = again.ok_or(MessageError::OutOfPlace("blocks asked for too early"))?;
+                again.push_back(protocol::decode(&body)?);
+            } else if kind.checked.is_some() {
+                self.checked.fetch_add(1, Ordering::Relaxed);
             // Unknown messages are skipped: a later version may send more of them.
             } else if let Some(verified) = kind.verified {
                 self.progress.verified(verified);

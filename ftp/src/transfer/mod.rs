@@ -19,6 +19,7 @@ mod message_reader;
 mod piped;
 mod progress;
 mod receive;
+mod recheck;
 pub(crate) mod resume;
 mod send;
 mod send_meter;

@@ -14,8 +14,9 @@ use lftp_transport::{Runtime, Stream, spawn_blocking};
 use super::PIECE_BYTES;
 use super::error::ReceiveError;
 use super::progress::Progress;
+use super::recheck::{Held, Recheck, receive_held};
 use super::watchdog::Watchdog;
-use crate::protocol::blocks::{BLOCK_BYTES, BlockHash, Prefix, TreeHasher};
+use crate::protocol::blocks::{self, BLOCK_BYTES, BlockHash, TreeHasher};
 use crate::protocol::channel::{self, ChannelError};
 use crate::protocol::{self, Attributes, Confirmation, HASH_BYTES, Verified};
 use crate::store::{Sink, StoreError};
@@ -48,7 +49,7 @@ impl FileWriter {
             }
             // The last block is not recorded: whatever happens from here on, a resumed transfer
             // must have something left to receive, or it could not tell the file's hash.
-            if let Some(hash) = hash.filter(|_| self.tree.root().is_none()) {
+            if let Some(hash) = hash.filter(|_| !self.tree.is_complete()) {
                 self.sink
                     .block_verified(hash)
                     .map_err(ReceiveError::Store)?;
@@ -112,8 +113,8 @@ impl ReceivedFile {
 pub(crate) struct ReceivePlan<'a> {
     /// Size of the whole file, in bytes.
     pub(crate) size: u64,
-    /// Blocks that the sink holds already.
-    pub(crate) prefix: Prefix,
+    /// Number of blocks that the sink holds already.
+    pub(crate) held: u64,
     pub(crate) progress: &'a dyn Progress,
     /// Whether every verified block is reported to the sender.
     pub(crate) reports_blocks: bool,
@@ -128,13 +129,49 @@ pub(crate) async fn receive_file(
     plan: ReceivePlan<'_>,
     watchdog: &mut Watchdog,
 ) -> Result<ReceivedFile, ReceiveError> {
-    let (size, progress) = (plan.size, plan.progress);
-    let mut received = plan.prefix.bytes();
-    let mut writer = FileWriter {
-        sink,
-        tree: TreeHasher::new(size, plan.prefix),
-        verified: received,
+    let (size, held) = (plan.size, plan.held);
+    let reread = match held {
+        0 => None,
+        _ => Some(sink.reread().map_err(ReceiveError::Store)?),
     };
+    let writer = FileWriter {
+        sink,
+        tree: TreeHasher::behind(size, held),
+        verified: blocks::offset(held),
+    };
+    let rest = receive_blocks(runtime, stream, writer, plan, watchdog);
+    let (sink, tree, first) = match reread {
+        None => {
+            let FileWriter { sink, tree, .. } = rest.await?;
+            (sink, tree, Vec::new())
+        }
+        Some(reader) => {
+            let mut recheck = Recheck::new(Held(reader), held);
+            let FileWriter { sink, tree, .. } = recheck.beside(&**runtime, rest).await?;
+            let (sink, first) = receive_held(&**runtime, stream, sink, recheck, watchdog).await?;
+            (sink, tree, first)
+        }
+    };
+    let expected = Hash::from_bytes(read_hash(watchdog, stream).await?);
+    // Every block was verified by now, so this is a sender that contradicts itself. What it sent
+    // is worth nothing to a later transfer either.
+    if tree.root(&first) != Some(expected) {
+        spawn_blocking(&**runtime, move || sink.discard()).await;
+        return Err(ReceiveError::Integrity);
+    }
+    Ok(ReceivedFile::new(sink, size, expected))
+}
+
+/// Receives the blocks that the writer does not hold.
+async fn receive_blocks(
+    runtime: &Arc<dyn Runtime>,
+    stream: &mut Stream,
+    mut writer: FileWriter,
+    plan: ReceivePlan<'_>,
+    watchdog: &mut Watchdog,
+) -> Result<FileWriter, ReceiveError> {
+    let (size, progress) = (plan.size, plan.progress);
+    let mut received = writer.verified;
     let (mut filled, mut spare) = ((BytesMut::new(), None), BytesMut::new());
     loop {
         let left = (size - received).min(BLOCK_BYTES - received % BLOCK_BYTES);
@@ -168,18 +205,9 @@ pub(crate) async fn receive_file(
         }
         received += filled.0.len() as u64;
         if filled.0.is_empty() {
-            break;
+            return Ok(writer);
         }
     }
-    let expected = Hash::from_bytes(read_hash(watchdog, stream).await?);
-    let FileWriter { sink, tree, .. } = writer;
-    // Every block was verified by now, so this is a sender that contradicts itself. What it sent
-    // is worth nothing to a later transfer either.
-    if tree.root() != Some(expected) {
-        spawn_blocking(&**runtime, move || sink.discard()).await;
-        return Err(ReceiveError::Integrity);
-    }
-    Ok(ReceivedFile::new(sink, received, expected))
 }
 
 /// Fills one buffer while another is written. When the network fails, the write is still waited

@@ -10,9 +10,10 @@ use lftp_transport::{Runtime, Stream, spawn_blocking};
 use super::PIECE_BYTES;
 use super::error::SendError;
 use super::message_reader::MessageReader;
-use crate::protocol::blocks::{BlockHash, Prefix, TreeHasher};
+use super::recheck::{Recheck, send_held};
+use crate::protocol::blocks::{BlockHash, TreeHasher};
 use crate::protocol::channel;
-use crate::store::Source;
+use crate::store::{Source, SourceBlocks};
 
 /// A file and its hash so far; moves to a blocking thread and back.
 #[derive(Debug)]
@@ -44,18 +45,45 @@ impl FileReader {
     }
 }
 
-/// Sends the file and its hashes from behind the `prefix`, where the source is positioned, and
-/// returns the hash of the whole file. Reads the receiver's `messages` on the way. Never times
-/// out; the caller watches for a stall.
+/// Sends the file and its hashes from behind the `held` first blocks, where the source is
+/// positioned, and of those the ones that differ; returns the hash of the whole file. Reads the
+/// receiver's `messages` on the way. Never times out; the caller watches for a stall.
 pub(crate) async fn send_file(
     runtime: &dyn Runtime,
     stream: &mut Stream,
     source: Box<dyn Source>,
-    prefix: Prefix,
+    held: u64,
     messages: &mut MessageReader<'_>,
 ) -> Result<Hash, SendError> {
-    let tree = TreeHasher::new(source.size(), prefix);
-    let reader = FileReader { source, tree };
+    let tree = TreeHasher::behind(source.size(), held);
+    let mut first = Vec::new();
+    let FileReader { source, tree } = if held > 0 {
+        let reader = source.reopen().map_err(SendError::Store)?;
+        let mut recheck = Recheck::new(SourceBlocks::new(reader), held);
+        let rest = send_blocks(runtime, stream, FileReader { source, tree }, messages);
+        let reader = recheck.beside(runtime, rest).await?;
+        first = send_held(runtime, stream, recheck, messages).await?;
+        reader
+    } else {
+        send_blocks(runtime, stream, FileReader { source, tree }, messages).await?
+    };
+    // What was read while it was written to is no state that the file ever had.
+    let changed = spawn_blocking(runtime, move || source.has_changed()).await;
+    if changed.map_err(SendError::Store)? {
+        return Err(SendError::Changed);
+    }
+    let hash = tree.root(&first).ok_or(SendError::Changed)?;
+    channel::write(stream, Bytes::copy_from_slice(hash.as_bytes())).await?;
+    Ok(hash)
+}
+
+/// Sends the source to its end, and returns it with its hashes.
+async fn send_blocks(
+    runtime: &dyn Runtime,
+    stream: &mut Stream,
+    reader: FileReader,
+    messages: &mut MessageReader<'_>,
+) -> Result<FileReader, SendError> {
     let (mut reader, mut piece) = reader.next(runtime).await?;
     while let Some((bytes, hash)) = piece {
         let write = async {
@@ -68,7 +96,5 @@ pub(crate) async fn send_file(
         let ((), next) = tokio::try_join!(write, reader.next(runtime))?;
         (reader, piece) = next;
     }
-    let hash = reader.tree.root().ok_or(SendError::Changed)?;
-    channel::write(stream, Bytes::copy_from_slice(hash.as_bytes())).await?;
-    Ok(hash)
+    Ok(reader)
 }

@@ -6,11 +6,13 @@
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
 use lftp_transport::{Runtime, Stream, StreamMonitor, Time, Timer};
 
+use super::message_reader::MessageReader;
 use super::progress::Progress;
 use super::watchdog::Stalled;
 
@@ -26,6 +28,9 @@ pub(crate) struct SendMeter<'a> {
     /// Bytes that the receiver held before this connection.
     earlier_bytes: u64,
     last_bytes: u64,
+    /// Held blocks that the receiver has read again, as it says.
+    checked: Arc<AtomicU64>,
+    last_checked: u64,
     last_change: Time,
     timer: Pin<Box<dyn Timer>>,
 }
@@ -45,6 +50,8 @@ impl<'a> SendMeter<'a> {
             total_bytes,
             earlier_bytes: 0,
             last_bytes: 0,
+            checked: Arc::default(),
+            last_checked: 0,
             last_change: now,
             timer: runtime.timer(now + TICK),
         }
@@ -53,6 +60,11 @@ impl<'a> SendMeter<'a> {
     /// Sets the offset at which this connection continues the file.
     pub(crate) const fn begin_at(&mut self, bytes: u64) {
         self.earlier_bytes = bytes;
+    }
+
+    /// Takes the receiver's word that it is reading for a sign of life.
+    pub(crate) fn listen(&mut self, messages: &MessageReader<'_>) {
+        self.checked = messages.checked();
     }
 
     /// Runs a part of the transfer, unless nothing is delivered for longer than `limit`.
@@ -87,6 +99,11 @@ impl<'a> SendMeter<'a> {
             self.last_change = now;
             let bytes = bytes.saturating_add(self.earlier_bytes);
             self.progress.at(bytes.min(self.total_bytes));
+        }
+        let checked = self.checked.load(Ordering::Relaxed);
+        if checked > self.last_checked {
+            self.last_checked = checked;
+            self.last_change = now;
         }
     }
 

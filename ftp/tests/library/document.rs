@@ -40,7 +40,7 @@ fn fields(message: impl Serialize) -> BTreeSet<String> {
 
 fn held() -> HeldBlocks {
     let hash = "ab".repeat(32);
-    let held = json!({"blocks": 1, "subtrees": [hash], "samples": [{"block": 0, "hash": hash}]});
+    let held = json!({"blocks": 1, "size": 9, "samples": [{"block": 0, "hash": hash}]});
     serde_json::from_value(held).unwrap()
 }
 
@@ -84,7 +84,6 @@ fn every_request_is_in_the_document_with_its_fields() {
         Request::Get {
             name: name(),
             held: Some(held()),
-            source: source(),
         },
         Request::PutTree {
             name: name(),

@@ -36,7 +36,6 @@ async fn ask(world: &World, data_port: Option<u16>) -> (Stream, Granted) {
         request: Request::Get {
             name: "a".into(),
             held: None,
-            source: None,
         },
         shown: Some(TOKEN),
     };

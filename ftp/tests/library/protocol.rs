@@ -8,8 +8,8 @@ use lftp_ftp::protocol::{
     Ready, Refusal, Reply, Request, Token,
 };
 use lftp_ftp::{
-    Attributes, BlockHash, Code, CreateOptions, Entry, Found, MemStore, Name, PartialOptions,
-    ResumablePartial, Sink, Source, Store, StoreError, TransferError,
+    Attributes, BlockHash, BlockReader, Code, CreateOptions, Entry, Found, MemStore, Name,
+    PartialOptions, ResumablePartial, Sink, Source, Store, StoreError, TransferError,
 };
 use lftp_transport::{Identity, Listener, Stream};
 use proptest::prelude::*;
@@ -101,7 +101,6 @@ async fn a_token_is_valid_once_and_on_its_own_port_only() {
         &Request::Get {
             name: "a".into(),
             held: None,
-            source: None,
         },
     )
     .await;
@@ -146,7 +145,6 @@ async fn a_token_is_valid_for_the_key_it_was_granted_to_and_for_no_other() {
     let get = Request::Get {
         name: "a".into(),
         held: None,
-        source: None,
     };
     let granted = grant(&mut control, &get).await;
     let mut thief = connect_as(&world, granted.port, [2; 32]).await;
@@ -277,7 +275,7 @@ async fn bytes_that_are_no_message_end_the_connection_with_a_reason() {
             Code::BadVersion,
         ),
         (
-            framed(br#"{"lftp":2,"connection":"teapot"}"#),
+            framed(br#"{"lftp":3,"connection":"teapot"}"#),
             Code::BadRequest,
         ),
         (framed(b"GET / HTTP/1.1"), Code::BadRequest),
@@ -408,6 +406,15 @@ impl Sink for FullSink {
 
     fn block_verified(&mut self, _: BlockHash) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    /// It is never resumed.
+    fn reread(&self) -> Result<Box<dyn BlockReader>, StoreError> {
+        Err(StoreError::no_seek(0))
+    }
+
+    fn replace_block(&mut self, index: u64, _: &[u8]) -> Result<(), StoreError> {
+        Err(StoreError::no_seek(index))
     }
 
     fn set_attributes(&mut self, _: Attributes) -> Result<(), StoreError> {

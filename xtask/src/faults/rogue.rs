@@ -132,7 +132,6 @@ impl Rogue {
         let request = Request::Get {
             name: self.name.clone(),
             held: None,
-            source: None,
         };
         let granted: Granted = ask(control, &request).await?;
         let mut data = self.open(granted.port).await?;

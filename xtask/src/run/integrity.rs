@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use lftp_ftp::{
-    Attributes, BlockHash, CreateOptions, Entry, Found, MemStore, Name, PartialOptions,
-    ResumablePartial, Sink, Source, Store, StoreError,
+    Attributes, BlockHash, BlockReader, CreateOptions, Entry, Found, MemStore, Name,
+    PartialOptions, ResumablePartial, Sink, Source, Store, StoreError,
 };
 
 /// Bytes read back at once.
@@ -161,6 +161,15 @@ impl Sink for Comparison {
 
     fn block_verified(&mut self, _: BlockHash) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    /// It is never resumed.
+    fn reread(&self) -> Result<Box<dyn BlockReader>, StoreError> {
+        Err(StoreError::no_seek(0))
+    }
+
+    fn replace_block(&mut self, index: u64, _: &[u8]) -> Result<(), StoreError> {
+        Err(StoreError::no_seek(index))
     }
 
     fn set_attributes(&mut self, _: Attributes) -> Result<(), StoreError> {

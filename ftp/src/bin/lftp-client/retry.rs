@@ -13,6 +13,9 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(250);
 /// Longest delay between two attempts.
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
 
+/// Times that a source which changed while it was read is read again.
+const MAX_READS_AGAIN: u32 = 3;
+
 /// Retry state of one transfer. Observes the progress of its attempts and passes it on to the
 /// display.
 pub(crate) struct RetryPolicy<'a> {
@@ -25,6 +28,8 @@ pub(crate) struct RetryPolicy<'a> {
     /// Time and total of the last growth of the verified bytes.
     last_growth: (Time, u64),
     backoff: Duration,
+    /// Times that the source has changed.
+    changes: u32,
 }
 
 impl<'a> RetryPolicy<'a> {
@@ -41,7 +46,14 @@ impl<'a> RetryPolicy<'a> {
             verified: AtomicU64::new(0),
             last_growth: (runtime.now(), 0),
             backoff: FIRST_BACKOFF,
+            changes: 0,
         }
+    }
+
+    /// Returns true if a source that has changed once more is to be read again.
+    pub(crate) const fn reads_again(&mut self) -> bool {
+        self.changes += 1;
+        self.changes <= MAX_READS_AGAIN
     }
 
     /// Returns true once the server has granted the transfer. Later errors are those of the

@@ -174,8 +174,10 @@ impl Session {
         error: &TransferError,
         retry: &mut RetryPolicy<'_>,
     ) -> bool {
+        let is_worth_it =
+            error.is_temporary() || (error.is_source_changed() && retry.reads_again());
         // Before the first grant a failure says more about the request than about the network.
-        if !error.is_temporary() || !retry.was_granted() {
+        if !is_worth_it || !retry.was_granted() {
             return false;
         }
         while retry.backoff().await {

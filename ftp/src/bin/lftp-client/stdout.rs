@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lftp_ftp::{
-    Attributes, BlockHash, CreateOptions, Entry, Found, Name, PartialOptions, ResumablePartial,
-    Sink, Source, Store, StoreError,
+    Attributes, BlockHash, BlockReader, CreateOptions, Entry, Found, Name, PartialOptions,
+    ResumablePartial, Sink, Source, Store, StoreError,
 };
 
 /// A store for one file, written to standard output. After a lost connection the next attempt
@@ -36,11 +36,7 @@ impl StdoutStore {
     fn begin(&self, size: u64, source: &str) -> Result<Box<dyn Sink>, StoreError> {
         let mut written = self.written();
         if !written.hashes.is_empty() {
-            // Bytes written to a pipe cannot be taken back.
-            let changed = io::Error::other(
-                "the server's file has changed since part of it was written; start again",
-            );
-            return Err(failed(changed));
+            return Err(changed());
         }
         (written.size, written.source) = (size, source.to_owned());
         Ok(self.sink())
@@ -51,6 +47,24 @@ impl StdoutStore {
             stdout: self.clone(),
             unverified: Vec::new(),
         })
+    }
+}
+
+/// Bytes written to a pipe cannot be taken back.
+fn changed() -> StoreError {
+    failed(io::Error::other(
+        "the server's file has changed since part of it was written; start again",
+    ))
+}
+
+/// Hashes of the blocks already written.
+#[derive(Debug)]
+struct Printed(Vec<BlockHash>);
+
+impl BlockReader for Printed {
+    fn hash_block(&mut self, index: u64) -> Result<Option<BlockHash>, StoreError> {
+        let index = usize::try_from(index).unwrap_or(usize::MAX);
+        Ok(self.0.get(index).copied())
     }
 }
 
@@ -142,6 +156,15 @@ impl Sink for Block {
         // Recorded before it is printed: a block that fails halfway must not be printed again.
         self.stdout.written().hashes.push(hash);
         self.print()
+    }
+
+    /// Printed bytes cannot be read again, but they were hashed by this very process.
+    fn reread(&self) -> Result<Box<dyn BlockReader>, StoreError> {
+        Ok(Box::new(Printed(self.stdout.written().hashes.clone())))
+    }
+
+    fn replace_block(&mut self, _: u64, _: &[u8]) -> Result<(), StoreError> {
+        Err(changed())
     }
 
     fn set_attributes(&mut self, _: Attributes) -> Result<(), StoreError> {

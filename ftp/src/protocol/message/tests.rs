@@ -37,11 +37,7 @@ fn request() -> impl Strategy<Value = Request> {
                 allocated: None,
             }
         }),
-        any::<String>().prop_map(|name| Request::Get {
-            name,
-            held: None,
-            source: None
-        }),
+        any::<String>().prop_map(|name| Request::Get { name, held: None }),
         (any::<String>(), any::<Option<String>>())
             .prop_map(|(path, after)| Request::Ls { path, after }),
         token().prop_map(|token| Request::Cancel { token }),
@@ -140,7 +136,7 @@ fn the_words_on_the_wire_are_the_documented_ones() {
     let hello = Hello::new(Purpose::Control { data_port: None });
     assert_eq!(
         body(&encode(&hello).unwrap()),
-        br#"{"lftp":2,"connection":"control"}"#
+        br#"{"lftp":3,"connection":"control"}"#
     );
 }
 
@@ -149,7 +145,6 @@ fn a_message_that_is_too_long_is_not_made() {
     let request = Request::Get {
         name: "x".repeat(MAX_MESSAGE_BYTES),
         held: None,
-        source: None,
     };
     assert!(matches!(
         encode(&request),

@@ -1,8 +1,8 @@
 //! The sink of a file that cannot be kept: its bytes have to be read to reach the files behind it.
 
 use crate::protocol::Attributes;
-use crate::protocol::blocks::BlockHash;
-use crate::store::{Sink, StoreError};
+use crate::protocol::blocks::{self, BlockHash};
+use crate::store::{BlockReader, Sink, StoreError};
 
 /// Accepts everything and keeps nothing.
 #[derive(Debug)]
@@ -15,6 +15,15 @@ impl Sink for NullSink {
 
     fn block_verified(&mut self, _: BlockHash) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    /// It is never resumed.
+    fn reread(&self) -> Result<Box<dyn BlockReader>, StoreError> {
+        Err(StoreError::no_seek(0))
+    }
+
+    fn replace_block(&mut self, index: u64, _: &[u8]) -> Result<(), StoreError> {
+        Err(StoreError::no_seek(blocks::offset(index)))
     }
 
     fn set_attributes(&mut self, _: Attributes) -> Result<(), StoreError> {

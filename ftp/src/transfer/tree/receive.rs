@@ -13,7 +13,7 @@ use super::commit::{PendingFile, commit};
 use super::null_sink::NullSink;
 use super::select::{FileSelector, WantedFile};
 use super::small::{BATCH_BYTES, BATCH_FILES, SMALL_BYTES};
-use crate::protocol::blocks::{BLOCK_BYTES, Prefix};
+use crate::protocol::blocks::{self, BLOCK_BYTES};
 use crate::protocol::channel::{self, ChannelError};
 use crate::protocol::{
     self, Answer, FileHeader, MessageError, Page, TreeSummary, Verified, WantedEntry,
@@ -152,7 +152,7 @@ impl TreeReceiver<'_> {
             held: file
                 .partial
                 .as_ref()
-                .and_then(|partial| resume::held_blocks(&**self.runtime, &partial.hashes)),
+                .and_then(|partial| resume::held_of(&**self.runtime, partial)),
         });
         let answer = Answer {
             want: want.collect(),
@@ -200,15 +200,15 @@ impl TreeReceiver<'_> {
             return Ok(());
         }
         let attributes = wanted.entry.attributes;
-        let (sink, prefix, failure) = self.open(wanted, size, header.resume).await?;
-        let from = prefix.bytes();
+        let (sink, held, failure) = self.open(wanted, size, header.resume).await?;
+        let from = blocks::offset(held);
         let file_progress = FileProgress {
             progress: self.progress,
             before: self.arrived,
         };
         let plan = ReceivePlan {
             size,
-            prefix,
+            held,
             progress: &file_progress,
             reports_blocks: false,
         };
@@ -249,17 +249,17 @@ impl TreeReceiver<'_> {
         Ok((contents.freeze(), hash))
     }
 
-    /// Opens the file's sink and returns the blocks it holds. A file that cannot be created gets
+    /// Opens the file's sink and returns the number of blocks it holds. A file that cannot be created gets
     /// a sink that keeps nothing, and the error.
     async fn open(
         &mut self,
         mut wanted: WantedFile,
         size: u64,
         resume: bool,
-    ) -> Result<(Box<dyn Sink>, Prefix, Option<StoreError>), ReceiveError> {
+    ) -> Result<(Box<dyn Sink>, u64, Option<StoreError>), ReceiveError> {
         match wanted.partial.take() {
             Some(partial) if resume && partial.size == size => {
-                return Ok((partial.sink, Prefix::of(&partial.hashes), None));
+                return Ok((partial.sink, partial.hashes.len() as u64, None));
             }
             _ if resume => {
                 return Err(out_of_place("a resumed file that was not offered").into());
@@ -270,8 +270,8 @@ impl TreeReceiver<'_> {
         }
         let created = self.with_selector(move |selector| selector.create(&wanted, size));
         Ok(match created.await? {
-            Ok(sink) => (sink, Prefix::default(), None),
-            Err(error) => (Box::new(NullSink), Prefix::default(), Some(error)),
+            Ok(sink) => (sink, 0, None),
+            Err(error) => (Box::new(NullSink), 0, Some(error)),
         })
     }
 

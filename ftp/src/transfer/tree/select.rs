@@ -201,15 +201,20 @@ impl FileSelector {
     }
 
     fn open_partial(&self, file: &WantedFile) -> Option<ResumablePartial> {
-        let (size, source) = (file.entry.size?, file.entry.source.as_deref()?);
-        if size <= BLOCK_BYTES {
+        let size = file.entry.size?;
+        if size <= BLOCK_BYTES || file.entry.source.is_none() {
             return None;
         }
         let key = self.key(&file.name);
         let options = PartialOptions::new(&key, true);
         // An error, if it matters, is reported when the file is created.
         let partial = self.target.store.open_partial(&file.name, options).ok()??;
-        (partial.size == size && partial.source == source).then_some(partial)
+        if partial.size == size {
+            return Some(partial);
+        }
+        // What is held of an older file of that name is of no use.
+        partial.sink.discard();
+        None
     }
 
     /// Creates the folder of a file: with an `include` filter folders are not sent by themselves.

@@ -6,7 +6,6 @@ use lftp_transport::{Runtime, Stream, spawn_blocking};
 
 use super::small::{SmallFiles, failed};
 use super::walk::Walk;
-use crate::protocol::blocks::Prefix;
 use crate::protocol::channel::{self, ChannelError};
 use crate::protocol::{self, Answer, FileHeader, MessageError, Page, WantedEntry};
 use crate::store::{Source, StoreError};
@@ -118,10 +117,10 @@ async fn send_one(
     })
     .await;
     let positioned = match opened {
-        Ok(source) => seek(runtime, source, &want, entry.source.as_deref()).await,
+        Ok(source) => seek(runtime, source, &want).await,
         Err(error) => Err(error),
     };
-    let (source, prefix) = match positioned {
+    let (source, held) = match positioned {
         Ok(positioned) => positioned,
         Err(error) => {
             let head = failed(index, path, &error);
@@ -132,11 +131,11 @@ async fn send_one(
     let head = FileHeader {
         index,
         size: Some(source.size()),
-        resume: prefix.bytes() > 0,
+        resume: held > 0,
         failed: None,
     };
     channel::write(stream, protocol::encode(&head).map_err(ChannelError::from)?).await?;
-    send_file(runtime, stream, source, prefix, messages).await?;
+    send_file(runtime, stream, source, held, messages).await?;
     Ok(())
 }
 
@@ -145,12 +144,9 @@ async fn seek(
     runtime: &dyn Runtime,
     source: Box<dyn Source>,
     want: &WantedEntry,
-    fingerprint: Option<&str>,
-) -> Result<(Box<dyn Source>, Prefix), StoreError> {
+) -> Result<(Box<dyn Source>, u64), StoreError> {
     match &want.held {
-        Some(held) if source.fingerprint().as_deref() == fingerprint => {
-            resume::seek_to_held(runtime, source, held).await
-        }
-        _ => Ok((source, Prefix::default())),
+        Some(held) => resume::seek_to_held(runtime, source, held).await,
+        None => Ok((source, 0)),
     }
 }
