@@ -59,11 +59,13 @@ pub enum Exit {
     NotAdmitted = 19,
     /// Stopped by a signal.
     Interrupted = 130,
+    /// Standard output is a pipe whose reader has left.
+    ClosedPipe = 141,
 }
 
 impl Exit {
     /// All exit codes.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Ok,
         Self::Failed,
         Self::Usage,
@@ -85,6 +87,7 @@ impl Exit {
         Self::UntrustedServer,
         Self::NotAdmitted,
         Self::Interrupted,
+        Self::ClosedPipe,
     ];
 
     /// The number.
@@ -120,6 +123,7 @@ impl Exit {
             }
             Self::NotAdmitted => "the server does not admit this client's key",
             Self::Interrupted => "stopped by a signal",
+            Self::ClosedPipe => "nobody reads standard output any more",
         }
     }
 
@@ -184,6 +188,8 @@ impl From<&ChannelError> for Exit {
 impl From<&StoreError> for Exit {
     fn from(error: &StoreError) -> Self {
         match error.code() {
+            // Only standard output is a pipe among the stores of a client.
+            _ if error.is_closed_pipe() => Self::ClosedPipe,
             Code::DiskFull => Self::DiskFull,
             Code::Exists => Self::Exists,
             _ => Self::LocalFile,

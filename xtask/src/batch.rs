@@ -1,6 +1,5 @@
 //! Many runs in virtual time, as many at once as there are processors.
 
-use std::io::IsTerminal;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -68,7 +67,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Summary, CommandError> {
 }
 
 fn bar(label: &str, runs: usize) -> indicatif::ProgressBar {
-    if !std::io::stderr().is_terminal() {
+    if !lftp_console::stderr_is_terminal() {
         return indicatif::ProgressBar::hidden();
     }
     let bar = indicatif::ProgressBar::new(runs as u64);

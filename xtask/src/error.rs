@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use lftp_console::OutputError;
+
 use crate::exit::Exit;
 use crate::run::RunError;
 use crate::scenario::ScenarioError;
@@ -38,6 +40,9 @@ pub(crate) enum CommandError {
         /// The operation that failed, and why.
         message: String,
     },
+    /// Standard output cannot be written.
+    #[error(transparent)]
+    Output(#[from] OutputError),
     /// Arguments that contradict each other.
     #[error("{0}")]
     Usage(String),
@@ -53,13 +58,15 @@ impl CommandError {
     }
 
     /// The exit code for it.
-    pub(crate) const fn exit(&self) -> Exit {
+    pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Scenario(ScenarioError::Read { .. }) | Self::Run { .. } | Self::File { .. } => {
                 Exit::Failed
             }
             #[cfg(target_os = "linux")]
             Self::Faults { .. } => Exit::Failed,
+            Self::Output(error) if error.is_closed_pipe() => Exit::ClosedPipe,
+            Self::Output(_) => Exit::Failed,
             Self::Scenario(_) | Self::Usage(_) => Exit::Usage,
         }
     }

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use lftp_console::{CLOSED_PIPE_EXIT, OutputError};
+
 /// The outcome of a command, as the exit code.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -22,6 +24,8 @@ pub enum Exit {
     Ci = 6,
     /// `diff`: the runs differ.
     Differs = 7,
+    /// Standard output is a pipe whose reader has left.
+    ClosedPipe = CLOSED_PIPE_EXIT,
 }
 
 impl Exit {
@@ -29,11 +33,20 @@ impl Exit {
     pub const HELP: &'static str = "Exit codes: 0 success; 1 something could not be done; \
         2 invalid command line or scenario; 3 a file did not arrive intact; \
         4 the run exceeded its lateness budget and is not valid; 5 the gate found a regression; \
-        6 a step of ci failed; 7 the runs differ.";
+        6 a step of ci failed; 7 the runs differ; 141 nobody reads standard output any more.";
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
+    }
+}
+
+/// The exit code of a program that ends before it has a command: standard output cannot be written.
+pub(crate) fn unprintable(error: &OutputError) -> u8 {
+    if error.is_closed_pipe() {
+        Exit::ClosedPipe as u8
+    } else {
+        Exit::Failed as u8
     }
 }

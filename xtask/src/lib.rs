@@ -38,7 +38,6 @@ mod table;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -47,13 +46,16 @@ use tracing_subscriber::util::SubscriberInitExt;
 #[must_use]
 pub fn main() -> ExitCode {
     tracing_subscriber::registry()
-        .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr))
+        .with(tracing_subscriber::fmt::layer().with_writer(lftp_console::stderr))
         .with(log_filter())
         .init();
-    match command::Cli::parse().run() {
+    match lftp_console::parse::<command::Cli>("error", exit::unprintable).run() {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("error: {error}");
+            // A reader of standard output that has left has no use for a message either.
+            if error.exit() != exit::Exit::ClosedPipe {
+                lftp_console::noteln!("error: {error}");
+            }
             error.exit().into()
         }
     }

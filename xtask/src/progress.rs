@@ -1,6 +1,5 @@
 //! A progress bar beside a long run.
 
-use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -27,7 +26,7 @@ pub(crate) fn watch<T>(label: &str, steps: &Arc<RunProgress>, work: impl FnOnce(
 }
 
 fn show(label: &str, steps: &RunProgress, ended: &mpsc::Receiver<()>) {
-    let terminal = std::io::stderr().is_terminal();
+    let terminal = lftp_console::stderr_is_terminal();
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     let template = "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec}";
     if let Ok(style) = ProgressStyle::with_template(template) {
@@ -41,7 +40,7 @@ fn show(label: &str, steps: &RunProgress, ended: &mpsc::Receiver<()>) {
         bar.set_position(at);
         ticks += 1;
         if !terminal && ticks.is_multiple_of(LINE_TICKS) {
-            eprintln!("{label}: {} of {} MiB", at >> 20, total >> 20);
+            lftp_console::noteln!("{label}: {} of {} MiB", at >> 20, total >> 20);
         }
     }
     bar.finish_and_clear();

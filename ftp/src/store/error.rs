@@ -91,6 +91,11 @@ impl StoreError {
         }
     }
 
+    /// Returns true when the store writes to a pipe whose reader has left.
+    pub(crate) fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)
+    }
+
     /// Sorts an error of the file system, or of something that is used as a file, into the
     /// variants above.
     pub fn from_io(name: impl Into<String>, source: io::Error) -> Self {

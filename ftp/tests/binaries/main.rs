@@ -6,6 +6,7 @@ mod access;
 mod failures;
 mod held_ports;
 mod keys;
+mod outputs;
 mod pipes;
 mod pool;
 mod processes;

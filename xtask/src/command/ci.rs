@@ -95,7 +95,9 @@ fn controllers_formatted() -> Result<bool, CommandError> {
         files.push(root);
     }
     files.sort();
-    eprintln!("\n── format of the congestion controllers: rustfmt --check {CONTROLLERS}");
+    lftp_console::noteln!(
+        "\n── format of the congestion controllers: rustfmt --check {CONTROLLERS}"
+    );
     let status = Command::new("rustfmt")
         .args(["--check", "--edition", "2024"])
         .args(files)
@@ -107,13 +109,15 @@ fn controllers_formatted() -> Result<bool, CommandError> {
 impl Ci {
     pub(super) fn run(self) -> Result<Exit, CommandError> {
         if !controllers_formatted()? {
-            eprintln!("\nci: format failed; rustfmt --edition 2024 the file named above");
+            lftp_console::noteln!(
+                "\nci: format failed; rustfmt --edition 2024 the file named above"
+            );
             return Ok(Exit::Ci);
         }
         let mut times = Times::default();
         for step in STEPS {
             let arguments = step.arguments.join(" ");
-            eprintln!("\n── {}: cargo {arguments}", step.name);
+            lftp_console::noteln!("\n── {}: cargo {arguments}", step.name);
             let status = times.take(step.name, || {
                 Command::new(super::cargo())
                     .args(step.arguments)
@@ -122,23 +126,23 @@ impl Ci {
             });
             let status = status.map_err(|error| CommandError::file("cargo".as_ref(), error))?;
             if !status.success() {
-                eprintln!("\nci: {} failed; repeat with: cargo {arguments}", step.name);
+                lftp_console::noteln!("\nci: {} failed; repeat with: cargo {arguments}", step.name);
                 return Ok(Exit::Ci);
             }
         }
         #[cfg(target_os = "linux")]
         {
-            eprintln!("\n── faults: cargo xtask faults");
+            lftp_console::noteln!("\n── faults: cargo xtask faults");
             let faults = times.take("faults", || super::faults::Faults::default().run())?;
             if faults != Exit::Ok {
                 return Ok(faults);
             }
         }
-        eprintln!("\n── gate: cargo xtask gate");
+        lftp_console::noteln!("\n── gate: cargo xtask gate");
         let gate = times.take("gate", || Gate::default().run())?;
-        eprint!("\n{}", times.table());
+        lftp_console::note!("\n{}", times.table());
         if gate == Exit::Ok {
-            eprintln!("ci: all steps passed");
+            lftp_console::noteln!("ci: all steps passed");
         }
         Ok(gate)
     }

@@ -99,7 +99,7 @@ impl Compare {
         for (summary, entry) in summaries.iter_mut().zip(entries) {
             summary.peer = Some(entry.name);
             if self.json {
-                println!("{}", output::json_line(summary));
+                lftp_console::outln!("{}", output::json_line(summary))?;
             }
         }
         let folder = self
@@ -118,8 +118,8 @@ impl Compare {
         let table = table::table(&summaries);
         report::write_compare(&folder, &summaries, &table, &self.command())
             .map_err(|error| CommandError::file(&folder, error))?;
-        eprint!("{table}");
-        eprintln!("report       {}", folder.join("report.html").display());
+        lftp_console::note!("{table}");
+        lftp_console::noteln!("report       {}", folder.join("report.html").display());
         Ok(exit)
     }
 
@@ -208,9 +208,11 @@ fn refuse_invalid(summaries: &[Summary]) -> Exit {
     let invalid: Vec<&Summary> = summaries.iter().filter(|run| !run.valid).collect();
     for run in &invalid {
         let peer = run.peer.as_deref().unwrap_or_default();
-        eprintln!(
+        lftp_console::noteln!(
             "invalid: {peer} on {}, seed {}: {}",
-            run.scenario, run.seed, run.validity
+            run.scenario,
+            run.seed,
+            run.validity
         );
     }
     if invalid.is_empty() {

@@ -50,10 +50,10 @@ impl Diff {
         for file in FILES {
             let paths = [self.left.join(file), self.right.join(file)];
             let Some(difference) = compare(&paths, self.context)? else {
-                println!("{file}: equal");
+                lftp_console::outln!("{file}: equal")?;
                 continue;
             };
-            println!("{file}: equal for {} rows, then different", difference.same);
+            lftp_console::outln!("{file}: equal for {} rows, then different", difference.same)?;
             let earlier = first
                 .as_ref()
                 .is_none_or(|(_, known)| difference.time() < known.time());
@@ -64,7 +64,7 @@ impl Diff {
         let Some((file, difference)) = first else {
             return Ok(Exit::Ok);
         };
-        print!("\n{}", difference.describe(file));
+        lftp_console::out!("\n{}", difference.describe(file))?;
         Ok(Exit::Differs)
     }
 }

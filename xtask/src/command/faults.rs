@@ -46,11 +46,11 @@ impl Faults {
         }
         if self.json {
             let counts = serde_json::to_string(&counts);
-            println!("{}", counts.expect("strings and numbers are JSON"));
+            lftp_console::outln!("{}", counts.expect("strings and numbers are JSON"))?;
         } else {
             let table = Table::new([Column::right("count", 12), Column::left("event", 0)]);
             for (event, count) in &counts {
-                println!("{}", table.row([&count.to_string(), event]));
+                lftp_console::outln!("{}", table.row([&count.to_string(), event]))?;
             }
         }
         let failed: Vec<(u64, &String)> = seeds
@@ -59,9 +59,11 @@ impl Faults {
             .filter_map(|(&seed, outcome)| Some((seed, outcome.failure.as_ref()?)))
             .collect();
         for (seed, failure) in failed.iter().take(SHOWN) {
-            eprintln!("seed {seed}: {failure}; repeat with: cargo xtask faults --seeds {seed}");
+            lftp_console::noteln!(
+                "seed {seed}: {failure}; repeat with: cargo xtask faults --seeds {seed}"
+            );
         }
-        eprintln!(
+        lftp_console::noteln!(
             "{} of {} files arrived intact",
             seeds.len() - failed.len(),
             seeds.len()

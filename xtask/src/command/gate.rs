@@ -55,13 +55,13 @@ impl Gate {
                 evaluate::evaluate(scenario, now, &baseline)
             })
             .collect();
-        eprint!("{}", evaluate::table(&evaluations));
+        lftp_console::note!("{}", evaluate::table(&evaluations));
         if self.bless {
             for (name, summaries) in &summaries {
                 baseline.replace(name, summaries, GOLDEN_SEEDS);
             }
             baseline.write(&folder)?;
-            eprintln!("wrote the baseline in {}", folder.display());
+            lftp_console::noteln!("wrote the baseline in {}", folder.display());
             let broken = evaluations
                 .iter()
                 .any(|evaluation| !evaluation.holds_without_baseline());
@@ -72,13 +72,13 @@ impl Gate {
             .flat_map(|evaluation| &evaluation.faults)
             .collect();
         for fault in &faults {
-            eprintln!("gate: {fault}");
+            lftp_console::noteln!("gate: {fault}");
         }
         if faults.is_empty() {
-            eprintln!("gate: no regression");
+            lftp_console::noteln!("gate: no regression");
             return Ok(Exit::Ok);
         }
-        eprintln!("gate: if this is intended: cargo xtask gate --bless");
+        lftp_console::noteln!("gate: if this is intended: cargo xtask gate --bless");
         Ok(Exit::Gate)
     }
 

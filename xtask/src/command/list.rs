@@ -16,7 +16,7 @@ impl List {
         let width = widths.max().unwrap_or(0);
         let table = Table::new([Column::left("name", width), Column::left("description", 0)]);
         for scenario in &scenarios {
-            println!("{}", table.row([&scenario.name, &scenario.description]));
+            lftp_console::outln!("{}", table.row([&scenario.name, &scenario.description]))?;
         }
         Ok(Exit::Ok)
     }

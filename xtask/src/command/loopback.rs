@@ -65,14 +65,14 @@ impl Loopback {
                 })?);
             }
         }
-        println!(
+        lftp_console::outln!(
             "{} MiB in each of {} flows, {} rounds; medians, and ratios to {} in the same round",
             self.mib,
             self.flows,
             self.rounds,
             self.transports.first().map_or("", |first| first.name()),
-        );
-        println!("{}", TABLE.heading());
+        )?;
+        lftp_console::outln!("{}", TABLE.heading())?;
         for (transport, own) in self.transports.iter().zip(&measurements) {
             let first = measurements.first().map_or(&[][..], Vec::as_slice);
             let of = |figure: fn(&Measurement) -> f64| {
@@ -98,7 +98,7 @@ impl Loopback {
                 format!("{:.2}", cost.0),
                 format!("{:.2}", cost.1),
             ]);
-            println!("{row}");
+            lftp_console::outln!("{row}")?;
         }
         Ok(Exit::Ok)
     }

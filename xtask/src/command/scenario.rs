@@ -158,9 +158,9 @@ impl RunScenario {
         )?;
         output::write_all(folder, &record)?;
         if self.json {
-            println!("{}", output::json_line(&record.summary));
+            lftp_console::outln!("{}", output::json_line(&record.summary))?;
         }
-        eprint!("{}", output::describe(&record, folder));
+        lftp_console::note!("{}", output::describe(&record, folder));
         Ok(record.summary)
     }
 }

@@ -65,7 +65,7 @@ impl Speed {
             .iter()
             .map(|name| Ok((name, scenario::load(name, &self.changes)?)))
             .collect::<Result<Vec<_>, CommandError>>()?;
-        println!("{}", TABLE.heading());
+        lftp_console::outln!("{}", TABLE.heading())?;
         for (name, scenario) in scenarios {
             let laps: Vec<Lap> = (1..=self.runs)
                 .map(|seed| Lap::run(&scenario, seed))
@@ -79,7 +79,7 @@ impl Speed {
                 format!("{:.0}", median(&rates).unwrap_or_default()),
                 format!("{:.1} x", median(&ratios).unwrap_or_default()),
             ]);
-            println!("{row}");
+            lftp_console::outln!("{row}")?;
         }
         Ok(Exit::Ok)
     }

@@ -147,7 +147,7 @@ impl Sweep {
             .zip(&summaries)
             .map(|(plan, summary)| row(&keys, plan, summary));
         write(&folder, &heading(&keys), rows)?;
-        eprintln!("{} runs, written to {}", mine.len(), folder.display());
+        lftp_console::noteln!("{} runs, written to {}", mine.len(), folder.display());
         Ok(Exit::Ok)
     }
 }
@@ -239,7 +239,7 @@ impl Merge {
         rows.dedup();
         let count = rows.len();
         write(&self.out, &heading.unwrap_or_default(), rows.into_iter())?;
-        eprintln!("{count} runs, written to {}", self.out.display());
+        lftp_console::noteln!("{count} runs, written to {}", self.out.display());
         Ok(Exit::Ok)
     }
 }

@@ -19,7 +19,7 @@ pub(super) const HAS_PEERS: bool = cfg!(feature = "peers");
 /// # Errors
 /// [`CommandError`] when cargo cannot be started.
 pub(super) fn run_again(command: &str) -> Result<Exit, CommandError> {
-    eprintln!("{command}: needs other transports; running xtask-peers through cargo");
+    lftp_console::noteln!("{command}: needs other transports; running xtask-peers through cargo");
     let manifest = scenario::workspace().join("Cargo.toml");
     let mut cargo = Command::new(super::cargo());
     cargo.arg("run");

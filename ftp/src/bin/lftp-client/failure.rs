@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use lftp_console::OutputError;
 use lftp_ftp::{Exit, StoreError};
+
+use crate::shared::output;
 
 /// Message with which an interrupted transfer, or one that is given up, can be finished.
 pub(crate) const RESUME_HINT: &str = "run the same command again to resume";
@@ -42,6 +45,12 @@ impl Failure {
         self.message.push_str("; ");
         self.message.push_str(hint);
         self
+    }
+}
+
+impl From<OutputError> for Failure {
+    fn from(error: OutputError) -> Self {
+        Self::new(output::exit(&error), error.to_string())
     }
 }
 

@@ -1,7 +1,6 @@
 //! Results for scripts: one JSON object per line on stdout.
 
-use std::io::Write;
-
+use lftp_console::OutputError;
 use lftp_ftp::{Entry, Receipt, TreeSummary};
 use serde_json::{Value, json};
 
@@ -50,7 +49,7 @@ pub(crate) fn failure(failure: &Failure) -> Value {
     })
 }
 
-/// Prints an object on stdout. A closed stdout is no error: the file has been transferred.
-pub(crate) fn print(value: &Value) {
-    let _ = writeln!(std::io::stdout().lock(), "{value}");
+/// Prints an object on stdout.
+pub(crate) fn print(value: &Value) -> Result<(), OutputError> {
+    lftp_console::outln!("{value}")
 }

@@ -37,18 +37,17 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
 use lftp_ftp::Exit;
 use lftp_transport::{Runtime, TokioRuntime};
 
 use crate::cli::{Cli, Command};
 use crate::failure::Failure;
 use crate::session::Session;
-use crate::shared::{CLOSE_GRACE, keys, signals};
+use crate::shared::{CLOSE_GRACE, keys, output, signals};
 use crate::transfer_command::TransferCommand;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli: Cli = lftp_console::parse("lftp-client", output::exit_number);
     shared::init_logging(cli.options.log);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -56,7 +55,7 @@ fn main() -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("lftp-client: cannot start threads: {error}");
+            lftp_console::noteln!("lftp-client: cannot start threads: {error}");
             return Exit::Failed.into();
         }
     };
@@ -80,9 +79,12 @@ async fn run(cli: Cli) -> Exit {
     let Err(failure) = result else {
         return Exit::Ok;
     };
-    eprintln!("lftp-client: {failure}");
-    if json {
-        json::print(&json::failure(&failure));
+    // A reader of standard output that has left has no use for a message either.
+    if failure.exit() != Exit::ClosedPipe {
+        lftp_console::noteln!("lftp-client: {failure}");
+        if json && let Err(error) = json::print(&json::failure(&failure)) {
+            tracing::debug!(%error, "the failure cannot be printed as JSON");
+        }
     }
     if failure.exit() == Exit::Interrupted {
         lftp_transport::sleep(&*runtime, CLOSE_GRACE).await;

@@ -1,6 +1,5 @@
 //! Progress of a transfer on stderr: a bar on a terminal, plain lines elsewhere, or nothing.
 
-use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,7 +25,7 @@ impl ProgressDisplay {
         if quiet {
             return Self::Hidden;
         }
-        if !std::io::stderr().is_terminal() {
+        if !lftp_console::stderr_is_terminal() {
             return Self::Lines(ProgressLines::new(Arc::clone(runtime), title));
         }
         let style = ProgressStyle::with_template(
@@ -75,7 +74,7 @@ impl Progress for ProgressDisplay {
                 // Bytes of an earlier transfer must not count into the speed.
                 bar.reset_eta();
             }
-            Self::Lines(lines) => eprintln!("{}", lines.resumed(bytes)),
+            Self::Lines(lines) => lftp_console::noteln!("{}", lines.resumed(bytes)),
         }
     }
 
@@ -99,7 +98,7 @@ impl ProgressDisplay {
             Self::Bar(bar) => bar.set_position(bytes),
             Self::Lines(lines) => {
                 if let Some(line) = lines.at(bytes) {
-                    eprintln!("{line}");
+                    lftp_console::noteln!("{line}");
                 }
             }
         }

@@ -2,7 +2,6 @@
 //!
 //! Whole folders are in [`tree`](crate::tree), comparisons in [`verify`](crate::verify).
 
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -115,8 +114,8 @@ impl Session {
             }
         };
         let receipt = self.finish(&title, &progress, &retry, sent)?;
-        self.print_receipt("put", name, &receipt);
         self.summarise(&title, &receipt);
+        self.print_receipt("put", name, &receipt)?;
         Ok(receipt)
     }
 
@@ -135,8 +134,8 @@ impl Session {
             .await;
         progress.clear();
         let receipt = sent.map_err(|error| self.transfer_failure(&title, &error))?;
-        self.print_receipt("put", name, &receipt);
         self.summarise(&title, &receipt);
+        self.print_receipt("put", name, &receipt)?;
         Ok(receipt)
     }
 
@@ -161,8 +160,8 @@ impl Session {
             }
         };
         let receipt = self.finish(&title, &progress, &retry, received)?;
-        self.print_receipt("get", remote, &receipt);
         self.summarise(&format!("{title} to {}", local.describe()), &receipt);
+        self.print_receipt("get", remote, &receipt)?;
         Ok(receipt)
     }
 
@@ -214,10 +213,11 @@ impl Session {
         })
     }
 
-    fn print_receipt(&self, action: &str, name: &str, receipt: &Receipt) {
+    fn print_receipt(&self, action: &str, name: &str, receipt: &Receipt) -> Result<(), Failure> {
         if self.config.output.json {
-            json::print(&json::transfer(action, name, receipt));
+            json::print(&json::transfer(action, name, receipt))?;
         }
+        Ok(())
     }
 
     fn summarise(&self, title: &str, receipt: &Receipt) {
@@ -230,7 +230,7 @@ impl Session {
             bytes => format!(" ({} of it already present)", progress::size(bytes)),
         };
         let new_bytes = receipt.bytes - receipt.resumed_bytes;
-        eprintln!(
+        lftp_console::noteln!(
             "{title}: {}{resumed} in {:.3} s, {}/s, blake3 {}",
             progress::size(receipt.bytes),
             duration.as_secs_f64(),
@@ -268,18 +268,17 @@ impl Session {
                 };
                 self.request_failure(&title, &error)
             })?;
-            let mut stdout = std::io::stdout().lock();
+            let mut lines = String::new();
             for entry in &page.entries {
                 let line = if self.config.output.json {
                     json::entry(entry)
                 } else {
                     line(entry)
                 };
-                // A closed pipe is how `head` says that it has read enough: no failure.
-                if writeln!(stdout, "{line}").is_err() {
-                    return Ok(());
-                }
+                lines.push_str(&line);
+                lines.push('\n');
             }
+            lftp_console::out!("{lines}")?;
             after = page.entries.last().map(|entry| entry.name.clone());
             if !page.more {
                 return Ok(());

@@ -108,7 +108,7 @@ pub(crate) async fn run(session: &mut Session) -> Result<(), Failure> {
         match execute(session, &line).await {
             Ok(Flow::Continue) => {}
             Ok(Flow::Quit) => break,
-            Err(failure) if is_interactive => eprintln!("{failure}"),
+            Err(failure) if is_interactive => lftp_console::noteln!("{failure}"),
             Err(failure) => return Err(failure),
         }
     }
@@ -133,7 +133,7 @@ async fn execute(session: &mut Session, line: &str) -> Result<Flow, Failure> {
     let line = match Line::try_parse_from(&words) {
         Ok(line) => line,
         Err(error) if !error.use_stderr() => {
-            let _ = error.print();
+            lftp_console::print_clap(&error)?;
             return Ok(Flow::Continue);
         }
         Err(error) => return Err(usage_failure(&words[0], &error)),
@@ -208,7 +208,7 @@ fn list_local(path: &Path) -> Result<(), Failure> {
     }
     lines.sort();
     for (name, size, mark) in lines {
-        println!("{size:>14}  {name}{mark}");
+        lftp_console::outln!("{size:>14}  {name}{mark}")?;
     }
     Ok(())
 }

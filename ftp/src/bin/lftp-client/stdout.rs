@@ -1,7 +1,7 @@
 //! A file received to standard output: verified blocks only, and none of them twice.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lftp_ftp::{
@@ -139,10 +139,9 @@ struct Block {
 
 impl Block {
     fn print(&mut self) -> Result<(), StoreError> {
-        let mut stdout = io::stdout().lock();
-        let printed = stdout.write_all(&self.unverified);
+        let printed = lftp_console::print_bytes(&self.unverified);
         self.unverified.clear();
-        printed.and_then(|()| stdout.flush()).map_err(failed)
+        printed.map_err(|error| failed(error.into()))
     }
 }
 

@@ -162,11 +162,11 @@ impl Session {
         done: &TreeSummary,
     ) -> Result<(), Failure> {
         if self.output().json {
-            json::print(&json::tree(action, name, plan.dry_run, done));
+            json::print(&json::tree(action, name, plan.dry_run, done))?;
         }
         if !self.output().quiet {
             let would_be = if plan.dry_run { "would be " } else { "" };
-            eprintln!(
+            lftp_console::noteln!(
                 "{title}: {} files {would_be}transferred ({}), {} unchanged, {} skipped, {} failed",
                 done.files,
                 progress::size(done.bytes),
@@ -177,7 +177,7 @@ impl Session {
         }
         for failed in &done.failures {
             let path = printable(&failed.path, 200);
-            eprintln!("{path}: {}", printable(&failed.reason, 200));
+            lftp_console::noteln!("{path}: {}", printable(&failed.reason, 200));
         }
         if done.failed == 0 {
             return Ok(());

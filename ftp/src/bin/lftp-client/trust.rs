@@ -1,6 +1,6 @@
 //! Server authentication: a pinned key, or trust on first use with the file of known servers.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::sync::Arc;
 
 use lftp_ftp::{Client, ClientConfig, Exit, PinnedKeys};
@@ -153,18 +153,17 @@ async fn ask_user(
 ) -> Result<(), Failure> {
     let file = servers.path().display();
     // A script cannot be asked, and silent trust would defeat the purpose of keys.
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+    if !std::io::stdin().is_terminal() || !lftp_console::stderr_is_terminal() {
         return Err(untrusted(format!(
             "{host} is not known yet: its key {shown} is not in {file}. If \"lftp-server key\" \
              prints this key on the server, connect with --server-key {shown}; to trust \
              whatever key a new server has, use --accept-new"
         )));
     }
-    eprint!(
+    lftp_console::note!(
         "{host} is not known yet. Its key is\n  {shown}\nand should be the one that \
          \"lftp-server key\" prints on the server. Trust this key from now on ({file})? [yes/no] "
     );
-    let _ = std::io::stderr().flush();
     let answer = spawn_blocking(&**runtime, || {
         let mut line = String::new();
         std::io::stdin().read_line(&mut line).map(|_| line)

@@ -51,10 +51,10 @@ fn compare(
                 "name": name,
                 "bytes": actual.bytes,
                 "blake3": actual.hash.to_hex().as_str(),
-            }));
+            }))?;
         }
         if !output.quiet {
-            eprintln!("verify {name}: {file} is the same, blake3 {}", actual.hash);
+            lftp_console::noteln!("verify {name}: {file} is the same, blake3 {}", actual.hash);
         }
         return Ok(());
     }

@@ -10,19 +10,19 @@ mod settings;
 #[path = "../shared/mod.rs"]
 mod shared;
 
-use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lftp_console::OutputError;
 use lftp_ftp::{Access, DataPorts, DirStore, Exit, Server, ServerConfig, ServerHandle};
 use lftp_transport::{PublicKey, Runtime, TokioRuntime};
 
 use crate::args::{Args, Command, ConfigCommand};
 use crate::authorization::{Authorization, StoreOptions};
 use crate::settings::Settings;
-use crate::shared::{CLOSE_GRACE, config_file, keys, signals};
+use crate::shared::{CLOSE_GRACE, config_file, keys, output, signals};
 
 /// Interval between two sweeps for expired partial files.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
@@ -36,8 +36,10 @@ fn main() -> ExitCode {
         command: ConfigCommand::Show,
     }) = settings.args.command
     {
-        print!("{}", settings.show());
-        return Exit::Ok.into();
+        return match lftp_console::out!("{}", settings.show()) {
+            Ok(()) => Exit::Ok.into(),
+            Err(error) => fail(output::exit(&error), &error.to_string()),
+        };
     }
     let args = settings.args;
     let key_file = match config_file::path(args.key.as_deref(), "server.key", "--key") {
@@ -99,7 +101,9 @@ async fn serve(args: Args, key_file: &Path) -> ExitCode {
         Err(error) => return fail(Exit::Bind, &error.to_string()),
     };
     // After binding: a script that reads these lines can connect.
-    announce(&server, key);
+    if let Err(error) = announce(&server, key) {
+        return fail(output::exit(&error), &error.to_string());
+    }
     tokio::spawn(handle_signals(server.handle()));
     let result = server.run().await;
     lftp_transport::sleep(&*runtime, CLOSE_GRACE).await;
@@ -165,22 +169,20 @@ async fn sweep_periodically(
     }
 }
 
-/// Prints addresses and key on stdout, for scripts that wait for the server. A closed stdout is
-/// no error.
-fn announce(server: &Server, key: PublicKey) {
+/// Prints addresses and key on stdout, for scripts that wait for the server. A reader that has
+/// left is no error: it did not want to wait.
+fn announce(server: &Server, key: PublicKey) -> Result<(), OutputError> {
     let ports = server.data_ports();
     let ports = if ports.is_empty() {
         "same".to_owned()
     } else {
         DataPorts::List(ports).to_string()
     };
-    let mut stdout = std::io::stdout().lock();
-    let _ = writeln!(
-        stdout,
-        "listening on {}\ndata ports {ports}\nkey {key}",
-        server.local_addr()
-    );
-    let _ = stdout.flush();
+    let addr = server.local_addr();
+    match lftp_console::outln!("listening on {addr}\ndata ports {ports}\nkey {key}") {
+        Err(error) if error.is_closed_pipe() => Ok(()),
+        printed => printed,
+    }
 }
 
 /// Shuts down gracefully at the first signal, at once at the second.
@@ -196,6 +198,9 @@ async fn handle_signals(server: ServerHandle) {
 }
 
 fn fail(exit: Exit, message: &str) -> ExitCode {
-    eprintln!("lftp-server: {message}");
+    // A reader of standard output that has left has no use for a message either.
+    if exit != Exit::ClosedPipe {
+        lftp_console::noteln!("lftp-server: {message}");
+    }
     exit.into()
 }

@@ -11,7 +11,7 @@ use clap::{ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 use toml::{Table, Value};
 
 use crate::args::Args;
-use crate::shared::config_file;
+use crate::shared::{config_file, output};
 
 /// Longest settings file that is read, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
@@ -37,14 +37,20 @@ fn command() -> Command {
     Args::command().args_override_self(true)
 }
 
+fn exit(error: &clap::Error) -> ! {
+    lftp_console::exit(error, "lftp-server", output::exit_number)
+}
+
 impl Settings {
     /// Parses a command line and the file that it names. An error of the command line itself ends
     /// the program here, as usual with clap.
     pub(crate) fn read(line: Vec<OsString>) -> Result<Self, SettingsError> {
-        let own = command().get_matches_from(&line);
+        let own = command()
+            .try_get_matches_from(&line)
+            .unwrap_or_else(|error| exit(&error));
         let file = own.get_one::<PathBuf>("config").cloned();
         let Some(file) = file else {
-            let args = Args::from_arg_matches(&own).unwrap_or_else(|error| error.exit());
+            let args = Args::from_arg_matches(&own).unwrap_or_else(|error| exit(&error));
             return Ok(Self {
                 args,
                 merged: own.clone(),

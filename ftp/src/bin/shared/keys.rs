@@ -8,7 +8,7 @@ use lftp_ftp::Exit;
 use lftp_transport::{Identity, Runtime};
 use tempfile::NamedTempFile;
 
-use super::config_file;
+use super::{config_file, output};
 
 /// Subcommands of `key`.
 #[derive(Copy, Clone, Debug, clap::Subcommand)]
@@ -117,10 +117,10 @@ pub(crate) fn run(
         }
     };
     if is_new {
-        eprintln!("created a new key in {}", path.display());
+        lftp_console::noteln!("created a new key in {}", path.display());
     }
-    println!("{}", identity.public_key());
-    Ok(())
+    let printed = lftp_console::outln!("{}", identity.public_key());
+    printed.map_err(|error| (output::exit(&error), error.to_string()))
 }
 
 #[cfg(test)]

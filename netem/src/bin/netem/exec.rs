@@ -2,8 +2,7 @@
 
 use std::{
     ffi::OsString,
-    fs,
-    io::{self, Write},
+    fs, io,
     net::Ipv4Addr,
     os::unix::process::{CommandExt, ExitStatusExt},
     path::PathBuf,
@@ -204,7 +203,7 @@ fn print(report: &ProxyReport, args: &ExecArgs) -> Result<(), Failure> {
         // Standard output is the command's.
         let mut text = Vec::new();
         report::write(&mut text, report)?;
-        io::stderr().lock().write_all(&text)?;
+        lftp_console::note!("{}", String::from_utf8_lossy(&text));
     }
     Ok(())
 }

@@ -2,9 +2,19 @@
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
+use lftp_console::{CLOSED_PIPE_EXIT, OutputError};
 use lftp_netem::{proxy::ProxyError, recording::RecordingError};
 
 use crate::{network::NetworkError, packet_log::PacketLogError};
+
+/// The exit code when standard output cannot be written.
+pub(crate) fn unprintable(error: &OutputError) -> u8 {
+    if error.is_closed_pipe() {
+        CLOSED_PIPE_EXIT
+    } else {
+        5
+    }
+}
 
 /// A command that failed.
 #[derive(Debug, thiserror::Error)]
@@ -50,8 +60,10 @@ pub(crate) enum Failure {
     Signal(#[from] ctrlc::Error),
     #[error(transparent)]
     PacketLog(#[from] PacketLogError),
-    #[error("cannot print the report: {0}")]
+    #[error("cannot write the report: {0}")]
     Print(#[from] io::Error),
+    #[error(transparent)]
+    Output(#[from] OutputError),
     #[error("this run is not valid: {0}")]
     Invalid(String),
 }
@@ -63,6 +75,7 @@ impl Failure {
             Self::Network(_) => 3,
             Self::Start(_) | Self::Control { .. } | Self::Signal(_) => 4,
             Self::PacketLog(_) | Self::Print(_) => 5,
+            Self::Output(error) => unprintable(error),
             Self::Invalid(_) => 6,
             Self::RecordingFile { .. } | Self::Recording { .. } => 3,
             Self::WriteRecording { .. } => 5,

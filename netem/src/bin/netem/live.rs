@@ -1,7 +1,5 @@
 //! The live view of a running proxy: redrawn in place on a terminal, elsewhere a line each time.
 
-use std::io::IsTerminal;
-
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use lftp_netem::{
     link::Counters,
@@ -28,7 +26,7 @@ impl Live {
         Self {
             before: proxy.report().ok(),
             proxy,
-            screen: match std::io::stderr().is_terminal() {
+            screen: match lftp_console::stderr_is_terminal() {
                 true => Screen::Terminal(MultiProgress::new(), Vec::new()),
                 false => Screen::Lines,
             },
@@ -51,7 +49,7 @@ impl Live {
                     bar.tick();
                 }
             }
-            Screen::Lines => eprintln!("{}", lines(&before, &now).join(" | ")),
+            Screen::Lines => lftp_console::noteln!("{}", lines(&before, &now).join(" | ")),
         }
         self.before = Some(now);
     }

@@ -4,9 +4,9 @@
 //! stands between a client that sends to port 7000 and its server at port 7001.
 //!
 //! Exit codes: 0 success, 2 wrong usage, 3 an invalid network, 4 the proxy could not start, 5 a
-//! packet log could not be written, 6 the machine was too busy for the run to be valid, 7 nothing
+//! packet log or standard output could not be written, 6 the machine was too busy for the run to be valid, 7 nothing
 //! to shrink. `exec` exits with its command's code; 125 the system does not allow namespaces, 126
-//! and 127 the command cannot be run, or found.
+//! and 127 the command cannot be run, or found; 141 nobody reads standard output any more.
 
 mod control;
 #[cfg(target_os = "linux")]
@@ -55,11 +55,11 @@ enum Command {
 
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
-        .with_writer(io::stderr)
+        .with_writer(lftp_console::stderr)
         .without_time()
         .with_max_level(tracing::Level::WARN)
         .init();
-    let done = match Cli::parse().command {
+    let done = match lftp_console::parse::<Cli>("netem", failure::unprintable).command {
         Command::Proxy(args) => proxy::run(*args),
         #[cfg(target_os = "linux")]
         Command::Exec(args) => return exec::run(*args).unwrap_or_else(|failure| fail(&failure)),
@@ -74,21 +74,21 @@ fn main() -> ExitCode {
 }
 
 fn fail(failure: &Failure) -> ExitCode {
-    eprintln!("netem: {failure}");
+    // A reader of standard output that has left has no use for a message either.
+    if failure.exit_code() != lftp_console::CLOSED_PIPE_EXIT {
+        lftp_console::noteln!("netem: {failure}");
+    }
     ExitCode::from(failure.exit_code())
 }
 
 fn presets() -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    for preset in Preset::ALL {
-        writeln!(out, "# {preset}\n{}\n", preset.toml().trim())?;
-    }
-    Ok(())
+    let presets = Preset::ALL.map(|preset| format!("# {preset}\n{}\n\n", preset.toml().trim()));
+    Ok(lftp_console::out!("{}", presets.concat())?)
 }
 
 fn show(network: &NetworkArgs) -> Result<(), Failure> {
     let network = network.read()?;
-    let mut out = io::stdout().lock();
+    let mut out = Vec::new();
     let toml = toml::to_string(&network).map_err(io::Error::other)?;
     writeln!(out, "{}", toml.trim())?;
     for (direction, settings) in [
@@ -100,5 +100,5 @@ fn show(network: &NetworkArgs) -> Result<(), Failure> {
             Err(error) => writeln!(out, "# {direction}: {error}")?,
         }
     }
-    Ok(())
+    Ok(lftp_console::print_bytes(&out)?)
 }

@@ -98,12 +98,12 @@ pub(crate) fn run(args: ProxyArgs) -> Result<(), Failure> {
     ctrlc::set_handler(move || stop.send(()).unwrap_or_default())?;
     let proxy = Proxy::start(config)?;
     for (listen, to) in proxy.listen_addrs().iter().zip(&args.to) {
-        eprintln!("listening on {listen}, sending on to {to}");
+        lftp_console::noteln!("listening on {listen}, sending on to {to}");
     }
     if let Some(address) = args.control {
         let control = Control::start(address, proxy.handle(), network);
         let control = control.map_err(|source| Failure::Control { address, source })?;
-        eprintln!("control at http://{}/", control.address());
+        lftp_console::noteln!("control at http://{}/", control.address());
     }
     wait(
         &stopped,
@@ -111,8 +111,9 @@ pub(crate) fn run(args: ProxyArgs) -> Result<(), Failure> {
         args.live.then(|| Live::new(proxy.handle())),
     );
     let report = proxy.stop();
-    print(&report, args.json)?;
+    // The files first: they are complete, whoever has stopped to read the report.
     files.finish()?;
+    print(&report, args.json)?;
     if report.valid {
         Ok(())
     } else {
@@ -139,11 +140,16 @@ fn wait(stopped: &mpsc::Receiver<()>, duration: Option<Duration>, mut live: Opti
     }
 }
 
-fn print(report: &ProxyReport, json: bool) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+fn print(report: &ProxyReport, json: bool) -> Result<(), Failure> {
+    let mut text = Vec::new();
     if json {
-        writeln!(out, "{}", serde_json::to_string(report)?)
+        writeln!(
+            text,
+            "{}",
+            serde_json::to_string(report).map_err(io::Error::from)?
+        )?;
     } else {
-        report::write(&mut out, report)
+        report::write(&mut text, report)?;
     }
+    Ok(lftp_console::print_bytes(&text)?)
 }

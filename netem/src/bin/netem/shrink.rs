@@ -57,7 +57,7 @@ pub(crate) fn run(args: &ShrinkArgs) -> Result<(), Failure> {
     let Some(shrunk) = shrunk else {
         return Err(Failure::DoesNotFail);
     };
-    eprintln!(
+    lftp_console::noteln!(
         "{} entries of {} are enough, found in {} runs",
         shrunk.entries().len(),
         recording.entries().len(),
@@ -66,7 +66,7 @@ pub(crate) fn run(args: &ShrinkArgs) -> Result<(), Failure> {
     match &args.out {
         Some(out) => write(out, &shrunk),
         None => {
-            print!("{shrunk}");
+            lftp_console::out!("{shrunk}")?;
             Ok(())
         }
     }
@@ -115,7 +115,7 @@ impl<'a> Trial<'a> {
         match ended {
             Ok(fails) => {
                 let what = if fails { "fails" } else { "succeeds" };
-                eprintln!("{:6} entries: {what}", recording.entries().len());
+                lftp_console::noteln!("{:6} entries: {what}", recording.entries().len());
                 fails
             }
             Err(failure) => {

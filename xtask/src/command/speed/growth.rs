@@ -93,7 +93,7 @@ pub(super) fn measure(speed: &Speed, name: &str, out: &Path) -> Result<(), Comma
         rate_bps,
         file_bytes: (PRODUCTS * product_bytes(rate_bps, rtt_ns)).max(FILE_BYTES_MIN),
     });
-    println!("{}", TABLE.heading());
+    lftp_console::outln!("{}", TABLE.heading())?;
     let mut rows = Vec::new();
     for point in flows.iter().chain(&products) {
         let row = point.measure(speed, name, rtt_ns)?;
@@ -105,14 +105,14 @@ pub(super) fn measure(speed: &Speed, name: &str, out: &Path) -> Result<(), Comma
             row.packet_events.to_string(),
             format!("{:.0}", row.events_per_s),
         ]);
-        println!("{line}");
+        lftp_console::outln!("{line}")?;
         rows.push(row);
     }
     std::fs::create_dir_all(out).map_err(|error| CommandError::file(out, error))?;
     write_csv(&out.join("growth.csv"), &rows)?;
     chart::write_growth(out, growth(name, &rows))
         .map_err(|error| CommandError::file(out, error))?;
-    println!("{}", out.join("growth.svg").display());
+    lftp_console::outln!("{}", out.join("growth.svg").display())?;
     Ok(())
 }
 
