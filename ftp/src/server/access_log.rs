@@ -28,7 +28,9 @@ impl AccessRecord<'_> {
     }
 
     fn write(&self, result: &str, detail: &dyn fmt::Display) {
-        let ClientIdentity { key, addr, name } = self.client;
+        let ClientIdentity {
+            key, addr, name, ..
+        } = self.client;
         tracing::info!(
             key = key.map(tracing::field::display),
             client = %addr,

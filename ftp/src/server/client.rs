@@ -6,6 +6,7 @@ use std::sync::Arc;
 use lftp_transport::{PublicKey, Stream};
 
 use super::access::{Admission, Rights};
+use super::revocation::Revocation;
 use super::storage_root::StorageRoot;
 use crate::protocol::{Code, Refusal, Reply};
 use crate::store::{Store, StoreError};
@@ -17,6 +18,8 @@ pub(super) struct ClientIdentity {
     pub(super) addr: SocketAddr,
     /// Name of the key's owner; empty before the admission.
     pub(super) name: Arc<str>,
+    /// Ends this client when its key is removed or has fewer rights.
+    pub(super) revocation: Revocation,
 }
 
 impl ClientIdentity {
@@ -25,6 +28,7 @@ impl ClientIdentity {
             key: stream.peer_key(),
             addr: stream.remote_addr(),
             name: "".into(),
+            revocation: Revocation::default(),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::config::ServerConfig;
 use super::lease_table::LeaseTable;
 use super::pending_transfers::PendingTransfers;
 use super::port_pool::PortPool;
+use super::revocation::Admissions;
 use super::storage_root::StorageRoot;
 use super::tasks::Tasks;
 use super::upload_locks::UploadLocks;
@@ -25,6 +26,7 @@ pub(super) struct Context {
     pub(super) pending: PendingTransfers,
     pub(super) lease_table: LeaseTable,
     pub(super) upload_locks: UploadLocks,
+    pub(super) admissions: Admissions,
     /// One permit for each client that may be connected.
     pub(super) clients: Arc<Semaphore>,
     pub(super) tasks: Tasks,

@@ -36,6 +36,7 @@ mod pending_transfers;
 mod port_pool;
 mod put_request;
 mod quota_usage;
+mod revocation;
 mod service;
 mod session;
 mod storage_root;

@@ -50,6 +50,8 @@ pub(super) enum Failure {
     Stopped,
     #[error("another transfer of the same file took its place")]
     Preempted,
+    #[error("the client's key was removed or has fewer rights now")]
+    Revoked(Code),
     #[error("the client no longer answered, and came back for its port")]
     Reclaimed,
 }
@@ -68,6 +70,7 @@ impl Failure {
             Self::Channel(error) => error.code(),
             Self::Refused(refusal) => refusal.code,
             Self::Create(error) => error.code(),
+            Self::Revoked(code) => *code,
             Self::Stopped => Code::ShuttingDown,
             Self::Preempted | Self::Reclaimed => Code::Preempted,
         }

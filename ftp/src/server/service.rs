@@ -18,6 +18,7 @@ use super::error::ServeError;
 use super::lease_table::LeaseTable;
 use super::pending_transfers::PendingTransfers;
 use super::port_pool::PortPool;
+use super::revocation::{self, Admissions};
 use super::storage_root::StorageRoot;
 use super::tasks::{Stage, Tasks};
 use super::upload_locks::UploadLocks;
@@ -93,6 +94,7 @@ impl Server {
             pending: PendingTransfers::default(),
             lease_table: LeaseTable::default(),
             upload_locks: UploadLocks::default(),
+            admissions: Admissions::default(),
             clients: Arc::new(Semaphore::new(config.max_clients)),
             tasks: Tasks::new(),
             failure: Mutex::new(None),
@@ -148,6 +150,9 @@ impl Server {
         for listener in std::iter::once(control).chain(data) {
             context.spawn(accept::accept(Arc::clone(&context), listener));
         }
+        // Not among the tasks that the end waits for: it runs until all of them have ended.
+        let watch = revocation::watch(Arc::clone(&context));
+        context.runtime.spawn(Box::pin(watch));
         tasks.reached(Stage::Draining).await;
         if timeout(&*context.runtime, context.config.grace, tasks.ended())
             .await

@@ -53,7 +53,14 @@ pub(super) async fn serve(context: Arc<Context>, mut stream: Stream, data_port: 
     let (shared, of) = (Arc::clone(&context), identity.key);
     let admit = move || shared.config.access.admit(of);
     let admitted = match spawn_blocking(&*context.runtime, admit).await {
-        Ok(admission) => AdmittedClient::new(admission, &context.everything, identity),
+        Ok(admission) => {
+            let revocation = context.admissions.enter(identity.key, &admission);
+            let identity = ClientIdentity {
+                revocation,
+                ..identity
+            };
+            AdmittedClient::new(admission, &context.everything, identity)
+        }
         Err(refusal) => {
             drop(permit);
             tracing::info!(%client, key, reason = refusal.reason, "client refused");
@@ -67,30 +74,11 @@ pub(super) async fn serve(context: Arc<Context>, mut stream: Stream, data_port: 
         client: admitted.clone(),
         grants: Grants::new(Arc::clone(&context), admitted, stream.monitor(), data_port),
     };
-    let end = loop {
-        let body = tokio::select! {
-            biased;
-            () = context.tasks.reached(Stage::Draining) => {
-                break Err(Code::ShuttingDown);
-            }
-            body = channel::within(
-                &context.runtime,
-                context.config.idle_limit,
-                channel::read_body(&mut stream),
-            ) => body,
-        };
-        let replied = match body {
-            Ok(Some(body)) => match session.reply(&body).await {
-                Ok(reply) => channel::write(&mut stream, reply).await,
-                Err(error) => Err(error.into()),
-            },
-            Ok(None) => break Ok(()),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = replied {
-            tracing::debug!(%client, key, %error, "control connection over");
-            break Err(error.code());
-        }
+    let revocation = session.client.identity.revocation.clone();
+    let end = tokio::select! {
+        biased;
+        code = revocation.revoked() => Err(code),
+        end = session.converse(&mut stream) => end,
     };
     // Another client may connect now, however long the close of this connection takes.
     drop((session, permit));
@@ -108,6 +96,36 @@ struct Session {
 }
 
 impl Session {
+    /// Answers requests until the client disconnects, or the session must end with a code.
+    async fn converse(&mut self, stream: &mut Stream) -> Result<(), Code> {
+        let context = Arc::clone(&self.context);
+        loop {
+            let body = tokio::select! {
+                biased;
+                () = context.tasks.reached(Stage::Draining) => return Err(Code::ShuttingDown),
+                body = channel::within(
+                    &context.runtime,
+                    context.config.idle_limit,
+                    channel::read_body(stream),
+                ) => body,
+            };
+            let replied = match body {
+                Ok(Some(body)) => match self.reply(&body).await {
+                    Ok(reply) => channel::write(stream, reply).await,
+                    Err(error) => Err(error.into()),
+                },
+                Ok(None) => return Ok(()),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = replied {
+                let ClientIdentity { key, addr, .. } = &self.client.identity;
+                let key = key.map(tracing::field::display);
+                tracing::debug!(client = %addr, key, %error, "control connection over");
+                return Err(error.code());
+            }
+        }
+    }
+
     async fn reply(&mut self, body: &[u8]) -> Result<Bytes, MessageError> {
         let started = self.context.runtime.now();
         let request = protocol::decode(body).map(|request: ClientRequest| {

@@ -82,7 +82,8 @@ impl Tasks {
     }
 }
 
-async fn until(changed: &Notify, is_so: impl Fn() -> bool) {
+/// Waits until something is so; `changed` notifies its waiters after each change.
+pub(super) async fn until(changed: &Notify, is_so: impl Fn() -> bool) {
     loop {
         let mut changed = std::pin::pin!(changed.notified());
         // Registered before the check: a change in between must not be missed.

@@ -88,6 +88,7 @@ pub(super) async fn run(context: Arc<Context>, granted: GrantedTransfer) {
         () = context.tasks.reached(Stage::Stopped) => return,
         () = preemption.preempted() => return,
         () = lease_entry.reclaimed() => return,
+        _ = client.revocation.revoked() => return,
         connected = timeout(runtime, config.claim_timeout, pending.connection()) => connected,
     };
     let Ok(Some(DataConnection { mut stream, resume })) = connected else {
@@ -106,6 +107,7 @@ pub(super) async fn run(context: Arc<Context>, granted: GrantedTransfer) {
         () = context.tasks.reached(Stage::Stopped) => Err(Failure::Stopped),
         () = preemption.preempted() => Err(Failure::Preempted),
         () = lease_entry.reclaimed() => Err(Failure::Reclaimed),
+        code = client.revocation.revoked() => Err(Failure::Revoked(code)),
         outcome = run_transfer(&context, &mut stream, transfer, resume, lease) => outcome,
     };
     let mut record = AccessRecord {

@@ -1,12 +1,13 @@
 //! Access control: keys of clients, their rights, roots and quotas, and keys of servers.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::processes::{ProcessResult, Server};
+use crate::processes::{ProcessResult, Server, pause};
 
 /// A server with an authorized-keys file and a key file, and clients with keys of their own.
 struct Fixture {
@@ -61,11 +62,33 @@ impl Fixture {
         command
     }
 
-    /// Starts a server that admits the keys in these lines.
-    fn start(&mut self, lines: &str, more: &[&str]) {
+    /// Replaces the lines of the authorized keys.
+    fn write_keys(&self, lines: &str) {
         let settings = self.path("server/lftp");
         fs::create_dir_all(&settings).unwrap();
         fs::write(settings.join("authorized_keys"), lines).unwrap();
+    }
+
+    /// Starts a shell whose commands are written to its standard input, and waits until it is
+    /// connected.
+    fn shell(&self, client: &str) -> Child {
+        let mut command = self.client_command(client, &["shell", self.host()]);
+        let mut shell = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdin = shell.stdin.as_mut().unwrap();
+        stdin.write_all(b"lls\n").unwrap();
+        let stdout = shell.stdout.as_mut().unwrap();
+        stdout.read_exact(&mut [0]).unwrap();
+        shell
+    }
+
+    /// Starts a server that admits the keys in these lines.
+    fn start(&mut self, lines: &str, more: &[&str]) {
+        self.write_keys(lines);
         self.server = None;
         let mut command = self.server_command(more);
         command.stderr(Stdio::null());
@@ -78,15 +101,11 @@ impl Fixture {
     }
 
     fn client_in(&self, folder: &Path, args: &[&str]) -> ProcessResult {
-        fs::create_dir_all(folder).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_lftp-client"));
-        command
-            .args(args)
-            .current_dir(folder)
-            .env("XDG_CONFIG_HOME", folder)
-            .env("XDG_STATE_HOME", folder.join("state"))
-            .stdin(Stdio::null());
-        command.output().unwrap().into()
+        command_in(folder, args).output().unwrap().into()
+    }
+
+    fn client_command(&self, client: &str, args: &[&str]) -> Command {
+        command_in(&self.path(client), args)
     }
 
     /// Runs a client, as [`client`](Self::client) does, that trusts the server's key at first contact.
@@ -94,6 +113,18 @@ impl Fixture {
         let args: Vec<&str> = args.iter().copied().chain(["--accept-new"]).collect();
         self.client(client, &args)
     }
+}
+
+fn command_in(folder: &Path, args: &[&str]) -> Command {
+    fs::create_dir_all(folder).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lftp-client"));
+    command
+        .args(args)
+        .current_dir(folder)
+        .env("XDG_CONFIG_HOME", folder)
+        .env("XDG_STATE_HOME", folder.join("state"))
+        .stdin(Stdio::null());
+    command
 }
 
 fn assert_refused(result: &ProcessResult, code: i32, messages: &[&str]) {
@@ -283,14 +314,99 @@ fn concurrent_first_contacts_all_succeed_and_add_one_line() {
 }
 
 #[test]
-fn a_bad_line_stops_the_server_and_is_named() {
-    let fixture = Fixture::new();
-    let settings = fixture.path("server/lftp");
-    fs::create_dir_all(&settings).unwrap();
-    let lines = format!("# comment\n\nread,fly {}\n", "ab".repeat(32));
-    fs::write(settings.join("authorized_keys"), lines).unwrap();
-    let done = ProcessResult::from(fixture.server_command(&[]).output().unwrap());
-    assert_refused(&done, 12, &["authorized_keys", "line 3", "fly"]);
+fn a_bad_line_is_skipped_and_named_and_keeps_no_removed_key_alive() {
+    let mut fixture = Fixture::new();
+    let (kept, removed) = (fixture.key_of("kept"), fixture.key_of("removed"));
+    let bad = format!("read,fly {}\n", "ab".repeat(32));
+    let log = fixture.path("log");
+    let mut command = fixture.server_command(&[]);
+    command.stderr(fs::File::create(&log).unwrap());
+    fixture.write_keys(&format!("# comment\n\n{bad}rw {kept}\nrw {removed}\n"));
+    fixture.server = Some(Server::spawn(command, &fixture.root()).unwrap());
+    for client in ["kept", "removed"] {
+        let listed = fixture.trusting(client, &["ls", fixture.host()]);
+        assert_eq!(listed.code, 0, "{listed:?}");
+    }
+    fixture.write_keys(&format!("# comment\n\n{bad}rw {kept}\n"));
+    let listed = fixture.trusting("kept", &["ls", fixture.host()]);
+    assert_eq!(listed.code, 0, "{listed:?}");
+    let refused = fixture.trusting("removed", &["ls", fixture.host()]);
+    assert_eq!(refused.code, 19, "{refused:?}");
+    let log = fs::read_to_string(log).unwrap();
+    for word in ["authorized_keys", "line 3", "fly"] {
+        assert!(log.contains(word), "{word}: {log}");
+    }
+}
+
+#[test]
+fn the_session_of_a_removed_key_ends() {
+    let mut fixture = Fixture::new();
+    let key = fixture.key_of("me");
+    fixture.start(&format!("rw {key}\n"), &[]);
+    let listed = fixture.trusting("me", &["ls", fixture.host()]);
+    assert_eq!(listed.code, 0, "{listed:?}");
+    let mut shell = fixture.shell("me");
+    fixture.write_keys("# nobody\n");
+    wait_for_the_check();
+    shell.stdin.take().unwrap().write_all(b"ls\n").unwrap();
+    let ended = ProcessResult::from(shell.wait_with_output().unwrap());
+    assert_eq!(ended.code, 19, "{ended:?}");
+}
+
+#[test]
+fn the_session_of_a_key_with_fewer_rights_ends_and_one_with_more_does_not() {
+    let mut fixture = Fixture::new();
+    let key = fixture.key_of("me");
+    for (before, after, code) in [("rw", "read", 7), ("read", "rw", 0)] {
+        fixture.start(&format!("{before} {key}\n"), &[]);
+        fs::write(fixture.path("me/a"), "a").unwrap();
+        let listed = fixture.trusting("me", &["ls", fixture.host()]);
+        assert_eq!(listed.code, 0, "{listed:?}");
+        let mut shell = fixture.shell("me");
+        fixture.write_keys(&format!("{after} {key}\n"));
+        wait_for_the_check();
+        let command = if code == 0 { "ls\n" } else { "put a\n" };
+        shell
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(command.as_bytes())
+            .unwrap();
+        let ended = ProcessResult::from(shell.wait_with_output().unwrap());
+        assert_eq!(ended.code, code, "{before} to {after}: {ended:?}");
+    }
+}
+
+#[test]
+fn the_transfer_of_a_removed_key_ends() {
+    let mut fixture = Fixture::new();
+    let key = fixture.key_of("me");
+    fixture.start(&format!("rw {key}\n"), &[]);
+    let large = fs::File::create(fixture.root().join("large")).unwrap();
+    large.set_len(1 << 36).unwrap();
+    let listed = fixture.trusting("me", &["ls", fixture.host()]);
+    assert_eq!(listed.code, 0, "{listed:?}");
+    // To standard output, which holds the transfer up until it is read.
+    let mut getting = fixture
+        .client_command("me", &["get", "large", fixture.host(), "--out", "-"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = getting.stdout.take().unwrap();
+    let mut first = [0; 1];
+    stdout.read_exact(&mut first).unwrap();
+    fixture.write_keys("# nobody\n");
+    std::io::copy(&mut stdout, &mut std::io::sink()).unwrap();
+    let ended = ProcessResult::from(getting.wait_with_output().unwrap());
+    assert_eq!(ended.code, 19, "{ended:?}");
+}
+
+/// Waits for longer than the server takes to notice a change of the authorized keys.
+fn wait_for_the_check() {
+    for _ in 0..60 {
+        pause();
+    }
 }
 
 #[test]

@@ -49,7 +49,8 @@ pub(crate) struct Args {
     /// File with the keys of the clients to admit, one per line: options, the KEY that
     /// "lftp-client key" prints, a comment. Options are read, write or rw; root=FOLDER, inside
     /// --root or absolute; quota=10GiB, the limit for all files of that folder together. Changes
-    /// apply to new connections [default: ~/.config/lftp/authorized_keys]
+    /// apply to new connections, and end those whose key is removed or has fewer rights; a bad line
+    /// is logged and skipped [default: ~/.config/lftp/authorized_keys]
     #[arg(long, value_name = "FILE", help_heading = "Keys")]
     pub(crate) authorized_keys: Option<PathBuf>,
 

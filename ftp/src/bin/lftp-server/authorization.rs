@@ -1,8 +1,10 @@
 //! Admission of clients by the authorized keys file in its current state.
 //!
 //! The file is checked whenever a client connects, and read again when it has changed;
-//! established connections keep their rights. If it has become invalid, that is logged and the
-//! previous rules stay in force; if it has been deleted, no key is authorized.
+//! the server asks about connected clients again as well, and ends those whose key was removed or
+//! has fewer rights. A line that cannot be parsed is logged and skipped, and the others hold. If the
+//! file cannot be read, that is logged and the previous rules stay in force; if it has been
+//! deleted, no key is authorized.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -134,7 +136,7 @@ impl Authorization {
             Err(error) => {
                 // The stamp is taken all the same, so that the error is logged once per change.
                 state.stamp = stamp;
-                tracing::error!(%file, %error, "the file is invalid; the previous rules stay in force");
+                tracing::error!(%file, %error, "the file cannot be read; the previous rules stay in force");
             }
         }
         state
@@ -191,12 +193,17 @@ fn read(path: &Path) -> Result<Option<(Stamp, Rules)>, String> {
             path.display()
         ));
     }
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let taken = Read::by_ref(&mut file)
         .take(MAX_BYTES)
-        .read_to_string(&mut text);
+        .read_to_end(&mut bytes);
     taken.map_err(|error| error.to_string())?;
-    let rules = parse(&text).map_err(|error| error.to_string())?;
+    // A comment in another encoding must not keep the whole file from being read.
+    let text = String::from_utf8_lossy(&bytes);
+    let (rules, bad_lines) = parse(&text);
+    for error in bad_lines {
+        tracing::error!(file = %path.display(), %error, "line skipped");
+    }
     let rules = rules.into_iter().map(|rule| (rule.key, rule)).collect();
     Ok(Some((Stamp::of(&metadata), rules)))
 }

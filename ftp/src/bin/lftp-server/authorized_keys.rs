@@ -118,23 +118,29 @@ impl FromStr for Root {
     }
 }
 
-/// Parses the lines of a file. A key may stand on one line only.
-pub(crate) fn parse(text: &str) -> Result<Vec<Rule>, BadLine> {
+/// Parses the lines of a file. A bad line is returned beside the rules of all others: an error on
+/// one line must neither admit the key of another that was removed nor refuse one that is listed.
+/// A key may stand on one line only, of which the first holds.
+pub(crate) fn parse(text: &str) -> (Vec<Rule>, Vec<BadLine>) {
     let mut rules: Vec<Rule> = Vec::new();
+    let mut bad_lines = Vec::new();
     for (text, line) in text.lines().zip(1..) {
         let text = text.trim();
         if text.is_empty() || text.starts_with('#') {
             continue;
         }
-        let bad = |fault| BadLine { line, fault };
-        let rule = rule(text, line).map_err(bad)?;
-        // Two lines for one key would leave it open which of them counts.
-        if let Some(other) = rules.iter().find(|other| other.key == rule.key) {
-            return Err(bad(format!("the key is already on line {}", other.line)));
+        let parsed = rule(text, line).and_then(|rule| {
+            let other = rules.iter().find(|other| other.key == rule.key);
+            other.map_or(Ok(rule), |other| {
+                Err(format!("the key is already on line {}", other.line))
+            })
+        });
+        match parsed {
+            Ok(rule) => rules.push(rule),
+            Err(fault) => bad_lines.push(BadLine { line, fault }),
         }
-        rules.push(rule);
     }
-    Ok(rules)
+    (rules, bad_lines)
 }
 
 fn rule(text: &str, line: usize) -> Result<Rule, String> {
@@ -209,8 +215,8 @@ mod tests {
              root=\"my files/b\" write {}\n",
             KEY.replace("aa", "bb")
         );
-        let rules = parse(&text).unwrap();
-        assert_eq!(rules.len(), 2);
+        let (rules, bad_lines) = parse(&text);
+        assert_eq!((rules.len(), bad_lines.len()), (2, 0));
         assert_eq!(rules[0].rights, Rights::ALL);
         assert_eq!(rules[0].root, Root::Inside(Name::parse("alice").unwrap()));
         assert_eq!(rules[0].quota, Some(Quota(10 << 30)));
@@ -235,13 +241,22 @@ mod tests {
             ("rw root=\"a KEY", "quotation mark"),
             ("rw 00ff", "found \"00ff\""),
         ] {
-            let text = format!("#\n{}\n", line.replace("KEY", KEY));
-            let error = parse(&text).unwrap_err().to_string();
+            let good = KEY.replace("aa", "bb");
+            let text = format!("#\n{}\nread {good}\n", line.replace("KEY", KEY));
+            let (rules, bad_lines) = parse(&text);
+            // The line is skipped, and the one after it holds.
+            assert_eq!((rules.len(), rules[0].line), (1, 3), "{line}");
+            let [error] = &bad_lines[..] else {
+                panic!("{bad_lines:?}");
+            };
+            let error = error.to_string();
             assert!(error.starts_with("line 2: "), "{error}");
             assert!(error.contains(expected), "{error}");
         }
         let twice = format!("rw {KEY}\nread {KEY}\n");
-        let error = parse(&twice).unwrap_err().to_string();
+        let (rules, bad_lines) = parse(&twice);
+        assert_eq!((rules.len(), rules[0].rights), (1, Rights::ALL));
+        let error = bad_lines[0].to_string();
         assert_eq!(error, "line 2: the key is already on line 1");
     }
 
@@ -290,7 +305,9 @@ mod tests {
                 line,
             }).collect();
             let text: String = rules.iter().map(|rule| format!("{rule}\n")).collect();
-            prop_assert_eq!(parse(&text).unwrap(), rules);
+            let (parsed, bad_lines) = parse(&text);
+            prop_assert!(bad_lines.is_empty());
+            prop_assert_eq!(parsed, rules);
         }
     }
 }
