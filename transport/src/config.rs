@@ -62,7 +62,7 @@ impl FromStr for Recovery {
 ///
 /// | for each | bytes |
 /// |---|---|
-/// | half-open handshake | 4 KiB; [`half_open_limit`](Self::half_open_limit) of them |
+/// | half-open handshake | 4 KiB for the first 64, 3 KiB for each beyond; [`half_open_limit`](Self::half_open_limit) of them |
 /// | idle connection | 16 KiB; [`listen_limit`](Self::listen_limit) of them |
 /// | and unread received bytes | [`max_receive_window_bytes`](Self::max_receive_window_bytes), and six blocks of 64 KiB |
 /// | and unacknowledged written bytes | [`send_buffer_bytes`](Self::send_buffer_bytes), and the one write that exceeded it |
@@ -122,16 +122,20 @@ pub struct Config {
     /// The most retransmissions of a handshake packet. Default 20, 43 s in all (the seed's 3 fail
     /// too soon at 40 % loss).
     pub handshake_retries: u32,
-    /// The most connections of a listener; further SYNs are refused. Default 1,024.
+    /// The most connections of a listener; further SYNs are refused. Those that are over and wait
+    /// for late packets do not count. Default 1,024.
     pub listen_limit: usize,
-    /// The most half-open handshakes of a listener; further SYNs are ignored. Default 256; each
-    /// holds less than 4 KiB.
+    /// The most half-open handshakes of a listener. Beyond, a client that has shown a cookie gets
+    /// the place of the oldest handshake of the host that holds most, in the network (IPv4 /24,
+    /// IPv6 /48) that holds most. Default 8,192: a client keeps its place against an attacker with
+    /// fewer networks than that.
     pub half_open_limit: usize,
     /// Half-open handshakes from which on a listener keeps no state for a client until it has
     /// validated its address by a cookie. Default 64.
     pub cookie_threshold: usize,
-    /// The most connections and handshakes of one IPv4 address, or one /64 of IPv6, with a listener;
-    /// further SYNs are refused. Default 256.
+    /// The most connections and handshakes of one IPv4 address, or one /64 of IPv6, with a listener.
+    /// Beyond, its oldest handshake is given up if it is older than a second, and else further
+    /// SYNs are refused. Default 256.
     pub address_limit: usize,
     /// This side's key pair. Default none: every endpoint generates one of its own.
     pub identity: Option<Identity>,
@@ -173,7 +177,7 @@ impl Default for Config {
             handshake_retry: Duration::from_millis(200),
             handshake_retries: 20,
             listen_limit: 1024,
-            half_open_limit: 256,
+            half_open_limit: 8192,
             cookie_threshold: 64,
             address_limit: 256,
             identity: None,

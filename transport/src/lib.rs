@@ -68,6 +68,7 @@ mod config;
 mod crypto;
 #[cfg(feature = "tokio")]
 mod net;
+mod prefix;
 pub mod proto;
 mod time;
 mod wire;
@@ -76,6 +77,7 @@ pub use config::{Config, Congestion, Recovery, UnknownRecovery};
 pub use crypto::{Cipher, Identity, InvalidKey, Peer, PeerVerifier, PublicKey, UnknownCipher};
 #[cfg(feature = "tokio")]
 pub use net::*;
+pub use prefix::AddressPrefix;
 pub use proto::congestion;
 pub use proto::{
     ConnectionError, EndpointMetrics, FlowId, LossTrigger, Metrics, Observer, Refusal, Stats,

@@ -179,7 +179,9 @@ impl Initiator {
     }
 }
 
-/// The server's side. A forged third message spoils snow's state; it is then replayed from the seed.
+/// The server's side. A forged third message costs a decryption: snow checks the encrypted key
+/// before it computes with it. The state may be forgotten while the client is slow; it is then
+/// replayed from the seed.
 pub(crate) struct Responder {
     state: Option<HandshakeState>,
     seed: Seed,
@@ -187,6 +189,8 @@ pub(crate) struct Responder {
     payload: Vec<u8>,
     second: Vec<u8>,
     refusal_echo: u64,
+    /// How often the state was computed again.
+    replays: u32,
 }
 
 impl fmt::Debug for Responder {
@@ -220,6 +224,7 @@ impl Responder {
             first: first.to_vec(),
             payload,
             second,
+            replays: 0,
         })
     }
 
@@ -235,6 +240,7 @@ impl Responder {
         let mut second = vec![0; SECOND_ROOM];
         let len = state.write_message(payload, &mut second)?;
         second.truncate(len);
+        second.shrink_to_fit();
         Ok((state, second))
     }
 
@@ -254,11 +260,33 @@ impl Responder {
         identity: &Identity,
         message: &[u8; HANDSHAKE_FINISH_BYTES],
     ) -> Result<(PublicKey, Secrets), HandshakeError> {
-        let mut state = match self.state.take() {
-            Some(state) => state,
-            None => Self::replay(identity, &self.seed, &self.first, &self.payload)?.0,
-        };
-        state.read_message(message, &mut [0; HANDSHAKE_FINISH_BYTES])?;
-        Ok((remote_key(&state)?, secrets(&mut state)))
+        if self.state.is_none() {
+            self.replays += 1;
+            self.state = Some(Self::replay(identity, &self.seed, &self.first, &self.payload)?.0);
+        }
+        let state = self.state.as_mut().ok_or(HandshakeError)?;
+        if state
+            .read_message(message, &mut [0; HANDSHAKE_FINISH_BYTES])
+            .is_err()
+        {
+            // With a genuine key and a forged rest, snow has taken the key and takes no other:
+            // only who has seen the client's message can cause that. And a state that was
+            // forgotten for its memory is not kept for garbage.
+            if self.replays > 0 || state.get_remote_static().is_some() {
+                self.state = None;
+            }
+            return Err(HandshakeError);
+        }
+        Ok((remote_key(state)?, secrets(state)))
+    }
+
+    /// Forgets what can be computed again, most of the memory.
+    pub(crate) fn compact(&mut self) {
+        self.state = None;
+    }
+
+    /// How often the state was computed again.
+    pub(crate) const fn replays(&self) -> u32 {
+        self.replays
     }
 }

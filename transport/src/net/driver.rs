@@ -139,7 +139,7 @@ impl State {
     }
 
     /// Moves the wakers of the tasks that the pending events concern to `out`.
-    fn collect_wakers(&mut self, out: &mut Vec<Waker>) {
+    fn collect_wakers(&mut self, now: Time, out: &mut Vec<Waker>) {
         while let Some(event) = self.endpoint.poll_event() {
             let (id, read, write) = match event {
                 Event::Accepted(id) => {
@@ -151,7 +151,15 @@ impl State {
                 Event::Writable(id) | Event::Finished(id) | Event::Established(id) => {
                     (id, false, true)
                 }
-                Event::Closed(id) => (id, true, true),
+                Event::Closed(id) => {
+                    // It died before it was accepted: nobody else would let go of it.
+                    if let Some(place) = self.accepted.iter().position(|it| *it == id) {
+                        self.accepted.remove(place);
+                        self.endpoint.abandon(now, id);
+                        continue;
+                    }
+                    (id, true, true)
+                }
             };
             if let Some(wakers) = self.wakers.get_mut(&id) {
                 out.extend(read.then(|| wakers.read.take()).flatten());
@@ -258,8 +266,9 @@ impl Driver {
 
     /// Wakes the application and handles the next deadline if it has passed.
     fn wake_and_wait(&mut self, cx: &mut Context<'_>) -> Step {
+        let now = self.shared.runtime.now();
         let mut state = self.shared.lock();
-        state.collect_wakers(&mut self.wakers);
+        state.collect_wakers(now, &mut self.wakers);
         let deadline = state.endpoint.poll_timeout();
         state.driver = Some(cx.waker().clone());
         // With a burst held back, only the socket can make progress: another turn would spin.

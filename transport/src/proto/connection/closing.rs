@@ -48,13 +48,15 @@ impl Connection {
     /// Once both FINs have arrived, stays long enough to acknowledge the peer's again: until
     /// three of its probe timeouts, each twice as long as the last, have brought nothing.
     pub(super) fn close_wait(&mut self, now: Time) {
-        let is_through =
-            self.is_finished() && self.receive.is_complete() && self.lifecycle.is_abandoned();
-        if is_through {
+        if self.is_through() {
             self.timers.stop_all();
             let wait = CLOSE_WAIT_TIMEOUTS * self.recovery.pto_interval(self.path.rtt(), 0);
             self.timers.set(Timer::Drain, now + wait);
         }
+    }
+
+    pub(super) fn is_through(&self) -> bool {
+        self.is_finished() && self.receive.is_complete() && self.lifecycle.is_abandoned()
     }
 
     /// Ends the connection without another packet.

@@ -17,11 +17,15 @@ use crate::crypto::keys::{Keys, Secrets};
 use crate::crypto::noise::Initiator;
 use crate::crypto::stateless_reset::ResetToken;
 use crate::crypto::{Cipher, Peer, PublicKey};
+use crate::prefix::is_same_address;
 use crate::proto::recovery::FirstRtt;
 use crate::wire::{COOKIE_BYTES, Parameters};
 
 /// The reason in a RESET for a client whose key the server does not accept.
 pub(super) const KEY_RESET: u32 = u32::MAX - 1;
+
+/// The reason in a RESET for a client for which there is no place after its handshake.
+pub(super) const LIMIT_RESET: u32 = u32::MAX - 2;
 
 /// The effect of a SYN/ACK.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -167,7 +171,15 @@ impl Connection {
         server_id: u32,
         token: &ResetToken,
     ) -> bool {
-        self.remote() == remote && self.peer.has_lost(server_id, token)
+        is_same_address(self.remote(), remote) && self.peer.has_lost(server_id, token)
+    }
+
+    /// Ends a connection with a client for which there is no place, and tells it.
+    pub(crate) fn reject_client(&mut self, now: Time, refusal: Refusal) {
+        self.reset(now, LIMIT_RESET);
+        self.lifecycle
+            .replace_error(ConnectionError::Refused(refusal));
+        self.lifecycle.abandon();
     }
 
     /// Ends a connection with a client whose key the server does not accept, and tells it.

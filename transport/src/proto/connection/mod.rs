@@ -217,6 +217,17 @@ impl Connection {
         self.lifecycle.is_drained() && self.lifecycle.is_abandoned()
     }
 
+    /// Tells whether the application has let go of the connection.
+    pub(crate) const fn is_abandoned(&self) -> bool {
+        self.lifecycle.is_abandoned()
+    }
+
+    /// Tells whether the connection is over: it ended early, or both sides have finished and it
+    /// stays only to acknowledge the peer's FIN again.
+    pub(crate) fn is_over(&self) -> bool {
+        !self.lifecycle.is_established() || self.is_through()
+    }
+
     /// Tells whether a window update waits to be sent.
     pub(crate) const fn wants_to_offer_window(&self) -> bool {
         self.pending.rwnd

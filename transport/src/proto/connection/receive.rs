@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Connection;
 use super::error::{ConnectionError, Refusal};
-use super::establish::KEY_RESET;
+use super::establish::{KEY_RESET, LIMIT_RESET};
 use super::lifecycle::State;
 use super::observe::TraceEvent;
 use super::protection::{NotOpened, ProtectedPacket};
@@ -137,6 +137,11 @@ impl Connection {
             }
             Frame::Reset { reason: KEY_RESET } => {
                 self.drain(now, ConnectionError::Refused(Refusal::UntrustedKey));
+            }
+            Frame::Reset {
+                reason: LIMIT_RESET,
+            } => {
+                self.drain(now, ConnectionError::Refused(Refusal::ListenLimit));
             }
             Frame::Reset { reason } => self.drain(now, ConnectionError::Reset { reason }),
             Frame::Challenge { token } => self.pending.response = Some(token),

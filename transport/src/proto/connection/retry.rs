@@ -103,6 +103,12 @@ impl Retry {
         self.next = now;
     }
 
+    /// The time since the message was first sent.
+    pub(crate) fn age(&self, now: Time) -> Duration {
+        self.first_sent
+            .map_or(Duration::ZERO, |sent| now.saturating_since(sent))
+    }
+
     /// The round trip that an answer now shows. Which copy of a retransmitted message was
     /// answered is unknown (Karn's rule, RFC 6298 §3), but none was sent before the first.
     pub(crate) fn round_trip(&self, now: Time) -> Option<FirstRtt> {

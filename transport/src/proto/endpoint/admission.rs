@@ -1,26 +1,43 @@
 //! Admission: from a SYN to the last handshake message, which makes it a connection.
 //!
-//! What clients with unvalidated addresses can make this side hold is bounded:
-//! [`Config::half_open_limit`] handshakes, [`Config::address_limit`] of them and of connections
-//! for one address, and 64 replies that wait to be sent. From [`Config::cookie_threshold`]
-//! handshakes on, a SYN without a cookie is answered with one, and nothing is kept.
+//! What clients with unvalidated addresses can make this side hold is bounded, and shared by
+//! address prefix ([`shares`](super::shares)): [`Config::half_open_limit`] handshakes, beyond
+//! which one of those who hold most is given up for a newcomer; [`Config::address_limit`] of
+//! them and of connections for one host, beyond which its oldest handshake goes first; and 64
+//! replies that wait to be sent. From [`Config::cookie_threshold`] handshakes on, a SYN without
+//! a cookie is answered with one, and nothing is kept. Connections that are over and only wait
+//! for late packets count against none of this.
 //!
 //! [`Config::half_open_limit`]: crate::Config::half_open_limit
 //! [`Config::address_limit`]: crate::Config::address_limit
 //! [`Config::cookie_threshold`]: crate::Config::cookie_threshold
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::event::Event;
 use super::{ConnectionId, Endpoint};
 use crate::Time;
 use crate::crypto::Peer;
 use crate::crypto::noise::{self, Responder};
+use crate::prefix::is_same_address;
 use crate::proto::connection::{
     Connection, FlowId, HalfOpen, Refusal, Retry, SynKey, answer_payload, preferred_cipher,
 };
 use crate::wire::{self, COOKIE_BYTES, HANDSHAKE_FINISH_BYTES, Parameters, Reader};
+
+/// Half-open handshakes beyond which the state of a further one is not kept but computed again
+/// when its client answers: less memory, at the price of a Diffie-Hellman.
+const MAX_READY: usize = 64;
+
+/// The age from which on a handshake gives way to another of the same address: a client that is
+/// still there has been sent the SYN/ACK five times.
+const STALE_AFTER: Duration = Duration::from_secs(1);
+
+/// How often the state of one handshake is computed again. It takes more only when messages are
+/// forged by someone who can read the client's.
+const MAX_REPLAYS: u32 = 4;
 
 /// The fields of a SYN.
 pub(super) struct Syn<'a> {
@@ -62,24 +79,25 @@ impl Endpoint {
         // The checks stand in order of what they cost this side: a flood from forged addresses
         // must meet the cookie before it meets a limit that it could exhaust for others.
         let is_validated = self.has_valid_cookie(now, remote, syn);
-        if !is_validated && self.half_open.len() >= self.config.cookie_threshold {
+        // Nor may one take a place from another.
+        let threshold = self
+            .config
+            .cookie_threshold
+            .min(self.config.half_open_limit);
+        if !is_validated && self.half_open.len() >= threshold {
             return self.ask_for_cookie(now, remote, syn);
         }
-        if self.connections.len() + self.half_open.len() >= self.config.listen_limit {
+        if self.accepted_shares.len() >= self.config.listen_limit {
             return self.refuse(remote, syn, Refusal::ListenLimit);
         }
-        if self.is_address_at_limit(remote.ip()) {
+        if !self.make_room_for(now, remote.ip()) {
             return self.refuse(remote, syn, Refusal::AddressLimit);
-        }
-        if self.half_open.len() >= self.config.half_open_limit {
-            // Not refused: the client's next SYN may find room.
-            self.dropped_datagrams += 1;
-            return;
         }
         match self.open_half(now, remote, syn) {
             Some((id, half)) => {
                 self.by_client.insert(key, id);
                 self.half_open.insert(id, half);
+                self.half_open_shares.insert(remote.ip(), id);
                 self.answer_syn(now, id);
             }
             None => self.dropped_datagrams += 1,
@@ -99,7 +117,10 @@ impl Endpoint {
         let token = self.reset_key().token(id, remote);
         let payload = answer_payload(&self.config, id, &token, cipher);
         let seed = self.random_seed();
-        let noise = Responder::new(&self.identity, seed, syn.noise, payload).ok()?;
+        let mut noise = Responder::new(&self.identity, seed, syn.noise, payload).ok()?;
+        if self.half_open.len() >= MAX_READY {
+            noise.compact();
+        }
         let half = HalfOpen::new(
             (remote, syn.key(remote)),
             syn.source,
@@ -145,10 +166,13 @@ impl Endpoint {
             // Repeated in a packet of a connection that exists, or that never did.
             return true;
         };
-        if half.remote() != remote {
+        if !is_same_address(half.remote(), remote) {
             return false;
         }
         let Ok((key, secrets)) = half.noise.read_finish(&self.identity, message) else {
+            if half.noise.replays() >= MAX_REPLAYS {
+                self.forget_half_open(id);
+            }
             return false;
         };
         let Some(half) = self.half_open.remove(&id) else {
@@ -160,13 +184,18 @@ impl Endpoint {
             remote,
         };
         let config = Arc::clone(&self.config);
+        self.half_open_shares.remove(id);
         let mut connection = Connection::accept(now, config, flow, &half, (key, &secrets));
         let peer = Peer::new(key, remote, true);
         let verifier = self.config.verifier.as_ref();
-        if verifier.is_none_or(|verifier| verifier.verify(&peer)) {
-            self.events.push_back(Event::Accepted(ConnectionId(id)));
-        } else {
+        if verifier.is_some_and(|verifier| !verifier.verify(&peer)) {
             connection.reject_key(now, key);
+        } else if self.accepted_shares.len() >= self.config.listen_limit {
+            // Others were faster since the SYN was answered.
+            connection.reject_client(now, Refusal::ListenLimit);
+        } else {
+            self.accepted_shares.insert(remote.ip(), id);
+            self.events.push_back(Event::Accepted(ConnectionId(id)));
         }
         self.connections.insert(id, connection);
         true
@@ -174,12 +203,10 @@ impl Endpoint {
 
     /// Takes a client's refusal of this server's key.
     pub(super) fn on_refused_by_client(&mut self, remote: SocketAddr, id: u32, echo: u64) {
-        let is_genuine = self
-            .half_open
-            .get(&id)
-            .is_some_and(|half| half.remote() == remote && half.noise.refusal_echo() == echo);
+        let is_genuine = self.half_open.get(&id).is_some_and(|half| {
+            is_same_address(half.remote(), remote) && half.noise.refusal_echo() == echo
+        });
         if is_genuine {
-            self.deadlines.set(id, None);
             self.forget_half_open(id);
         } else {
             self.dropped_datagrams += 1;
@@ -187,28 +214,35 @@ impl Endpoint {
     }
 
     pub(super) fn forget_half_open(&mut self, id: u32) {
+        self.deadlines.set(id, None);
+        self.half_open_shares.remove(id);
         if let Some(half) = self.half_open.remove(&id) {
             self.by_client.remove(&half.key());
         }
     }
 
-    /// Tells whether an address, or its /64 of IPv6, has as much as one may have.
-    fn is_address_at_limit(&self, ip: IpAddr) -> bool {
-        let (first, last) = match ip {
-            IpAddr::V4(_) => (ip, ip),
-            // A customer has a /64 at least, and with it as many addresses as it likes.
-            IpAddr::V6(v6) => {
-                let prefix = v6.to_bits() & !u128::from(u64::MAX);
-                let last = prefix | u128::from(u64::MAX);
-                (
-                    Ipv6Addr::from_bits(prefix).into(),
-                    Ipv6Addr::from_bits(last).into(),
-                )
+    /// Frees a place for another handshake of an address: an old one of its own when it has as
+    /// many as it may have, or one of those who hold most. False when none of its own is old.
+    fn make_room_for(&mut self, now: Time, ip: IpAddr) -> bool {
+        let connected = self.accepted_shares.held_by(ip);
+        if connected >= self.config.address_limit {
+            return false;
+        }
+        if connected + self.half_open_shares.held_by(ip) >= self.config.address_limit {
+            // A client that lets go of a handshake tells nobody.
+            let oldest = self.half_open_shares.oldest_of(ip);
+            let half = oldest.and_then(|id| self.half_open.get(&id));
+            let is_stale = half.is_some_and(|half| half.retry.age(now) >= STALE_AFTER);
+            match oldest {
+                Some(oldest) if is_stale => self.forget_half_open(oldest),
+                _ => return false,
             }
-        };
-        let from = (SocketAddr::new(first, 0), 0);
-        let to = (SocketAddr::new(last, u16::MAX), u64::MAX);
-        let limit = self.config.address_limit;
-        self.by_client.range(from..=to).take(limit).count() >= limit
+        }
+        if self.half_open.len() >= self.config.half_open_limit
+            && let Some(evicted) = self.half_open_shares.next_evicted()
+        {
+            self.forget_half_open(evicted);
+        }
+        true
     }
 }

@@ -104,7 +104,7 @@ impl Endpoint {
         self.connections.get(&id.0)
     }
 
-    fn with(&mut self, id: ConnectionId, act: impl FnOnce(&mut Connection)) {
+    pub(super) fn with(&mut self, id: ConnectionId, act: impl FnOnce(&mut Connection)) {
         if let Some(connection) = self.connections.get_mut(&id.0) {
             act(connection);
             self.after_change(id.0);

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::Endpoint;
 use super::admission::Syn;
 use crate::crypto::stateless_reset::ResetToken;
+use crate::prefix::is_same_address;
 use crate::proto::connection::{
     Connection, ConnectionError, ProtectedPacket, Refusal, SynAckOutcome,
 };
@@ -22,6 +23,11 @@ impl Endpoint {
         datagram: &mut [u8],
     ) {
         let bytes = datagram.len();
+        // No answer reaches port 0 (RFC 768 has it for a sender that wants none).
+        if remote.port() == 0 {
+            self.dropped_datagrams += 1;
+            return;
+        }
         let Ok((header, header_bytes)) = Header::decode(datagram) else {
             self.dropped_datagrams += 1;
             return;
@@ -106,7 +112,7 @@ impl Endpoint {
         // A server stays where it is; a client may move, and its packets are known by their
         // seal (RFC 9000 §9).
         let Some(connection) =
-            connection.filter(|it| !it.flow().is_client || it.remote() == from.0)
+            connection.filter(|it| !it.flow().is_client || is_same_address(it.remote(), from.0))
         else {
             self.dropped_datagrams += 1;
             return;
@@ -150,7 +156,7 @@ impl Endpoint {
     fn on_syn_ack(&mut self, now: Time, remote: SocketAddr, id: u32, noise: &[u8], bytes: usize) {
         let connection = self.connections.get_mut(&id);
         let outcome = connection
-            .filter(|connection| connection.remote() == remote)
+            .filter(|connection| is_same_address(connection.remote(), remote))
             .map_or(SynAckOutcome::Dropped, |connection| {
                 connection.on_syn_ack(now, noise, bytes)
             });
@@ -173,7 +179,7 @@ impl Endpoint {
     ) {
         let connection = self.connections.get_mut(&id);
         let taken = connection
-            .filter(|connection| connection.remote() == remote)
+            .filter(|connection| is_same_address(connection.remote(), remote))
             .is_some_and(act);
         if taken {
             self.after_change(id);

@@ -80,6 +80,7 @@ impl Endpoint {
     /// Queues what a changed connection may have to send, and its events.
     pub(super) fn after_change(&mut self, id: u32) {
         self.mark_dirty(id);
+        self.release_share(id);
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
@@ -108,8 +109,31 @@ impl Endpoint {
         }
     }
 
+    /// Has a connection that is over count no longer, and bounds how many of those there are.
+    fn release_share(&mut self, id: u32) {
+        let connection = self.connections.get(&id);
+        let Some(connection) = connection.filter(|it| !it.flow().is_client && it.is_over()) else {
+            return;
+        };
+        // The application still holds the others, and lets go of them by itself.
+        let is_left = connection.is_abandoned();
+        let ip = connection.flow().remote.ip();
+        self.accepted_shares.remove(id);
+        if !is_left || self.lingering_shares.contains(id) {
+            return;
+        }
+        if self.lingering_shares.len() >= self.config.listen_limit
+            && let Some(evicted) = self.lingering_shares.next_evicted()
+        {
+            self.forget(evicted);
+        }
+        self.lingering_shares.insert(ip, id);
+    }
+
     fn forget(&mut self, id: u32) {
         self.deadlines.set(id, None);
+        self.accepted_shares.remove(id);
+        self.lingering_shares.remove(id);
         if let Some(connection) = self.connections.remove(&id)
             && let Some(key) = connection.syn_key()
         {

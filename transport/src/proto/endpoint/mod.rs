@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`dispatch`] | datagrams in: the connection each belongs to |
 //! | [`admission`] | SYNs answered or refused, half-open handshakes |
+//! | [`shares`] | what each address prefix holds, and who gives back first |
 //! | [`stateless`] | replies for which nothing is kept: refusals, cookies, lost connections |
 //! | [`drive`] | datagrams out, and deadlines |
 //! | [`application`] | the calls of the application, by connection |
@@ -23,6 +24,7 @@ mod dispatch;
 mod drive;
 mod event;
 mod metrics;
+mod shares;
 mod stateless;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -33,7 +35,8 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use self::deadlines::Deadlines;
-use super::connection::{Connection, FlowId, HalfOpen, SynKey, syn_payload};
+use self::shares::Shares;
+use super::connection::{Connection, ConnectionError, FlowId, HalfOpen, SynKey, syn_payload};
 use crate::Time;
 use crate::config::Config;
 use crate::crypto::cookie::CookieJar;
@@ -68,6 +71,11 @@ pub struct Endpoint {
     listening: bool,
     connections: BTreeMap<u32, Connection>,
     half_open: BTreeMap<u32, HalfOpen>,
+    half_open_shares: Shares,
+    /// Accepted connections that are alive: those that count against the limits.
+    accepted_shares: Shares,
+    /// Accepted connections that only wait for late packets.
+    lingering_shares: Shares,
     /// The handshake or accepted connection that a repeated SYN belongs to.
     by_client: BTreeMap<SynKey, u32>,
     deadlines: Deadlines,
@@ -101,6 +109,9 @@ impl Endpoint {
             listening: false,
             connections: BTreeMap::new(),
             half_open: BTreeMap::new(),
+            half_open_shares: Shares::default(),
+            accepted_shares: Shares::default(),
+            lingering_shares: Shares::default(),
             by_client: BTreeMap::new(),
             deadlines: Deadlines::default(),
             dirty: VecDeque::new(),
@@ -134,6 +145,12 @@ impl Endpoint {
         };
         let connection = Connection::connect(now, Arc::clone(&self.config), flow, noise);
         self.connections.insert(id, connection);
+        if remote.port() == 0 {
+            // Nothing is sent there, and no answer could come from it.
+            self.with(ConnectionId(id), |it| {
+                it.drain(now, ConnectionError::TimedOut)
+            });
+        }
         self.mark_dirty(id);
         ConnectionId(id)
     }
@@ -200,6 +217,18 @@ impl Endpoint {
     #[cfg(test)]
     pub(crate) fn connection(&self, id: ConnectionId) -> Option<&Connection> {
         self.connections.get(&id.0)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn set_cookies(&mut self, jar: CookieJar) {
+        self.cookies = Some(jar);
+    }
+
+    /// A half-open handshake, and how often its state was computed again.
+    #[cfg(test)]
+    pub(crate) fn first_half_open(&self) -> Option<(u32, u32)> {
+        let (&id, half) = self.half_open.iter().next()?;
+        Some((id, half.noise.replays()))
     }
 
     pub(crate) fn connection_mut(&mut self, id: u32) -> Option<&mut Connection> {

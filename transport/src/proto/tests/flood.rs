@@ -12,7 +12,7 @@ use crate::proto::{ConnectionError, Refusal};
 use crate::wire::{COOKIE_BYTES, Header};
 use crate::{Config, Identity, Time};
 
-fn syn(number: u32, cookie: Option<&[u8; COOKIE_BYTES]>) -> Vec<u8> {
+pub(super) fn syn(number: u32, cookie: Option<&[u8; COOKIE_BYTES]>) -> Vec<u8> {
     let mut secret = [0; 32];
     secret[..4].copy_from_slice(&number.to_be_bytes());
     let seed = Zeroizing::new(secret);
@@ -44,13 +44,13 @@ fn address(number: u32) -> SocketAddr {
     ))
 }
 
-fn unconnected(server: Config) -> Pair {
+pub(super) fn unconnected(server: Config) -> Pair {
     let networks = [Network::clean(), Network::clean()];
     Pair::new(1, [Config::default(), server], networks)
 }
 
 /// Hands the server datagrams as if they came from `addr`.
-fn inject_from(pair: &mut Pair, addr: SocketAddr, bytes: Vec<u8>) {
+pub(super) fn inject_from(pair: &mut Pair, addr: SocketAddr, bytes: Vec<u8>) {
     let sound = std::mem::replace(&mut pair.sides[CLIENT].addr, addr);
     pair.inject(CLIENT, bytes);
     pair.sides[CLIENT].addr = sound;

@@ -7,6 +7,7 @@ mod hostile;
 mod pair;
 mod recovery;
 mod secure;
+mod shares;
 mod short;
 mod stateless_reset;
 mod whole;
