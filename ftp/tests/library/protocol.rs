@@ -271,7 +271,11 @@ async fn bytes_that_are_no_message_end_the_connection_with_a_reason() {
     for (bytes, code) in [
         (Bytes::copy_from_slice(&too_long), Code::BadRequest),
         (
-            framed(br#"{"lftp":3,"connection":"control"}"#),
+            framed(br#"{"lftp":2,"connection":"control"}"#),
+            Code::BadVersion,
+        ),
+        (
+            framed(br#"{"lftp":4,"connection":"control"}"#),
             Code::BadVersion,
         ),
         (
