@@ -51,7 +51,10 @@ fn a_full_disk_behind_stdout_is_an_error_with_a_sentence() {
 fn an_unwritable_stderr_changes_neither_the_run_nor_the_exit_code() {
     for (arguments, code) in [
         (format!("{PROXY} --json"), 0),
-        (format!("{} --json --live", PROXY.replace("50ms", "1200ms")), 0),
+        (
+            format!("{} --json --live", PROXY.replace("50ms", "1200ms")),
+            0,
+        ),
         ("show --profile /no/such/file".to_owned(), 3),
         ("nonsense".to_owned(), 2),
     ] {

@@ -8,7 +8,7 @@ use super::blocks::{self, BLOCK_BYTES, BlockHash};
 const SAMPLES: usize = 4;
 
 /// The first blocks of a file, as far as the receiver knows. What they are worth is found out
-/// beside the transfer: see [`Again`](super::Again).
+/// beside the transfer: see [`Again`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldBlocks {
     /// Number of blocks.

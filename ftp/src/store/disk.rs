@@ -45,14 +45,14 @@ pub trait Faults: Send + Sync + fmt::Debug {
     /// Error that the system is to report.
     fn before(&self, step: &Step<'_>) -> io::Result<()>;
 
-    /// Called before a write of this many bytes, after [`before`](Self::before); returns how many of
-    /// them are to be written.
+    /// Called before a write of this many bytes at an offset, after [`before`](Self::before);
+    /// returns how many of them are to be written.
     ///
     /// # Errors
     ///
     /// Error that the system is to report; nothing is written then.
-    fn write(&self, file: &File, bytes: usize) -> io::Result<usize> {
-        let _ = file;
+    fn write(&self, file: &File, offset: u64, bytes: usize) -> io::Result<usize> {
+        let _ = (file, offset);
         Ok(bytes)
     }
 
@@ -256,7 +256,7 @@ impl DiskFile {
     /// Writes all bytes from an offset on.
     pub(super) fn write_all_at(&self, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
         while !bytes.is_empty() {
-            let most = self.before_write(bytes.len())?.min(bytes.len());
+            let most = self.before_write(offset, bytes.len())?.min(bytes.len());
             match write_at(&self.file, &bytes[..most], offset) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => {
@@ -270,11 +270,11 @@ impl DiskFile {
         Ok(())
     }
 
-    /// Returns how many of `bytes` the disk takes in one step.
-    fn before_write(&self, bytes: usize) -> io::Result<usize> {
+    /// Returns how many of `bytes` bytes at `offset` the disk takes in one step.
+    fn before_write(&self, offset: u64, bytes: usize) -> io::Result<usize> {
         self.disk.before(&Step::Write(&self.file))?;
         match &self.disk.0 {
-            Some(faults) => faults.write(&self.file, bytes),
+            Some(faults) => faults.write(&self.file, offset, bytes),
             None => Ok(bytes),
         }
     }
@@ -308,7 +308,8 @@ fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
 
 impl Write for DiskFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let most = self.before_write(bytes.len())?;
+        let offset = self.file.stream_position()?;
+        let most = self.before_write(offset, bytes.len())?;
         self.file.write(&bytes[..most.min(bytes.len())])
     }
 

@@ -148,9 +148,9 @@ impl Recovered {
 }
 
 /// Counts the blocks of the file that are those of the journal. Those marked as durable are
-/// read beside the transfer, before the file gets its name; the few behind them are read now. In a durable store they are also written again: if the
-/// disk failed to take them from an earlier process, that process got the error, and the system
-/// has counted them as written ever since.
+/// read beside the transfer, before the file gets its name; the few behind them are read now. In a
+/// durable store they are also written again: if the disk failed to take them from an earlier
+/// process, that process got the error, and the system has counted them as written ever since.
 fn verify(part: &mut DiskFile, known: &JournalContents, durable: bool) -> io::Result<usize> {
     let full = part.metadata()?.len() / BLOCK_BYTES;
     let most = known

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Seek};
+use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -189,11 +189,10 @@ impl Faults for Disk {
         Err(io::Error::from_raw_os_error(EIO))
     }
 
-    fn write(&self, file: &File, bytes: usize) -> io::Result<usize> {
+    fn write(&self, file: &File, at: u64, bytes: usize) -> io::Result<usize> {
         let mut state = self.state();
         // Pages that are rewritten have to be flushed again.
-        let (mut file, unflushed) = (file, state.unflushed(file)?);
-        let at = file.stream_position()?;
+        let unflushed = state.unflushed(file)?;
         let before = within(&unflushed.lost, 0, at);
         let behind = within(&unflushed.lost, at + bytes as u64, u64::MAX);
         unflushed.lost = [before, behind].concat();

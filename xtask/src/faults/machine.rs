@@ -134,8 +134,8 @@ impl Faults for Process {
         self.machine.disk.before(step)
     }
 
-    fn write(&self, file: &File, bytes: usize) -> io::Result<usize> {
-        self.machine.disk.write(file, bytes)
+    fn write(&self, file: &File, offset: u64, bytes: usize) -> io::Result<usize> {
+        self.machine.disk.write(file, offset, bytes)
     }
 
     fn synced(&self, file: &File) {

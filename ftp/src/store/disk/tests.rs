@@ -124,7 +124,7 @@ fn blocks_that_a_disk_failed_to_keep_are_written_again_before_a_resumption() {
             }
         }
 
-        fn write(&self, _: &File, bytes: usize) -> io::Result<usize> {
+        fn write(&self, _: &File, _: u64, bytes: usize) -> io::Result<usize> {
             self.written.fetch_add(bytes as u64, Ordering::Relaxed);
             Ok(bytes)
         }
@@ -157,7 +157,7 @@ fn no_mark_follows_a_sync_that_failed() {
             }
         }
 
-        fn write(&self, _: &File, bytes: usize) -> io::Result<usize> {
+        fn write(&self, _: &File, _: u64, bytes: usize) -> io::Result<usize> {
             self.1.fetch_add(bytes as u64, Ordering::Relaxed);
             Ok(bytes)
         }
@@ -237,7 +237,7 @@ fn a_disk_slower_than_the_network_is_waited_for() {
             Ok(())
         }
 
-        fn write(&self, _: &File, bytes: usize) -> io::Result<usize> {
+        fn write(&self, _: &File, _: u64, bytes: usize) -> io::Result<usize> {
             self.written.fetch_add(bytes as u64, Ordering::Relaxed);
             Ok(bytes)
         }
