@@ -62,7 +62,7 @@ impl<'a> SendMeter<'a> {
         self.earlier_bytes = bytes;
     }
 
-    /// Takes the receiver's word that it is reading for a sign of life.
+    /// Counts the receiver's report that it is still reading as progress.
     pub(crate) fn listen(&mut self, messages: &MessageReader<'_>) {
         self.checked = messages.checked();
     }

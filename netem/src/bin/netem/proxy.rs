@@ -111,7 +111,7 @@ pub(crate) fn run(args: ProxyArgs) -> Result<(), Failure> {
         args.live.then(|| Live::new(proxy.handle())),
     );
     let report = proxy.stop();
-    // The files first: they are complete, whoever has stopped to read the report.
+    // The files first: they are complete even if the report cannot be printed.
     files.finish()?;
     print(&report, args.json)?;
     if report.valid {

@@ -2,8 +2,8 @@
 //!
 //! When a place is wanted and none is free, it is taken from the network that holds most, there
 //! from the host that holds most, and there it is the oldest. So a client from another network
-//! gets a place, and keeps it for as long as some network holds two: whoever wants to drive out
-//! a client needs more networks than there are places.
+//! gets a place, and keeps it for as long as some network holds two: to drive out a client,
+//! an attacker needs more networks than there are places.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,4 @@
-//! Shares of what an endpoint holds: whoever holds much, a client from elsewhere gets in.
+//! Fair shares of an endpoint: a client from elsewhere gets in, however much an attacker holds.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -31,7 +31,7 @@ fn besiege(pair: &mut Pair, addresses: u32, syns: u32) {
 }
 
 fn gets_in_against(addresses: u32) {
-    // A quarter of everything, for the time that the keys of the attacker take.
+    // Scaled below the default limit: each handshake of the attacker costs the test a key exchange.
     let server = Config {
         half_open_limit: 300.max(addresses as usize + addresses as usize / 8),
         address_limit: 100_000,
