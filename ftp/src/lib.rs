@@ -45,7 +45,7 @@ pub use protocol::blocks::{BLOCK_BYTES, BlockHash};
 pub use protocol::channel::ChannelError;
 pub use protocol::{
     Attributes, Code, DEFAULT_PORT, DataPorts, Entry, EntryKind, FailedFile, Listing, Name,
-    NameError, Overwrite, Refusal, TreeSummary,
+    NameError, Overwrite, PeerText, Refusal, TreeSummary,
 };
 pub use server::{
     Access, Admission, Admit, InvalidRights, PortPool, Rights, ServeError, Server, ServerConfig,

@@ -261,7 +261,7 @@ impl Client {
             after: after.map(str::to_owned),
         };
         let listing: Listing = self.request(request).await?;
-        let names = listing.entries.iter().map(|entry| entry.name.as_str());
+        let names = listing.entries.iter().map(|entry| entry.name.raw());
         if !after.into_iter().chain(names).is_sorted_by(|a, b| a < b) {
             return Err(RequestError::UnexpectedReply(
                 "a listing that is not sorted",
@@ -283,7 +283,7 @@ impl Client {
     pub async fn ls(&mut self, path: &str) -> Result<Vec<Entry>, RequestError> {
         let mut entries: Vec<Entry> = Vec::new();
         loop {
-            let after = entries.last().map(|entry| entry.name.clone());
+            let after = entries.last().map(|entry| entry.name.raw().to_owned());
             let page = self.ls_page(path, after.as_deref()).await?;
             entries.extend(page.entries);
             if !page.more {

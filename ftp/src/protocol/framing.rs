@@ -10,6 +10,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::peer_text::PeerText;
+
 /// Version of the protocol, in every [`Hello`](super::Hello).
 pub const VERSION: u32 = 3;
 
@@ -30,7 +32,7 @@ pub enum MessageError {
         bytes: usize,
     },
     /// The message is not the expected JSON.
-    #[error("a message is malformed: {0}")]
+    #[error("a message is malformed: {}", malformed(.0))]
     Malformed(#[from] serde_json::Error),
     /// The message is well formed, and invalid at this point.
     #[error("a message is out of place: {0}")]
@@ -83,11 +85,7 @@ pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, MessageError> {
     Ok(serde_json::from_slice(body)?)
 }
 
-/// Makes a peer's text safe for a terminal: control characters are replaced, and the length is
-/// limited.
-pub fn printable(text: &str, max_chars: usize) -> String {
-    text.chars()
-        .take(max_chars)
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
+/// Describes what is wrong with the JSON, in which the parser repeats what the peer has written.
+fn malformed(error: &serde_json::Error) -> PeerText {
+    error.to_string().into()
 }

@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use super::framing::{MessageError, VERSION, decode};
 use super::held::HeldBlocks;
+use super::peer_text::PeerText;
 use super::token::Token;
 use super::tree::Overwrite;
 
@@ -243,7 +244,7 @@ pub struct Listing {
 #[non_exhaustive]
 pub struct Entry {
     /// Name within the folder.
-    pub name: String,
+    pub name: PeerText,
     /// Kind of the entry.
     pub kind: EntryKind,
     /// Size of a file, in bytes; 0 for a folder.

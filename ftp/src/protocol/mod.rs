@@ -6,6 +6,7 @@
 //! | `message`, `token`, `held`, `tree` | the messages themselves |
 //! | `code` | error codes |
 //! | `names`, `ports` | valid names of files; the UDP ports |
+//! | `peer_text` | text that somebody else has written, for people |
 //! | [`blocks`] | blocks of a file, and their hashes |
 //! | [`channel`] | a stream as a channel for messages, and its failures |
 //!
@@ -20,6 +21,7 @@ mod framing;
 mod held;
 mod message;
 mod names;
+mod peer_text;
 mod ports;
 mod reply;
 mod token;
@@ -27,7 +29,7 @@ mod tree;
 
 pub use self::code::Code;
 pub use self::framing::{
-    LENGTH_BYTES, MAX_MESSAGE_BYTES, MessageError, VERSION, body_bytes, decode, encode, printable,
+    LENGTH_BYTES, MAX_MESSAGE_BYTES, MessageError, VERSION, body_bytes, decode, encode,
 };
 pub use self::held::{Again, BlockSample, Checked, HeldBlocks};
 pub use self::message::{
@@ -36,6 +38,7 @@ pub use self::message::{
 };
 pub(crate) use self::names::{JOURNAL_SUFFIX, PARTIAL_PREFIX, PARTIAL_SUFFIX, is_partial};
 pub use self::names::{MAX_NAME_BYTES, MAX_PART_BYTES, Name, NameError, NameFault};
+pub use self::peer_text::{MAX_SHOWN_CHARS, PeerText, Shown, escape_json, shown};
 pub use self::ports::{DEFAULT_DATA_PORTS, DEFAULT_PORT, DataPorts, DataPortsError};
 pub use self::reply::{Refusal, Reply, decode_reply, encode_reply};
 pub use self::token::Token;

@@ -5,10 +5,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::code::Code;
-use super::framing::{MessageError, decode, encode, printable};
-
-/// Characters kept of the reason in a peer's refusal.
-const MAX_REASON_CHARS: usize = 500;
+use super::framing::{MessageError, decode, encode};
+use super::peer_text::PeerText;
 
 /// What was requested, or a refusal.
 pub type Reply<T> = Result<T, Refusal>;
@@ -20,12 +18,12 @@ pub struct Refusal {
     /// Code, for programs.
     pub code: Code,
     /// Message, for people.
-    pub reason: String,
+    pub reason: PeerText,
 }
 
 impl Refusal {
     /// Creates a refusal.
-    pub fn new(code: Code, reason: impl Into<String>) -> Self {
+    pub fn new(code: Code, reason: impl Into<PeerText>) -> Self {
         Self {
             code,
             reason: reason.into(),
@@ -54,7 +52,7 @@ pub fn encode_reply<T: Serialize>(reply: &Reply<T>) -> Result<Bytes, MessageErro
     }
 }
 
-/// Decodes the JSON of a reply. The peer's message is made safe for a terminal.
+/// Decodes the JSON of a reply.
 ///
 /// # Errors
 ///
@@ -67,7 +65,5 @@ pub fn decode_reply<T: DeserializeOwned>(body: &[u8]) -> Result<Reply<T>, Messag
     if decode::<Status>(body)?.status {
         return decode(body).map(Ok);
     }
-    let mut refusal: Refusal = decode(body)?;
-    refusal.reason = printable(&refusal.reason, MAX_REASON_CHARS);
-    Ok(Err(refusal))
+    decode(body).map(Err)
 }

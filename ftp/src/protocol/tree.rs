@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::code::Code;
 use super::held::HeldBlocks;
+use super::peer_text::PeerText;
 
 /// Entries of a [`Page`] at most.
 pub const MAX_PAGE_FILES: usize = 256;
@@ -131,23 +132,23 @@ pub struct TreeSummary {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailedFile {
     /// Name in the tree.
-    pub path: String,
+    pub path: PeerText,
     /// Code, for programs.
     pub code: Code,
     /// Message, for people.
-    pub reason: String,
+    pub reason: PeerText,
 }
 
 impl TreeSummary {
     /// Counts a file that did not arrive, and names it if the list is not full.
-    pub(crate) fn fail(&mut self, path: &str, code: Code, reason: impl Into<String>) {
+    pub(crate) fn fail(&mut self, path: &str, code: Code, reason: impl Into<PeerText>) {
         self.failed += 1;
         if self.failures.len() < MAX_NAMED_FAILURES {
-            let short = |text: String| text.chars().take(200).collect();
+            let short = |text: &str| text.chars().take(200).collect::<String>().into();
             self.failures.push(FailedFile {
-                path: short(path.to_owned()),
+                path: short(path),
                 code,
-                reason: short(reason.into()),
+                reason: short(reason.into().raw()),
             });
         }
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::client::ClientIdentity;
-use crate::protocol::Code;
+use crate::protocol::{Code, MAX_SHOWN_CHARS, Shown, shown};
 
 /// A request, its client, and its outcome.
 pub(super) struct AccessRecord<'a> {
@@ -16,7 +16,15 @@ pub(super) struct AccessRecord<'a> {
     pub(super) duration: Duration,
 }
 
+/// Characters of a name in the log at most: a client may ask for one of 64 KiB.
+const MAX_NAME_CHARS: usize = 200;
+
 impl AccessRecord<'_> {
+    /// The name, as a person may see it.
+    pub(super) const fn shown_name(&self) -> Shown<'_> {
+        shown(self.name, MAX_NAME_CHARS)
+    }
+
     /// Logs success; the `detail` is a hash or a count.
     pub(super) fn done(&self, detail: &str) {
         self.write("ok", &detail);
@@ -36,11 +44,11 @@ impl AccessRecord<'_> {
             client = %addr,
             who = &**name,
             operation = self.operation,
-            name = self.name,
+            name = ?self.shown_name(),
             bytes = self.bytes,
             duration = ?self.duration,
             result,
-            detail = detail.to_string(),
+            detail = ?shown(&detail.to_string(), MAX_SHOWN_CHARS),
             "access"
         );
     }

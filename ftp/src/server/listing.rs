@@ -36,7 +36,7 @@ mod tests {
     fn a_page_of_the_longest_names_fits_a_message_and_none_is_lost() {
         let name = |i: usize| format!("{i:06}{}", "\u{7f}é".repeat(83));
         let entry = |i| Entry {
-            name: name(i),
+            name: name(i).into(),
             kind: EntryKind::File,
             size: u64::MAX,
         };

@@ -63,7 +63,7 @@ pub(super) async fn serve(context: Arc<Context>, mut stream: Stream, data_port: 
         }
         Err(refusal) => {
             drop(permit);
-            tracing::info!(%client, key, reason = refusal.reason, "client refused");
+            tracing::info!(%client, key, reason = %refusal.reason, "client refused");
             return refuse(&context, stream, refusal).await;
         }
     };
@@ -220,7 +220,7 @@ impl Session {
                     record.bytes = bytes;
                     record.done(&detail);
                 }
-                None => tracing::debug!(operation, name, "granted"),
+                None => tracing::debug!(operation, name = ?record.shown_name(), "granted"),
             },
             Err(refusal) => record.failed(refusal.code, refusal),
         }

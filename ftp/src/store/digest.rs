@@ -157,7 +157,7 @@ impl Store for HashStore {
             .iter()
             .filter(|(name, _)| after.is_none_or(|after| name.as_str() > after));
         let entry = |(name, held): (&String, &Contents)| Entry {
-            name: name.clone(),
+            name: name.clone().into(),
             kind: EntryKind::File,
             size: held.bytes(),
         };

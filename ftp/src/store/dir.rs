@@ -292,13 +292,13 @@ fn entry_of(name: String, entry: &DirEntry) -> Option<Entry> {
     let metadata = entry.metadata().ok()?;
     if metadata.is_dir() {
         Some(Entry {
-            name,
+            name: name.into(),
             kind: EntryKind::Folder,
             size: 0,
         })
     } else if metadata.is_file() {
         Some(Entry {
-            name,
+            name: name.into(),
             kind: EntryKind::File,
             size: metadata.len(),
         })

@@ -214,7 +214,7 @@ impl Store for MemStore {
                 None => (rest, EntryKind::File, file.contents.len() as u64),
             };
             entries.entry(name).or_insert_with(|| Entry {
-                name: name.to_owned(),
+                name: name.into(),
                 kind,
                 size,
             });
@@ -226,7 +226,7 @@ impl Store for MemStore {
         }
         let behind = entries
             .into_values()
-            .filter(|e| after.is_none_or(|a| e.name.as_str() > a));
+            .filter(|e| after.is_none_or(|a| e.name.raw() > a));
         Ok(behind.take(limit).collect())
     }
 }
@@ -404,12 +404,12 @@ mod tests {
         ));
         let top = store.list(None, None, 10).unwrap();
         assert_eq!(
-            (top[0].name.as_str(), top[0].kind),
+            (top[0].name.raw(), top[0].kind),
             ("sub", EntryKind::Folder)
         );
         let sub = store
             .list(Some(&Name::parse("sub").unwrap()), None, 10)
             .unwrap();
-        assert_eq!((sub[0].name.as_str(), sub[0].size), ("a", 3));
+        assert_eq!((sub[0].name.raw(), sub[0].size), ("a", 3));
     }
 }

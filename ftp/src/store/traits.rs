@@ -185,7 +185,7 @@ pub enum FoundKind {
 impl From<Entry> for Found {
     fn from(entry: Entry) -> Self {
         Self {
-            name: entry.name,
+            name: entry.name.into_raw(),
             kind: match entry.kind {
                 EntryKind::File => FoundKind::File,
                 EntryKind::Folder => FoundKind::Folder,

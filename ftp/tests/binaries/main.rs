@@ -4,7 +4,9 @@
 
 mod access;
 mod failures;
+mod false_server;
 mod held_ports;
+mod hostile_text;
 mod keys;
 mod outputs;
 mod pipes;

@@ -153,9 +153,9 @@ fn the_messages_of_a_folder_are_in_the_document_with_their_fields() {
         rows.flat_map(|row| names(row[1])).collect()
     };
     let failed = FailedFile {
-        path: "path".to_owned(),
+        path: "path".into(),
         code: Code::Io,
-        reason: "reason".to_owned(),
+        reason: "reason".into(),
     };
     let entry = TreeEntry {
         path: "path".to_owned(),

@@ -454,7 +454,7 @@ async fn a_refused_confirmation_reaches_the_client_with_its_reason() {
     else {
         panic!("{error}");
     };
-    assert!(reason.contains("no space"), "{reason}");
+    assert!(reason.raw().contains("no space"), "{reason}");
     world.pool_is_whole().await;
 }
 

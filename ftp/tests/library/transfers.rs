@@ -108,12 +108,12 @@ async fn folders_on_the_disk_work_at_both_ends() {
 
     let entries = client.ls("").await.unwrap();
     assert_eq!(
-        (entries[0].name.as_str(), entries[0].kind),
+        (entries[0].name.raw(), entries[0].kind),
         ("sub", EntryKind::Folder)
     );
     let entries = client.ls("sub").await.unwrap();
     assert_eq!(
-        (entries[0].name.as_str(), entries[0].size),
+        (entries[0].name.raw(), entries[0].size),
         ("copy", contents.len() as u64)
     );
     assert_eq!(
@@ -137,7 +137,7 @@ async fn a_long_listing_comes_in_pages_and_complete() {
         .await
         .unwrap()
         .into_iter()
-        .map(|entry| entry.name)
+        .map(|entry| entry.name.into_raw())
         .collect();
     assert_eq!(listed, names);
     assert!(client.ls_page("", None).await.unwrap().more);

@@ -1,6 +1,8 @@
-//! Results for scripts: one JSON object per line on stdout.
+//! Results for scripts: one JSON object per line on stdout. What a peer has written is escaped as
+//! `\uXXXX`, so that a terminal shows it unchanged and a parser reads it unchanged.
 
 use lftp_console::OutputError;
+use lftp_ftp::protocol::escape_json;
 use lftp_ftp::{Entry, Receipt, TreeSummary};
 use serde_json::{Value, json};
 
@@ -37,7 +39,7 @@ pub(crate) fn tree(action: &str, name: &str, dry_run: bool, done: &TreeSummary) 
 
 /// Formats an entry of a listing.
 pub(crate) fn entry(entry: &Entry) -> String {
-    json!(entry).to_string()
+    escape_json(&json!(entry).to_string())
 }
 
 /// Describes a failure.
@@ -51,5 +53,5 @@ pub(crate) fn failure(failure: &Failure) -> Value {
 
 /// Prints an object on stdout.
 pub(crate) fn print(value: &Value) -> Result<(), OutputError> {
-    lftp_console::outln!("{value}")
+    lftp_console::outln!("{}", escape_json(&value.to_string()))
 }

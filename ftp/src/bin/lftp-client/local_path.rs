@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use lftp_ftp::protocol::{MAX_SHOWN_CHARS, shown};
 use lftp_ftp::{DirStore, Exit, Name, Source, Store};
 
 use crate::downloads::Downloads;
@@ -60,6 +61,12 @@ pub(crate) fn split(path: &Path) -> Result<(PathBuf, String), Failure> {
     Ok((folder.to_owned(), file.to_owned()))
 }
 
+/// Formats a path for messages: its last part may be the name of a file on the server, which
+/// anyone there can choose.
+pub(crate) fn shown_path(path: &Path) -> String {
+    shown(&path.to_string_lossy(), MAX_SHOWN_CHARS).to_string()
+}
+
 /// Folder and name under which a received file is stored, or standard output.
 pub(crate) struct LocalTarget {
     /// `None` for standard output.
@@ -105,7 +112,7 @@ impl LocalTarget {
     /// Returns the path for messages.
     pub(crate) fn describe(&self) -> String {
         match &self.folder {
-            Some(folder) => folder.join(self.name.as_str()).display().to_string(),
+            Some(folder) => shown_path(&folder.join(self.name.as_str())),
             None => "standard output".to_owned(),
         }
     }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use lftp_ftp::protocol::printable;
+use lftp_ftp::protocol::{escape_json, shown};
 use lftp_ftp::{Exit, Hash, Receipt};
 use serde_json::Value;
 
@@ -34,7 +34,7 @@ pub(crate) fn write(
     let mut object = json::transfer(action, name, receipt);
     object["lftp_receipt"] = VERSION.into();
     object["server"] = server.into();
-    let text = format!("{object:#}\n");
+    let text = escape_json(&format!("{object:#}\n"));
     // Written beside and renamed, so that no reader sees half a receipt.
     let mut temporary = to.as_os_str().to_owned();
     temporary.push(".new");
@@ -75,8 +75,8 @@ pub(crate) fn read(name: &str, receipt: &Path) -> Result<FileDigest, Failure> {
     match object["name"].as_str() {
         Some(found) if found == name => Ok(FileDigest { bytes, hash }),
         found => {
-            let found = printable(found.unwrap_or("an unnamed file"), 60);
-            let name = printable(name, 60);
+            let found = shown(found.unwrap_or("an unnamed file"), 60);
+            let name = shown(name, 60);
             Err(failed(&format!("it is that of {found}, not of {name}")))
         }
     }

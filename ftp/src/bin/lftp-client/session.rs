@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lftp_ftp::protocol::printable;
+use lftp_ftp::protocol::{MAX_PART_BYTES, shown};
 use lftp_ftp::{
     Client, ClientConfig, Entry, EntryKind, Receipt, RequestError, Target, TransferError,
 };
@@ -279,7 +279,8 @@ impl Session {
                 lines.push('\n');
             }
             lftp_console::out!("{lines}")?;
-            after = page.entries.last().map(|entry| entry.name.clone());
+            let last = page.entries.into_iter().last();
+            after = last.map(|entry| entry.name.into_raw());
             if !page.more {
                 return Ok(());
             }
@@ -299,11 +300,11 @@ impl Session {
 
 /// Command and file name, as the beginning of messages.
 pub(crate) fn title(action: &str, name: &str) -> String {
-    format!("{action} {}", printable(name, SHOWN_NAME_CHARS))
+    format!("{action} {}", shown(name, SHOWN_NAME_CHARS))
 }
 
 fn line(entry: &Entry) -> String {
-    let name = printable(&entry.name, 255);
+    let name = entry.name.brief(MAX_PART_BYTES);
     match entry.kind {
         EntryKind::File => format!("{:>14}  {name}", entry.size),
         EntryKind::Folder => format!("{:>14}  {name}/", "-"),

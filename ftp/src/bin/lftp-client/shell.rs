@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
 use lftp_ftp::Exit;
+use lftp_ftp::protocol::{MAX_PART_BYTES, shown};
 use lftp_transport::spawn_blocking;
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
@@ -197,7 +198,9 @@ fn list_local(path: &Path) -> Result<(), Failure> {
     let mut lines = Vec::new();
     for entry in std::fs::read_dir(path).map_err(failed)? {
         let entry = entry.map_err(failed)?;
+        // A received file may be named by whoever sent it.
         let name = entry.file_name().to_string_lossy().into_owned();
+        let name = shown(&name, MAX_PART_BYTES).to_string();
         let line = match entry.metadata() {
             Ok(metadata) if metadata.is_dir() => (name, "-".to_owned(), "/"),
             Ok(metadata) => (name, metadata.len().to_string(), ""),

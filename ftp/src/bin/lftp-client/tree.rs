@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lftp_ftp::protocol::printable;
 use lftp_ftp::{DirStore, Exit, MemStore, Name, Plan, Store, Tree, TreeSummary};
 
 use crate::failure::Failure;
@@ -148,7 +147,7 @@ impl Session {
             }
         };
         let done = self.finish(&title, &progress, &retry, received)?;
-        let title = format!("{title} to {}", local.path.display());
+        let title = format!("{title} to {}", local_path::shown_path(&local.path));
         self.report("get", name, &title, plan, &done)
     }
 
@@ -176,8 +175,7 @@ impl Session {
             );
         }
         for failed in &done.failures {
-            let path = printable(&failed.path, 200);
-            lftp_console::noteln!("{path}: {}", printable(&failed.reason, 200));
+            lftp_console::noteln!("{}: {}", failed.path, failed.reason);
         }
         if done.failed == 0 {
             return Ok(());

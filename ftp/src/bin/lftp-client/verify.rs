@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use lftp_ftp::Exit;
-use lftp_ftp::protocol::printable;
+use lftp_ftp::protocol::shown;
 use lftp_ftp::store::hash_source;
 use lftp_transport::Runtime;
 use serde_json::json;
@@ -42,13 +42,14 @@ fn compare(
     (actual, expected): (&FileDigest, &FileDigest),
     reference: &str,
 ) -> Result<(), Failure> {
-    let (name, file) = (printable(name, 60), file.display());
+    let (full, file) = (name, local_path::shown_path(file));
+    let name = shown(name, 60);
     if actual == expected {
         if output.json {
             json::print(&json!({
                 "status": true,
                 "action": "verify",
-                "name": name,
+                "name": full,
                 "bytes": actual.bytes,
                 "blake3": actual.hash.to_hex().as_str(),
             }))?;

@@ -173,5 +173,5 @@ fn tokens_are_exactly_thirty_two_hexadecimal_digits() {
 fn a_refusal_cannot_command_the_terminal() {
     let body = br#"{"status":false,"code":"io","reason":"\u001b[2Jgone"}"#;
     let refusal = decode_reply::<Listing>(body).unwrap().unwrap_err();
-    assert_eq!(refusal.reason, "\u{fffd}[2Jgone");
+    assert_eq!(refusal.to_string(), "\\u{1b}[2Jgone");
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::filter::Filter;
 use super::walk::below;
 use crate::protocol::blocks::BLOCK_BYTES;
-use crate::protocol::{Code, Name, Overwrite, Page, TreeEntry, TreeSummary, printable};
+use crate::protocol::{Code, Name, Overwrite, Page, TreeEntry, TreeSummary};
 use crate::store::{
     CreateOptions, Found, FoundKind, Origin, PartialOptions, ResumablePartial, Sink, Store,
     StoreError,
@@ -98,9 +98,8 @@ impl FileSelector {
     /// Selects the wanted files of a page, and creates its folders. Blocks.
     pub(crate) fn select(&mut self, page: Page) -> Vec<WantedFile> {
         for failed in &page.failed {
-            let reason = printable(&failed.reason, 200);
-            self.summary
-                .fail(&printable(&failed.path, 200), failed.code, reason);
+            let reason = failed.reason.clone();
+            self.summary.fail(failed.path.raw(), failed.code, reason);
         }
         let mut wanted = Vec::new();
         let mut partials = 0;

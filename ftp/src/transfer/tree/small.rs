@@ -102,9 +102,9 @@ pub(super) fn failed(index: usize, path: String, error: &StoreError) -> FileHead
         size: None,
         resume: false,
         failed: Some(FailedFile {
-            path,
+            path: path.into(),
             code: error.code(),
-            reason: error.to_string(),
+            reason: error.to_string().into(),
         }),
     }
 }
