@@ -90,6 +90,43 @@ impl Exit {
         Self::ClosedPipe,
     ];
 
+    /// The exit codes of `lftp-client`.
+    pub const CLIENT: [Self; 21] = [
+        Self::Ok,
+        Self::Failed,
+        Self::Usage,
+        Self::NoConnection,
+        Self::Busy,
+        Self::NotFound,
+        Self::NameRefused,
+        Self::Permission,
+        Self::DiskFull,
+        Self::Integrity,
+        Self::Lost,
+        Self::Protocol,
+        Self::LocalFile,
+        Self::Exists,
+        Self::Stalled,
+        Self::Server,
+        Self::Partial,
+        Self::UntrustedServer,
+        Self::NotAdmitted,
+        Self::Interrupted,
+        Self::ClosedPipe,
+    ];
+
+    /// The exit codes of `lftp-server`.
+    pub const SERVER: [Self; 8] = [
+        Self::Ok,
+        Self::Failed,
+        Self::Usage,
+        Self::DiskFull,
+        Self::LocalFile,
+        Self::Exists,
+        Self::Bind,
+        Self::ClosedPipe,
+    ];
+
     /// The number.
     pub const fn number(self) -> u8 {
         self as u8
@@ -127,10 +164,11 @@ impl Exit {
         }
     }
 
-    /// Table of all numbers and meanings, for `--help`.
-    pub fn table() -> String {
-        let lines = Self::ALL.map(|exit| format!("  {:>3}  {}\n", exit.number(), exit.meaning()));
-        format!("Exit codes:\n{}", lines.concat())
+    /// Table of these numbers and their meanings, for `--help`.
+    pub fn table(codes: &[Self]) -> String {
+        let line = |exit: &Self| format!("  {:>3}  {}\n", exit.number(), exit.meaning());
+        let lines: String = codes.iter().map(line).collect();
+        format!("Exit codes:\n{lines}")
     }
 }
 
@@ -176,7 +214,10 @@ impl From<&ChannelError> for Exit {
         match error {
             ChannelError::GaveUp(code) => (*code).into(),
             ChannelError::Stalled => Self::Stalled,
-            ChannelError::Protocol(_) => Self::Protocol,
+            ChannelError::Protocol(_) | ChannelError::Violation(_) | ChannelError::Accused => {
+                Self::Protocol
+            }
+            ChannelError::Refused(_) => Self::Busy,
             ChannelError::NotAdmitted => Self::NotAdmitted,
             ChannelError::WentAway | ChannelError::Silent | ChannelError::Transport(_) => {
                 Self::Lost
@@ -199,13 +240,24 @@ impl From<&StoreError> for Exit {
 
 impl From<&OpenError> for Exit {
     fn from(error: &OpenError) -> Self {
-        match error {
+        let exit = match error {
             OpenError::Connect {
                 source: ConnectError::Connection(ConnectionError::UntrustedPeer { .. }),
                 ..
             } => Self::UntrustedServer,
             OpenError::NotAdmitted { .. } => Self::NotAdmitted,
+            OpenError::Connect {
+                source: ConnectError::Connection(error),
+                ..
+            } => (&ChannelError::from(*error)).into(),
+            OpenError::Lost { error, .. } => error.into(),
             _ => Self::NoConnection,
+        };
+        // There was no connection yet that could be lost.
+        if exit == Self::Lost {
+            Self::NoConnection
+        } else {
+            exit
         }
     }
 }

@@ -143,10 +143,14 @@ const fn is_temporary_error(error: &ChannelError) -> bool {
     match error {
         ChannelError::GaveUp(code) => is_temporary_code(*code),
         ChannelError::WentAway
+        | ChannelError::Refused(_)
         | ChannelError::Silent
         | ChannelError::Stalled
         | ChannelError::Transport(_) => true,
-        ChannelError::Protocol(_) | ChannelError::NotAdmitted => false,
+        ChannelError::Protocol(_)
+        | ChannelError::Violation(_)
+        | ChannelError::Accused
+        | ChannelError::NotAdmitted => false,
     }
 }
 

@@ -227,8 +227,13 @@ impl Client {
         let early = self.early.take();
         let mut control = self.control.take().ok_or(ChannelError::WentAway)?;
         let exchange = async {
-            channel::write(&mut control, message).await?;
-            channel::read_reply(&mut control).await
+            let written = channel::write(&mut control, message).await;
+            // A server that refuses every request says why before it closes.
+            let reply = channel::read_reply(&mut control).await;
+            if reply.is_err() {
+                written?;
+            }
+            reply
         };
         let not_admitted = RequestError::NotAdmitted { key: self.key };
         let reply = match channel::within(&self.runtime, limit, exchange).await {

@@ -56,7 +56,7 @@ impl Client {
         let mut meter = SendMeter::new(&self.runtime, stream, &(), 0);
         let stall = (&mut meter, self.config.stall_limit);
         let sent = send_piped(&*self.runtime, stream, pipe, stall, &mut messages).await;
-        let (bytes, hash) = sent?;
+        let (bytes, hash) = messages.first_reason(stream, Ok(sent))?;
         progress.grow(bytes);
         let confirmation = meter
             .follow(

@@ -22,6 +22,7 @@ impl From<SendError> for TransferError {
             SendError::Channel(error) => Self::Lost(error),
             SendError::Store(error) => Self::Store(error),
             SendError::Changed => Self::SourceChanged,
+            SendError::Refused(refusal) => Self::Rejected(refusal),
         }
     }
 }
@@ -94,10 +95,8 @@ impl Client {
         meter.begin_at(blocks::offset(held));
         meter.listen(&messages);
         let sent = send_file(&*self.runtime, stream, source, held, &mut messages);
-        let hash = meter
-            .follow(self.config.stall_limit, sent)
-            .await
-            .map_err(ChannelError::from)??;
+        let sent = meter.follow(self.config.stall_limit, sent).await;
+        let hash = messages.first_reason(stream, sent)?;
         self.finish_put(stream, &mut messages, &mut meter, (size, hash))
             .await?;
         progress.verified(size);

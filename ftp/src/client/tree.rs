@@ -104,10 +104,8 @@ impl Client {
             progress.grow(wanted.fetch_add(bytes, Ordering::Relaxed) + bytes);
         };
         let sent = send_tree(&*self.runtime, stream, walk, &mut messages, &on_page);
-        meter
-            .follow(self.config.stall_limit, sent)
-            .await
-            .map_err(ChannelError::from)??;
+        let sent = meter.follow(self.config.stall_limit, sent).await;
+        messages.first_reason(stream, sent)?;
         meter
             .follow(
                 self.config.confirmation_timeout,

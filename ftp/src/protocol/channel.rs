@@ -35,6 +35,15 @@ pub enum ChannelError {
     /// The connection is alive, but makes no progress.
     #[error("no progress for too long")]
     Stalled,
+    /// The peer has no place for the connection.
+    #[error("the peer refused the connection: {0}")]
+    Refused(Refusal),
+    /// The peer broke the protocol of the transport.
+    #[error("the peer broke the protocol: {0}")]
+    Violation(&'static str),
+    /// The peer ended the connection because this side broke the protocol, as it says.
+    #[error("the peer ended the connection, since this side broke the protocol")]
+    Accused,
     /// A message was invalid.
     #[error(transparent)]
     Protocol(#[from] MessageError),
@@ -51,16 +60,21 @@ impl ChannelError {
             Self::NotAdmitted => Code::NotAdmitted,
             Self::Stalled => Code::Stalled,
             Self::Protocol(MessageError::Version { .. }) => Code::BadVersion,
-            Self::Protocol(_) => Code::BadRequest,
+            Self::Protocol(_) | Self::Violation(_) | Self::Accused => Code::BadRequest,
+            Self::Refused(_) => Code::Busy,
             Self::WentAway | Self::Silent | Self::Transport(_) => Code::Unknown,
         }
     }
 }
 
+/// Reason in the transport's reset of a connection whose peer broke the protocol.
+const VIOLATION_RESET: u32 = u32::MAX;
+
 fn reset(reason: u32) -> ChannelError {
     match Code::from_reset_reason(reason) {
         Some(code) => ChannelError::GaveUp(code),
         None if reason == 0 => ChannelError::WentAway,
+        None if reason == VIOLATION_RESET => ChannelError::Accused,
         None => ChannelError::Transport(format!("it was reset with the reason {reason}")),
     }
 }
@@ -70,6 +84,8 @@ impl From<ConnectionError> for ChannelError {
         match error {
             ConnectionError::Reset { reason } => reset(reason),
             ConnectionError::Refused(Refusal::UntrustedKey) => Self::NotAdmitted,
+            ConnectionError::Refused(refusal) => Self::Refused(refusal),
+            ConnectionError::Protocol(what) => Self::Violation(what),
             ConnectionError::TimedOut => Self::Silent,
             ConnectionError::Lost => Self::WentAway,
             error => Self::Transport(error.to_string()),

@@ -32,7 +32,7 @@ pub(super) async fn send_download(
             send_file(&**runtime, stream, source, held, &mut messages),
         )
         .await;
-    let hash = sent.map_err(ChannelError::from)??;
+    let hash = messages.first_reason(stream, sent)?;
     finish_get(context, stream, messages, meter, (hash, lease)).await
 }
 
@@ -53,7 +53,8 @@ async fn finish_get(
     let confirmation = confirmation.map_err(ChannelError::from)???;
     drop(lease);
     if confirmation.hash != *hash.to_hex() {
-        return Err(Refusal::new(Code::Integrity, "the client has another file").into());
+        let other = Refusal::new(Code::Integrity, "the client has another file");
+        return Err(Failure::Rejected(other));
     }
     Ok(confirmation.into())
 }

@@ -44,6 +44,9 @@ pub(super) enum Failure {
     Channel(#[from] ChannelError),
     #[error("the client refuses it: {0}")]
     Refused(#[from] Refusal),
+    /// This server has told the client why it does not store the file.
+    #[error("{0}")]
+    Rejected(Refusal),
     #[error("the file cannot be created: {0}")]
     Create(#[from] StoreError),
     #[error("the server is being stopped")]
@@ -68,7 +71,7 @@ impl Failure {
             Self::Send(error) => error.code(),
             Self::Receive(error) => error.code(),
             Self::Channel(error) => error.code(),
-            Self::Refused(refusal) => refusal.code,
+            Self::Refused(refusal) | Self::Rejected(refusal) => refusal.code,
             Self::Create(error) => error.code(),
             Self::Revoked(code) => *code,
             Self::Stopped => Code::ShuttingDown,

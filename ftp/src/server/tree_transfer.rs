@@ -33,8 +33,9 @@ pub(super) async fn receive_tree_upload(
         Ok(summary) => Ok(summary.into()),
         Err(refusal) => {
             let finished = async { Ok(stream.finish().await?) };
-            channel::within(runtime, config.close_timeout, finished).await?;
-            Err(refusal.into())
+            // Whether it arrives or not, the refusal is the reason.
+            let _ = channel::within(runtime, config.close_timeout, finished).await;
+            Err(Failure::Rejected(refusal))
         }
     }
 }
@@ -54,7 +55,7 @@ pub(super) async fn send_tree_download(
     meter.listen(&messages);
     let sent = send_tree(&**runtime, stream, walk, &mut messages, &|_, _| {});
     let sent = meter.follow(config.stall_limit, sent).await;
-    sent.map_err(ChannelError::from)??;
+    messages.first_reason(stream, sent)?;
     let summary = meter
         .follow(
             config.confirmation_timeout,

@@ -75,8 +75,9 @@ async fn finish_put(
         Err(refusal) => {
             // The failure ends in a reset, which would overtake the reply: let it arrive first.
             let finished = async { Ok(stream.finish().await?) };
-            channel::within(runtime, config.close_timeout, finished).await?;
-            Err(refusal.into())
+            // Whether it arrives or not, the refusal is the reason.
+            let _ = channel::within(runtime, config.close_timeout, finished).await;
+            Err(Failure::Rejected(refusal))
         }
     }
 }

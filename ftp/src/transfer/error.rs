@@ -1,7 +1,7 @@
 //! Why a file was not sent or received.
 
-use crate::protocol::Code;
 use crate::protocol::channel::ChannelError;
+use crate::protocol::{Code, Refusal};
 use crate::store::StoreError;
 
 /// Failure to send a file.
@@ -13,6 +13,9 @@ pub(crate) enum SendError {
     Store(StoreError),
     #[error("the file changed while it was sent")]
     Changed,
+    /// The receiver has ended the transfer before its end, and said why.
+    #[error("the receiver refuses it: {0}")]
+    Refused(Refusal),
 }
 
 impl SendError {
@@ -21,6 +24,7 @@ impl SendError {
             Self::Channel(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::Changed => Code::SourceChanged,
+            Self::Refused(refusal) => refusal.code,
         }
     }
 }

@@ -11,7 +11,9 @@ use lftp_transport::Stream;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
+use super::error::SendError;
 use super::progress::Progress;
+use super::watchdog::Stalled;
 use crate::protocol::channel::ChannelError;
 use crate::protocol::{self, Again, Answer, LENGTH_BYTES, MAX_MESSAGE_BYTES, MessageError, Reply};
 
@@ -55,8 +57,8 @@ impl<'a> MessageReader<'a> {
         }
     }
 
-    /// Reads what has arrived, without waiting.
-    pub(crate) fn poll_messages(&mut self, stream: &mut Stream) -> Result<(), ChannelError> {
+    /// Reads what has arrived, without waiting. A refusal among it ends the transfer.
+    pub(crate) fn poll_messages(&mut self, stream: &mut Stream) -> Result<(), SendError> {
         let mut cx = Context::from_waker(Waker::noop());
         while self.confirmation.is_none() {
             // The waker does nothing: the caller polls again when it has written the next piece,
@@ -65,11 +67,43 @@ impl<'a> MessageReader<'a> {
             else {
                 return Ok(());
             };
+            let chunk = chunk.map_err(ChannelError::from)?;
             self.buffer
-                .extend_from_slice(&chunk?.ok_or(ChannelError::WentAway)?);
+                .extend_from_slice(&chunk.ok_or(ChannelError::WentAway)?);
             self.parse()?;
         }
-        Ok(())
+        // The confirmation of a tree may come while its last batch is still being written.
+        match self.early_confirmation() {
+            Some(refused @ SendError::Refused(_)) => Err(refused),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the result of a part of the transfer. When the receiver has said why it ends the
+    /// transfer, that is the reason, and not the error of a connection that it closed then.
+    pub(crate) fn first_reason<T>(
+        &mut self,
+        stream: &mut Stream,
+        part: Result<Result<T, SendError>, Stalled>,
+    ) -> Result<T, SendError> {
+        let part = part.unwrap_or_else(|stalled| Err(ChannelError::from(stalled).into()));
+        part.map_err(|error| match (error, self.poll_messages(stream)) {
+            (SendError::Channel(_), Err(refused @ SendError::Refused(_))) => refused,
+            (error, _) => error,
+        })
+    }
+
+    /// Describes a confirmation that has arrived, where none is due yet.
+    fn early_confirmation(&self) -> Option<SendError> {
+        let confirmation = self.confirmation.as_ref()?;
+        Some(match protocol::decode_reply::<IgnoredAny>(confirmation) {
+            Ok(Err(refusal)) => SendError::Refused(refusal),
+            Ok(Ok(_)) => {
+                let early = MessageError::OutOfPlace("a confirmation before the end of the file");
+                ChannelError::from(early).into()
+            }
+            Err(error) => ChannelError::from(error).into(),
+        })
     }
 
     /// Waits for the final confirmation.
@@ -86,15 +120,13 @@ impl<'a> MessageReader<'a> {
     }
 
     /// Waits for the receiver's answer to a page of a tree.
-    pub(crate) async fn answer(&mut self, stream: &mut Stream) -> Result<Answer, ChannelError> {
+    pub(crate) async fn answer(&mut self, stream: &mut Stream) -> Result<Answer, SendError> {
         loop {
             if let Some(answer) = self.answers.pop_front() {
                 return Ok(answer);
             }
-            if self.confirmation.is_some() {
-                return Err(
-                    MessageError::OutOfPlace("a confirmation before the end of the file").into(),
-                );
+            if let Some(early) = self.early_confirmation() {
+                return Err(early);
             }
             self.read_more(stream).await?;
         }
@@ -111,7 +143,7 @@ impl<'a> MessageReader<'a> {
     }
 
     /// Waits for the blocks that the receiver wants again; none of them is the last message.
-    pub(crate) async fn again(&mut self, stream: &mut Stream) -> Result<Vec<u64>, ChannelError> {
+    pub(crate) async fn again(&mut self, stream: &mut Stream) -> Result<Vec<u64>, SendError> {
         loop {
             if let Some(Again { again }) = self.again.as_mut().and_then(VecDeque::pop_front) {
                 if again.is_empty() {
@@ -119,26 +151,23 @@ impl<'a> MessageReader<'a> {
                 }
                 return Ok(again);
             }
-            if let Some(confirmation) = &self.confirmation {
-                // A refusal says more than that it is too early.
-                let early = protocol::decode_reply::<IgnoredAny>(confirmation)?;
-                return Err(early.err().map_or_else(
-                    || MessageError::OutOfPlace("a confirmation before the end of the file").into(),
-                    |refusal| ChannelError::GaveUp(refusal.code),
-                ));
+            if let Some(early) = self.early_confirmation() {
+                return Err(early);
             }
             self.read_more(stream).await?;
         }
     }
 
     /// Waits until the receiver ends the transfer early, and returns the reason.
-    pub(crate) async fn early_reply(&mut self, stream: &mut Stream) -> ChannelError {
-        while self.confirmation.is_none() {
+    pub(crate) async fn early_reply(&mut self, stream: &mut Stream) -> SendError {
+        loop {
+            if let Some(early) = self.early_confirmation() {
+                return early;
+            }
             if let Err(error) = self.read_more(stream).await {
-                return error;
+                return error.into();
             }
         }
-        MessageError::OutOfPlace("a confirmation before the end of the file").into()
     }
 
     async fn read_more(&mut self, stream: &mut Stream) -> Result<(), ChannelError> {

@@ -110,7 +110,7 @@ pub(crate) async fn send_piped(
             None => tokio::select! {
                 biased;
                 read = &mut read => read?,
-                error = messages.early_reply(stream) => return Err(error.into()),
+                error = messages.early_reply(stream) => return Err(error),
             },
         };
     }

@@ -91,7 +91,7 @@ async fn send_blocks(
             if let Some(BlockHash(hash)) = hash {
                 channel::write(stream, Bytes::copy_from_slice(&hash)).await?;
             }
-            Ok(messages.poll_messages(stream)?)
+            messages.poll_messages(stream)
         };
         let ((), next) = tokio::try_join!(write, reader.next(runtime))?;
         (reader, piece) = next;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 mod access;
+mod exit_codes;
 mod failures;
 mod false_server;
 mod held_ports;

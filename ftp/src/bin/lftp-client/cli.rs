@@ -34,7 +34,7 @@ const EXAMPLES: &str = "Examples:
 #[command(
     version,
     after_help = EXAMPLES,
-    after_long_help = format!("{EXAMPLES}\n\n{}", Exit::table()),
+    after_long_help = format!("{EXAMPLES}\n\n{}", Exit::table(&Exit::CLIENT)),
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]

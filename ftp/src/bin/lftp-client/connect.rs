@@ -71,14 +71,16 @@ pub(crate) async fn connect(
         if let Some(key) = error.as_ref().and_then(untrusted_key) {
             return ConnectFailure::Untrusted(key);
         }
-        // The server is reachable, so the hint about ports below would mislead.
-        if let Some(error @ OpenError::NotAdmitted { .. }) = &error {
-            return ConnectFailure::Failed(Failure::new(error.into(), error.to_string()));
-        }
+        let exit = error.as_ref().map_or(Exit::NoConnection, Exit::from);
         let reason = error.map_or_else(|| "no address".to_owned(), |error| error.to_string());
-        let message =
-            format!("{reason}; is lftp-server running on {host}, and is that UDP port open?");
-        ConnectFailure::Failed(Failure::new(Exit::NoConnection, message))
+        let failure = Failure::new(exit, reason);
+        // Of a server that has answered, the hint would mislead.
+        ConnectFailure::Failed(if exit == Exit::NoConnection {
+            let hint = format!("is lftp-server running on {host}, and is that UDP port open?");
+            failure.with_hint(&hint)
+        } else {
+            failure
+        })
     })
 }
 
@@ -89,11 +91,20 @@ struct Race<'a> {
     addresses: std::vec::IntoIter<SocketAddr>,
     attempts: Vec<Attempt>,
     next_attempt: Pin<Box<dyn Timer>>,
-    /// Error of the address that the system prefers, which is the most useful one to report.
+    /// The most useful error to report: that of a server that has answered, else that of the
+    /// address that the system prefers.
     first_error: Option<OpenError>,
 }
 
 impl Race<'_> {
+    fn keep_error(&mut self, error: OpenError) {
+        let is_answer = |error: &OpenError| Exit::from(error) != Exit::NoConnection;
+        match &self.first_error {
+            Some(first) if is_answer(first) || !is_answer(&error) => {}
+            _ => self.first_error = Some(error),
+        }
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Client, Option<OpenError>>> {
         loop {
             let mut index = 0;
@@ -107,7 +118,7 @@ impl Race<'_> {
                         return Poll::Ready(Err(Some(error)));
                     }
                     Poll::Ready(Err(error)) => {
-                        self.first_error.get_or_insert(error);
+                        self.keep_error(error);
                         // Not swap_remove: the order is the system's preference.
                         drop(self.attempts.remove(index));
                     }

@@ -1,6 +1,7 @@
 //! The default folder for received files, which is created with its first file.
 
 use std::fs;
+use std::io;
 use std::path::PathBuf;
 
 use lftp_ftp::{
@@ -20,6 +21,17 @@ impl Downloads {
     fn opened(&self) -> Result<DirStore, StoreError> {
         DirStore::open(&self.0)
     }
+
+    /// Opens the folder, creating it if it is missing.
+    pub(crate) fn created(&self) -> Result<DirStore, StoreError> {
+        match fs::create_dir(&self.0) {
+            // Opening what has that name says whether it is a folder.
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                Err(StoreError::from_io(self.0.to_string_lossy(), error))
+            }
+            _ => self.opened(),
+        }
+    }
 }
 
 impl Store for Downloads {
@@ -28,9 +40,7 @@ impl Store for Downloads {
     }
 
     fn create(&self, name: &Name, options: CreateOptions<'_>) -> Result<Box<dyn Sink>, StoreError> {
-        // An error here shows again when the folder is opened, with its path.
-        let _ = fs::create_dir(&self.0);
-        self.opened()?.create(name, options)
+        self.created()?.create(name, options)
     }
 
     fn open_partial(
@@ -63,8 +73,7 @@ impl Store for Downloads {
     }
 
     fn create_folder(&self, name: &Name) -> Result<(), StoreError> {
-        let _ = fs::create_dir(&self.0);
-        self.opened()?.create_folder(name)
+        self.created()?.create_folder(name)
     }
 
     fn sync(&self) -> Result<(), StoreError> {

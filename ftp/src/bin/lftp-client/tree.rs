@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use lftp_ftp::{DirStore, Exit, MemStore, Name, Plan, Store, Tree, TreeSummary};
 
+use crate::downloads::Downloads;
 use crate::failure::Failure;
 use crate::json;
 use crate::local_path::{self, DOWNLOADS};
@@ -87,12 +88,12 @@ fn target_store(folder: &Path, dry_run: bool) -> Result<Arc<dyn Store>, Failure>
         // A dry run creates nothing, and a missing folder compares like an empty one.
         return Ok(Arc::new(MemStore::new()));
     }
-    if folder == Path::new(DOWNLOADS) {
-        // An error here shows again when the folder is opened, with its path.
-        let _ = fs::create_dir(folder);
-    }
-    let store = DirStore::open(folder).map_err(|error| Failure::local(&error))?;
-    Ok(Arc::new(store))
+    let store = if folder == Path::new(DOWNLOADS) {
+        Downloads::new(folder).created()
+    } else {
+        DirStore::open(folder)
+    };
+    Ok(Arc::new(store.map_err(|error| Failure::local(&error))?))
 }
 
 /// Returns a digest that identifies a folder of this machine without revealing its path. A

@@ -17,7 +17,7 @@ use crate::shared::tuning::Tuning;
 /// are encrypted, and every client proves which key it has: clients whose keys are in the
 /// authorized keys file are admitted, others only with --anonymous.
 #[derive(Parser, Debug)]
-#[command(version, after_long_help = Exit::table())]
+#[command(version, after_long_help = Exit::table(&Exit::SERVER))]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,

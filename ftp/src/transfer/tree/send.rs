@@ -89,7 +89,7 @@ async fn send_wanted(
         wants.drain(..batch.files);
         let write = async {
             channel::write(stream, batch.wire).await?;
-            Ok(messages.poll_messages(stream)?)
+            messages.poll_messages(stream)
         };
         ((), batch) = tokio::try_join!(write, read(&wants))?;
     }
