@@ -100,8 +100,11 @@ impl Client {
         let on_page = |page: &protocol::Page, answer: &protocol::Answer| {
             let sizes = answer.want.iter();
             let sizes = sizes.filter_map(|want| page.entries.get(want.index)?.size);
-            let bytes: u64 = sizes.sum();
-            progress.grow(wanted.fetch_add(bytes, Ordering::Relaxed) + bytes);
+            // The receiver may want a file many times: the sum need not fit.
+            let bytes = sizes.fold(0_u64, u64::saturating_add);
+            let grown = wanted.load(Ordering::Relaxed).saturating_add(bytes);
+            wanted.store(grown, Ordering::Relaxed);
+            progress.grow(grown);
         };
         let sent = send_tree(&*self.runtime, stream, walk, &mut messages, &on_page);
         let sent = meter.follow(self.config.stall_limit, sent).await;

@@ -55,9 +55,9 @@ pub(crate) const fn count(size: u64) -> u64 {
     size.div_ceil(BLOCK_BYTES)
 }
 
-/// Offset of block `index`, in bytes.
+/// Offset of block `index`, in bytes; the largest number for a block that no file has.
 pub(crate) const fn offset(index: u64) -> u64 {
-    index * BLOCK_BYTES
+    index.saturating_mul(BLOCK_BYTES)
 }
 
 fn hasher(index: u64) -> Hasher {

@@ -11,6 +11,7 @@ mod protocol;
 mod refusals;
 mod resume;
 mod seeds;
+mod sizes;
 mod transfers;
 mod trees;
 mod world;

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 
 /// Describes a file that was transferred.
 pub(crate) fn transfer(action: &str, name: &str, receipt: &Receipt) -> Value {
-    let new_bytes = receipt.bytes - receipt.resumed_bytes;
+    let new_bytes = receipt.bytes.saturating_sub(receipt.resumed_bytes);
     let goodput = u128::from(new_bytes) * 8_000_000_000 / u128::from(receipt.duration_ns.max(1));
     json!({
         "status": true,

@@ -229,7 +229,7 @@ impl Session {
             0 => String::new(),
             bytes => format!(" ({} of it already present)", progress::size(bytes)),
         };
-        let new_bytes = receipt.bytes - receipt.resumed_bytes;
+        let new_bytes = receipt.bytes.saturating_sub(receipt.resumed_bytes);
         lftp_console::noteln!(
             "{title}: {}{resumed} in {:.3} s, {}/s, blake3 {}",
             progress::size(receipt.bytes),

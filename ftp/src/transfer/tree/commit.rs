@@ -42,7 +42,7 @@ pub(super) fn commit(
                 };
                 // A write fails when the disk is full or broken, for all that follow as well.
                 sink.write(&contents)?;
-                selector.summary.bytes += size;
+                selector.summary.bytes = selector.summary.bytes.saturating_add(size);
                 let mut received = ReceivedFile::new(sink, size, hash);
                 received.attributes = Some(wanted.entry.attributes);
                 written.push((path, received));

@@ -135,16 +135,17 @@ impl TreeReceiver<'_> {
         let mut wanted = self
             .with_selector(move |selector| selector.select(page))
             .await?;
-        self.offered += wanted
-            .iter()
-            .filter_map(|file| file.entry.size)
-            .sum::<u64>();
+        // The sender may name any sizes: their sum need not fit.
+        for file in &wanted {
+            self.offered = self.offered.saturating_add(file.entry.size.unwrap_or(0));
+        }
         self.progress.grow(self.offered);
         // A dry run wants nothing, and counts what it would have wanted.
         if self.selector.target.dry_run {
             for file in wanted.drain(..) {
                 self.selector.summary.files += 1;
-                self.selector.summary.bytes += file.entry.size.unwrap_or(0);
+                let bytes = &mut self.selector.summary.bytes;
+                *bytes = bytes.saturating_add(file.entry.size.unwrap_or(0));
             }
         }
         let want = wanted.iter().map(|file| WantedEntry {
@@ -213,13 +214,14 @@ impl TreeReceiver<'_> {
             reports_blocks: false,
         };
         let mut received = receive_file(self.runtime, stream, sink, plan, watchdog).await?;
-        self.arrived += size;
+        self.arrived = self.arrived.saturating_add(size);
         self.finish_commit().await?;
         if let Some(error) = failure {
             self.selector.fail(&path, &error);
             return Ok(());
         }
-        self.selector.summary.bytes += size - from;
+        let bytes = &mut self.selector.summary.bytes;
+        *bytes = bytes.saturating_add(size.saturating_sub(from));
         received.attributes = Some(attributes);
         self.pending.push(PendingFile::Written(path, received));
         // A large file gets its name at once: much would be received again without it.
@@ -347,10 +349,10 @@ impl Progress for FileProgress<'_> {
     fn begin(&self, _: u64) {}
 
     fn at(&self, bytes: u64) {
-        self.progress.at(self.before + bytes);
+        self.progress.at(self.before.saturating_add(bytes));
     }
 
     fn verified(&self, bytes: u64) {
-        self.progress.verified(self.before + bytes);
+        self.progress.verified(self.before.saturating_add(bytes));
     }
 }
