@@ -280,7 +280,8 @@ impl Client {
         Ok(listing)
     }
 
-    /// Returns all entries of a folder, sorted by name. An empty path is the root.
+    /// Returns all entries of a folder, at most a million of them, sorted by name. An empty path is the
+    /// root. See [`ls_page`](Self::ls_page) for larger folders.
     ///
     /// # Errors
     ///

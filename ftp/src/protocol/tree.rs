@@ -139,17 +139,24 @@ pub struct FailedFile {
     pub reason: PeerText,
 }
 
+impl FailedFile {
+    /// Describes a failure; long names and reasons are cut.
+    pub(crate) fn new(path: &str, code: Code, reason: impl Into<PeerText>) -> Self {
+        let short = |text: &str| text.chars().take(200).collect::<String>().into();
+        Self {
+            path: short(path),
+            code,
+            reason: short(reason.into().raw()),
+        }
+    }
+}
+
 impl TreeSummary {
     /// Counts a file that did not arrive, and names it if the list is not full.
     pub(crate) fn fail(&mut self, path: &str, code: Code, reason: impl Into<PeerText>) {
         self.failed += 1;
         if self.failures.len() < MAX_NAMED_FAILURES {
-            let short = |text: &str| text.chars().take(200).collect::<String>().into();
-            self.failures.push(FailedFile {
-                path: short(path),
-                code,
-                reason: short(reason.into().raw()),
-            });
+            self.failures.push(FailedFile::new(path, code, reason));
         }
     }
 }

@@ -235,8 +235,13 @@ impl Store for QuotaStore {
         self.inner.list(folder, after, limit)
     }
 
-    fn scan(&self, folder: Option<&Name>, limit: usize) -> Result<Vec<Found>, StoreError> {
-        self.inner.scan(folder, limit)
+    fn scan(
+        &self,
+        folder: Option<&Name>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Found>, StoreError> {
+        self.inner.scan(folder, after, limit)
     }
 
     fn usage(&self) -> Result<u64, StoreError> {

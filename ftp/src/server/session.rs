@@ -9,7 +9,7 @@ use super::access_log::AccessRecord;
 use super::client::{AdmittedClient, ClientIdentity};
 use super::context::Context;
 use super::grants::Grants;
-use super::listing::{MAX_PAGE_ENTRIES, first_page};
+use super::listing::ListingPass;
 use super::put_request::PutRequest;
 use super::tasks::Stage;
 use crate::protocol::blocks::BLOCK_BYTES;
@@ -73,6 +73,7 @@ pub(super) async fn serve(context: Arc<Context>, mut stream: Stream, data_port: 
         context: Arc::clone(&context),
         client: admitted.clone(),
         grants: Grants::new(Arc::clone(&context), admitted, stream.monitor(), data_port),
+        listing: None,
     };
     let revocation = session.client.identity.revocation.clone();
     let end = tokio::select! {
@@ -93,6 +94,8 @@ struct Session {
     context: Arc<Context>,
     client: AdmittedClient,
     grants: Grants,
+    /// The rest of the folder that was listed last.
+    listing: Option<ListingPass>,
 }
 
 impl Session {
@@ -247,13 +250,24 @@ impl Session {
         })
     }
 
-    async fn ls(&self, path: &str, after: Option<String>) -> Reply<Listing> {
+    async fn ls(&mut self, path: &str, after: Option<String>) -> Reply<Listing> {
         self.client.may("ls")?;
         let folder = Name::parse_folder(path)?;
-        let store = Arc::clone(&self.client.root.store);
-        let list = move || store.list(folder.as_ref(), after.as_deref(), MAX_PAGE_ENTRIES + 1);
-        let entries = spawn_blocking(&*self.context.runtime, list).await?;
-        Ok(first_page(entries))
+        let runtime = &*self.context.runtime;
+        let now = runtime.now();
+        let kept = self.listing.take();
+        let kept = kept.filter(|pass| pass.serves(folder.as_ref(), after.as_deref(), now));
+        let mut pass = match kept {
+            Some(pass) => pass,
+            None => {
+                let store = Arc::clone(&self.client.root.store);
+                let read = move || ListingPass::read(&*store, folder, after, now);
+                spawn_blocking(runtime, read).await?
+            }
+        };
+        let page = pass.next_page();
+        self.listing = Some(pass).filter(|pass| !pass.is_empty());
+        Ok(page)
     }
 }
 

@@ -118,8 +118,13 @@ impl Store for HashStore {
         simple::stat_by_opening(self, name)
     }
 
-    fn scan(&self, folder: Option<&Name>, limit: usize) -> Result<Vec<Found>, StoreError> {
-        simple::scan_by_listing(self, folder, limit)
+    fn scan(
+        &self,
+        folder: Option<&Name>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Found>, StoreError> {
+        simple::scan_by_listing(self, folder, after, limit)
     }
 
     fn usage(&self) -> Result<u64, StoreError> {

@@ -3,7 +3,6 @@
 //! `cap-std` resolves every name below the handle: `..`, absolute names and symbolic links that
 //! leave the root are errors, even if the folders are changed meanwhile.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,6 +17,7 @@ use super::error::StoreError;
 #[cfg(unix)]
 use super::file_source::sparse;
 use super::file_source::{FileSource, fingerprint_of, nanoseconds};
+use super::folder_page;
 use super::partial::{FLUSH_BYTES, Finish, Partial};
 use super::partial_store::PartialStore;
 use super::sweep::{self, KEEP_PARTIALS};
@@ -25,7 +25,7 @@ use super::traits::{
     CreateOptions, Found, FoundKind, PartialOptions, ResumablePartial, Sink, Source, Store,
 };
 use super::usage;
-use crate::protocol::{Attributes, Entry, EntryKind, Name, is_partial};
+use crate::protocol::{Attributes, Entry, EntryKind, Name};
 
 /// A folder of the file system and everything below it.
 #[derive(Debug)]
@@ -204,29 +204,18 @@ impl Store for DirStore {
         }
     }
 
-    fn scan(&self, folder: Option<&Name>, limit: usize) -> Result<Vec<Found>, StoreError> {
+    fn scan(
+        &self,
+        folder: Option<&Name>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Found>, StoreError> {
         let path = folder.map(Name::as_str);
         let failed = |error| StoreError::from_io(path.unwrap_or_default(), error);
-        let mut all = Vec::new();
         let folder = self.folder(path)?;
-        for entry in folder.dir().and_then(Dir::entries).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if is_partial(&name) {
-                continue;
-            }
-            // The entry vanished in the meantime.
-            let Ok(metadata) = entry.metadata() else {
-                continue;
-            };
-            if all.len() == limit {
-                let source = io::Error::other(format!("more than {limit} files in one folder"));
-                return Err(failed(source));
-            }
-            all.push(found(name, &metadata));
-        }
-        all.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        Ok(all)
+        let folder = folder.dir().map_err(failed)?;
+        let describe = |name, metadata: &Metadata| Some(found(name, metadata));
+        folder_page::page(folder, after, limit, |_, _| true, describe).map_err(failed)
     }
 
     fn usage(&self) -> Result<u64, StoreError> {
@@ -260,36 +249,24 @@ impl Store for DirStore {
     ) -> Result<Vec<Entry>, StoreError> {
         let path = folder.map(Name::as_str);
         let failed = |error| StoreError::from_io(path.unwrap_or_default(), error);
-        let mut first: BTreeMap<String, DirEntry> = BTreeMap::new();
         let folder = self.folder(path)?;
-        for entry in folder.dir().and_then(Dir::entries).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let Ok(name) = entry.file_name().into_string() else {
-                continue;
-            };
-            if after.is_some_and(|after| name.as_str() <= after)
-                || is_partial(&name)
-                || Name::parse(&name).is_err()
-            {
-                continue;
-            }
-            first.insert(name, entry);
-            // Memory is bounded by the limit, not by the size of the folder.
-            if first.len() > limit {
-                first.pop_last();
-            }
-        }
-        Ok(first
-            .into_iter()
-            .filter_map(|(name, entry)| entry_of(name, &entry))
-            .collect())
+        let folder = folder.dir().map_err(failed)?;
+        folder_page::page(folder, after, limit, is_listed, entry_of).map_err(failed)
     }
 }
 
-/// Describes a file or folder; `None` for what vanished in the meantime, and for everything else.
-/// That includes links, whose kind would be known only by following them.
-fn entry_of(name: String, entry: &DirEntry) -> Option<Entry> {
-    let metadata = entry.metadata().ok()?;
+/// Returns whether a listing names this entry: files and folders that a request can name, and no
+/// links, whose kind would be known only by following them.
+fn is_listed(name: &str, entry: &DirEntry) -> bool {
+    entry.file_name().to_str().is_some()
+        && entry
+            .file_type()
+            .is_ok_and(|kind| kind.is_file() || kind.is_dir())
+        && Name::parse(name).is_ok()
+}
+
+/// Describes a file or folder; `None` for what became something else in the meantime.
+fn entry_of(name: String, metadata: &Metadata) -> Option<Entry> {
     if metadata.is_dir() {
         Some(Entry {
             name: name.into(),

@@ -174,8 +174,13 @@ impl Store for MemStore {
         simple::stat_by_opening(self, name)
     }
 
-    fn scan(&self, folder: Option<&Name>, limit: usize) -> Result<Vec<Found>, StoreError> {
-        simple::scan_by_listing(self, folder, limit)
+    fn scan(
+        &self,
+        folder: Option<&Name>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Found>, StoreError> {
+        simple::scan_by_listing(self, folder, after, limit)
     }
 
     fn usage(&self) -> Result<u64, StoreError> {
@@ -403,10 +408,7 @@ mod tests {
             Err(StoreError::Exists { .. })
         ));
         let top = store.list(None, None, 10).unwrap();
-        assert_eq!(
-            (top[0].name.raw(), top[0].kind),
-            ("sub", EntryKind::Folder)
-        );
+        assert_eq!((top[0].name.raw(), top[0].kind), ("sub", EntryKind::Folder));
         let sub = store
             .list(Some(&Name::parse("sub").unwrap()), None, 10)
             .unwrap();

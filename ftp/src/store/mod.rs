@@ -3,7 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | `traits`, `error` | the contract of every store |
-//! | `dir` | a folder of the file system ([`DirStore`]), with `partial`, `partial_store`, `journal`, `preallocation`, `sweep` for files that are not complete, and `disk` under all of them |
+//! | `dir` | a folder of the file system ([`DirStore`]), with `partial`, `partial_store`, `journal`, `preallocation`, `sweep` for files that are not complete, `folder_page` for listings, and `disk` under all of them |
 //! | `memory` | files in memory, for tests and virtual time ([`MemStore`]) |
 //! | `pattern`, `digest` | files of any size that keep no bytes ([`PatternSource`], [`HashStore`]) |
 //! | `hash`, `usage`, `simple` | the hash of a file, the size of a store, what simple stores share |
@@ -17,6 +17,7 @@ mod dir;
 mod disk;
 mod error;
 mod file_source;
+mod folder_page;
 mod hash;
 mod journal;
 mod memory;

@@ -28,8 +28,9 @@ pub(super) fn stat_by_opening(
 pub(super) fn scan_by_listing(
     store: &impl Store,
     folder: Option<&Name>,
+    after: Option<&str>,
     limit: usize,
 ) -> Result<Vec<Found>, StoreError> {
-    let entries = store.list(folder, None, limit)?;
+    let entries = store.list(folder, after, limit)?;
     Ok(entries.into_iter().map(Found::from).collect())
 }

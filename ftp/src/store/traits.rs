@@ -50,7 +50,8 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     fn stat(&self, name: &Name) -> Result<Option<Found>, StoreError>;
 
     /// Lists the first `limit` files and folders of a folder (`None`: the root) whose names come
-    /// after `after`, by name. Names that no request could contain are left out.
+    /// after `after`, by name; fewer than `limit` are the last. Names that no request could contain
+    /// are left out.
     ///
     /// # Errors
     ///
@@ -62,13 +63,18 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
         limit: usize,
     ) -> Result<Vec<Entry>, StoreError>;
 
-    /// Lists everything in a folder (`None`: the root), by name, including links, devices and
-    /// names that no request could contain.
+    /// Lists the same of everything in a folder, including links, devices and names that no request
+    /// could contain.
     ///
     /// # Errors
     ///
-    /// As [`list`](Self::list); also when there are more than `limit` entries.
-    fn scan(&self, folder: Option<&Name>, limit: usize) -> Result<Vec<Found>, StoreError>;
+    /// As [`list`](Self::list).
+    fn scan(
+        &self,
+        folder: Option<&Name>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Found>, StoreError>;
 
     /// Bytes of all files together, partial files included.
     ///

@@ -14,7 +14,7 @@ pub(super) fn usage<S: Store + ?Sized>(store: &S) -> Result<u64, StoreError> {
     let mut bytes: u64 = 0;
     let mut folders: Vec<Option<Name>> = vec![None];
     while let Some(folder) = folders.pop() {
-        for found in store.scan(folder.as_ref(), usize::MAX)? {
+        for found in store.scan(folder.as_ref(), None, usize::MAX)? {
             let path = folder
                 .as_ref()
                 .map_or_else(|| found.name.clone(), |f| format!("{f}/{}", found.name));

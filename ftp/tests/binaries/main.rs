@@ -9,6 +9,7 @@ mod false_server;
 mod held_ports;
 mod hostile_text;
 mod keys;
+mod leftovers;
 mod outputs;
 mod pipes;
 mod pool;

@@ -5,6 +5,7 @@
 mod changed;
 mod document;
 mod early;
+mod large_folders;
 mod piped;
 mod pool;
 mod protocol;

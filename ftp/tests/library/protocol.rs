@@ -378,7 +378,7 @@ impl Store for FullStore {
         Ok(None)
     }
 
-    fn scan(&self, _: Option<&Name>, _: usize) -> Result<Vec<Found>, StoreError> {
+    fn scan(&self, _: Option<&Name>, _: Option<&str>, _: usize) -> Result<Vec<Found>, StoreError> {
         Ok(Vec::new())
     }
 

@@ -116,7 +116,7 @@ impl Store for ExpectedFiles {
         Ok(None)
     }
 
-    fn scan(&self, _: Option<&Name>, _: usize) -> Result<Vec<Found>, StoreError> {
+    fn scan(&self, _: Option<&Name>, _: Option<&str>, _: usize) -> Result<Vec<Found>, StoreError> {
         Ok(Vec::new())
     }
 

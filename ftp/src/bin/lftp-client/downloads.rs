@@ -64,8 +64,13 @@ impl Store for Downloads {
         self.opened()?.list(folder, after, limit)
     }
 
-    fn scan(&self, folder: Option<&Name>, limit: usize) -> Result<Vec<Found>, StoreError> {
-        self.opened()?.scan(folder, limit)
+    fn scan(
+        &self,
+        folder: Option<&Name>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Found>, StoreError> {
+        self.opened()?.scan(folder, after, limit)
     }
 
     fn usage(&self) -> Result<u64, StoreError> {

@@ -108,7 +108,7 @@ impl Store for StdoutStore {
         Ok(Vec::new())
     }
 
-    fn scan(&self, _: Option<&Name>, _: usize) -> Result<Vec<Found>, StoreError> {
+    fn scan(&self, _: Option<&Name>, _: Option<&str>, _: usize) -> Result<Vec<Found>, StoreError> {
         Ok(Vec::new())
     }
 

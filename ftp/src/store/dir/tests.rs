@@ -3,7 +3,7 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::*;
-use crate::protocol::Code;
+use crate::protocol::{Code, is_partial};
 
 fn name(name: &str) -> Name {
     Name::parse(name).unwrap()
@@ -236,7 +236,9 @@ fn a_listing_is_by_name_in_pages_and_without_incomplete_files() {
         .unwrap();
     let names = |after, limit| -> Vec<String> {
         let page = store.list(None, after, limit).unwrap();
-        page.into_iter().map(|entry| entry.name.into_raw()).collect()
+        page.into_iter()
+            .map(|entry| entry.name.into_raw())
+            .collect()
     };
     assert_eq!(names(None, 10), ["a", "b", "c", "d"]);
     assert_eq!(names(None, 2), ["a", "b"]);

@@ -6,14 +6,17 @@ use super::filter::Filter;
 use crate::protocol::Code;
 use crate::protocol::Name;
 use crate::protocol::blocks::BLOCK_BYTES;
-use crate::protocol::{FailedFile, MAX_PAGE_FILES, Page, TreeEntry, TreeSummary};
+use crate::protocol::{FailedFile, MAX_PAGE_FILES, Page, TreeEntry};
 use crate::store::{Found, FoundKind, Store, StoreError};
 
 /// Nesting of folders at most.
 const MAX_DEPTH: usize = 64;
 
-/// Entries of one folder at most.
-const MAX_FOLDER_ENTRIES: usize = 100_000;
+/// Entries of a folder that are in memory at once; a larger folder is read several times.
+const SCANNED_ENTRIES: usize = 10_000;
+
+/// Failures that wait for a page at most: the walk goes on when one has taken them.
+const MAX_PENDING_FAILURES: usize = 100;
 
 /// JSON of one page at most, in bytes; leaves room for the frame around it.
 const MAX_PAGE_BYTES: usize = crate::protocol::MAX_MESSAGE_BYTES - 4096;
@@ -41,13 +44,15 @@ pub(crate) struct Walk {
     started: bool,
     next: Option<TreeEntry>,
     /// Files that cannot be sent, until a page reports them.
-    failed: TreeSummary,
+    failed: Vec<FailedFile>,
 }
 
 #[derive(Debug)]
 struct Folder {
     path: String,
     left: std::vec::IntoIter<Found>,
+    /// Last name in `left`, if others may follow it in the folder.
+    after: Option<String>,
 }
 
 impl Walk {
@@ -65,7 +70,7 @@ impl Walk {
             folders: Vec::new(),
             started: false,
             next: None,
-            failed: TreeSummary::default(),
+            failed: Vec::new(),
         }
     }
 
@@ -101,6 +106,8 @@ impl Walk {
         self.start()?;
         let mut entries = Vec::new();
         let mut bytes = 0;
+        // A page that only reported failures has left it open whether there is another entry.
+        self.next = self.next.take().or_else(|| self.next_entry());
         while let Some(entry) = self.next.take() {
             bytes += serde_json::to_vec(&entry).map_or(0, |json| json.len() + 1);
             if entries.len() == MAX_PAGE_FILES || bytes > MAX_PAGE_BYTES {
@@ -112,12 +119,16 @@ impl Walk {
         }
         Ok(Page {
             entries,
-            last: self.next.is_none(),
             failed: self.take_failures(MAX_PAGE_BYTES.saturating_sub(bytes)),
+            last: self.next.is_none() && self.folders.is_empty() && self.failed.is_empty(),
         })
     }
 
-    /// Takes as many failures as fit; the rest is reported with the next page, if there is one.
+    fn fail(&mut self, path: &str, code: Code, reason: String) {
+        self.failed.push(FailedFile::new(path, code, reason));
+    }
+
+    /// Takes as many failures as fit; the rest is reported with the next page.
     fn take_failures(&mut self, mut room: usize) -> Vec<FailedFile> {
         let fits = |failed: &&FailedFile| {
             let bytes = serde_json::to_vec(failed).map_or(usize::MAX, |json| json.len() + 1);
@@ -125,27 +136,54 @@ impl Walk {
             room = room.saturating_sub(bytes);
             fits
         };
-        let count = self.failed.failures.iter().take_while(fits).count();
-        self.failed.failures.drain(..count).collect()
+        let count = self.failed.iter().take_while(fits).count();
+        self.failed.drain(..count).collect()
     }
 
     fn enter(&mut self, path: String) -> Result<(), StoreError> {
+        let folder = self.scan(path, None)?;
+        self.folders.push(folder);
+        Ok(())
+    }
+
+    /// Reads the entries of a folder that come after a name.
+    fn scan(&self, path: String, after: Option<&str>) -> Result<Folder, StoreError> {
         let folder = if path.is_empty() {
             self.root.clone()
         } else {
             Some(self.name(&path)?)
         };
-        let found = self.store.scan(folder.as_ref(), MAX_FOLDER_ENTRIES)?;
-        let left = found.into_iter();
-        self.folders.push(Folder { path, left });
-        Ok(())
+        let found = self.store.scan(folder.as_ref(), after, SCANNED_ENTRIES)?;
+        let last = found.last().filter(|_| found.len() == SCANNED_ENTRIES);
+        Ok(Folder {
+            path,
+            after: last.map(|last| last.name.clone()),
+            left: found.into_iter(),
+        })
     }
 
+    /// Leaves the innermost folder, or reads on if it has more entries.
+    fn next_scan(&mut self) {
+        let Some(Folder { path, after, .. }) = self.folders.pop() else {
+            return;
+        };
+        let Some(after) = after else {
+            return;
+        };
+        match self.scan(path.clone(), Some(&after)) {
+            Ok(folder) => self.folders.push(folder),
+            // What was sent of it stays; the rest is missing and has to be reported.
+            Err(error) => self.fail(&path, error.code(), error.to_string()),
+        }
+    }
+
+    /// Returns the next file or folder; `None` at the end, and when a page has to report failures
+    /// first.
     fn next_entry(&mut self) -> Option<TreeEntry> {
-        loop {
+        while self.failed.len() < MAX_PENDING_FAILURES {
             let folder = self.folders.last_mut()?;
             let Some(found) = folder.left.next() else {
-                self.folders.pop();
+                self.next_scan();
                 continue;
             };
             let path = match folder.path.as_str() {
@@ -159,14 +197,14 @@ impl Walk {
                 return Some(entry);
             }
         }
+        None
     }
 
     fn tree_entry(&mut self, path: String, found: Found) -> Option<TreeEntry> {
         let name = match self.name(&path) {
             Ok(name) => name,
             Err(error) => {
-                self.failed
-                    .fail(&path, Code::NameRefused, error.to_string());
+                self.fail(&path, Code::NameRefused, error.to_string());
                 return None;
             }
         };
@@ -175,9 +213,9 @@ impl Walk {
             FoundKind::Folder => {
                 if self.folders.len() >= MAX_DEPTH {
                     let reason = format!("more than {MAX_DEPTH} folders in each other");
-                    self.failed.fail(&path, Code::NameRefused, reason);
+                    self.fail(&path, Code::NameRefused, reason);
                 } else if let Err(error) = self.enter(path.clone()) {
-                    self.failed.fail(&path, error.code(), error.to_string());
+                    self.fail(&path, error.code(), error.to_string());
                 }
                 let folder = TreeEntry {
                     path,
