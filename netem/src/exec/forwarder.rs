@@ -91,6 +91,8 @@ impl Forwarder {
             let deadline = self.setup.links.next_wakeup();
             waiter.wait(&mut self.setup.reactor, deadline, &mut ready)?;
             for &ready in &ready {
+                // Its only content is that there is something to read from the messages, which
+                // follows anyway.
                 if ready == WAKE {
                     self.setup.reactor.woken();
                     continue;
@@ -105,6 +107,7 @@ impl Forwarder {
             let now = self.setup.clock.now();
             self.setup.links.advance(now, sink(&mut self.outgoing));
             self.write();
+            // A round without packets is the pause in which records may be delivered.
             self.setup.links.keep_records(|_| ready.is_empty());
         }
         Ok(())
@@ -141,6 +144,8 @@ impl Forwarder {
     /// Writes what has come out of a link to the device at its end.
     fn write(&mut self) {
         for (direction, due, mut packet) in self.outgoing.drain(..) {
+            // Devices stand under the direction that is read from them: the far end reads the
+            // opposite one.
             let device = &self.setup.devices[direction.opposite()];
             match send(device, ip::bytes(&mut packet)) {
                 Ok(()) => {
@@ -174,6 +179,8 @@ impl Answers for Forwarder {
             budget: self.setup.links.budget(),
             limit_ns: self.setup.links.limit_ns(),
             counters: self.counters,
+            // TUN devices count their drops in `/proc/net/dev` of their namespaces: `Exec::stop`
+            // adds them.
             inodes: std::collections::BTreeSet::new(),
             receive_buffer_bytes: 0,
             warnings: vec![

@@ -33,6 +33,8 @@ pub(super) fn parse(bytes: Vec<u8>) -> Option<Packet> {
         _ => return None,
     };
     let ports = match protocol {
+        // Extension headers of IPv6 are not walked through: such packets have no ports in records,
+        // and are forwarded all the same.
         PROTOCOL_TCP | PROTOCOL_UDP => bytes.get(header_bytes..header_bytes + 4),
         _ => None,
     };
@@ -46,6 +48,8 @@ pub(super) fn parse(bytes: Vec<u8>) -> Option<Packet> {
 pub(super) fn bytes(packet: &mut Packet) -> &[u8] {
     let (bytes, ecn) = (&mut packet.payload, packet.ecn);
     match bytes.first().map(|first| first >> 4) {
+        // Only where the link has marked it: an untouched header keeps the checksum it came with,
+        // right or wrong.
         Some(4) if bytes.len() >= 20 && bytes[1] & 3 != ecn => {
             let header_bytes = (usize::from(bytes[0] & 0xf) * 4).clamp(20, bytes.len());
             bytes[1] = bytes[1] & !3 | ecn;
@@ -53,6 +57,7 @@ pub(super) fn bytes(packet: &mut Packet) -> &[u8] {
             let sum = checksum(&[&bytes[..header_bytes]]);
             bytes[10..12].copy_from_slice(&sum.to_be_bytes());
         }
+        // IPv6 has no header checksum, and those of TCP and UDP leave the traffic class out.
         Some(6) if bytes.len() >= IPV6_HEADER_BYTES => bytes[1] = bytes[1] & !0x30 | ecn << 4,
         _ => {}
     }

@@ -156,6 +156,7 @@ impl Permission {
     /// [`ExecError`] when the system does not allow it.
     pub fn acquire(server: ServerLocation) -> Result<Self, ExecError> {
         if !namespace::is_privileged() {
+            // A user namespace does not help: the host's network belongs to the first one.
             if server == ServerLocation::Host {
                 return Err(ExecError::HostNeedsPrivileges);
             }
@@ -171,6 +172,7 @@ impl Exec {
     /// # Errors
     /// [`ExecError`] when the system does not allow it.
     pub fn start(_permission: Permission, config: ExecConfig) -> Result<Self, ExecError> {
+        // A /30 starts at a multiple of four, whatever was given.
         let base = u32::from(config.addresses) & !3;
         let (client_ip, server_ip) = (Ipv4Addr::from(base + 1), Ipv4Addr::from(base + 2));
         let links = PacedLinks::new(PacedLinksConfig {
@@ -187,10 +189,13 @@ impl Exec {
         let (client_mtu, server_mtu) = (mtu(client_to_server), mtu(client_to_server.opposite()));
 
         let client = Namespace::new("netem-client")?;
+        // A new namespace has a loopback interface that is down, and many programs expect
+        // `localhost`.
         client.run(tun::loopback_up)?;
         let client_tun = client.run(move || Tun::new(client_ip, client_mtu, true))?;
         let server = match config.server {
             ServerLocation::Namespace => Namespace::new("netem-server")?,
+            // The route to the client's end would be the wrong interface's.
             ServerLocation::Host if has_address(base) => {
                 return Err(ExecError::AddressTaken(Ipv4Addr::from(base)));
             }
@@ -226,6 +231,7 @@ impl Exec {
             devices,
             links,
         });
+        // Before the thread starts, so that what the system refuses is the caller's error.
         let forwarder = forwarder.map_err(system("wait for packets"))?;
         let thread = thread::Builder::new()
             .name("netem-exec".to_owned())

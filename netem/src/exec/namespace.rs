@@ -28,6 +28,7 @@ impl Namespace {
     /// Creates a namespace with nothing in it but a loopback interface that is down.
     pub(super) fn new(name: &str) -> Result<Self, ExecError> {
         let namespace = Self::current(name)?;
+        // In the new thread: `unshare` changes the calling thread alone.
         let created = namespace.run(|| unshare(CloneFlags::CLONE_NEWNET));
         created.map_err(|errno| ExecError::NetworkNamespace(errno.into()))?;
         Ok(namespace)
@@ -64,6 +65,7 @@ impl Namespace {
 /// True when the process may create network namespaces and interfaces as it is.
 pub(super) fn is_privileged() -> bool {
     let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    // Capabilities, not the user's number: root in a container often has neither of the two.
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     let effective = effective.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     effective.unwrap_or(0) & CAPABILITIES == CAPABILITIES
@@ -77,6 +79,7 @@ pub(super) fn enter_user_namespace() -> Result<(), ExecError> {
     let write = |path: &str, text: String| fs::write(path, text).map_err(ExecError::UserNamespace);
     // Without privileges a group can be mapped only when groups can no longer be changed.
     write("/proc/self/setgroups", "deny".to_owned())?;
+    // The same numbers inside and outside: files keep their owner for the program that is run.
     write("/proc/self/uid_map", format!("{uid} {uid} 1"))?;
     write("/proc/self/gid_map", format!("{gid} {gid} 1"))
 }

@@ -68,11 +68,13 @@ fn ask(message: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
 
     let mut socket = Socket::new(NETLINK_ROUTE)?;
     socket.bind_auto()?;
+    // To the kernel only: any other process may send to a netlink socket that is not connected.
     socket.connect(&SocketAddr::new(0, 0))?;
     socket.send(&bytes, 0)?;
     let (answer, _) = socket.recv_from_full()?;
     let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer);
     match answer.map_err(io::Error::other)?.payload {
+        // An acknowledgement is an error message without an error (RFC 3549 §2.3.2.2).
         NetlinkPayload::Error(error) if error.code.is_none() => Ok(()),
         NetlinkPayload::Error(error) => Err(error.to_io()),
         other => Err(io::Error::other(format!("unexpected answer: {other:?}"))),

@@ -26,6 +26,7 @@ impl Tun {
             .name("netem%d")
             .layer(Layer::L3)
             .mtu(mtu)
+            // Down until its IPv6 is off: coming up, the kernel would send at once.
             .enable(false)
             .build_sync();
         let device = created.map_err(ExecError::Tun)?;
@@ -38,6 +39,8 @@ impl Tun {
         let index = if_nametoindex(name.as_str()).map_err(|errno| setting_up(errno.into()))?;
         device.set_nonblocking(true).map_err(setting_up)?;
         netlink::add_address(index, ip, PREFIX_BITS).map_err(setting_up)?;
+        // The queue's length together with the state: packets sent right after would meet the
+        // default of 500.
         netlink::up(index, Some(QUEUE_PACKETS)).map_err(setting_up)?;
         if default_route {
             netlink::add_default_route(index).map_err(setting_up)?;

@@ -44,6 +44,8 @@ impl Bernoulli {
         {
             return self.step_to(index, enter, leave);
         }
+        // Beside the chain, a copy has the mean's probability: what it samples must not move the
+        // chain.
         let sample = self.stream.at(index, copy);
         self.share.hits(high(sample)).then_some(sample)
     }
@@ -55,6 +57,7 @@ impl Bernoulli {
         while self.next <= index {
             sample = self.stream.at(self.next, false);
             self.next += 1;
+            // One comparison a packet: the state, not the sample, says whether it happens.
             let change = if self.happens { leave } else { enter };
             self.happens ^= change.hits(high(sample));
         }

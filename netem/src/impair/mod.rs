@@ -105,6 +105,7 @@ pub(crate) trait Impairment: fmt::Debug + Sized {
     /// Applies `event`, one of its own, to the packet; `None` if the packet is such that nothing
     /// changes.
     fn apply(event: ImpairmentEvent, packet: &mut InFlight) -> Option<Effect> {
+        // Impairments with an event of their own override this.
         let ImpairmentEvent::Other(name, value) = event else {
             return None;
         };

@@ -82,6 +82,7 @@ impl Accounting {
     pub(super) fn admit_cross(&mut self, now: Time, link_bytes: u64) -> Box<InFlight> {
         // Hosts of documentation (RFC 5737): one flow, to a discipline that tells flows apart.
         let [source, destination] = [1, 2].map(|host| SocketAddr::from(([192, 0, 2, host], 9)));
+        // Unique, though nothing is recorded of it: disciplines and random streams go by the index.
         let index = CROSS_OFFSET + self.counters.cross_sent + self.counters.cross_drops;
         self.boxed(InFlight {
             packet: Packet::new(source, destination, 0, Vec::new()),
@@ -169,6 +170,7 @@ impl Accounting {
         if self.keeps_records {
             self.record(at, &in_flight, outcome);
         }
+        // The payload is the caller's; only the box is kept.
         let packet = in_flight.packet.take();
         self.spare.push(in_flight);
         packet

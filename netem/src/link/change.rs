@@ -18,6 +18,7 @@ impl Link {
             .phases()
             .iter()
             .map(|phase| Phase {
+                // A schedule counts from its own start, the link from the run's.
                 from_ns: phase.from_ns.saturating_add(now.as_nanos()),
                 ..phase.clone()
             })
@@ -26,6 +27,7 @@ impl Link {
         let phase = self.schedule.current();
         self.mtu_bytes = profile.mtu_bytes;
         self.loss_position = profile.loss_position();
+        // The queue first: the shaper asks how much of the packet being sent is left.
         self.queue.replace(now, &profile.queue, self.streams);
         let sending_bytes = self.queue.sending_bytes();
         let rate = (phase.rate, phase.paused);
@@ -35,6 +37,8 @@ impl Link {
             .replace(&profile.impairments, phase, self.streams);
         self.delay.replace_with(delay(profile, self.streams));
         self.cross_traffic = cross_traffic(profile, now, self.streams);
+        // The new delay does not know of the replay, whose delays may be shorter than any of its
+        // own.
         if let Some(ns) = self.impairments.replay_shortest_ns() {
             self.delay.allow(ns);
         }

@@ -82,6 +82,8 @@ impl Link {
     /// Takes a packet that arrives at the link. `now` is never earlier than in the call before.
     pub fn push(&mut self, now: Time, packet: Packet) {
         self.advance(now);
+        // Admitted before anything can lose it: each packet has an index and an outcome, or the
+        // counts would not add up.
         let in_flight = self.accounting.admit(now, packet, self.queue.bytes());
         // Before everything random: a packet too large for the link was never on it.
         if in_flight.link_bytes > self.mtu_bytes {
@@ -90,6 +92,8 @@ impl Link {
         }
         match self.loss_position {
             LossPosition::AfterQueue => self.enqueue(now, in_flight),
+            // As tc-netem, which drops before its own queue: a lost packet then takes no share of
+            // the rate.
             LossPosition::BeforeQueue => self.impair(now, in_flight, Self::enqueue),
         }
     }
@@ -185,6 +189,8 @@ impl Link {
                 .cross_traffic
                 .as_ref()
                 .and_then(CrossTrafficSource::next);
+            // At the same instant a packet leaves before another arrives: the queue has room for
+            // it.
             let comes = comes.filter(|comes| *comes < sent.unwrap_or(Time::MAX) && *comes <= now);
             let next = comes.or(sent);
             match (self.schedule.next_change(), comes, sent) {
@@ -210,12 +216,16 @@ impl Link {
     fn change_phase(&mut self, at: Time) {
         let phase = self.schedule.change();
         self.impairments.set_phase(phase);
+        // Packets on the wire keep the delay they have: a path that becomes shorter does not pull
+        // them in.
         self.delay.set_fixed_ns(phase.delay_ns);
         self.shaper.set_rate(at, phase.rate, phase.paused);
     }
 
     /// Queues a packet, or passes it on where there is no bottleneck.
     fn enqueue(&mut self, now: Time, in_flight: Box<InFlight>) {
+        // Without a rate there is nothing to wait for, and a queue limit would drop from a queue
+        // that cannot form.
         if !self.shaper.has_rate() {
             self.enter_wire(now, in_flight);
             return;
@@ -226,6 +236,7 @@ impl Link {
             return;
         }
         self.accounting.note_queue(self.queue.bytes());
+        // Idle: this packet starts at once, and so pays no time of waiting for tokens.
         if self.shaper.done().is_none() {
             self.serve(now, false);
         }
@@ -258,6 +269,8 @@ impl Link {
     }
 
     fn enter_wire(&mut self, now: Time, in_flight: Box<InFlight>) {
+        // It has done its work, taking a share of the bottleneck: the far end has no receiver for
+        // it.
         if in_flight.cross {
             self.accounting.finish_cross(in_flight);
             return;
@@ -293,6 +306,8 @@ impl Link {
         next(self, now, in_flight);
         if let Some(copy) = copy {
             self.accounting.note_duplicated();
+            // Through the pipeline again, for its own damage; impairments that do not touch copies
+            // skip it.
             self.impair(now, copy, next);
         }
     }

@@ -54,6 +54,8 @@ macro_rules! models {
                 packet: &mut InFlight,
             ) -> Result<Impaired, PacketOutcome> {
                 let mut impaired = Impaired::default();
+                // A macro, not a list of trait objects: the order is the table's, and no call on a
+                // packet's way is virtual.
                 $(history.step(&mut self.$key, packet, &mut impaired)?;)*
                 Ok(impaired)
             }
@@ -126,6 +128,7 @@ impl RandomImpairments {
 
     /// Puts the packet on the wire.
     pub(super) fn propagate(&mut self, now: Time, in_flight: Box<InFlight>, delay: &mut Delay) {
+        // Delays are replayed here, where they act; `step` has left them alone.
         let replayed = self.history.replayed(&in_flight, |event| match event {
             ImpairmentEvent::Delay(ns) => Some(ns),
             _ => None,
@@ -170,6 +173,8 @@ impl History {
         let Some(event) = event else {
             return Ok(());
         };
+        // Recorded only if it changed something: a recording of another run may flip a bit that
+        // this packet does not have.
         let Some(effect) = I::apply(event, packet) else {
             return Ok(());
         };

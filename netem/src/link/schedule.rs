@@ -31,6 +31,7 @@ impl PhaseCursor {
 
     /// Starts the next phase.
     pub(crate) fn change(&mut self) -> &Phase {
+        // The last phase holds for ever.
         self.started = (self.started + 1).min(self.phases.len());
         self.current()
     }

@@ -71,8 +71,12 @@ impl Reading {
         let stamp_ns = stamp.map_or(self.wall_ns, nanos);
         let now_ns = self.now.as_nanos();
         Time::from_nanos(match self.wall_ns.checked_sub(stamp_ns) {
+            // Ages, not stamps: the wall clock may be stepped during a run, and only its last few
+            // milliseconds are used.
             Some(age_ns) if age_ns <= OLDEST_STAMP_NS => now_ns.saturating_sub(age_ns),
             Some(_) => now_ns,
+            // Later than the reading: the datagram arrived between the reading and the system call
+            // that read it.
             None => match stamp_ns - self.wall_ns {
                 since_ns @ ..=NEWEST_STAMP_NS => now_ns.saturating_add(since_ns),
                 _ => now_ns,

@@ -105,6 +105,7 @@ impl ProxyHandle {
 
     fn ask<T>(&self, message: impl FnOnce(Sender<T>) -> Message) -> Result<T, Stopped> {
         let (reply, answer) = mpsc::channel();
+        // Sent before the thread is woken, or it could fall asleep again without the request.
         let sent = self.messages.send(message(reply));
         sent.map_err(|_| Stopped)?;
         self.waker.wake();

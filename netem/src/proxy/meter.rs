@@ -46,12 +46,15 @@ impl Histogram {
     /// The smallest recorded value that `permille` of all values do not exceed, rounded up to
     /// its bucket's end; 0 when nothing was recorded.
     pub(crate) fn quantile_ns(&self, permille: u64) -> u64 {
+        // Rounded up (the nearest-rank quantile): a quantile is a value that was measured, and
+        // never too low.
         let rank = (u128::from(self.samples) * u128::from(permille)).div_ceil(1000);
         let rank = u64::try_from(rank).unwrap_or(u64::MAX).max(1);
         let mut seen = 0;
         for (index, count) in self.counts.iter().enumerate() {
             seen += count;
             if seen >= rank {
+                // The end of the bucket of the maximum may lie above it.
                 return bucket_end(index).min(self.max_ns);
             }
         }
@@ -69,6 +72,7 @@ impl Histogram {
 }
 
 fn bucket(value: u64) -> usize {
+    // Below 64 a bucket is one value: there are no lower bits to cut off.
     if value < SUB as u64 {
         return value as usize;
     }
@@ -82,6 +86,7 @@ fn bucket_end(index: usize) -> u64 {
         return index as u64;
     }
     let shift = index / SUB - 1;
+    // In 128 bits, since the last bucket ends at 2^64.
     let end = u128::from((index % SUB + SUB) as u64 + 1) << shift;
     u64::try_from(end - 1).unwrap_or(u64::MAX)
 }

@@ -192,6 +192,8 @@ impl Proxy {
     pub fn start(config: ProxyConfig) -> Result<Self, ProxyError> {
         let system = |doing| move |source| ProxyError::System { doing, source };
         let clock = Clock::new(config.origin.unwrap_or_else(Clock::instant));
+        // Everything that can fail comes before the thread: an error then reaches the caller, not a
+        // log.
         let ports = bind(&config)?;
         let (mut reactor, waker) = Reactor::new().map_err(system("wait for sockets"))?;
         for (token, port) in (0..).zip(&ports) {
@@ -288,6 +290,8 @@ fn bind(config: &ProxyConfig) -> Result<Vec<Port>, ProxyError> {
     }
     let mut ports = Vec::with_capacity(config.listen.len());
     for &(address, target) in &config.listen {
+        // Systems take such an address for a destination in different ways; Linux would send to
+        // itself.
         if target.port() == 0 || target.ip().is_unspecified() {
             return Err(ProxyError::BadTarget(target));
         }

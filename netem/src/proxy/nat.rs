@@ -28,6 +28,8 @@ impl FlowId {
 
     /// The flow whose token this is, alive or not; `None` for a token below 2^32.
     pub(crate) fn from_token(token: u64) -> Option<Self> {
+        // Listened ports have their index as token, so both kinds fit into one number without a
+        // table.
         (token >> 32 != 0).then(|| KeyData::from_ffi(token).into())
     }
 }
@@ -88,6 +90,7 @@ impl Nat {
     ) -> Result<FlowId, E> {
         debug_assert!(!self.is_full());
         let id = self.flows.try_insert_with_key(flow)?;
+        // Named in the second table only once the flow exists: `flow` may fail to open its socket.
         let flow = &self.flows[id];
         let before = self.by_client.insert((flow.port, flow.client), id);
         debug_assert!(before.is_none());

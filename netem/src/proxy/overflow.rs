@@ -17,6 +17,7 @@ pub(crate) fn dropped(inodes: &BTreeSet<u64>) -> Option<u64> {
         .iter()
         .filter_map(|path| std::fs::read_to_string(path).ok())
         .collect();
+    // Without /proc nothing is known, which is not the same as no drops.
     if tables.is_empty() {
         return None;
     }

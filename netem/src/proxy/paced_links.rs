@@ -111,6 +111,8 @@ impl PacedLinks {
             return;
         }
         self.take_records();
+        // The callback runs on this thread and may take long: a pause is the time for it, unless
+        // memory is at stake.
         if self.records.len() >= RECORDS_MAX || (!self.records.is_empty() && quiet(self)) {
             self.deliver_records();
         }

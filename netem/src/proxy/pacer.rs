@@ -52,6 +52,8 @@ impl Pacer {
         while let Some(due) = link.next_wakeup()
             && due <= until
         {
+            // To each event in turn: the link could jump to `until` as well, but `out` is given the
+            // time at which each packet was due.
             self.at = self.at.max(due);
             while let Some(packet) = link.pop(self.at) {
                 out(due, packet);

@@ -42,6 +42,7 @@ impl LatenessBudget {
         let delay_ns = profiles.forward.delay_ns().min(profiles.reverse.delay_ns());
         let share = u128::from(delay_ns) * u128::from(self.p99_permille_of_delay) / 1000;
         let floor = u64::try_from(self.p99.as_nanos()).unwrap_or(u64::MAX);
+        // A share alone would ask for more on a path of a few milliseconds than a thread can keep.
         floor.max(u64::try_from(share).unwrap_or(u64::MAX))
     }
 }
@@ -174,6 +175,8 @@ impl Snapshot {
         counters.entered = forward.received + reverse.received;
         counters.inside_at_stop = forward.inside + reverse.inside;
         if let Some(dropped) = overflow::dropped(&self.inodes) {
+            // Added to the drops of sockets that were closed during the run, whose counters are
+            // gone.
             *counters.receive_overflow.get_or_insert(0) += dropped;
         }
         let both = |pick: fn(&Measured) -> &Histogram| {
@@ -223,6 +226,8 @@ fn validity(
 ) -> (bool, String) {
     let drops = counters.own_drops();
     let overflow = counters.receive_overflow.unwrap_or(0);
+    // What overflowed was never received, but it did arrive: without it a flooded proxy would have
+    // no drops.
     let seen = counters.received + overflow;
     let allowed = u128::from(seen) * u128::from(budget.drops_per_million) / 1_000_000;
     // The first reason that applies is the one reported: a failure explains the drops after it, and
@@ -255,6 +260,7 @@ fn validity(
             );
         }
     }
+    // A link that loses everything is a valid experiment.
     if lateness.samples == 0 {
         return (true, "no packet came through, so none was late".to_owned());
     }

@@ -64,6 +64,8 @@ impl SendBatch {
         let client_to_server = links.client_to_server();
         // Sorted, packets of one flow stand together even where flows alternate on the link, and
         // more of them fit into one call.
+        // Two are in order or need two calls anyway. The sort is stable: the order within a flow
+        // stays.
         if packets.len() > 2 {
             packets.sort_by_key(|packet| (packet.flow, packet.direction == client_to_server));
         }
@@ -78,6 +80,7 @@ impl SendBatch {
             self.send_run(run, &route, links, counters);
             rest = after;
         }
+        // The vector is kept as well: this runs many thousand times a second.
         packets.drain(..).for_each(|packet| recycle(packet.payload));
         self.packets = packets;
     }
@@ -113,6 +116,7 @@ impl SendBatch {
     }
 
     fn sent(&self, run: &[Outgoing], links: &mut PacedLinks, counters: &mut ProxyCounters) {
+        // After the call, and once for the run: the packets leave together.
         let now = self.clock.now();
         counters.sent += run.len() as u64;
         for packet in run {
@@ -176,6 +180,8 @@ fn run_length(packets: &[Outgoing], segments_max: usize) -> usize {
         let alike =
             (next.flow, next.direction, next.ecn) == (first.flow, first.direction, first.ecn);
         let fits = length < segments_max && bytes + len <= SEND_BYTES_MAX;
+        // The kernel cuts at equal lengths: a longer or empty datagram in the middle would be cut
+        // into others.
         if !alike || !fits || len > size || len == 0 {
             break;
         }

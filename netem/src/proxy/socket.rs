@@ -76,6 +76,8 @@ impl Socket {
         let socket =
             socket2::Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))?;
         if local.is_ipv6() {
+            // Not left to the system's default: `[::]` would take the port of `0.0.0.0` on some and
+            // not on others.
             socket.set_only_v6(true)?;
         }
         enlarge(&socket, buffer_bytes);
@@ -141,6 +143,8 @@ impl Socket {
                 stamp: meta.timestamp,
                 payload,
             };
+            // `chunks` gives no chunk of nothing, but an empty datagram is one, and the link may
+            // lose it.
             if meta.len == 0 {
                 take(datagram(&[]));
             }
@@ -171,6 +175,8 @@ impl Socket {
         let send = || self.state.try_send((&self.inner).into(), &transmit);
         match send() {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                // Once and briefly: while the thread waits, every other packet becomes late. A drop
+                // is counted and reported.
                 Reactor::wait_writable(&self.inner, WRITABLE_WAIT_NS);
                 send()
             }

@@ -108,6 +108,8 @@ impl Worker {
         while !self.setup.stop.load(Ordering::Acquire) {
             let deadline = self.deadline();
             waiter.wait(&mut self.setup.reactor, deadline, &mut ready)?;
+            // One batch of each, not until it is empty: a flood on one socket must not keep the
+            // others waiting.
             for &token in &ready {
                 self.read(token);
             }
@@ -125,6 +127,7 @@ impl Worker {
         let link = self.setup.links.next_wakeup();
         let sweep_ns = self.swept.as_nanos().saturating_add(self.sweep_every_ns());
         let sweep = (!self.nat.is_empty()).then(|| Time::from_nanos(sweep_ns));
+        // Without clients there is nothing to forget or rebind: an idle proxy sleeps.
         let rebind = self.next_rebind().filter(|_| !self.nat.is_empty());
         link.into_iter().chain(sweep).chain(rebind).min()
     }
@@ -139,6 +142,8 @@ impl Worker {
             self.setup.reactor.woken();
             return;
         }
+        // An error is counted, not fatal: ICMP reports on an earlier datagram come up as errors of
+        // a read.
         let result = match FlowId::from_token(token) {
             Some(flow) => self.read_server(flow),
             None => self.read_clients(token as usize),
@@ -216,6 +221,8 @@ impl Worker {
                 packet,
             });
         })?;
+        // Also when nothing but foreign datagrams came: a client whose server answers from
+        // elsewhere is in use.
         flow.used = reading.arrival(None);
         Ok(())
     }
@@ -246,6 +253,7 @@ impl Worker {
         let out = sink(client_to_server, ports, nat, batch, &mut self.counters);
         self.setup.links.advance(now, out);
         let recycle = |payload| {
+            // Bounded: after a burst its buffers would stay for the whole run.
             if self.pool.len() < POOL_MAX {
                 self.pool.push(payload);
             }
@@ -260,6 +268,7 @@ impl Worker {
         let quiet_until = now.plus_nanos(QUIET_NS);
         let quiet = |links: &PacedLinks| links.next_wakeup().is_none_or(|at| at > quiet_until);
         self.setup.links.keep_records(quiet);
+        // Four times in the idle time, so that a client is forgotten at most a quarter too late.
         if now.as_nanos().saturating_sub(self.swept.as_nanos()) >= self.sweep_every_ns() {
             self.swept = now;
             self.rebound_from.clear();
@@ -356,6 +365,7 @@ impl Answers for Worker {
         for (id, flow) in self.nat.iter_mut() {
             let token = id.token();
             let bound = Socket::upstream(ports[flow.port].target, *buffer_bytes);
+            // The new socket is bound first: if that fails the client keeps the old one.
             let moved = bound.and_then(|bound| {
                 reactor.remove(flow.upstream.inner(), token)?;
                 let before = std::mem::replace(&mut flow.upstream, bound);
@@ -383,6 +393,8 @@ fn open(
     buffer_bytes: usize,
     datagram: &Datagram<'_>,
 ) -> Option<FlowId> {
+    // A new client is refused, an old one is never evicted for it: a port scan would otherwise cut
+    // off the run's own clients.
     if nat.is_full() {
         return None;
     }

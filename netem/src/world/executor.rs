@@ -69,6 +69,8 @@ impl RunQueue {
     /// before another one is polled.
     pub(super) fn kill(&self, owner: Incarnation) {
         lock(&self.queue).kills.push(owner);
+        // A flag beside the list, read before every poll: most worlds never kill, and the lock
+        // would be taken for nothing.
         self.has_kills.store(true, Ordering::Release);
     }
 
@@ -104,6 +106,8 @@ impl Wake for Signal {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
+        // Queued once however often it is woken: what a task does must not depend on how many
+        // wakers fired.
         if !self.is_queued.swap(true, Ordering::AcqRel) {
             self.run_queue.push_woken(self.wakes);
         }
@@ -236,6 +240,8 @@ impl Executor {
         queue.is_closed = true;
         let ready = mem::take(&mut queue.ready);
         drop(queue);
+        // After the lock is released: dropping a task runs its destructors, which may wake or
+        // spawn.
         drop(ready);
         self.batch.clear();
         self.tasks.clear();
@@ -288,10 +294,14 @@ impl Executor {
         let kills = mem::take(&mut lock(&self.run_queue.queue).kills);
         for killed in kills {
             let host = killed.host.index();
+            // Grown on the first kill of a host: a host that was never killed has no entry, and
+            // counts as alive.
             if self.alive_from.len() <= host {
                 self.alive_from.resize(host + 1, 0);
             }
             self.alive_from[host] = self.alive_from[host].max(killed.epoch + 1);
+            // A task that kills its own host is being polled: its entry is `None`, and it runs on
+            // to its next wait.
             self.tasks.retain(|_, entry| {
                 entry.as_ref().is_none_or(|entry| {
                     entry.owner.host != killed.host || entry.owner.epoch > killed.epoch

@@ -42,6 +42,7 @@ impl Host {
         ip: IpAddr,
     ) -> Result<Self, AddressError> {
         let mut network = lock(&shared.network);
+        // Checked under the same lock under which it is assigned.
         check_free(&network, ip)?;
         let index = u32::try_from(network.hosts.len()).expect("fewer than 2^32 hosts");
         let id = HostId(index);
@@ -81,6 +82,7 @@ impl Host {
     pub fn spawn_boxed(&self, future: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) {
         let network = lock(&self.shared.network);
         let state = &network.hosts[self.id.index()];
+        // The incarnation of now: a task spawned before a kill must not run after the restart.
         let (is_up, owner) = (state.is_up, state.incarnation(self.id));
         drop(network);
         if is_up {
@@ -101,6 +103,8 @@ impl Host {
         if !state.is_up {
             return Err(error(io::ErrorKind::NetworkDown, "the host is down"));
         }
+        // `0.0.0.0` and `[::]` are both taken for the host's one address, of whichever version it
+        // is.
         if !addr.ip().is_unspecified() && addr.ip() != state.ip {
             let what = "not an address of this host";
             return Err(error(io::ErrorKind::AddrNotAvailable, what));
@@ -143,6 +147,8 @@ impl Host {
         if !network.hosts[self.id.index()].is_up {
             return;
         }
+        // Sockets first, then tasks: a task that is woken in between finds its socket closed, not
+        // its peer's next packet.
         let killed = network.kill(self.id, &mut wakers);
         drop(network);
         self.shared.run_queue.kill(killed);

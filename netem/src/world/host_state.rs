@@ -35,6 +35,8 @@ impl HostState {
         key[..8].copy_from_slice(&seed.to_le_bytes());
         key[8] = HOST_KEY_BYTE;
         let mut rng = ChaCha8Rng::from_seed(key);
+        // A stream for each host, of one key: a host that draws more leaves the others' numbers as
+        // they are.
         rng.set_stream(u64::from(id.0));
         Self {
             outbound,
@@ -62,6 +64,7 @@ impl HostState {
     pub(super) fn choose_port(&mut self, port: u16) -> Option<u16> {
         match port {
             0 => self.ephemeral(),
+            // No search for another one: the caller asked for this port, as of an operating system.
             port => Some(port).filter(|port| !self.ports.contains_key(port)),
         }
     }

@@ -91,6 +91,7 @@ impl Network {
 
     fn deliver(&mut self, packet: Packet, wakers: &mut Vec<Waker>) {
         let found = self.find(packet.destination);
+        // Without an ICMP message: none would cross the links, and a peer that has gone is silent.
         let Some(socket) = found.and_then(|id| self.sockets.get_mut(id)) else {
             self.stats.dropped_unclaimed += 1;
             self.pool.give(packet.payload);
@@ -152,6 +153,8 @@ impl Network {
     pub(super) fn kill(&mut self, host: HostId, wakers: &mut Vec<Waker>) -> Incarnation {
         let state = &mut self.hosts[host.index()];
         let killed = state.incarnation(host);
+        // Raised at the kill, not at the restart: what is spawned in between belongs to no
+        // incarnation that runs.
         state.epoch += 1;
         state.is_up = false;
         for id in state.sockets() {
@@ -199,6 +202,7 @@ impl Network {
         let is_local = receiver.is_some_and(|host| self.hosts[host.index()].outbound == outbound);
         let mut rest = burst.contents;
         loop {
+            // At least once, also with nothing to send: an empty datagram is one.
             let (datagram, later) = rest.split_at(burst.segment_bytes.min(rest.len()));
             let payload = self.pool.filled(datagram);
             let packet = Packet::new(source, burst.destination, burst.ecn, payload);

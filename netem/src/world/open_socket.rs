@@ -29,6 +29,7 @@ impl OpenSocket {
             self.queue.is_empty(),
             "waits although there is something to read"
         );
+        // Most polls come from the same task: its waker is kept, and none is cloned or dropped.
         if self
             .waker
             .as_ref()

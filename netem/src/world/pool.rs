@@ -25,6 +25,7 @@ impl Pool {
 
     /// Takes a buffer back; drops one of an unusual size.
     pub(super) fn give(&mut self, mut buffer: Vec<u8>) {
+        // Large ones are not kept: sixteen thousand of them would be a gigabyte.
         if self.buffers.len() < BUFFERS_MAX
             && (BUFFER_BYTES..=2 * BUFFER_BYTES).contains(&buffer.capacity())
         {

@@ -59,6 +59,7 @@ impl ReceiveQueue {
     /// Gives the packet back when the queue is full.
     pub(super) fn push(&mut self, packet: Packet) -> Result<(), Packet> {
         let bytes = packet.payload.len() + OVERHEAD_BYTES;
+        // The newest is refused, as a kernel's socket buffer does; what waits is not disturbed.
         if self.bytes + bytes > self.bytes_max {
             self.dropped += 1;
             return Err(packet);
@@ -103,6 +104,8 @@ impl ReceiveQueue {
             if let Some(packet) = self.pop() {
                 pool.give(packet.payload);
             }
+            // A shorter one ends a run, as in the kernel's GRO: the next would be cut in the wrong
+            // place.
             if bytes < stride {
                 break;
             }

@@ -66,6 +66,7 @@ impl World {
                     }
                 }
                 Turn::Polled => {}
+                // The clock moves only when nothing is ready: computing takes no virtual time.
                 Turn::Idle => match self.advance(self.time_limit) {
                     Step::Fired => {}
                     Step::Beyond => break Err(self.reach_limit()),
@@ -93,6 +94,7 @@ impl World {
             self.run_ready_and_advance(horizon)?,
             Step::Beyond | Step::Nothing
         ) {}
+        // The limit was in the way: an error, since the caller's time was not reached.
         if horizon < until {
             return Err(self.reach_limit());
         }
@@ -119,6 +121,7 @@ impl World {
     }
 
     fn run_ready_and_advance(&mut self, horizon: Time) -> Result<Step, WorldError> {
+        // `Turn::Main` cannot come: no future of `block_on` is alive between its runs.
         while self.executor.turn() != Turn::Idle {
             self.count_turn()?;
         }
@@ -159,6 +162,7 @@ impl World {
     }
 
     fn count_turn(&mut self) -> Result<(), WorldError> {
+        // Counted at one instant, not over the run: long runs are no livelock.
         self.turns += 1;
         if self.turns < TURNS_MAX {
             return Ok(());

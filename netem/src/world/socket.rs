@@ -63,6 +63,7 @@ impl Socket {
         contents: &[u8],
         segment_size: Option<usize>,
     ) -> io::Result<()> {
+        // At least 1 for an empty datagram, of which there is one segment.
         let segment_bytes = segment_size.unwrap_or_else(|| contents.len().max(1));
         if segment_bytes == 0
             || contents.len() > PAYLOAD_BYTES_MAX
@@ -109,6 +110,7 @@ impl Socket {
             drop(replaced);
             return Poll::Pending;
         };
+        // Swapped, not copied: the caller's last buffer serves the next datagram.
         pool.give(std::mem::replace(payload, packet.payload));
         Poll::Ready(Ok(DatagramMeta {
             source: packet.source,

@@ -104,6 +104,8 @@ impl Timers {
             let entry = self.entry(timer, at);
             self.heap.push(entry);
             self.sift_up(self.heap.len() - 1);
+        // The same deadline keeps its sequence number: a timer that is polled again must not fall
+        // behind others of that instant.
         } else if self.heap[position].at != at {
             self.heap[position] = self.entry(timer, at);
             let position = self.sift_up(position);
@@ -128,6 +130,7 @@ impl Timers {
     }
 
     fn remove_at(&mut self, position: usize) {
+        // The last entry takes the place, and may belong above or below it.
         let removed = self.heap.swap_remove(position);
         self.watched[removed.timer].position = UNARMED;
         if position < self.heap.len() {
@@ -217,6 +220,7 @@ impl Timer {
 
     /// Ready once the deadline is reached, and until the timer is reset.
     pub fn poll_fire(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // A timer that is due is not armed: it would fire once more for nothing.
         if self.deadline <= self.shared.now() {
             return Poll::Ready(());
         }

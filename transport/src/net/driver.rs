@@ -88,6 +88,8 @@ impl Shared {
     pub(super) fn act<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.lock();
         let result = act(&mut state);
+        // The waker is called after the lock is released: the woken driver would take it at once,
+        // on another thread.
         let waker = if state.endpoint.wants_transmit() {
             state.driver.take()
         } else {
@@ -103,6 +105,8 @@ impl Shared {
     /// Gives up a handle; the driver ends when none is left and every connection is done.
     pub(super) fn release(&self) {
         let mut state = self.lock();
+        // Woken always, also when other handles are left: the driver alone knows whether it is
+        // done.
         state.handles -= 1;
         let waker = state.driver.take();
         drop(state);
@@ -118,6 +122,8 @@ impl State {
     }
 
     pub(super) fn failure(&self, id: ConnectionId) -> Option<Failure> {
+        // A failed socket explains every connection's end, and comes before what the connection
+        // says of it.
         let socket = self.failure.map(Failure::Socket);
         socket.or_else(|| self.endpoint.error(id).map(Failure::Connection))
     }
@@ -148,6 +154,8 @@ impl State {
                     continue;
                 }
                 Event::Readable(id) => (id, true, false),
+                // The writing task waits for all three: `established`, `write` and `finish` never
+                // wait at the same time.
                 Event::Writable(id) | Event::Finished(id) | Event::Established(id) => {
                     (id, false, true)
                 }
@@ -234,6 +242,8 @@ impl Driver {
     fn transmit(&mut self, cx: &mut Context<'_>, burst: &mut Vec<u8>) -> std::io::Result<()> {
         let max_segments = self.socket.max_segments();
         loop {
+            // The burst that was held back has its packet numbers: a new one in its place would
+            // leave a gap that looks like loss.
             let outgoing = match self.held.take() {
                 Some((outgoing, contents)) => {
                     *burst = contents;
@@ -280,6 +290,8 @@ impl Driver {
         if more {
             return Step::Progress;
         }
+        // No deadline: nothing is in flight and no connection waits. A datagram or the application
+        // wakes the task.
         let Some(deadline) = deadline else {
             return Step::Idle;
         };
@@ -309,6 +321,8 @@ impl Future for Driver {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         for _ in 0..MAX_ITERATIONS {
+            // Received first: acknowledgements open the window that is sent into, and go out with
+            // the data.
             let stepped = this.receive(cx).and_then(|received| {
                 scratch::with_burst(|burst| this.transmit(cx, burst))?;
                 Ok(received)
@@ -318,6 +332,8 @@ impl Future for Driver {
                 Err(error) => {
                     tracing::error!(%error, addr = %this.shared.local_addr, "the socket failed");
                     let mut wakers = Vec::new();
+                    // The socket is all that the endpoint has: every task that waits is told, and
+                    // the driver ends.
                     this.shared.lock().fail(error.kind(), &mut wakers);
                     wakers.into_iter().for_each(Waker::wake);
                     return Poll::Ready(());
@@ -331,15 +347,19 @@ impl Future for Driver {
                 return Poll::Pending;
             }
         }
+        // Other tasks of the thread get a turn: a fast sender would never be out of work.
         cx.waker().wake_by_ref();
         Poll::Pending
     }
 }
 
 fn transmit_of<'a>(outgoing: &Outgoing, contents: &'a [u8]) -> Transmit<'a> {
+    // One datagram goes without a segment size: kernels without segmentation offload refuse the
+    // option.
     let several = contents.len() > outgoing.segment_bytes;
     Transmit {
         destination: outgoing.destination,
+        // A sender sets ECT(0) or nothing (RFC 9000 §13.4.1); CE is the network's to set.
         ecn: outgoing.ecn.filter(|&ecn| ecn == Ecn::Ect0),
         contents,
         segment_size: several.then_some(outgoing.segment_bytes),

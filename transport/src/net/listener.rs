@@ -64,6 +64,8 @@ impl Listener {
     pub async fn accept(&self) -> Result<Stream, AcceptError> {
         std::future::poll_fn(|cx| {
             let mut state = self.shared.lock();
+            // Connections that were complete before the socket failed are still handed out: their
+            // streams report the failure.
             if let Some(id) = state.accepted.pop_front() {
                 state.hold();
                 drop(state);
@@ -106,6 +108,8 @@ impl Drop for Listener {
         let now = self.shared.runtime.now();
         self.shared.act(|state| {
             state.endpoint.set_listening(false);
+            // Established, but no application will ever have them: a reset says so, silence would
+            // let the clients wait.
             while let Some(id) = state.accepted.pop_front() {
                 state.endpoint.abandon(now, id);
             }

@@ -50,6 +50,8 @@ impl PreciseTimer {
         #[cfg(target_os = "linux")]
         {
             let wait = at.saturating_since(self.now());
+            // Where no `timerfd` can be had (out of descriptors), a millisecond too late is better
+            // than never.
             self.use_fine = wait < NEAR && self.set_fine(wait);
             if self.use_fine {
                 return;
@@ -83,6 +85,7 @@ impl Timer for PreciseTimer {
     }
 
     fn poll_fire(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // Without a system call: under load most deadlines have passed when they are polled.
         if self.now() >= self.at {
             return Poll::Ready(());
         }
@@ -156,12 +159,15 @@ impl Fine {
             let Poll::Ready(ready) = self.fd.poll_read_ready(cx) else {
                 return Poll::Pending;
             };
+            // The reactor is shutting down: to fire ends the wait, and the task with it.
             let Ok(mut guard) = ready else {
                 return Poll::Ready(());
             };
             let mut expirations = [0; 8];
             match guard.try_io(|fd| Ok(rustix::io::read(fd, &mut expirations)?)) {
                 Ok(_) => return Poll::Ready(()),
+                // Readiness of an earlier setting, which a later one has replaced: polled again to
+                // register the waker.
                 Err(_would_block) => {}
             }
         }

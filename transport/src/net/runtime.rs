@@ -179,6 +179,7 @@ pub async fn timeout<F: Future>(
     let mut timer = runtime.timer(runtime.now() + duration);
     let mut future = std::pin::pin!(future);
     std::future::poll_fn(|cx| {
+        // The future first: what is done at the deadline has not timed out.
         if let Poll::Ready(output) = future.as_mut().poll(cx) {
             return Poll::Ready(Ok(output));
         }

@@ -17,6 +17,7 @@ thread_local! {
 
 /// Lends an empty batch to `act`. A nested call gets a batch of its own.
 pub(super) fn with_batch<R>(act: impl FnOnce(&mut RecvBatch) -> R) -> R {
+    // Taken out, not borrowed: a nested call would find the cell borrowed and panic.
     let mut batch = BATCH.take().unwrap_or_default();
     batch.metas.clear();
     let result = act(&mut batch);

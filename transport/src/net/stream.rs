@@ -40,6 +40,8 @@ impl fmt::Debug for Stream {
 
 impl Stream {
     pub(super) fn new(shared: Arc<Shared>, id: ConnectionId) -> Self {
+        // Kept, because the endpoint forgets it together with the connection, and errors are
+        // reported later.
         let flow = shared.lock().endpoint.flow(id);
         Self {
             shared,
@@ -183,6 +185,8 @@ impl Stream {
             return Poll::Ready(Ok(Some(self.rest.split_to(len))));
         }
         self.shared.act(|state| {
+            // Bytes before the end, and the end before a failure: what arrived in order is
+            // delivered, whatever happened to the connection since.
             if let Some(bytes) = state.endpoint.read(self.id, max) {
                 return Poll::Ready(Ok(Some(bytes)));
             }
@@ -225,6 +229,8 @@ impl Stream {
     }
 
     fn poll_write_some(&mut self, cx: &Context<'_>, buf: &[u8]) -> Poll<Result<usize, WriteError>> {
+        // The lock is released in between. Only this stream writes here, so the space can only have
+        // grown.
         let space = ready!(self.poll_space(cx))?;
         let len = buf.len().min(usize::try_from(space).unwrap_or(usize::MAX));
         let bytes = Bytes::copy_from_slice(&buf[..len]);
@@ -269,6 +275,7 @@ impl Stream {
         if let Some(failure) = state.failure(self.id) {
             return Poll::Ready(Err(failure.into()));
         }
+        // Checked after the failure: a connection that is over has no room and never will.
         match state.endpoint.write_room(self.id) {
             0 => {
                 state.wait_write(self.id, cx);
@@ -290,6 +297,8 @@ impl Stream {
     fn poll_finish(&mut self, cx: &Context<'_>) -> Poll<Result<(), WriteError>> {
         let was_finished = std::mem::replace(&mut self.finished, true);
         self.shared.act(|state| {
+            // The future may be dropped and called again: the FIN is asked for once, the wait is
+            // repeated.
             if !was_finished {
                 state.endpoint.finish(self.id);
             }
@@ -337,6 +346,7 @@ impl StreamMonitor {
     /// acknowledgement of earlier packets that arrives only now proves nothing.
     pub fn is_answered(&self, ping: u64) -> bool {
         let newest = self.shared.lock().endpoint.newest_acknowledged(self.id);
+        // Any later packet proves as much: the peer has received something sent after the question.
         newest.is_some_and(|newest| newest >= ping)
     }
 
@@ -356,6 +366,8 @@ impl Drop for Stream {
     fn drop(&mut self) {
         let now = self.shared.runtime.now();
         self.shared.act(|state| {
+            // Resets unless both sides have finished; then the endpoint keeps the connection until
+            // its last acknowledgement is sure to have arrived.
             state.endpoint.abandon(now, self.id);
             state.forget(self.id);
         });

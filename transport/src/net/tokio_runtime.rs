@@ -72,6 +72,8 @@ impl Runtime for TokioRuntime {
         // Best effort: a smaller buffer only costs throughput on fast paths.
         let _ = options.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
         let _ = options.set_send_buffer_size(SOCKET_BUFFER_BYTES);
+        // Before tokio has it: quinn-udp sets the options for ECN and segmentation offload, which
+        // `from_std` leaves alone.
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
         socket.set_nonblocking(true)?;
         let io = tokio::net::UdpSocket::from_std(socket)?;
@@ -85,6 +87,7 @@ impl Runtime for TokioRuntime {
     fn spawn_blocking(&self, job: Box<dyn FnOnce() + Send>) -> BoxFuture<()> {
         let task = self.handle.spawn_blocking(job);
         Box::pin(async move {
+            // A cancelled job comes of a runtime that shuts down: nobody waits for its result.
             if let Err(error) = task.await
                 && let Ok(panic) = error.try_into_panic()
             {
@@ -128,6 +131,7 @@ impl Socket for TokioSocket {
                         }));
                     return Poll::Ready(Ok(()));
                 }
+                // Readiness was stale: `try_io` has cleared it, and the next turn waits.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Poll::Ready(Err(error)),
             }
@@ -140,6 +144,8 @@ impl Socket for TokioSocket {
             ecn: transmit.ecn.map(to_codepoint),
             contents: transmit.contents,
             segment_size: transmit.segment_size,
+            // One address is enough for a client; a listener on several answers from what the
+            // routing table picks.
             src_ip: None,
         };
         self.io.try_io(Interest::WRITABLE, || {

@@ -37,6 +37,8 @@ impl Impairment for Corrupt {
     fn sample(&mut self, packet: &InFlight) -> Option<ImpairmentEvent> {
         let sample = self.happens.sample(packet.index, packet.duplicate)?;
         let bits = packet.packet.payload.len() as u64 * 8;
+        // The lower half of the sample: the upper one has decided that it happens, and is not
+        // uniform any more.
         let bit = (u128::from(low(sample)) * u128::from(bits)) >> 32;
         Some(ImpairmentEvent::Flip(bit as u64))
     }

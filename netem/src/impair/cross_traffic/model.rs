@@ -45,6 +45,7 @@ impl CrossTrafficSource {
             stop: settings.stop.map_or(Time::MAX, |stop| at(stop.0)),
         };
         traffic.begin(start);
+        // Looked for ahead of time: the link has to know its next event.
         traffic.find_next(start);
         Some(traffic)
     }
@@ -71,6 +72,8 @@ impl CrossTrafficSource {
 
     fn find_next(&mut self, after: Time) {
         let mut next = self.follow(after);
+        // The packet would come after the end of the period: it is not sent, and another period
+        // begins after a silence. Several may pass in which none fits.
         while next >= self.ends && self.ends < self.stop {
             let silent = self.settings.off.unwrap_or_default().0;
             let silent = self.exponential(silent);
@@ -106,6 +109,7 @@ impl CrossTrafficSource {
     fn exponential(&mut self, mean_ns: u64) -> u64 {
         // In (0, 1], with 53 bits.
         let uniform = ((self.rng.next_u64() >> 11) + 1) as f64 / (1u64 << 53) as f64;
+        // `libm`, not the standard library's logarithm, whose last bit differs between platforms.
         (-libm::log(uniform) * mean_ns as f64) as u64
     }
 }

@@ -67,6 +67,7 @@ impl CrossTraffic {
             _ => {}
         }
         let none = |time: Option<DurationNs>| time == Some(DurationNs(0));
+        // One without the other has no meaning, and periods of no length would never let time pass.
         if self.on.is_some() != self.off.is_some() || none(self.on) || none(self.off) {
             return fail("on and off must be given together and be above 0");
         }
@@ -76,6 +77,8 @@ impl CrossTraffic {
             return fail("more than ten million packets a second");
         }
         if let Some(DurationNs(on)) = self.on
+            // Most periods would then pass without a packet, and the load be far below what is
+            // asked for.
             && u128::from(on) * rate < packet_bits * 1_000_000_000
         {
             return fail("on is too short for a packet of this size and rate");

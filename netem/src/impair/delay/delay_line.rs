@@ -62,6 +62,7 @@ impl DelayLine {
     pub(crate) fn take(&mut self, now: Time) -> Option<(Time, Box<InFlight>)> {
         let first = self.in_order.front().map(|(turn, _)| *turn);
         if let Some(&Reverse((turn, place))) = self.others.peek()
+            // By turn, not by time alone: at the same time the one that entered first leaves first.
             && first.is_none_or(|first| turn < first)
         {
             if turn.0 > now {

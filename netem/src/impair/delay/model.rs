@@ -46,6 +46,7 @@ impl Delay {
     ) -> Self {
         let jitter = JitterSampler::new(settings.jitter.clone(), streams);
         let shortest_ns = match settings.reorder {
+            // A packet sent ahead has no delay at all: that is the bound, whatever the jitter.
             Some(reorder) if reorder.delay.is_none() => 0,
             _ => jitter.shortest_ns(fixed_min_ns),
         };
@@ -65,6 +66,7 @@ impl Delay {
     pub(crate) fn replace_with(&mut self, new: Self) {
         *self = Self {
             line: std::mem::take(&mut self.line),
+            // Kept, so that order holds across the change as well.
             last_due: self.last_due,
             ..new
         };
@@ -111,6 +113,8 @@ impl Delay {
         }
         let mut due = now.plus_nanos(delay_ns);
         if self.in_order {
+            // A packet that jitter would let overtake waits for the one before it: tc-netem
+            // reorders instead.
             due = due.max(self.last_due);
             self.last_due = due;
         }

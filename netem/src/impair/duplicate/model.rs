@@ -34,6 +34,7 @@ impl Impairment for Duplicate {
     }
 
     fn sample(&mut self, packet: &InFlight) -> Option<ImpairmentEvent> {
+        // Never for a copy, which `IMPAIRS_COPIES` keeps away.
         let sample = self.happens.sample(packet.index, false);
         sample.map(|_| ImpairmentEvent::Duplicate)
     }

@@ -43,6 +43,7 @@ impl Memory {
         let value = self
             .value
             .map_or(fresh, |value| self.old * value + self.new * fresh);
+        // Bounded, because `shortest_ns` has to promise a least delay.
         value.clamp(-(NORMAL_MAX as f64), NORMAL_MAX as f64)
     }
 
@@ -97,11 +98,14 @@ impl JitterSampler {
         };
         match jitter.distribution {
             JitterDistribution::Uniform => {
+                // Both ends included; the product's upper half is uniform without a division.
                 let width = u128::from(jitter.ns) * 2 + 1;
                 let offset_ns = ((u128::from(sample) * width) >> 64) as u64;
                 (delay_ns + offset_ns).saturating_sub(jitter.ns)
             }
             JitterDistribution::Normal => {
+                // With memory the process is normal already: to look its rank up would only lose
+                // digits.
                 let value = normal.unwrap_or_else(|| normal::quantile(high(sample)));
                 scaled(delay_ns, jitter.ns, value)
             }
@@ -142,6 +146,7 @@ impl JitterSampler {
 
 /// Returns the share of a normal distribution below `value`, in 2^-64.
 fn rank(value: f64) -> u64 {
+    // `erfc`, not `1 + erf`, which loses every digit in the lower tail.
     let share = 0.5 * libm::erfc(-value / std::f64::consts::SQRT_2);
     (share * 18_446_744_073_709_551_616.0) as u64
 }
@@ -153,12 +158,14 @@ fn scaled(delay_ns: u64, unit_ns: u64, value: f64) -> u64 {
 /// Returns the value of a Pareto distribution exceeded by this share, as `pareto.dist` has it.
 fn pareto(bits: u32) -> f64 {
     let share = (f64::from(bits) + 0.5) / 4_294_967_296.0;
+    // The tail has no end: cut where the kernel's table ends, so that runs compare.
     ((1.0 / libm::cbrt(share) - 1.5) * 4.0 / 3.0).min(PARETO_MAX)
 }
 
 fn table_ns(unit_ns: u64, value: i16) -> i64 {
     let product = i128::from(unit_ns) * i128::from(value);
     let scale = i128::from(TABLE_SCALE);
+    // Towards the nearest for both signs: a division towards zero would shift the mean.
     let rounded = (product + scale / 2).div_euclid(scale);
     i64::try_from(rounded).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })
 }

@@ -9,6 +9,7 @@
 pub(crate) fn quantile(bits: u32) -> f64 {
     let p = (f64::from(bits) + 0.5) / 4_294_967_296.0;
     let q = p - 0.5;
+    // The middle of the distribution needs no logarithm.
     if q.abs() <= 0.425 {
         let r = 0.180625 - q * q;
         let above = ((5.9109374720e1 * r + 1.5929113202e2) * r + 5.0434271938e1) * r + 3.3871327179;

@@ -15,6 +15,7 @@ impl LossList {
     /// Returns whether this packet is in the list.
     #[must_use]
     pub fn contains(&self, index: u64) -> bool {
+        // The last range that begins at or before it is the only one that can hold it.
         let after = self.ranges.partition_point(|(first, _)| *first <= index);
         after > 0 && index <= self.ranges[after - 1].1
     }
@@ -31,6 +32,8 @@ fn joined(mut ranges: Vec<(u64, u64)>) -> LossList {
     let mut apart: Vec<(u64, u64)> = Vec::new();
     for (first, last) in ranges {
         match apart.last_mut() {
+            // Neighbours are joined as well, so that equal lists compare equal however they were
+            // written.
             Some(before) if first <= before.1.saturating_add(1) => before.1 = before.1.max(last),
             _ => apart.push((first, last)),
         }

@@ -89,6 +89,7 @@ impl NetemCorrelatedLoss {
     /// 2^16 numbers of a fixed sequence, so good to about a tenth of a percent.
     #[must_use]
     pub fn mean(&self) -> Percent {
+        // Without correlation the generator is uniform, and the mean is what was asked for.
         if self.correlation == Percent::ZERO {
             return self.probability;
         }
@@ -111,6 +112,7 @@ pub(crate) const fn mix(fresh: u32, last: u32, correlation: u32) -> u32 {
     if correlation == 0 {
         return fresh;
     }
+    // The kernel's `rho = correlation + 1`, to the bit: 100 % is 2^32.
     let rho = correlation as u64 + 1;
     ((fresh as u64 * ((1 << 32) - rho) + last as u64 * rho) >> 32) as u32
 }

@@ -40,6 +40,8 @@ impl FourState {
         p14: Percent,
     ) -> Result<Self, UnitError> {
         for (names, a, b) in [("p13 and p14", p13, p14), ("p31 and p32", p31, p32)] {
+            // The kernel takes them and lets the first win; here a table that cannot be met is
+            // refused.
             if a.parts() + b.parts() > Percent::WHOLE {
                 return Err(UnitError::new(format!(
                     "{names} leave one state, so together they are 100% at most: \
@@ -72,6 +74,7 @@ impl FourState {
     /// `p1 p13 = p3 p31`, `p3 p32 = p2 p23` and `p4 = p1 p14`.
     #[must_use]
     pub fn mean(&self) -> Percent {
+        // Relative to the first state; the division below makes shares of them.
         let gap = 1.0;
         let (mut lost, mut good) = (0.0, 0.0);
         if self.p13 != Percent::ZERO {
@@ -103,6 +106,7 @@ impl FourState {
         };
         FourStateThresholds {
             isolated: self.p14.threshold(),
+            // Sums, since one sample decides between two ways out: below the first, or below both.
             leave_gap: both(self.p14, self.p13),
             pause: self.p32.threshold(),
             leave_burst: both(self.p32, self.p31),

@@ -114,8 +114,12 @@ impl GilbertElliott {
             } => {
                 let burst = u128::from(milli_packets);
                 let (lost, kept) = (mean.parts(), mean.complement().parts());
+                // In the bad state for a share `mean`: to_bad / (to_bad + to_good) = mean, with
+                // to_good = 1 / burst.
                 let (part, whole) = (u128::from(lost) * 1000, u128::from(kept) * burst);
                 GilbertThresholds {
+                    // The check in `from_burst` rounds up, so that the ratio may exceed 1 by a
+                    // fraction.
                     to_bad: Threshold::ratio(part.min(whole), whole),
                     to_good: Threshold::ratio(1000, burst),
                     bad: Threshold::ratio(1, 1),

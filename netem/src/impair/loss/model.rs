@@ -92,6 +92,7 @@ impl Impairment for Loss {
     }
 
     fn sample(&mut self, packet: &InFlight) -> Option<ImpairmentEvent> {
+        // By the packet's index, and only for originals: indices never decrease, as chains need.
         let outcome = self.outcome_of(packet.index)?;
         Some(match outcome {
             PacketOutcome::LostBurst => ImpairmentEvent::LostBurst,
@@ -134,6 +135,7 @@ impl Loss {
                 correlation,
             } => return self.chain(index, |loss| loss.netem(probability, correlation)),
         };
+        // A chain that the schedule switches to later starts here, not at packet 0.
         self.next = index + 1;
         lost.then_some(PacketOutcome::LostWire)
     }
@@ -145,6 +147,7 @@ impl Loss {
         mut step: impl FnMut(&mut Self) -> Option<PacketOutcome>,
     ) -> Option<PacketOutcome> {
         let mut outcome = None;
+        // Also for packets that were lost before they came here: their steps belong to the chain.
         while self.next <= index {
             outcome = step(self);
         }
@@ -174,6 +177,7 @@ impl Loss {
     fn four_state(&mut self, model: &FourStateThresholds) -> Option<PacketOutcome> {
         let sample = high(self.next_sample());
         self.state = match self.state {
+            // The order of the guards is that of the kernel's comparisons (`loss_4state`).
             State::GoodInGap if model.isolated.hits(sample) => State::LostInGap,
             State::GoodInGap if model.leave_gap.hits(sample) => State::LostInBurst,
             State::GoodInBurst if model.resume.hits(sample) => State::LostInBurst,

@@ -102,6 +102,7 @@ pub(crate) enum Table {
 impl Table {
     fn of(model: &LossModel) -> Self {
         match model {
+            // Never written: a share is serialized as one, not as a table.
             LossModel::Iid(_) => Self::None,
             LossModel::GilbertElliott(model) => Self::gilbert_elliott(model),
             LossModel::FourState(model) => Self::FourState {
@@ -200,6 +201,7 @@ impl Table {
             } => LossModel::NetemCorrelated(NetemCorrelatedLoss::new(probability, correlation)),
             Self::List { packets } => LossModel::List(packets.parse()?),
             Self::Nth { every, first } => {
+                // The last of each group: the first packet, often a handshake, comes through.
                 let first = first.unwrap_or_else(|| every.saturating_sub(1));
                 LossModel::Nth(NthLoss::new(every, first)?)
             }

@@ -32,6 +32,7 @@ impl QueueSize {
     /// Returns the limit in bytes and packets, on a link of this rate, round trip and MTU.
     pub(crate) fn resolve(self, rate: Rate, round_trip_ns: u64, mtu_bytes: u64) -> QueueLimit {
         let bytes = match self {
+            // Not converted to bytes: a queue of packets takes as many small ones as large ones.
             Self::Packets(packets) => {
                 return QueueLimit {
                     bytes: u64::MAX,

@@ -177,6 +177,7 @@ impl Queue {
         match &mut self.manager {
             Manager::Red(red) => red.drops(now, bytes, bits()),
             Manager::Pie(pie) => {
+                // The timer's work first, as the decision reads what the timer has computed.
                 pie.update(now, bytes == 0);
                 pie.drops(bytes, bits())
             }
@@ -197,6 +198,7 @@ impl Queue {
         debug_assert!(self.sending.is_none(), "one packet at a time");
         match &mut self.manager {
             Manager::CoDel(codel) => codel.serve(now, &mut self.fifo, &mut self.early),
+            // From now on the average decays by time: no arrival will come to lower it.
             Manager::Red(red) if self.fifo.packets() == 0 => red.emptied(now),
             Manager::Pie(pie) => {
                 pie.update(now, self.fifo.packets() == 0);

@@ -104,6 +104,7 @@ impl QueueDiscipline {
     ) -> Discipline {
         let bytes = |size| {
             let limit = limit(size);
+            // RED averages bytes: thresholds in packets count as full ones.
             limit.bytes.min(limit.packets.saturating_mul(mtu_bytes))
         };
         match self {

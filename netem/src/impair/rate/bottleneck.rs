@@ -85,6 +85,8 @@ impl Bottleneck {
     }
 
     fn plan(&mut self) {
+        // Rounded down, too early by less than a nanosecond: the rest stays in `work` for the
+        // packet behind.
         let ns = self.rate.map_or(0, |rate| self.work / rate.bps());
         self.done = match self.paused {
             true => Time::MAX,

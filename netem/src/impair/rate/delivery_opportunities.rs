@@ -44,6 +44,7 @@ impl DeliveryOpportunities {
             self.skip(now.as_nanos() / NS_PER_MS);
         }
         let mut rest = bytes + TUN_HEADER_BYTES;
+        // A packet may span opportunities and leaves at the last of them, as in mahimahi.
         while rest > self.left_bytes {
             rest -= self.left_bytes;
             self.open();
@@ -56,6 +57,7 @@ impl DeliveryOpportunities {
     fn skip(&mut self, ms: u64) {
         self.left_bytes = 0;
         let period_ms = self.trace.period_ms();
+        // By division, not line by line: an idle link may have been silent for hours.
         self.round = ms / period_ms;
         let within = ms % period_ms;
         self.line = self

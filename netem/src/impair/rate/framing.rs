@@ -21,6 +21,7 @@ impl Framing {
         if self.cell_bytes == 0 {
             return bytes;
         }
+        // The last cell is filled up, as ATM does.
         bytes.div_ceil(self.cell_bytes) * (self.cell_bytes + self.cell_overhead_bytes)
     }
 }

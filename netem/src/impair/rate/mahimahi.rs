@@ -49,6 +49,8 @@ impl FromStr for MahimahiTrace {
         for number in text.split_ascii_whitespace() {
             let before = times_ms.last().copied().unwrap_or(0);
             match number.parse::<u64>() {
+                // Equal times are allowed: several opportunities in one millisecond are a fast
+                // link.
                 Ok(ms) if ms < before => return fail(format!("{ms} comes after {before}")),
                 Ok(ms) if ms <= TIME_MAX_MS => times_ms.push(ms),
                 _ => return fail(format!("{number:?} does not belong in {TRACE}")),

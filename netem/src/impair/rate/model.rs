@@ -55,6 +55,7 @@ impl Shaper {
     ) {
         let mut new = Self::new(settings, rate);
         if let (Kind::Line(_), Kind::Line(_)) = (&self.kind, &new.kind) {
+            // The line is kept with the packet on it: it has been sent in part.
             self.framing = new.framing;
             self.set_rate(now, rate, paused);
             return;
@@ -91,6 +92,8 @@ impl Shaper {
                 line.done().unwrap_or(now)
             }
             Kind::Bucket(bucket, line) => {
+                // Without a peak rate the bucket alone decides, and the line must not count the
+                // packet as sent.
                 if line.has_rate() {
                     line.begin(now, bytes);
                 }

@@ -60,6 +60,8 @@ impl TokenBucket {
             _ if missing == 0 => now,
             None => Time::MAX,
             Some(rate) => {
+                // Rounded up: a packet must not go before its last token is there. The surplus
+                // stays in the bucket.
                 let ns = missing.div_ceil(u128::from(rate.bps()));
                 now.plus_nanos(u64::try_from(ns).unwrap_or(u64::MAX))
             }

@@ -48,6 +48,7 @@ impl Reordering {
         self.since += 1;
         // Sampled even within the gap: the chain of a correlation steps for every packet.
         let hit = self.happens.sample(in_flight.index, in_flight.duplicate);
+        // Within the gap a hit is lost, not put off, as in tc-netem.
         if hit.is_none() || self.since < self.gap {
             return Place::Kept;
         }

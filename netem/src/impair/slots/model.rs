@@ -42,6 +42,7 @@ impl SlotClock {
         // A packet that no slot has room for takes a whole one.
         let whole =
             self.left_packets == slots.packets_max() && self.left_bytes == slots.bytes_max();
+        // The rest of the slot is given up: a smaller packet behind must not overtake this one.
         if !whole && (self.left_packets == 0 || self.left_bytes < link_bytes) {
             self.open(&slots);
         }

@@ -29,6 +29,7 @@ impl Impairment for Truncate {
     fn sample(&mut self, packet: &InFlight) -> Option<ImpairmentEvent> {
         let sample = self.happens.sample(packet.index, packet.duplicate)?;
         let bytes = packet.packet.payload.len() as u64;
+        // Always less than all of it: at least one byte is cut.
         let left = (u128::from(low(sample)) * u128::from(bytes)) >> 32;
         Some(ImpairmentEvent::Cut(left as u64))
     }

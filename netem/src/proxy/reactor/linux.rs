@@ -80,8 +80,11 @@ impl Reactor {
     pub(crate) fn poll(&mut self, ready: &mut Vec<u64>) -> io::Result<()> {
         ready.clear();
         let mut events = [MaybeUninit::uninit(); EVENTS];
+        // Without a wait: the sleep is `ppoll`'s, because epoll's own timeout counts milliseconds
+        // on kernels before 5.11.
         match epoll::wait(&self.epoll, &mut events, Some(&Timespec::default())) {
             Ok((events, _)) => ready.extend(events.iter().map(|event| event.data.u64())),
+            // A signal is no datagram: the caller looks at the clock and waits again.
             Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
@@ -94,6 +97,7 @@ impl Reactor {
             tv_sec: (timeout_ns / NS_PER_S) as _,
             tv_nsec: (timeout_ns % NS_PER_S) as _,
         };
+        // One descriptor stands for all sockets: the set itself becomes readable.
         let mut fds = [PollFd::new(&self.epoll, PollFlags::IN)];
         match poll(&mut fds, Some(&timeout)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),

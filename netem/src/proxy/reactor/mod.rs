@@ -71,6 +71,7 @@ impl Waiter {
         let now = self.clock.now();
         self.earn(now);
         let left_ns = deadline.map_or(SLEEP_MAX_NS, |at| at.saturating_since_nanos(now));
+        // Overdue: sockets are read all the same, or a busy link would never take new packets in.
         if left_ns == 0 {
             return reactor.poll(ready);
         }
@@ -78,6 +79,7 @@ impl Waiter {
             let asked_ns = (left_ns - self.margin_ns).min(SLEEP_MAX_NS);
             reactor.sleep(asked_ns)?;
             reactor.poll(ready)?;
+            // Woken by a packet: nothing is learnt of how late this machine wakes a sleeper.
             if !ready.is_empty() || deadline.is_none() {
                 return Ok(());
             }
@@ -99,6 +101,8 @@ impl Waiter {
     ) -> io::Result<()> {
         let start = self.clock.now();
         let left_ns = deadline.saturating_since_nanos(start);
+        // No credit left. A sleep for so short a time overshoots anyway, so that it is made long
+        // enough for several packets to fall due.
         if left_ns > self.credit_ns {
             reactor.sleep(left_ns.max(COALESCE_NS))?;
             return reactor.poll(ready);
@@ -119,6 +123,8 @@ impl Waiter {
 
     fn earn(&mut self, now: Time) {
         let earned_ns = now.saturating_since_nanos(self.credited) / SPIN_SHARE;
+        // Only whole nanoseconds move the mark: short rounds would otherwise lose their remainders
+        // and earn nothing.
         if earned_ns > 0 {
             self.credit_ns = (self.credit_ns + earned_ns).min(SPIN_CREDIT_MAX_NS);
             self.credited = now;

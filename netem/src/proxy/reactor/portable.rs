@@ -47,6 +47,8 @@ impl Reactor {
     }
 
     pub(crate) fn poll(&mut self, ready: &mut Vec<u64>) -> io::Result<()> {
+        // Any of them may be readable: a read that finds nothing costs a system call and is no
+        // error.
         ready.clone_from(&self.tokens);
         Ok(())
     }

@@ -63,6 +63,8 @@ impl Controller for Classic {
             return;
         }
         let mut bytes = ack.sample.newly_acked_bytes;
+        // What a slow start leaves of the acknowledgement counts for congestion avoidance: bytes,
+        // not calls, so that aggregated acknowledgements grow it as far.
         if self.window < self.ssthresh {
             let step = bytes.min(self.ssthresh - self.window);
             self.window += step;
@@ -98,6 +100,7 @@ impl Controller for Classic {
     }
 
     fn on_mtu(&mut self, mss: u64) {
+        // Scaled: the original counts packets, and so many packets stay allowed.
         self.window = (self.window * mss / self.mss).max(mss);
         self.ssthresh = (self.ssthresh * mss / self.mss).max(mss);
         self.mss = mss;

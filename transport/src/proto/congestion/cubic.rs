@@ -142,6 +142,8 @@ impl Cubic {
         let w_max = self.state.w_max;
         let acked = self.segments(acked_bytes);
         let epoch = self.state.epoch.get_or_insert_with(|| {
+            // After a growth that the curve did not make (`raise`, a restored window) the plateau
+            // is where the window is: k would otherwise be negative.
             let w_max = w_max.max(segments);
             Epoch {
                 start: now,
@@ -151,6 +153,8 @@ impl Cubic {
                 prior: w_max,
             }
         });
+        // Once it is back at the last window, Reno's estimate grows by a packet a round trip (RFC
+        // 9438 §4.3): it has made up for the gentler decrease.
         let alpha = if epoch.w_est < epoch.prior {
             ALPHA
         } else {
@@ -164,9 +168,13 @@ impl Cubic {
             self.state.fraction = 0.0;
             (reno - segments).max(0.0)
         } else {
+            // The target a round trip ahead, as this acknowledgement's growth takes that long to
+            // show; the bounds are those of RFC 9438 §4.2.
             let ahead = epoch.at(elapsed + rtt).clamp(segments, 1.5 * segments);
             (ahead - segments) * acked / segments
         };
+        // The fraction is kept: rounded down at each of many small acknowledgements, a slow curve
+        // would not grow at all.
         let bytes = growth * self.mss as f64 + self.state.fraction;
         let whole = bytes as u64;
         self.state.fraction = bytes - whole as f64;
@@ -190,6 +198,8 @@ impl Cubic {
         } else {
             segments
         };
+        // RFC 9438 §4.6 takes what was in flight. The window serves as well, since it grows only
+        // while it is used (`window_was_used`).
         let reduced = (self.state.window as f64 * BETA) as u64;
         self.state.window = reduced.max(MINIMUM_WINDOW_PACKETS * self.mss);
         self.state.ssthresh = Some(self.state.window);
@@ -209,11 +219,13 @@ impl Cubic {
 
 impl Controller for Cubic {
     fn on_acked(&mut self, ack: &AckInfo<'_>) {
+        // Growth waits for something sent after the cut (RFC 9002 §7.3.2).
         if self.is_recovering_from(ack.largest_acked_sent_at) {
             return;
         }
         self.in_recovery = false;
         if !ack.window_was_used(self.state.window) {
+            // From the first idle acknowledgement on: later ones are part of the same pause.
             self.idle_since.get_or_insert(ack.now);
             return;
         }
@@ -243,6 +255,7 @@ impl Controller for Cubic {
 
     fn on_persistent_congestion(&mut self, _now: Time) {
         self.state.window = MINIMUM_WINDOW_PACKETS * self.mss;
+        // So far below the old curve, the next avoidance begins one of its own.
         self.state.epoch = None;
         self.state.fraction = 0.0;
         self.recovery_start = None;
@@ -257,6 +270,7 @@ impl Controller for Cubic {
     }
 
     fn on_retransmission_timeout(&mut self, now: Time) {
+        // Sets the threshold first: without one, slow start would run until the next loss.
         self.on_congestion(now, now);
         self.on_persistent_congestion(now);
     }

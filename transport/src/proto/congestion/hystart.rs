@@ -81,12 +81,15 @@ impl HyStart {
         let (Some(last), Some(current)) = (self.last_round_min, self.current_round_min) else {
             return;
         };
+        // The least of fewer samples is too high by chance: that would end slow start early.
         if self.samples < RTT_SAMPLES {
             return;
         }
         match self.css {
             None => {
                 let threshold =
+                    // An eighth of a short round trip is jitter, an eighth of a long one a queue
+                    // that has already overflowed: hence both bounds.
                     (last / MIN_RTT_DIVISOR).clamp(MIN_RTT_THRESHOLD, MAX_RTT_THRESHOLD);
                 if current >= last + threshold {
                     self.css = Some(ConservativeSlowStart {
@@ -104,6 +107,7 @@ impl HyStart {
     /// Begins the next round. Returns true once conservative slow start has lasted long enough.
     fn end_round(&mut self, next_packet_number: u64) -> bool {
         self.window_end = Some(next_packet_number);
+        // A round without a sample keeps the one before to be compared with.
         if self.current_round_min.is_some() {
             self.last_round_min = self.current_round_min.take();
         }

@@ -75,6 +75,8 @@ impl Controller for NewReno {
         }
         let mut bytes = ack.sample.newly_acked_bytes;
         if self.in_slow_start() {
+            // Up to the threshold and not beyond: what is left of the acknowledgement counts for
+            // congestion avoidance.
             let room = self
                 .ssthresh
                 .map_or(u64::MAX, |ssthresh| ssthresh - self.window);
@@ -83,6 +85,8 @@ impl Controller for NewReno {
             bytes -= step;
         }
         self.acked += bytes;
+        // By bytes (RFC 9002 B.5 divides per acknowledgement): whole packets leave no rounding to
+        // add up.
         while self.acked >= self.window {
             self.acked -= self.window;
             self.window += self.mss;

@@ -49,6 +49,8 @@ impl EcnState {
             self.enabled = false;
             return 0;
         }
+        // An acknowledgement that was overtaken holds older counts: only what exceeds the largest
+        // seen is new (RFC 9000 §13.4.2.1).
         let new_ce = counts.ce.saturating_sub(self.counts.ce);
         self.counts.ce = self.counts.ce.max(counts.ce);
         new_ce

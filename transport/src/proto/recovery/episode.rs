@@ -21,6 +21,8 @@ impl LossEpisode {
             self.begin = self.end;
             self.end = next_packet_number;
         }
+        // What was sent before the episode belongs to the reduction before it: its return would
+        // undo the wrong one.
         let earlier = lost.partition_point(|&(number, _)| number < self.begin);
         self.lost += (lost.len() - earlier) as u64;
     }

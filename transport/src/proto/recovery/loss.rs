@@ -70,9 +70,13 @@ impl LossDetector {
         // Acknowledged behind a later one: the path reorders, by the difference between the
         // times the two took (RFC 8985 §6.2 step 3).
         let took = now.saturating_since(sent_at);
+        // The smaller of both: a newest packet that was itself delayed would hide how late this one
+        // is.
         let lateness = took.saturating_sub(self.newest_rtt.min(rtt.smoothed()));
         let packets = newest_before - number;
         match &mut self.reordering {
+            // A smaller lateness does not lower the window: the worst is what it has to cover, and
+            // only time lowers it.
             Some(seen) if lateness < seen.worst => {
                 seen.packets = seen.packets.max(packets);
                 // Half the window would have called it lost.
@@ -96,10 +100,14 @@ impl LossDetector {
         let Some(seen) = &mut self.reordering else {
             return;
         };
+        // By half, where RFC 8985 starts from its minimum: a path that reorders now and then would
+        // pay with spurious retransmissions each time.
         if now.saturating_since(seen.seen_at) > MEMORY_ROUNDS * rtt.smoothed() {
             seen.worst /= 2;
             seen.packets /= 2;
             seen.seen_at = now;
+            // The packet threshold tolerates so little by itself, and finds losses sooner than time
+            // does.
             if seen.packets < PACKET_THRESHOLD {
                 self.reordering = None;
             }
@@ -108,9 +116,13 @@ impl LossDetector {
 
     /// The reordering window: how long a packet may stay behind the newest acknowledged one.
     pub(crate) fn window(&self, rtt: &RttEstimator) -> Duration {
+        // The larger one, so that a round trip that has just become longer declares nothing lost
+        // (RFC 9002 §6.1.2, whose factor of 9/8 is this eighth on top).
         let round = rtt.smoothed().max(rtt.latest());
         let least = (round / 8).max(GRANULARITY);
         self.reordering.as_ref().map_or(least, |seen| {
+            // No more than a round trip, as RFC 8985 §6.2 step 4 bounds it: whatever was once seen,
+            // by then a probe would have found the loss.
             (seen.worst * WINDOW_QUARTERS / 4).clamp(least, round.max(least))
         })
     }
@@ -128,6 +140,8 @@ impl LossDetector {
     /// `None` for a packet with no acknowledged one behind it.
     pub(crate) fn lost_at(&self, number: u64, sent_at: Time, rtt: &RttEstimator) -> Option<Time> {
         let (_, newest) = self.newest?;
+        // RFC 8985 §6.2 step 5 takes the newest packet's round trip alone: one that got through
+        // fast would then make its neighbours late.
         let round = self.newest_rtt.max(rtt.smoothed());
         (number < newest).then(|| sent_at + round + self.window(rtt))
     }

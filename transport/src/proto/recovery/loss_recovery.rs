@@ -117,6 +117,8 @@ impl LossRecovery {
     pub(crate) fn on_sent(&mut self, now: Time, mut packet: SentPacket) {
         packet.sent_at = now;
         if packet.state == SentState::InFlight {
+            // Acknowledgements are not sampled: the peer may hold back what confirms them, and the
+            // rate would show its timer.
             let before = self.sent.bytes_in_flight();
             packet.rate = self.sampler.on_sent(now, before, u64::from(packet.bytes));
             self.probe.on_sent(now);
@@ -161,11 +163,14 @@ impl LossRecovery {
         number: u64,
         rtt: &RttEstimator,
     ) -> Option<AckedPacket> {
+        // A packet that was declared lost counts as delivered all the same: it did cross the path.
         let before = self.sent.settle(number, SentState::Acked);
         let packet = self.sent.get(number)?;
         self.sampler
             .on_acked(now, &packet.rate, packet.sent_at, u64::from(packet.bytes));
         if self.is_selective {
+            // Go-back-n stands for a sender without selective acknowledgements: it may not learn
+            // from their order.
             self.detector.on_acked(now, number, packet.sent_at, rtt);
         }
         Some(AckedPacket {
@@ -269,8 +274,12 @@ impl LossRecovery {
         let (Some(begin), Some(end)) = (sent_at(first), sent_at(last)) else {
             return false;
         };
+        // Without backoff: the duration of RFC 9002 §7.6.1 does not grow with the timeouts that
+        // have run out since.
         let long = PERSISTENT_TIMEOUTS * self.pto_interval(rtt, 0);
         end.saturating_since(begin) > long
+            // Only a packet that was acknowledged, or may yet be, speaks against it: an untracked one
+            // never is.
             && (first..=last).all(|number| {
                 let state = self.sent.get(number).map(|packet| packet.state);
                 state != Some(SentState::Acked) && state != Some(SentState::InFlight)
@@ -292,6 +301,8 @@ impl LossRecovery {
     pub(crate) fn next_timeout(&self, rtt: &RttEstimator) -> Option<LossTimeout> {
         let (number, packet) = self.sent.in_flight().next()?;
         let by_time = self.detector.lost_at(number, packet.sent_at, rtt);
+        // One timer for both (RFC 9002 A.8): while time is about to declare a loss, a probe would
+        // ask for what the next acknowledgement shows anyway.
         Some(match by_time.filter(|_| self.is_selective) {
             Some(at) => LossTimeout::Loss(at),
             None => LossTimeout::Probe(self.probe.due(self.pto_base(rtt))),

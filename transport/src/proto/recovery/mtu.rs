@@ -48,6 +48,8 @@ impl Mtu {
 
     /// Takes a probe timeout, the `count`th in a row; tells whether the size has changed.
     pub(crate) fn on_probe_timeout(&mut self, now: Time, count: u32) -> bool {
+        // RFC 8899 §4.3 leaves open what shows a black hole. One or two timeouts may be a burst of
+        // losses, and smaller datagrams would then only cost goodput.
         let suspect = count >= SUSPICIOUS_TIMEOUTS && self.current > BASE_BYTES;
         if suspect {
             self.current = BASE_BYTES;
@@ -64,6 +66,8 @@ impl Mtu {
             self.current = self.full;
             return true;
         }
+        // The full size at once, without a probe of its own: if the hole is still there, the same
+        // timeouts find it again.
         if self.raise_at.is_some_and(|at| at <= now) {
             self.raise_at = None;
             self.current = self.full;

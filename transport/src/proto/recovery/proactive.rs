@@ -91,6 +91,8 @@ impl ProactiveRetransmission {
         sender: &SenderState,
     ) -> Option<Time> {
         let again_at = Some(self.again_at).filter(|&again_at| again_at > now)?;
+        // Without a budget, or with nothing to copy, the timer would wake the connection in vain
+        // each round trip.
         let waits = self.has_budget(sender) && stream.outstanding_bytes() > 0;
         waits.then_some(again_at)
     }
@@ -109,6 +111,7 @@ impl ProactiveRetransmission {
         let rest = self.rest(stream);
         let from = rest.or_else(|| self.pass_start(now, stream, sender))?;
         if rest.is_none() {
+            // The end of the pass is fixed now: what is sent later has not had time to be lost.
             let few = stream.outstanding_bytes() <= FEW_BYTES;
             self.end = stream.sent();
             self.again_at = now + sender.smoothed_rtt / if few { FEW_PASSES } else { 1 };
@@ -139,7 +142,11 @@ impl ProactiveRetransmission {
         if now < self.again_at {
             return None;
         }
+        // Half, not all: each pass then leaves something for the next, down to the last bytes of
+        // the stream, which wait the longest for their loss to be noticed.
         let most = self.budget_left(sender) / 2;
+        // The newest part where not all can be copied: the older ones have later packets behind
+        // them, by which loss detection finds them without help.
         let newest = stream.sent().saturating_sub(most);
         let too_many = stream.outstanding_bytes() > most;
         let start = Some(newest).filter(|&from| too_many && is_unacked_from(stream, from));

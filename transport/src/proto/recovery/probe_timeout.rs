@@ -82,7 +82,11 @@ impl ProbeTimeout {
         if let Some(fixed) = self.fixed {
             return fixed;
         }
+        // Doubling after the first timeout, as RFC 9002 §6.2.1 has it, costs a lossy path seconds:
+        // two probes of a row are often lost by chance (`lossy-20pct`).
         let doublings = (backoff + 1).saturating_sub(EVEN_TIMEOUTS).min(10);
+        // A path whose round trip exceeds the limit waits for that round trip at least: to probe
+        // sooner would ask before an answer can come.
         (base * 2u32.pow(doublings)).min(base.max(MAX_INTERVAL))
     }
 

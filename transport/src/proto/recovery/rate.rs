@@ -99,10 +99,14 @@ impl RateSampler {
         bytes_in_flight_before: u64,
         bytes: u64,
     ) -> PacketRate {
+        // A flight that begins after silence: the pause was no time in which the path delivered
+        // (draft §3.2).
         if bytes_in_flight_before == 0 {
             self.first_sent_time = now;
             self.delivered_time = now;
         }
+        // Reckoned from what is conserved, not added up: a packet declared lost that is delivered
+        // after all moves between the terms by itself.
         self.lost_bytes = self
             .sent_bytes
             .saturating_sub(self.delivered_bytes + bytes_in_flight_before);
@@ -126,6 +130,8 @@ impl RateSampler {
         self.delivered_bytes += bytes;
         self.delivered_time = now;
         self.newly_acked_bytes += bytes;
+        // The packet sent last spans the least time before this acknowledgement: the freshest rate
+        // (draft §3.3). Equal counts are told apart by the time of sending.
         let newer = self.newest.is_none_or(|newest| {
             (packet.delivered, sent_at) >= (newest.packet.delivered, newest.sent_at)
         });
@@ -139,6 +145,8 @@ impl RateSampler {
             });
             self.first_sent_time = sent_at;
         }
+        // What was in flight when the application paused has been delivered: later samples show the
+        // path again.
         if self.app_limited_until > 0 && self.delivered_bytes > self.app_limited_until {
             self.app_limited_until = 0;
         }
@@ -157,6 +165,7 @@ impl RateSampler {
     /// Marks the samples from here on as limited by the application, or by the peer's window:
     /// the bytes in flight now do not fill the path.
     pub(crate) fn set_app_limited(&mut self, bytes_in_flight: u64) {
+        // At least 1, because 0 means that nothing is limited.
         self.app_limited_until = (self.delivered_bytes + bytes_in_flight).max(1);
     }
 
@@ -179,6 +188,8 @@ impl RateSampler {
         sample.rtt = Some(now.saturating_since(newest.sent_at));
         sample.tx_in_flight = packet.tx_in_flight;
         sample.lost = self.lost_since(&packet);
+        // The longer one: neither a burst sent at once nor acknowledgements that were held back and
+        // came together may look like more than the path delivers.
         let interval = newest.send_elapsed.max(ack_elapsed);
         if interval >= min_rtt && !interval.is_zero() {
             sample.interval = interval;

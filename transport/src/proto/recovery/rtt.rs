@@ -49,6 +49,8 @@ impl RttEstimator {
     pub(crate) fn on_handshake(&mut self, rtt: FirstRtt) {
         match rtt {
             FirstRtt::Measured(rtt) => self.update(rtt, Duration::ZERO),
+            // A bound, no sample: which copy was answered is unknown (Karn's rule, RFC 6298 §3). It
+            // only helps where it is tighter than the guess.
             FirstRtt::AtMost(rtt) if rtt < self.smoothed => self.guess(rtt),
             FirstRtt::AtMost(_) => {}
         }
@@ -68,6 +70,7 @@ impl RttEstimator {
     pub(crate) fn update(&mut self, latest: Duration, ack_delay: Duration) {
         self.latest = latest;
         self.samples += 1;
+        // The peer's delay is left in: there is no minimum yet to hold it against.
         if self.samples == 1 {
             self.min = latest;
             self.smoothed = latest;

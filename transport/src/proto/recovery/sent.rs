@@ -134,6 +134,8 @@ impl SentPackets {
         }
         let before = newly.len();
         let mut is_new = false;
+        // Only the gaps, not the whole range: an acknowledgement lists again what earlier ones did,
+        // and a long flight would be walked through each time.
         for gap in self.acked.missing_in(range.clone()) {
             is_new = true;
             newly.extend(gap.filter(|&number| {
@@ -152,9 +154,13 @@ impl SentPackets {
     /// Records the new state of a packet; gives the one before.
     pub(crate) fn settle(&mut self, number: u64, state: SentState) -> SentState {
         let Some(index) = number.checked_sub(self.first) else {
+            // Below the ring: forgotten because it was settled, and so nothing changes by settling
+            // it again.
             return SentState::Acked;
         };
         let Some(packet) = self.packets.get_mut(index as usize) else {
+            // Above the ring: never sent. The connection refuses such acknowledgements before (RFC
+            // 9000 §13.1).
             return SentState::Untracked;
         };
         let before = std::mem::replace(&mut packet.state, state);
@@ -162,6 +168,8 @@ impl SentPackets {
             self.bytes_in_flight -= u64::from(packet.bytes);
             self.packets_in_flight -= 1;
         }
+        // A mark that only moves forward: `in_flight` would otherwise walk over every settled
+        // packet that a lost one in front keeps in the ring.
         while self.oldest_in_flight < self.next_number()
             && self
                 .get(self.oldest_in_flight)
@@ -177,6 +185,7 @@ impl SentPackets {
         while let Some(front) = self.packets.front() {
             let settled = match front.state {
                 SentState::Untracked | SentState::Acked => true,
+                // A late acknowledgement has to find it, to prove the loss spurious.
                 SentState::Lost => front.sent_at < horizon,
                 SentState::InFlight => false,
             };

@@ -76,6 +76,8 @@ impl SendBuffer {
 
     /// Bytes that may be written now.
     pub(crate) fn room(&self) -> u64 {
+        // Two limits: acknowledged bytes free memory, but an unsent backlog as large as that would
+        // delay what the application writes next behind all of it.
         let unacked = self
             .capacity_bytes
             .saturating_sub(self.end - self.acked_prefix());
@@ -91,6 +93,7 @@ impl SendBuffer {
         let start = self.end;
         self.end += len as u64;
         self.unacked_bytes += len as u64;
+        // Kept as it is: a copy would cost more than the chunk's entry.
         if len > SMALL_WRITE_BYTES {
             self.chunks.push_back(Chunk {
                 start,
@@ -189,6 +192,7 @@ impl SendBuffer {
             .saturating_add(max_len)
             .min(self.end)
             .min(limit_offset);
+        // After a rewind parts of what follows may be acknowledged: they are not sent again.
         let range = self.acked.missing_in(self.sent..end).next()?;
         self.sent = range.end;
         self.skip_acked();
@@ -216,6 +220,7 @@ impl SendBuffer {
         }
         self.unacked_bytes -= new;
         self.lost.remove(range.clone());
+        // Only after a rewind: acknowledged bytes in front of `sent` count as sent.
         if range.end > self.sent {
             self.skip_acked();
         }
@@ -232,6 +237,8 @@ impl SendBuffer {
 
     /// Schedules for retransmission those of the bytes that are sent and not acknowledged.
     pub(crate) fn on_lost(&mut self, range: Range<u64>) {
+        // Parts may have been acknowledged in another packet, and after a rewind the rest counts as
+        // unsent: neither is lost.
         for gap in self.acked.missing_in(range.start..range.end.min(self.sent)) {
             self.lost.insert(gap);
         }

@@ -56,9 +56,13 @@ impl Pacer {
         let elapsed = now.saturating_since(self.refilled_at);
         let earned = u128::from(rate) * elapsed.as_nanos() + self.remainder;
         let tokens = u128::from(self.tokens) + earned / NANOS_PER_SECOND;
+        // A deep bucket would send the idle time of an application as one burst into the
+        // bottleneck's queue (RFC 9002 §7.7).
         let quanta = CAPACITY_QUANTA * Self::quantum_bytes(rate, mss);
         let capacity = quanta.max(worth(rate, CAPACITY_NS));
         if tokens >= u128::from(capacity) {
+            // Tokens above the capacity are kept where there are any: the initial burst is granted
+            // once, whatever the rate turns out to be.
             self.tokens = self.tokens.max(capacity);
             self.remainder = 0;
         } else {
@@ -90,6 +94,8 @@ impl Pacer {
 
     /// When a quantum will have gathered.
     pub(crate) fn next_release(&self, rate: u64, mss: u64) -> Time {
+        // A whole quantum, though `allows` may ask for less: the timer is set after the bucket ran
+        // dry, and that is when quanta are gathered.
         let missing = Self::quantum_bytes(rate, mss).saturating_sub(self.tokens);
         let missing = (u128::from(missing) * NANOS_PER_SECOND).saturating_sub(self.remainder);
         let wait = missing.div_ceil(u128::from(rate.max(1)));

@@ -153,6 +153,8 @@ impl SendStream {
     /// Records that bytes left in a packet; gives how many of them had been sent before, or
     /// `None` when the packet begins with a new byte.
     pub(crate) fn on_sent(&mut self, bytes: &Range<u64>) -> Option<u64> {
+        // By the highest offset, not by `sent`, which go-back-n takes back: the bytes behind it
+        // would look new.
         let again = !bytes.is_empty() && bytes.start < self.highest_sent;
         let retransmitted = again.then(|| bytes.end.min(self.highest_sent) - bytes.start);
         self.highest_sent = self.highest_sent.max(bytes.end);
@@ -174,6 +176,7 @@ impl SendStream {
     /// Schedules the bytes and the FIN of a lost packet for retransmission, but for what
     /// another packet has delivered.
     pub(crate) fn on_lost(&mut self, bytes: Range<u64>, fin: bool) {
+        // The FIN of a lost packet may have arrived with a copy of it.
         if fin && !self.fin.acked {
             self.fin.sent = false;
         }
@@ -182,6 +185,8 @@ impl SendStream {
 
     /// Goes back to the first byte that is not acknowledged (go-back-N).
     pub(crate) fn rewind(&mut self) {
+        // A FIN that is acknowledged stays sent: the peer has it, whatever bytes are missing
+        // before.
         self.buffer.rewind(self.buffer.acked_prefix());
         self.fin.sent &= self.fin.acked;
     }

@@ -24,6 +24,7 @@ impl SendWindow {
     /// Takes a limit from the peer; tells whether it is higher. An older one that arrives late
     /// changes nothing.
     pub(crate) fn on_limit(&mut self, limit: u64) -> bool {
+        // Limits never shrink (RFC 9000 §4.1): a packet that was overtaken offers an older one.
         let grew = limit > self.limit;
         self.limit = self.limit.max(limit);
         grew

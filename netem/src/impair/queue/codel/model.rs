@@ -44,6 +44,7 @@ impl CoDel {
         let ok_to_drop = self.ok_to_drop(now, fifo);
         if self.dropping {
             self.dropping = ok_to_drop;
+            // A loop: under overload several drops have become due since the last packet left.
             while self.dropping && now >= self.drop_next {
                 self.count += 1;
                 let marked = self.mark_or_drop(fifo, dropped);
@@ -51,12 +52,14 @@ impl CoDel {
                 if self.dropping {
                     self.drop_next = self.control_law(self.drop_next);
                 }
+                // A mark is sent, so the next decision is for the next packet.
                 if marked {
                     return;
                 }
             }
         } else if ok_to_drop {
             if !self.mark_or_drop(fifo, dropped) {
+                // For its side effect: the state must be that of the packet now in front.
                 self.ok_to_drop(now, fifo);
             }
             self.dropping = true;
@@ -83,6 +86,8 @@ impl CoDel {
             return false;
         };
         let sojourn_ns = now.nanos_since(front.arrived_at);
+        // Less than a packet's worth behind it: to drop would leave the link idle (RFC 8289 §4.4).
+        // The RFC counts the packet itself out, as `dequeue` has removed it.
         if sojourn_ns < self.target_ns || bytes - front.link_bytes <= self.mtu_bytes {
             self.first_above = None;
             return false;
@@ -92,6 +97,8 @@ impl CoDel {
                 self.first_above = Some(now.plus_nanos(self.interval_ns));
                 false
             }
+            // An interval above the target, not one packet: a burst that drains is no standing
+            // queue.
             Some(first_above) => now >= first_above,
         }
     }

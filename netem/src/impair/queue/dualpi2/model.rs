@@ -98,11 +98,15 @@ impl DualPi2 {
                 return None;
             };
             let sample = stream.at(in_flight.index, in_flight.duplicate);
+            // Two packets are no queue, as in PIE (RFC 8033 §4.1): signals would only leave the
+            // link idle.
             let mut action = match self.bytes() < 2 * self.mtu_bytes {
                 true => Action::Pass,
                 false => self.decide(low_latency, sample),
             };
             let stayed_ns = now.nanos_since(in_flight.arrived_at);
+            // The step by the packet's own wait, on top of the coupled probability: an immediate
+            // signal that does not wait for the controller.
             if low_latency && action == Action::Pass && stayed_ns > self.settings.step.0 {
                 action = Action::Mark;
             }
@@ -115,6 +119,7 @@ impl DualPi2 {
             if action == Action::Mark {
                 in_flight.mark();
             }
+            // Only for a packet that is sent: a dropped one has used none of the link.
             self.credit += change;
             return Some(in_flight);
         }
@@ -125,6 +130,8 @@ impl DualPi2 {
     fn take_turn(&mut self) -> Option<(Box<InFlight>, bool, i128)> {
         let (classic, low_latency) = (self.classic.packets() > 0, self.low_latency.packets() > 0);
         let share = self.settings.classic_share;
+        // Weighted round robin: without a share of its own the classic queue would starve under
+        // low-latency load.
         if low_latency && (!classic || self.credit <= 0) {
             let in_flight = self.low_latency.pop()?;
             let cost = weighed(in_flight.link_bytes, share);
@@ -146,6 +153,8 @@ impl DualPi2 {
         let coupled = self.probability * i128::from(self.settings.coupling);
         let overload = coupled > WHOLE;
         let hits = |bits: u32, probability: i128| i128::from(bits) < probability;
+        // Both halves below p': the probability is its square, without a multiplication (RFC 9332
+        // appendix A).
         let squared = hits(high(sample), self.probability) && hits(low(sample), self.probability);
         match (low_latency, overload) {
             (false, true) if squared => Action::Drop,
@@ -164,6 +173,7 @@ impl DualPi2 {
             let idle = self.packets() == 0 && self.probability == 0 && self.last_delay_ns == 0;
             let update_ns = self.settings.update.0;
             let steps = match idle {
+                // Nothing changes while idle: all the missed updates are one jump.
                 true => now.nanos_since(self.next_update) / update_ns + 1,
                 false => {
                     self.control(self.next_update);
@@ -182,6 +192,7 @@ impl DualPi2 {
         let delay_ns = i128::from(delay_ns.unwrap_or(0));
         let (alpha, beta) = (self.settings.alpha, self.settings.beta);
         let change = (delay_ns - i128::from(self.settings.target.0)) * i128::from(alpha.micro_hz())
+            // Whole numbers throughout, so that every machine marks the same packets.
             + (delay_ns - self.last_delay_ns) * i128::from(beta.micro_hz());
         self.last_delay_ns = delay_ns;
         let max = match self.settings.drop_on_overload {

@@ -87,6 +87,8 @@ impl FqCoDel {
         self.bytes += in_flight.link_bytes;
         self.packets += 1;
         flow.fifo.push(in_flight);
+        // A flow that has been silent is served before the others once (§4.1): sparse traffic finds
+        // no queue.
         if !flow.listed {
             flow.listed = true;
             flow.deficit = self.quantum;
@@ -108,6 +110,7 @@ impl FqCoDel {
         let Some(flow) = fattest.max_by_key(|flow| flow.fifo.bytes()) else {
             return;
         };
+        // Several at once, since the search for the fattest walks over all queues.
         let count = (flow.fifo.packets() / 2).clamp(1, DROP_BATCH_MAX);
         for in_flight in (0..count).map_while(|_| flow.fifo.pop()) {
             self.bytes -= in_flight.link_bytes;
@@ -128,6 +131,7 @@ impl FqCoDel {
             let list = if is_new { &mut self.new } else { &mut self.old };
             let place = *list.front()?;
             let flow = &mut self.flows[place];
+            // Deficit round robin by bytes: by packets, large ones would have more of the link.
             if flow.deficit <= 0 {
                 flow.deficit += self.quantum;
                 list.pop_front();

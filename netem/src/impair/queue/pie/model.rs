@@ -71,6 +71,8 @@ impl Pie {
         let target_ns = self.settings.target.0;
         let seconds = |ns: u64| ns as f64 / 1e9;
         let (delay, old) = (seconds(self.delay_ns), seconds(self.old_delay_ns));
+        // Proportional to the error and to the trend: the trend answers before the target is
+        // missed.
         let change = ALPHA * (delay - seconds(target_ns)) + BETA * (delay - old);
         let steps = [
             (0.000_001, 2048.0),
@@ -80,13 +82,17 @@ impl Pie {
             (0.01, 8.0),
             (0.1, 2.0),
         ];
+        // §4.2 scales the gains with the probability: a small one would otherwise swing from
+        // nothing to too much.
         let small = steps.iter().find(|(below, _)| self.probability < *below);
         let mut change = change / small.map_or(1.0, |(_, divisor)| *divisor);
         if self.probability >= 0.1 {
+            // §4.2: a sudden load must not drop everything within an update.
             change = change.min(0.02);
         }
         self.probability += change;
         if self.delay_ns == 0 && self.old_delay_ns == 0 {
+            // §4.2: an idle queue forgets exponentially; the linear step would take seconds.
             self.probability *= 0.98;
         }
         // Below a part in a billion it is nothing, and may rest.
@@ -96,6 +102,8 @@ impl Pie {
         self.probability = self.probability.min(1.0);
         self.burst_ns = self.burst_ns.saturating_sub(self.settings.update.0);
         let calm = self.delay_ns < target_ns / 2 && self.old_delay_ns < target_ns / 2;
+        // §4.4: the allowance is for bursts after a quiet time, not for a queue that has been under
+        // control.
         if self.probability == 0.0 && calm {
             self.burst_ns = self.settings.burst.0;
         }

@@ -39,6 +39,8 @@ impl RedQueue {
         } = self.parameters;
         let (min, max) = (min_bytes as f64, max_bytes as f64);
         if self.average_bytes < min {
+            // Counting starts at the first packet above the minimum, so that the first drop is no
+            // sooner than later ones.
             self.count = None;
             return false;
         }
@@ -64,6 +66,8 @@ impl RedQueue {
         let weight = 1.0 / (1_u64 << self.parameters.weight) as f64;
         if let Some(idle_since) = self.idle_since.take() {
             let arrivals = now.nanos_since(idle_since) / self.parameters.packet_ns.max(1);
+            // As if so many small packets had found an empty queue (§IV of the paper): time alone
+            // does not move an average of arrivals.
             self.average_bytes *= power(1.0 - weight, arrivals);
         }
         self.average_bytes += weight * (queue_bytes as f64 - self.average_bytes);

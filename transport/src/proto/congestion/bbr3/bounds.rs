@@ -71,6 +71,8 @@ impl Bounds {
     pub(super) fn note_loss(&mut self, delivered: u64) {
         if !self.loss_in_round {
             self.round_end = delivered;
+            // From before the first loss of the round: when its losses prove spurious, all that they
+            // did is taken back.
             self.undo = [self.inflight_hi, self.bandwidth_lo, self.inflight_lo];
         }
         self.loss_in_round = true;
@@ -109,7 +111,10 @@ impl Bounds {
         // A probe loses on purpose: its losses bound the long term only.
         if self.loss_in_round && !probing {
             let cut = |bound: u64, first: u64, latest: u64| {
+                // The first cut starts from what is in use: there is no bound to cut yet
+                // (`BBRInitLowerBounds`).
                 let bound = if bound == u64::MAX { first } else { bound };
+                // What came through was not too much, whatever else was lost.
                 latest.max(bound / 1000 * BETA_PERMILLE)
             };
             self.bandwidth_lo = cut(self.bandwidth_lo, bandwidth, self.latest.bandwidth);
@@ -151,6 +156,7 @@ impl Bounds {
     pub(super) fn undo(&mut self) {
         self.loss_in_round = false;
         let [inflight_hi, bandwidth_lo, inflight_lo] = self.undo;
+        // The larger one: the bounds may have risen since.
         self.inflight_hi = self.inflight_hi.max(inflight_hi);
         self.bandwidth_lo = self.bandwidth_lo.max(bandwidth_lo);
         self.inflight_lo = self.inflight_lo.max(inflight_lo);

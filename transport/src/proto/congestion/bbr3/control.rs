@@ -65,6 +65,8 @@ impl Bbr3 {
         let least = self.least_window();
         let headroom = self.bounds.with_headroom(self.mss, least);
         let most = match self.state {
+            // Only the phases that do not probe leave room for others; the rest would never find
+            // out whether the bound still holds.
             State::ProbeBw(Phase::Cruise) | State::ProbeRtt { .. } => headroom,
             State::ProbeBw(_) => self.bounds.inflight_hi,
             State::Startup | State::Drain => u64::MAX,
@@ -81,10 +83,13 @@ impl Bbr3 {
             State::ProbeBw(phase) => phase.pacing_permille(),
             State::ProbeRtt { .. } => 1000,
         };
+        // At least 1: a rate of 0 means that none is known yet.
         let rate = scale(scale(self.bandwidth(), gain), PACING_PERMILLE).max(1);
         self.pacing_rate = if self.filled {
             rate
         } else {
+            // Before the pipe is full the rate only grows: the first samples show how little was in
+            // flight.
             rate.max(self.pacing_rate(Some(smoothed_rtt)))
         };
     }

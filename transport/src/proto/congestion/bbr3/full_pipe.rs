@@ -38,6 +38,8 @@ impl FullPipe {
             *self = Self::since(bandwidth);
             return;
         }
+        // Once a round, though every sample is compared: several of one round share most of their
+        // packets.
         if round_start {
             self.flat_rounds += 1;
             self.is_full = self.flat_rounds >= FLAT_ROUNDS;

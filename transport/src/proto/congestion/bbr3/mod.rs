@@ -112,6 +112,8 @@ impl Bbr3 {
 
     /// Updates the bandwidth (`BBRUpdateMaxBw`, §5.5.5).
     fn update_max_bandwidth(&mut self, sample: &RateSample, bandwidth: u64) {
+        // An application-limited sample is a lower bound: it counts only where it raises the
+        // maximum.
         if bandwidth >= self.max_bandwidth() || !sample.is_app_limited {
             self.max_bandwidth[0] = self.max_bandwidth[0].max(bandwidth);
         }
@@ -149,6 +151,8 @@ impl Bbr3 {
             return;
         }
         if lost_too_much {
+            // The draft takes the larger one, so that losses in a shallow queue do not bound the
+            // flight below what has come through.
             let fits = self.inflight(self.max_bandwidth(), 1000);
             self.bounds.inflight_hi = fits.max(self.bounds.inflight_latest());
         }
@@ -185,6 +189,8 @@ impl Bbr3 {
                 }
             }
             Phase::Refill if round_start => {
+                // After a round of refilling the acknowledgements to come are those of a full pipe,
+                // the only ones whose losses say anything of the probe.
                 self.probe_samples = true;
                 self.begin_up(bandwidth);
             }
@@ -250,15 +256,18 @@ impl Bbr3 {
             self.acks = Acks::Init;
             if matches!(self.state, State::ProbeBw(_)) && !sample.is_app_limited {
                 // `BBRAdvanceMaxBwFilter` (§5.5.5).
+                // By cycles of probes, not by time: only a probe can confirm an older maximum.
                 self.max_bandwidth = [0, self.max_bandwidth[0]];
             }
         }
         if self.check_inflight_too_high(ack.now, sample.lost, sample.tx_in_flight, sample) {
             return;
         }
+        // Nothing to raise: no loss has bounded the flight yet.
         if self.bounds.inflight_hi == u64::MAX {
             return;
         }
+        // This much was in flight and little of it lost: the bound was too low.
         self.bounds.inflight_hi = self.bounds.inflight_hi.max(sample.tx_in_flight);
         if matches!(self.state, State::ProbeBw(Phase::Up)) {
             if self.window_limits(ack) && self.window >= self.bounds.inflight_hi {
@@ -290,6 +299,7 @@ impl Bbr3 {
     /// Cuts the long-term bound (`BBRHandleInflightTooHigh`, §5.5.10.2).
     fn handle_inflight_too_high(&mut self, now: Time, in_flight: u64, app_limited: bool) {
         self.probe_samples = false;
+        // An application-limited flight is not the size that the path refused.
         if !app_limited {
             let target = self.target_inflight();
             self.bounds.cut_upper(in_flight, target);
@@ -304,6 +314,8 @@ impl Bbr3 {
     /// Enters and leaves `ProbeRTT` (`BBRCheckProbeRTT`, §5.3.4.3).
     fn check_probe_rtt(&mut self, ack: &AckInfo<'_>) {
         let restarted = std::mem::take(&mut self.restarted);
+        // Not after a pause: the first samples then show the path without a queue, and a visit
+        // would find nothing better (§5.3.4.3).
         if !matches!(self.state, State::ProbeRtt { .. }) && self.min_rtt.is_expired() && !restarted
         {
             self.save_window();
@@ -341,6 +353,8 @@ impl Controller for Bbr3 {
     /// `BBRHandleRestartFromIdle` (§5.4.2).
     fn on_sent(&mut self, sent: &SentInfo) {
         self.next_packet_number = sent.packet_number + 1;
+        // Nothing else is in flight: the sender resumes, and paces at the bandwidth, since no queue
+        // is left to drain and none is wanted.
         if sent.bytes_in_flight == sent.bytes && self.filled {
             self.restarted = true;
             if matches!(self.state, State::ProbeBw(_)) {
@@ -380,6 +394,7 @@ impl Controller for Bbr3 {
             self.bandwidth(),
             self.window,
         );
+        // A flat application-limited sample shows an idle application, not a full pipe.
         if bandwidth > 0 && !sample.is_app_limited {
             self.full_pipe.on_sample(bandwidth, round_start);
         }

@@ -81,6 +81,8 @@ impl Schedule {
     /// Returns true after a long enough wait, or after as many rounds as a Reno flow of that many
     /// packets would need (`BBRIsTimeToProbeBW`, §5.3.3.5.2).
     pub(super) fn is_due(&self, now: Time, target_packets: u64) -> bool {
+        // Whichever comes first: by time alone a Reno flow on a short path would have grown past
+        // this one, by rounds alone a long path would wait minutes.
         now.saturating_since(self.start) > self.wait
             || self.rounds >= target_packets.min(RENO_ROUNDS)
     }
@@ -107,6 +109,8 @@ impl UpSlope {
 
     /// Doubles the slope (`BBRRaiseInflightHiSlope`).
     pub(super) fn steepen(&mut self, window: u64) {
+        // Doubling, as slow start does: a link that became much faster is filled in a few rounds,
+        // and one that did not loses a packet or two.
         let packets = 1u64 << self.rounds;
         self.rounds = (self.rounds + 1).min(MAX_UP_ROUNDS);
         self.each = (window / packets).max(1);

@@ -46,6 +46,8 @@ impl Fathom {
             // does not: twice what fits is the most that is sent into a queue that overflows.
             State::Startup if self.declared_lost == 0 => self.inflight(STARTUP_GAIN_PERMILLE),
             State::Startup => self.inflight(WINDOW_GAIN_PERMILLE),
+            // Aggregated acknowledgements matter only once the pipe is full: in start-up the window
+            // is wide enough for them.
             State::Drain | State::ProbeBw(_) => {
                 self.inflight(WINDOW_GAIN_PERMILLE) + self.aggregation.get()
             }
@@ -96,6 +98,8 @@ impl Fathom {
         match &self.state {
             State::Startup => STARTUP_GAIN_PERMILLE,
             State::Drain => DRAIN_GAIN_PERMILLE,
+            // Where the bound is the window, a cycle of gains would drain a queue that is not this
+            // flow's alone: it gives its share away each time.
             State::ProbeBw(_) if self.inflight_hi.competes() => COMPETING_GAIN_PERMILLE,
             State::ProbeBw(cycle) => cycle.gain_permille(),
             State::ProbeRtt(_) => 1000,
@@ -113,6 +117,8 @@ impl Fathom {
 
     /// Returns the bandwidth of the bottleneck by the model, bytes a second.
     pub(super) fn model_bandwidth(&self) -> u64 {
+        // A train shows what was delivered, as samples do: what the path loses by itself is added
+        // here.
         let train = (self.train.get() as f64 / (1.0 - self.random_loss.get())) as u64;
         self.bandwidth.get().max(train)
     }
@@ -123,6 +129,7 @@ impl Fathom {
         let Some(min_rtt) = self.min_rtt.get() else {
             return self.initial_window;
         };
+        // Samples without a sound interval give a round-trip time and no bandwidth.
         if bandwidth == 0 {
             return self.initial_window;
         }

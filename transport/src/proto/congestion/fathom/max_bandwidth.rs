@@ -34,6 +34,7 @@ impl MaxBandwidth {
 
     /// Multiplies everything remembered by a factor.
     pub(super) fn scale(&mut self, factor: f64) {
+        // All of them: one round left as it was would be the maximum again.
         for rate in &mut self.rounds {
             *rate = (*rate as f64 * factor) as u64;
         }

@@ -150,6 +150,7 @@ impl Fathom {
     /// tenth is lost at random, and overshoot in the luckiest (`lossy-10pct`, `lossy-20pct`).
     fn update_bandwidth(&mut self, sample: &RateSample) {
         let interval = nanos(sample.interval);
+        // Acknowledgements that came compressed make no rate: the sampler has refused the interval.
         if interval == 0 {
             return;
         }
@@ -174,7 +175,11 @@ impl Fathom {
             self.end_startup_round(ack, queue);
         }
         let growing = matches!(self.state, State::Startup) && self.full_pipe.is_growing();
+        // Older packets than a window may still be acknowledged, but their rates need not be known
+        // any more.
         let oldest = ack.largest_acked.saturating_sub(self.window / self.mss);
+        // Both detectors, since each misses what the other sees: the first a queue that came up
+        // within the round, the second one that is shallow.
         let quiet = !queue && !self.inflight_hi.queue_was_full();
         self.random_loss.end_round(oldest, quiet, growing);
         if self.random_loss.rises_with_rate() {
@@ -215,6 +220,7 @@ impl Fathom {
             cycle.probe_now(ack.now, bandwidth);
             self.rtt_drop.forget();
         }
+        // An application-limited sample shows no more than was sent: a probe has not been made.
         if !ack.sample.is_app_limited {
             self.climb();
         }
@@ -233,6 +239,7 @@ impl Fathom {
         let grown = self.bandwidth.get().saturating_mul(1000)
             >= before.max(1).saturating_mul(cycle.climb_permille());
         if grown {
+            // Both forget what the slower link has shown, or start-up would end in its first round.
             self.full_pipe = FullPipe::default();
             self.train = PacketTrain::default();
             self.state = State::Startup;
@@ -244,6 +251,8 @@ impl Fathom {
         let now = ack.now;
         let bandwidth = self.bandwidth.get();
         match &mut self.state {
+            // Start-up is left in `end_startup_round`, `check_flood`, `on_lost` and `on_ce`: each
+            // has evidence of its own.
             State::Startup => {}
             State::Drain => {
                 if ack.bytes_in_flight <= self.inflight(1000) {
@@ -287,6 +296,7 @@ impl Fathom {
             return;
         }
         self.min_rtt.replace(ack.now, visit.rtt_min());
+        // The visit was no answer to anything: what the window had grown to still holds.
         self.window = self.window.max(visit.window_before());
         self.state = if self.filled {
             self.probe_bandwidth(ack.now)
@@ -315,6 +325,7 @@ impl Fathom {
 impl Controller for Fathom {
     fn on_sent(&mut self, sent: &SentInfo) {
         self.next_packet_number = sent.packet_number + 1;
+        // Nothing else is in flight: the sender resumes after a pause.
         if sent.bytes_in_flight == sent.bytes && self.filled {
             self.restarted = true;
         }

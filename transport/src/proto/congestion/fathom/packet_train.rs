@@ -67,6 +67,8 @@ impl PacketTrain {
             delivered - point.delivered >= TRAIN_PACKETS * mss
                 && now.saturating_since(point.acked_at) >= min_rtt / TRAIN_RTT_DIVISOR
         };
+        // The shortest train that is long enough: a longer one reaches back into a time when less
+        // was sent.
         if let Some(point) = self.points.iter().rev().find(long_enough) {
             let acked = now.saturating_since(point.acked_at);
             // The longer of both spans: acknowledgements may come compressed. Jitter is added

@@ -145,6 +145,8 @@ impl Cycle {
 
     /// Returns true if the last probe is over and what it put into the queue has been given back.
     pub(super) const fn is_steady(&self) -> bool {
+        // The phase right after draining is left out: its acknowledgements are those of packets
+        // sent while draining.
         self.phase > DRAINING + 1
     }
 
@@ -158,6 +160,8 @@ impl Cycle {
         self.phase = phase % GAINS_PERMILLE.len();
         self.phase_start = now;
         self.lost = false;
+        // Whether this phase is above does not depend on the old `gentle`: a gentle probe is above
+        // as well.
         if self.sending_rate() == SendingRate::Above {
             let found = self.bandwidth_before.saturating_mul(FOUND_PERMILLE);
             self.gentle = bandwidth.saturating_mul(1000) < found;

@@ -146,6 +146,8 @@ impl RandomLossEstimator {
         both.add(1.0, self.below);
         let ratio = both.lost / both.total();
         let inverse = 1.0 / self.at.total() + 1.0 / self.below.total();
+        // The test of two proportions, with the variance of losses in bursts: independent losses
+        // would make a burst look like a policer.
         let variance = ratio * (1.0 - ratio) * inverse * self.dispersion;
         at - below > RISE_DEVIATIONS * variance.sqrt()
     }
@@ -170,6 +172,7 @@ impl RandomLossEstimator {
     pub(super) fn on_sending_rate(&mut self, next_packet_number: u64, rate: SendingRate) {
         match self.rates.back_mut() {
             Some((_, last)) if *last == rate => {}
+            // Nothing was sent at the last rate: no stretch of its own.
             Some((from, last)) if *from == next_packet_number => *last = rate,
             _ => self.rates.push_back((next_packet_number, rate)),
         }
@@ -199,6 +202,8 @@ impl RandomLossEstimator {
         let whole = self.whole_round();
         let [above, at, below] = std::mem::take(&mut self.round);
         for share in [above, at, below] {
+            // A round without packets at this rate says nothing, and fading would forget what is
+            // known.
             if share.total() > 0.0 {
                 self.recent.add(KEEP_RECENT, share);
             }
@@ -214,6 +219,7 @@ impl RandomLossEstimator {
         if quiet {
             self.update_dispersion(if growing { whole } else { at });
             self.quiet.add(KEEP_ALL, at);
+            // Added without fading again: it is part of the round that was added above.
             if growing {
                 self.quiet.add(1.0, above);
             }
@@ -229,6 +235,7 @@ impl RandomLossEstimator {
         }
         self.forget_sending_rates(oldest_in_flight);
         self.estimate = self.estimate_now();
+        // A share of which too little is known bounds nothing.
         let quiet = self.quiet.ratio().unwrap_or(MAX_RANDOM_LOSS);
         let all = self.all.at_most().unwrap_or(MAX_RANDOM_LOSS);
         let calm = self.calm.at_most().unwrap_or(MAX_RANDOM_LOSS);
@@ -244,6 +251,8 @@ impl RandomLossEstimator {
         }
         let deviation = round.lost - expected;
         let dispersion = deviation * deviation / expected;
+        // Never below independent losses: a path that loses every tenth packet by count would
+        // otherwise make one more of them congestion.
         self.dispersion = (self.dispersion * KEEP + dispersion * (1.0 - KEEP)).max(1.0);
     }
 
@@ -252,6 +261,7 @@ impl RandomLossEstimator {
         let Some(at) = self.at.ratio() else {
             return 0.0;
         };
+        // Upper bounds for the two with few samples, so that chance does not lower the estimate.
         let below = self.below.at_most().unwrap_or(1.0);
         let recent = self.recent.at_most().unwrap_or(1.0);
         at.min(below).min(recent).clamp(0.0, MAX_RANDOM_LOSS)
@@ -259,6 +269,7 @@ impl RandomLossEstimator {
 
     fn sending_rate_of(&self, number: u64) -> SendingRate {
         let entry = self.rates.iter().rev().find(|(from, _)| *from <= number);
+        // A packet whose rate is forgotten counts as sent above: its loss then shows the least.
         entry.map_or(SendingRate::Above, |(_, rate)| *rate)
     }
 

@@ -38,6 +38,8 @@ impl RttDropDetector {
         let (Some(least), Some(most)) = (rounds().min(), rounds().max()) else {
             return false;
         };
+        // Half of the spread: with four rounds, a least one that is shorter by more than that is
+        // hardly chance.
         let chance = ((most - least) / 2).max(least / LEAST_DIVISOR);
         // With fewer rounds their spread says nothing yet.
         rounds().count() == ROUNDS && rtt + chance < least

@@ -61,6 +61,8 @@ impl StandingQueueDetector {
             let difference = last.abs_diff(rtt);
             self.jitter = (self.jitter * JITTER_KEEP + difference) / (JITTER_KEEP + 1);
         }
+        // Two stretches in turn cost two values and remember 30 to 60 s; a sliding extreme would
+        // have to keep samples.
         if now.saturating_since(self.stretch_start) > STRETCH {
             self.stretch_start = now;
             self.least = [None, self.least[0]];
@@ -70,6 +72,7 @@ impl StandingQueueDetector {
             self.rtts.pop_front();
         }
         self.rtts.push_back(rtt);
+        // The least of several: each of them has met at least this much queue.
         self.standing = self.rtts.iter().min().copied().unwrap_or(rtt);
         self.least[0] = Some(self.least[0].map_or(rtt, |least| least.min(rtt)));
         self.longest[0] = self.longest[0].max(self.standing);
@@ -82,6 +85,7 @@ impl StandingQueueDetector {
     pub(super) fn is_full(&self) -> bool {
         let longest = self.longest[0].max(self.longest[1]);
         let deepest = longest.saturating_sub(self.least());
+        // The deepest one seen, since the size of the bottleneck's queue is unknown.
         self.depth() > self.allowed().max(deepest * FULL_PERMILLE / 1000)
     }
 

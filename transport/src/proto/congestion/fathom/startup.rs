@@ -31,6 +31,7 @@ impl Fathom {
     pub(super) fn leave_startup(&mut self) {
         self.filled = true;
         self.state = State::Drain;
+        // The model is what samples have shown from here on: a train's rate is never taken back.
         self.train = PacketTrain::default();
     }
 }

@@ -20,6 +20,8 @@ impl Rounds {
         delivered: u64,
         rtt: Option<Duration>,
     ) -> bool {
+        // By what had been delivered when the packet was sent, not by its number: a retransmission
+        // has a new number and the same place in the flow.
         let starts = prior_delivered >= self.next_delivered;
         if starts {
             self.next_delivered = delivered;
