@@ -33,6 +33,7 @@ impl Client {
         let mut stream = match opened {
             Ok(stream) => stream,
             Err(error) => {
+                // The server holds a port for this transfer, and others may wait for one.
                 self.cancel(granted.token).await;
                 return Err(error.into());
             }
@@ -43,6 +44,7 @@ impl Client {
             ahead: false,
         });
         let mut messages = BytesMut::from(&*protocol::encode(&hello)?);
+        // In one write, and so in one packet with the hello.
         messages.extend_from_slice(&then.unwrap_or_default());
         channel::write(&mut stream, messages.freeze()).await?;
         Ok(stream)

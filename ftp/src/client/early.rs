@@ -60,6 +60,7 @@ pub(super) fn guess_data_port(
     let usual = DataPorts::default();
     let ports = match (likely, &usual) {
         (Some(ports), _) => ports,
+        // Only beside the usual control port: another one says nothing of the data ports.
         (None, DataPorts::List(ports)) if server.port() == DEFAULT_PORT => ports,
         (None, _) => &[],
     };
@@ -80,6 +81,8 @@ async fn wait_established(
 ) -> Result<(), ChannelError> {
     match timeout(runtime, limit, stream.established()).await {
         Ok(Ok(())) if stream.peer_key() == server => Ok(()),
+        // Another key on a data port is another server, whatever the control connection has
+        // authenticated.
         _ => Err(ChannelError::WentAway),
     }
 }
@@ -92,6 +95,7 @@ impl Client {
         };
         let now = self.runtime.now();
         if let Some(early) = &self.early
+            // An older one may have been closed by the server already.
             && now.saturating_since(early.started_at) <= MAX_EARLY_AGE
         {
             return;
@@ -126,10 +130,13 @@ impl Client {
         payload: Vec<Bytes>,
     ) -> Result<GrantedTransfer, RequestError> {
         self.connect_early();
+        // Without one there is nothing to send on before the grant.
         let Some(EarlyConnection { mut stream, .. }) = self.early.take() else {
             let granted: Granted = self.request(request).await?;
             return Ok(granted.into());
         };
+        // Chosen here: the server's token is not known yet, and without one a data connection could
+        // be any client's.
         let token = Token::generate(&*self.runtime);
         let asked = ClientRequest {
             request,
@@ -158,6 +165,7 @@ impl Client {
             let granted = loop {
                 tokio::select! {
                     biased;
+                    // The reply first: a refusal must not wait for data that will not be used.
                     granted = &mut reply => break granted?,
                     result = &mut send, if sent.is_none() => sent = Some(result),
                 }
@@ -169,6 +177,8 @@ impl Client {
             granted
         };
         let stream = match sent {
+            // A server that grants another token has not taken the early connection; dropping it
+            // resets it.
             Some(Ok(())) if granted.token == token => Some(stream),
             sent => {
                 tracing::debug!(?sent, "the early data connection is not used");

@@ -125,6 +125,8 @@ impl TransferError {
     /// the server was busy.
     pub const fn is_temporary(&self) -> bool {
         match self {
+            // Also a refused or untrusted data port: it may be another process's by now, and the
+            // server grants a new one.
             Self::Open(_) => true,
             Self::Request(RequestError::Lost(error)) | Self::Lost(error) => {
                 is_temporary_error(error)

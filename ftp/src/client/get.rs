@@ -56,6 +56,8 @@ impl Client {
         };
         let ready = protocol::encode(&Ready { ack: Ack::Ack })?;
         let GrantedTransfer { granted, stream } = match &partial {
+            // With nothing held the answer to the grant is known beforehand. A resumed transfer has
+            // to see what the server makes of the held blocks.
             None => self.request_sending(request, vec![ready.clone()]).await?,
             Some(_) => self.request_transfer(request).await?.into(),
         };
@@ -65,6 +67,8 @@ impl Client {
             Ok(opened) => opened,
             Err(error) => {
                 match stream {
+                    // The server sends on this stream already: a request to cancel would come too
+                    // late.
                     Some(mut stream) => stream.reset(error.code().reset_reason()),
                     None => self.cancel(granted.token).await,
                 }
@@ -132,6 +136,7 @@ impl Client {
         let (to, overwrite, size) = (target.name.clone(), target.overwrite, granted.size);
         if granted.from > 0 {
             let partial = partial.filter(|partial| partial.size == size);
+            // The offset is the server's: to continue anywhere else would leave a hole.
             let resumed = partial.filter(|_| blocks::offset(held) == granted.from);
             let unexpected = RequestError::UnexpectedReply("it resumes where no block is held");
             return Ok((resumed.ok_or(unexpected)?.sink, held));
@@ -140,6 +145,8 @@ impl Client {
             (partial_key(name), granted.source.clone(), granted.allocated);
         let create = move || {
             if let Some(partial) = partial {
+                // The server's file is another one now: what is held of the old would stay on the
+                // disk for ever.
                 partial.sink.discard();
             }
             let options = CreateOptions::new(size, overwrite);

@@ -166,6 +166,7 @@ impl Client {
         };
         // No data is due between requests: anything that arrives is an error or the end.
         let mut cx = Context::from_waker(Waker::noop());
+        // Polled once and dropped: nothing is consumed, as nothing can be there.
         let is_silent = pin!(control.read_chunk(1)).poll(&mut cx).is_pending();
         if !is_silent {
             self.control = None;
@@ -179,6 +180,8 @@ impl Client {
         let mut transport = self.config.transport.clone();
         let known = self.control.as_ref().map(Stream::stats);
         let known = known.filter(|stats| stats.rtt_samples > 0);
+        // The data connection has the same path: its first timeouts need not be the cautious
+        // default (RFC 9002 §6.2.2).
         transport.initial_rtt = known.map(|stats| stats.smoothed_rtt);
         transport
     }
@@ -224,6 +227,8 @@ impl Client {
         asked: impl Into<ClientRequest>,
     ) -> Result<T, RequestError> {
         let message = protocol::encode(&asked.into()).map_err(ChannelError::from)?;
+        // Given back with a successful reply only: nothing is transferred after a refusal, and
+        // after any other error the server may have forgotten the port.
         let early = self.early.take();
         let mut control = self.control.take().ok_or(ChannelError::WentAway)?;
         let exchange = async {
@@ -267,6 +272,8 @@ impl Client {
         };
         let listing: Listing = self.request(request).await?;
         let names = listing.entries.iter().map(|entry| entry.name.raw());
+        // Also unique and behind `after`: otherwise a server could let a client collect pages for
+        // ever.
         if !after.into_iter().chain(names).is_sorted_by(|a, b| a < b) {
             return Err(RequestError::UnexpectedReply(
                 "a listing that is not sorted",

@@ -53,6 +53,7 @@ impl Client {
         progress: &dyn Progress,
     ) -> Result<Confirmation, TransferError> {
         let mut messages = MessageReader::new(progress);
+        // Without progress of its own: the total is unknown, and the receiver reports each block.
         let mut meter = SendMeter::new(&self.runtime, stream, &(), 0);
         let stall = (&mut meter, self.config.stall_limit);
         let sent = send_piped(&*self.runtime, stream, pipe, stall, &mut messages).await;

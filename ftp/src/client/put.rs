@@ -47,6 +47,7 @@ impl Client {
             name: name.to_owned(),
             size,
             overwrite,
+            // A file of one block leaves nothing to resume.
             source: source.fingerprint().filter(|_| size > BLOCK_BYTES),
             allocated: source.allocated(),
         };
@@ -70,6 +71,8 @@ impl Client {
         };
         let from = blocks::offset(held);
         report_resumed(progress, from);
+        // The server learns from the hello whether the source is continued or sent from the
+        // beginning.
         let mut stream = self.open_data(&granted, from > 0, None).await?;
         match self.send(&mut stream, source, held, progress).await {
             Ok(hash) => Ok(self.receipt(stream, size, from, hash, started_at).await),
@@ -119,6 +122,8 @@ impl Client {
             .await
             .map_err(ChannelError::from)??
             .map_err(TransferError::Rejected)?;
+        // What the server stored is compared here once more: a confirmation of another file is no
+        // success.
         if whole.hash != *hash.to_hex() || whole.bytes != size {
             return Err(TransferError::Integrity);
         }

@@ -40,6 +40,7 @@ impl SmallFile {
                 tree.update(&piece);
                 pieces.push(piece);
             }
+            // Read while it was written to, it is no state that the file ever had.
             if source.has_changed().map_err(SendError::Store)? {
                 return Err(SendError::Changed);
             }
@@ -76,6 +77,7 @@ impl Client {
         let is_sent = stream.is_some();
         let mut stream = match stream {
             Some(stream) => stream,
+            // Another port was granted, or the early connection failed: sent again, as any file.
             None => self.open_data(&granted, false, None).await?,
         };
         let sent = if is_sent {

@@ -125,6 +125,7 @@ impl<'a> MessageReader<'a> {
             if let Some(answer) = self.answers.pop_front() {
                 return Ok(answer);
             }
+            // The receiver has ended the transfer while pages were still being offered.
             if let Some(early) = self.early_confirmation() {
                 return Err(early);
             }
@@ -147,6 +148,7 @@ impl<'a> MessageReader<'a> {
         loop {
             if let Some(Again { again }) = self.again.as_mut().and_then(VecDeque::pop_front) {
                 if again.is_empty() {
+                    // The last question has come: a further one would be out of place.
                     self.again = None;
                 }
                 return Ok(again);
@@ -183,16 +185,21 @@ impl<'a> MessageReader<'a> {
                 return Ok(());
             };
             let length = protocol::body_bytes(*length)?;
+            // The rest of the message comes with a later chunk; `body_bytes` has bounded its
+            // length.
             if self.buffer.len() < LENGTH_BYTES + length {
                 return Ok(());
             }
             self.buffer.advance(LENGTH_BYTES);
             let body = self.buffer.split_to(length);
             let kind: Kind = protocol::decode(&body)?;
+            // By its fields, since messages have no type of their own: a confirmation is the only
+            // one with a status.
             if kind.status.is_some() {
                 self.confirmation = Some(body);
             } else if kind.want.is_some() {
                 self.answers.push_back(protocol::decode(&body)?);
+                // A receiver that answers what was not offered would fill the memory.
                 if self.answers.len() > MAX_ANSWERS {
                     return Err(MessageError::OutOfPlace(
                         "an answer to a page that was not offered",

@@ -48,6 +48,8 @@ impl PipeReader {
     async fn next(mut self, runtime: &dyn Runtime) -> Result<(Self, Option<Bytes>), SendError> {
         spawn_blocking(runtime, move || {
             let mut framed = vec![0; LENGTH_BYTES];
+            // Whole blocks, however little a read of the pipe returns: the hash is that of a file
+            // of known length.
             let mut block = Read::by_ref(&mut self.pipe).take(BLOCK_BYTES);
             block.read_to_end(&mut framed).map_err(failed)?;
             let (length, block) = framed.split_at_mut(LENGTH_BYTES);
@@ -84,6 +86,8 @@ pub(crate) async fn send_piped(
     };
     let mut next = Some(Bytes::new());
     while let Some(block) = next {
+        // Read while the last block is written: neither the pipe nor the network waits for the
+        // other.
         let mut read = pin!(reader.next(runtime));
         let already = {
             let mut write = pin!(async {
@@ -97,6 +101,8 @@ pub(crate) async fn send_piped(
                     written?;
                     None
                 }
+                // The write is finished whatever was read, or a part of the block would be missing
+                // on the stream.
                 read = &mut read => {
                     write.await?;
                     Some(read?)
@@ -114,6 +120,8 @@ pub(crate) async fn send_piped(
             },
         };
     }
+    // A length of 0 ends the stream; the receiver could not tell a lost connection from the end of
+    // the pipe otherwise.
     let hash = reader.hasher.finish();
     let mut end = BytesMut::from(&[0; LENGTH_BYTES][..]);
     end.put_slice(hash.as_bytes());
@@ -165,6 +173,7 @@ pub(crate) async fn receive_piped(
     }
     let expected: [u8; HASH_BYTES] = read_hash(watchdog, stream).await?;
     let hash = writer.hasher.finish();
+    // Every block was right, so blocks were lost, repeated or moved.
     if hash != expected {
         return Err(ReceiveError::Integrity);
     }
@@ -187,6 +196,8 @@ impl BlockWriter {
         expected: BlockHash,
     ) -> Result<(Self, BytesMut), ReceiveError> {
         spawn_blocking(runtime, move || {
+            // Compared before it is written, unlike in a file of known length: a partial file of a
+            // pipe cannot be resumed, and so need not hold anything unverified.
             if self.hasher.push(&block) != expected {
                 return Err(ReceiveError::Integrity);
             }

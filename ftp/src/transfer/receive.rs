@@ -41,9 +41,12 @@ impl FileWriter {
             return Ok((self, piece));
         }
         spawn_blocking(runtime, move || {
+            // Written before the block is verified, since a block is more than is worth holding in
+            // memory. It counts as held only once it is verified.
             let hash = self.tree.update(&piece);
             self.sink.write(&piece).map_err(ReceiveError::Store)?;
             piece.clear();
+            // Both are `None` within a block.
             if hash != expected {
                 return Err(ReceiveError::Integrity);
             }
@@ -88,6 +91,8 @@ impl ReceivedFile {
     pub(crate) fn commit_synced(self) -> Result<(), StoreError> {
         let mut sink = self.sink;
         if let Some(attributes) = self.attributes {
+            // Before the name: a file that appears with the time of its arrival would be sent again
+            // by the next run.
             sink.set_attributes(attributes)?;
         }
         sink.store_synced();
@@ -131,6 +136,7 @@ pub(crate) async fn receive_file(
 ) -> Result<ReceivedFile, ReceiveError> {
     let (size, held) = (plan.size, plan.held);
     let reread = match held {
+        // Nothing to read again: a new file is hashed as it arrives.
         0 => None,
         _ => Some(sink.reread().map_err(ReceiveError::Store)?),
     };
@@ -174,6 +180,7 @@ async fn receive_blocks(
     let mut received = writer.verified;
     let (mut filled, mut spare) = ((BytesMut::new(), None), BytesMut::new());
     loop {
+        // A piece never spans two blocks: the hash on the stream stands between them.
         let left = (size - received).min(BLOCK_BYTES - received % BLOCK_BYTES);
         let want = usize::try_from(left).map_or(PIECE_BYTES, |left| left.min(PIECE_BYTES));
         // The hash of the only block is the hash of the file, which is sent at the end anyway.
@@ -197,6 +204,7 @@ async fn receive_blocks(
             Ok::<_, ReceiveError>(written)
         };
         (filled, (writer, spare)) = fill_and_write(fill, write).await?;
+        // After the write: only what has left this program is reported.
         if plan.reports_blocks && writer.verified > before {
             report(watchdog, stream, writer.verified).await?;
         }
@@ -204,6 +212,7 @@ async fn receive_blocks(
             runtime.spawn(runtime.spawn_blocking(flush));
         }
         received += filled.0.len() as u64;
+        // The turn after the last piece, which has written it.
         if filled.0.is_empty() {
             return Ok(writer);
         }
@@ -220,6 +229,8 @@ async fn fill_and_write<F, W>(
     tokio::select! {
         biased;
         filled = &mut fill => {
+            // First the result of the write: a disk that is full explains a connection that was
+            // closed.
             let written = write.await?;
             Ok((filled?, written))
         }

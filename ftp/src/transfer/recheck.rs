@@ -47,6 +47,8 @@ impl<R: BlockReader + 'static> Recheck<R> {
 
     /// Hashes the next block. When this is dropped in the middle, the block is read again.
     async fn step(&mut self, runtime: &dyn Runtime) -> Result<(), StoreError> {
+        // Shared with the blocking thread: a step that is dropped goes on there, and leaves the
+        // reader usable.
         let (reader, index) = (Arc::clone(&self.reader), self.hashes.len() as u64);
         let hash = spawn_blocking(runtime, move || reader.lock().hash_block(index)).await?;
         self.hashes.push(hash);
@@ -70,6 +72,8 @@ impl<R: BlockReader + 'static> Recheck<R> {
         };
         tokio::select! {
             biased;
+            // The rest of the hashes is computed later, by `hash`: the network does not wait for
+            // the disk.
             done = &mut part => return done,
             () = hash => {}
         }
@@ -111,6 +115,7 @@ pub(crate) async fn send_held(
         let hash = hash.map_err(SendError::Store)?.ok_or(SendError::Changed)?;
         first.push(hash);
         if first.len() as u64 == recheck.blocks {
+            // Before the last hash is written: the question may come right behind it.
             messages.expect_again();
         }
         channel::write(stream, Bytes::copy_from_slice(&hash.0)).await?;
@@ -124,6 +129,7 @@ pub(crate) async fn send_held(
             return Ok(first);
         }
         for index in again {
+            // The index is the peer's.
             let known = usize::try_from(index).ok().and_then(|at| first.get(at));
             let Some(&hash) = known.filter(|_| index >= next) else {
                 let error = MessageError::OutOfPlace("a block that cannot be sent again");
@@ -133,6 +139,7 @@ pub(crate) async fn send_held(
             let reader = Arc::clone(&recheck.reader);
             let read = spawn_blocking(runtime, move || reader.lock().read_block(index)).await;
             let block = read.map_err(SendError::Store)?.ok_or(SendError::Changed)?;
+            // Read a second time: the source may have changed since its hash was sent.
             if BlockHash::of(index, &block) != hash {
                 return Err(SendError::Changed);
             }
@@ -170,11 +177,14 @@ pub(crate) async fn receive_held(
     for index in 0..recheck.blocks {
         let theirs = BlockHash(read_hash(watchdog, stream).await?);
         let ours = recheck.hash(runtime, index).await;
+        // An unreadable block has no hash, and differs.
         if ours.map_err(ReceiveError::Store)? != Some(theirs) {
             differing.push_back(index);
         }
         first.push(theirs);
         let checked = Checked { checked: index + 1 };
+        // For the sender's stall detection: while both sides read their disks nothing else crosses
+        // the network.
         tell(watchdog, stream, &checked).await?;
     }
     if !differing.is_empty() {
@@ -184,6 +194,7 @@ pub(crate) async fn receive_held(
         );
     }
     loop {
+        // In parts that fit into a message; an empty one ends the questions.
         let again: Vec<u64> = differing.drain(..differing.len().min(MAX_AGAIN)).collect();
         let message = Again { again };
         tell(watchdog, stream, &message).await?;
@@ -195,6 +206,7 @@ pub(crate) async fn receive_held(
             let block = fill(watchdog, stream, BytesMut::new(), whole, |_| ()).await?;
             let said = BlockHash(read_hash(watchdog, stream).await?);
             let expected = usize::try_from(index).ok().and_then(|at| first.get(at));
+            // A sender that names another hash now has another file.
             if expected != Some(&said) {
                 return Err(ReceiveError::Integrity);
             }

@@ -55,8 +55,11 @@ pub(crate) async fn seek_to_held(
 
 /// Returns whether the source has one of the sampled blocks.
 fn matches_any_sample(source: &dyn Source, held: &HeldBlocks) -> Result<bool, StoreError> {
+    // On a handle of its own: the source's position is where sending begins.
     let mut blocks = SourceBlocks::new(source.reopen()?);
     for sample in &held.samples {
+        // One match is enough: what differs is found and sent again at the end. None means another
+        // file, of which nothing would be kept.
         if blocks.hash_block(sample.block)? == Some(sample.hash) {
             return Ok(true);
         }

@@ -59,6 +59,8 @@ pub(crate) async fn send_file(
     let mut first = Vec::new();
     let FileReader { source, tree } = if held > 0 {
         let reader = source.reopen().map_err(SendError::Store)?;
+        // A second handle: the rest is read in sequence by the first while this one reads the
+        // beginning.
         let mut recheck = Recheck::new(SourceBlocks::new(reader), held);
         let rest = send_blocks(runtime, stream, FileReader { source, tree }, messages);
         let reader = recheck.beside(runtime, rest).await?;
@@ -93,6 +95,7 @@ async fn send_blocks(
             }
             messages.poll_messages(stream)
         };
+        // One piece ahead and no more: memory is two pieces, whatever is slower.
         let ((), next) = tokio::try_join!(write, reader.next(runtime))?;
         (reader, piece) = next;
     }

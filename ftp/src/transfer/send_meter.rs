@@ -76,12 +76,15 @@ impl<'a> SendMeter<'a> {
         let mut part = pin!(part);
         self.last_change = self.runtime.now();
         std::future::poll_fn(|cx| {
+            // The part first: what is done has not stalled.
             if let Poll::Ready(output) = part.as_mut().poll(cx) {
                 return Poll::Ready(Ok(output));
             }
             while self.timer.as_mut().poll_fire(cx).is_ready() {
                 let now = self.runtime.now();
                 self.update(now);
+                // By the clock, not by counting ticks: after a suspended process the first tick
+                // comes late.
                 if now.saturating_since(self.last_change) > limit {
                     return Poll::Ready(Err(Stalled));
                 }
@@ -98,10 +101,12 @@ impl<'a> SendMeter<'a> {
             self.last_bytes = bytes;
             self.last_change = now;
             let bytes = bytes.saturating_add(self.earlier_bytes);
+            // Hashes and messages are among the delivered bytes: they may exceed the file's.
             self.progress.at(bytes.min(self.total_bytes));
         }
         let checked = self.checked.load(Ordering::Relaxed);
         if checked > self.last_checked {
+            // Reading again is progress of the transfer, though it delivers no byte.
             self.last_checked = checked;
             self.last_change = now;
         }

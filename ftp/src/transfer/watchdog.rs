@@ -55,6 +55,8 @@ impl Watchdog {
                 return Poll::Ready(Ok(output));
             }
             while self.timer.as_mut().poll_fire(cx).is_ready() {
+                // A step since the timer was last set: it is set again, once for the interval
+                // instead of once a step.
                 if !std::mem::take(&mut self.stepped) {
                     return Poll::Ready(Err(Stalled));
                 }

@@ -87,7 +87,7 @@ impl Runtime for TokioRuntime {
     fn spawn_blocking(&self, job: Box<dyn FnOnce() + Send>) -> BoxFuture<()> {
         let task = self.handle.spawn_blocking(job);
         Box::pin(async move {
-            // A cancelled job comes of a runtime that shuts down: nobody waits for its result.
+            // A cancelled job comes of a runtime that shuts down: no task waits for its result.
             if let Err(error) = task.await
                 && let Ok(panic) = error.try_into_panic()
             {

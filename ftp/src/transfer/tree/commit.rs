@@ -49,6 +49,8 @@ pub(super) fn commit(
             }
         }
     }
+    // One sync for the whole group, before any name: a name must never stand for bytes that a power
+    // cut can take.
     selector.target.store.sync()?;
     for (path, received) in written {
         match received.commit_synced() {

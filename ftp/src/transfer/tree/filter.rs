@@ -56,6 +56,8 @@ impl Filter {
         let Some(exclude) = &self.exclude else {
             return false;
         };
+        // Each folder on the way as well: a pattern that matches a folder excludes what is below
+        // it.
         let ends = path.match_indices('/').map(|(at, _)| at);
         ends.chain([path.len()])
             .any(|end| exclude.is_match(&path[..end]))
@@ -82,6 +84,7 @@ fn set(patterns: &[String]) -> Result<Option<GlobSet>, FilterError> {
         };
         set.add(
             GlobBuilder::new(&anywhere)
+                // `*` stops at `/`, as in a shell; `**` does not.
                 .literal_separator(true)
                 .build()?,
         );

@@ -115,6 +115,7 @@ impl TreeReceiver<'_> {
     }
 
     fn take_selector(&mut self) -> FileSelector {
+        // Something has to stand here meanwhile; it can write nothing.
         let empty = FileSelector::new(self.selector.target.inert());
         std::mem::replace(&mut self.selector, empty)
     }
@@ -129,6 +130,7 @@ impl TreeReceiver<'_> {
         stream: &mut Stream,
         page: Page,
     ) -> Result<Vec<WantedFile>, ReceiveError> {
+        // The sender's own limit: more would be held in memory for one message.
         if page.entries.len() > protocol::MAX_PAGE_FILES {
             return Err(out_of_place("a page that is too long").into());
         }
@@ -173,6 +175,8 @@ impl TreeReceiver<'_> {
             .step(channel::read_message(stream))
             .await
             .map_err(ChannelError::from)??;
+        // Files come in the order in which they were wanted, so that a header cannot name another
+        // file.
         if header.index != wanted.index {
             return Err(out_of_place("a file that is not the next").into());
         }
@@ -189,11 +193,13 @@ impl TreeReceiver<'_> {
         };
         // Small files are written together with the next commit: one change of threads, and one
         // sync, for all of them.
+        // By the size in the header: the file may have grown since it was offered.
         if size <= SMALL_BYTES && !header.resume && wanted.partial.is_none() {
             let (contents, hash) = self.receive_small(stream, watchdog, size).await?;
             self.pending_bytes += size;
             self.pending
                 .push(PendingFile::Small(wanted, contents, hash));
+            // Bounds the memory, and what a lost connection costs.
             if self.pending.len() >= BATCH_FILES || self.pending_bytes >= BATCH_BYTES {
                 self.start_commit().await?;
                 self.report(stream, watchdog).await?;
@@ -216,6 +222,7 @@ impl TreeReceiver<'_> {
         let mut received = receive_file(self.runtime, stream, sink, plan, watchdog).await?;
         self.arrived = self.arrived.saturating_add(size);
         self.finish_commit().await?;
+        // Its bytes had to be read all the same: the next file stands behind them.
         if let Some(error) = failure {
             self.selector.fail(&path, &error);
             return Ok(());
@@ -292,6 +299,8 @@ impl TreeReceiver<'_> {
             // The receiver is gone when the connection was lost meanwhile; the files stay.
             let _ = done.send((selector, committed));
         });
+        // On its own, not awaited here: the files get their names even if the connection is lost
+        // meanwhile.
         self.runtime.spawn(self.runtime.spawn_blocking(job));
         self.committing = Some((committing, self.arrived));
         Ok(())
@@ -309,6 +318,7 @@ impl TreeReceiver<'_> {
             .map_err(ReceiveError::Store)?;
         self.selector = selector;
         committed.map_err(ReceiveError::Store)?;
+        // Counted now and not on arrival: the sender may delete what is reported as verified.
         self.committed = bytes;
         self.progress.verified(bytes);
         Ok(())

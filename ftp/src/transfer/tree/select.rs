@@ -113,6 +113,7 @@ impl FileSelector {
                         entry,
                         partial: None,
                     };
+                    // Each has an open file. Those beyond are sent from the beginning.
                     if partials < MAX_PARTIALS && !self.target.dry_run {
                         file.partial = self.open_partial(&file);
                         partials += usize::from(file.partial.is_some());
@@ -132,6 +133,7 @@ impl FileSelector {
     /// Returns the name of a file if it is wanted; `None` for folders and unwanted files.
     fn wanted_name(&mut self, entry: &TreeEntry) -> Result<Option<Name>, StoreError> {
         self.entries += 1;
+        // Checked for each entry: the sender may be hostile.
         let name = below(self.target.root.as_ref(), &entry.path)?;
         // Spellings are kept per entry: a peer that never ends must not fill the memory.
         if self.entries > MAX_ENTRIES {
@@ -153,11 +155,14 @@ impl FileSelector {
         let Some(existing) = self.target.store.stat(&name)? else {
             return Ok(Some(name));
         };
+        // A folder, a device or a pipe is never replaced by a file, whatever the client allows.
         if existing.kind == FoundKind::Folder || existing.kind == FoundKind::Other {
             return Err(StoreError::NotAFile {
                 name: name.to_string(),
             });
         }
+        // Before `overwrite` is looked at: a file that is the same is neither refused nor counted
+        // as skipped.
         if is_same(&existing, size, entry) {
             self.summary.unchanged += 1;
             return Ok(None);
@@ -170,6 +175,7 @@ impl FileSelector {
                 self.summary.skipped += 1;
                 Ok(None)
             }
+            // Equal times are not newer, and a source without a time is newer than nothing.
             Overwrite::Newer if entry.attributes.modified_ns <= existing.attributes.modified_ns => {
                 self.summary.skipped += 1;
                 Ok(None)
@@ -180,6 +186,7 @@ impl FileSelector {
 
     /// Returns whether the file is the only one of its name, where case does not distinguish names.
     fn is_spelled_once(&mut self, entry: &TreeEntry) -> bool {
+        // Only where the file system does: elsewhere both names are files of their own.
         if !self.target.store.folds_case() {
             return true;
         }
@@ -201,6 +208,7 @@ impl FileSelector {
 
     fn open_partial(&self, file: &WantedFile) -> Option<ResumablePartial> {
         let size = file.entry.size?;
+        // Without a whole block, or without a fingerprint of the source, nothing was kept.
         if size <= BLOCK_BYTES || file.entry.source.is_none() {
             return None;
         }
@@ -221,6 +229,7 @@ impl FileSelector {
         let (Some(folder), _) = name.split() else {
             return Ok(());
         };
+        // Files come folder by folder: one call serves all of a folder's.
         if self.last_folder.as_deref() != Some(folder) {
             self.target.store.create_folder(&Name::parse(folder)?)?;
             self.last_folder = Some(folder.to_owned());

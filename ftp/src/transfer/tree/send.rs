@@ -79,6 +79,7 @@ async fn send_wanted(
     };
     let mut batch = read(&wants).await?;
     while !wants.is_empty() {
+        // The next file is not small: it is sent by itself, as a file of known length.
         if batch.files == 0 {
             if let Some(want) = wants.pop_front() {
                 send_one(runtime, stream, walk, page, want, messages).await?;
@@ -105,6 +106,7 @@ async fn send_one(
     messages: &mut MessageReader<'_>,
 ) -> Result<(), SendError> {
     let index = want.index;
+    // The index is the peer's, and folders cannot be asked for.
     let entry = page.entries.get(index).filter(|entry| entry.size.is_some());
     let Some(entry) = entry else {
         let error = MessageError::OutOfPlace("a file that was not offered");
@@ -123,6 +125,8 @@ async fn send_one(
     let (source, held) = match positioned {
         Ok(positioned) => positioned,
         Err(error) => {
+            // One file that cannot be read does not end the tree: its header says why, and the next
+            // follows.
             let head = failed(index, path, &error);
             channel::write(stream, protocol::encode(&head).map_err(ChannelError::from)?).await?;
             return Ok(());

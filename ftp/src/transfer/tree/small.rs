@@ -54,6 +54,7 @@ impl SmallFiles {
         let small = wants.iter().map_while(|want| {
             let entry = page.entries.get(want.index)?;
             let size = entry.size.filter(|&size| size <= SMALL_BYTES)?;
+            // By the sizes of the page; `read` looks at the real ones.
             left = left.checked_sub(size)?;
             want.held.is_none().then(|| SmallFile {
                 index: want.index,
@@ -72,6 +73,7 @@ impl SmallFiles {
         let (mut wire, mut files) = (BytesMut::new(), 0);
         for SmallFile { index, path, name } in self.files {
             match name.and_then(|name| read(&*self.store, &name)) {
+                // It has grown: the batch ends before it, and it is sent by itself.
                 Ok(None) => break,
                 Ok(Some(contents)) => {
                     let head = FileHeader {
@@ -120,6 +122,7 @@ fn read(store: &dyn Store, name: &Name) -> Result<Option<Bytes>, StoreError> {
     let mut contents = BytesMut::new();
     while contents.len() < size {
         let piece = source.read(size - contents.len())?;
+        // It shrank: what there is is sent, with its own size and hash.
         if piece.is_empty() {
             break;
         }

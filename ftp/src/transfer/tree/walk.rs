@@ -110,6 +110,7 @@ impl Walk {
         self.next = self.next.take().or_else(|| self.next_entry());
         while let Some(entry) = self.next.take() {
             bytes += serde_json::to_vec(&entry).map_or(0, |json| json.len() + 1);
+            // Kept for the next page: a message has a limit.
             if entries.len() == MAX_PAGE_FILES || bytes > MAX_PAGE_BYTES {
                 self.next = Some(entry);
                 break;
@@ -190,6 +191,7 @@ impl Walk {
                 "" => found.name.clone(),
                 folder => format!("{folder}/{}", found.name),
             };
+            // Before the folder is read: what is excluded may be large, or not readable.
             if self.filter.excludes(&path) {
                 continue;
             }
@@ -226,6 +228,8 @@ impl Walk {
                 };
                 self.filter.takes_folders().then_some(folder)
             }
+            // Opened through the store, which refuses targets outside its root: a link must not
+            // lead out of the tree.
             FoundKind::Link if self.links == Links::Follow && self.filter.takes_file(&path) => {
                 let source = self.store.open(&name).ok()?;
                 let found = Found {
