@@ -86,6 +86,7 @@ impl Look {
             .font
             .box_size(text)
             .map_or(0, |(width, _)| width);
+        // Half of the largest number: callers add to it.
         i32::try_from(measured).unwrap_or(i32::MAX / 2) * 103 / 100
     }
 }
@@ -120,6 +121,7 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
 
     /// A line through spots.
     pub(crate) fn line(&self, path: Vec<Spot>, ink: Ink, width: u32) -> Drawn<DB> {
+        // The library draws a path of one point as nothing on one backend and fails on the other.
         if path.len() < 2 {
             return Ok(());
         }
@@ -129,6 +131,7 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
 
     /// A dashed line through spots, in dashes of equal length.
     pub(crate) fn dashed(&self, path: &[Spot], ink: Ink, width: u32) -> Drawn<DB> {
+        // Cut here: the library's dashed lines start anew at each point.
         for dash in dashes(path, 26.0, 16.0) {
             self.line(dash, ink, width)?;
         }
@@ -175,6 +178,8 @@ fn dashes(path: &[Spot], dash: f64, gap: f64) -> Vec<Vec<Spot>> {
     let mut left = dash;
     let mut drawing = true;
     for pair in path.windows(2) {
+        // Dashes run on over the corners of the path: a curve of many short pieces would otherwise
+        // be one line.
         let (from, to) = (pair[0], pair[1]);
         let (dx, dy) = (f64::from(to.0 - from.0), f64::from(to.1 - from.1));
         let length = dx.hypot(dy);
@@ -200,6 +205,7 @@ fn dashes(path: &[Spot], dash: f64, gap: f64) -> Vec<Vec<Spot>> {
             current.push(to);
         }
     }
+    // The last dash may be shorter than the others.
     if drawing && current.len() > 1 {
         dashes.push(current);
     }

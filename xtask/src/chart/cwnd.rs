@@ -22,6 +22,7 @@ pub(crate) fn picture(record: &RunRecord) -> Picture {
     if flows == 1 {
         one_flow(&mut picture, record);
     } else {
+        // The first flow is drawn last, on top: it is the one that the legend names first.
         for flow in (0..flows).rev() {
             let (ink, label) = flow_style(flow, flows);
             let window = series(record, flow, |row| row.congestion_window_bytes);
@@ -31,6 +32,7 @@ pub(crate) fn picture(record: &RunRecord) -> Picture {
     }
     if let Some(product) = bandwidth_delay_product(record) {
         // A product far above the data would flatten everything else.
+        // Left out of the axis then, and named in the legend.
         let seen = product <= picture.y.max * 2.5;
         let above = if seen { "" } else { ", above the picture" };
         let label = format!("rate × round trip ({}{above})", bytes(product as u64));

@@ -24,6 +24,7 @@ pub(crate) fn draw<DB: DrawingBackend>(
     let (right, bottom) = (left + width * 43 / 100, top + height * 42 / 100);
     let part = (
         outer.x(detail.x.min),
+        // A few coordinates at least: six round trips of a long run are less than a pixel.
         outer.x(detail.x.max).max(outer.x(detail.x.min) + 6),
     );
     canvas.block(
@@ -32,6 +33,7 @@ pub(crate) fn draw<DB: DrawingBackend>(
         Ink::Muted,
         0.18,
     )?;
+    // Opaque: the picture's grid behind it would be taken for the detail's.
     canvas.block((left, top), (right, bottom), Ink::Paper, 1.0)?;
     let frame = vec![
         (left, top),

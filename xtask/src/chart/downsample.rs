@@ -22,11 +22,13 @@ pub(crate) struct Column {
 /// `points` are in order of x, from 0 to `span`.
 #[must_use]
 pub(crate) fn extremes(points: &[Point], span: f64, columns: usize) -> Vec<Point> {
+    // Nothing to gain, and the original points keep their exact place.
     if points.len() <= columns * 4 {
         return points.to_vec();
     }
     let mut kept = Vec::with_capacity(columns * 4);
     for group in groups(points, span, columns) {
+        // In the order in which they came, or the line would go back and forth within the column.
         let mut picks = [0, least(group), greatest(group), group.len() - 1];
         picks.sort_unstable();
         let mut before = None;
@@ -62,6 +64,8 @@ pub(crate) fn one_a_cell(
     let mut taken = vec![false; (columns + 1) * (rows + 1)];
     let mut kept = Vec::new();
     for &(x, y) in points {
+        // One dot of many that would cover each other: the picture is the same and the file a
+        // fraction.
         let cell = index(y, height, rows) * (columns + 1) + index(x, width, columns);
         if !taken[cell] {
             taken[cell] = true;

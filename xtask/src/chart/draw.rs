@@ -31,6 +31,7 @@ pub(crate) fn picture<DB: DrawingBackend>(
     let (width, height) = canvas.size();
     let y_ticks = ticks(picture.y, 5);
     let right_ticks = picture.right.map_or_else(Vec::new, |axis| ticks(axis, 5));
+    // Above the plot, not in it: events would be taken for values.
     let lanes = i32::try_from(picture.lanes.len()).unwrap_or(0) * (LANE_HEIGHT + LANE_GAP);
     let plot = Plot {
         left: MARGIN + widest(&y_ticks) + 28,
@@ -51,6 +52,7 @@ pub(crate) fn picture<DB: DrawingBackend>(
         marks::lane(&canvas, &plot, lane, lane_top, LANE_HEIGHT)?;
     }
     grid(&canvas, &plot, &y_ticks)?;
+    // Said in words: an empty plot looks like a fault of the drawing.
     if picture.is_empty() {
         let middle = ((plot.left + plot.right) / 2, (plot.top + plot.bottom) / 2);
         canvas.text("nothing was recorded", middle, LABELS.at(HPos::Center))?;

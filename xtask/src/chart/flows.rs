@@ -12,6 +12,7 @@ pub(crate) fn span_ns(record: &RunRecord) -> f64 {
         record
             .packets
             .iter()
+            // The last packet may arrive after the last event of the sender.
             .filter_map(|row| row.delivered_ns.or(Some(row.t_ns)))
             .max(),
         record.throughput.last().map(|row| row.t_ns),

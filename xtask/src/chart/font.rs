@@ -20,6 +20,7 @@ static BOLD: &[u8] = include_bytes!("../../assets/Inter-SemiBold.otf");
 /// [`ChartError::Font`] if a bundled file is damaged.
 pub(crate) fn register() -> Result<(), ChartError> {
     static DONE: OnceLock<Result<(), &'static str>> = OnceLock::new();
+    // Once for the process: the library keeps fonts in a global table.
     DONE.get_or_init(|| {
         register_font(FAMILY, FontStyle::Normal, REGULAR).map_err(|_| "Inter Regular")?;
         register_font(FAMILY, FontStyle::Bold, BOLD).map_err(|_| "Inter SemiBold")

@@ -116,6 +116,7 @@ impl Panel {
         let spots: Vec<Spot> = self
             .points
             .iter()
+            // A logarithmic axis by hand: the shared one is linear, and this is its only other use.
             .map(|&(amount, ns)| (plot.x(amount.max(1.0).log10()), plot.y(ns)))
             .collect();
         canvas.line(spots.clone(), Ink::Blue, 7)?;
@@ -126,6 +127,7 @@ impl Panel {
 
     /// The number of powers of ten it spans.
     fn decades(&self) -> f64 {
+        // At least one power of ten, or a panel with a single point would have no width.
         let amounts = self.points.iter().map(|point| point.0);
         amounts.fold(10.0, f64::max).log10()
     }

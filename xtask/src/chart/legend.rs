@@ -50,6 +50,8 @@ pub(crate) struct Entry {
 pub(crate) fn entries(picture: &Picture) -> Vec<Entry> {
     let layers = picture.layers.iter().rev().map(|layer| {
         let swatch = match layer.shape {
+            // The legend shows the kind of a series as it is drawn, so that colour alone need not
+            // tell them apart.
             Shape::Line(_) | Shape::Steps(_) => Swatch::Line,
             Shape::Band(_) => Swatch::Box,
             Shape::Cloud(_) => Swatch::Cloud,
@@ -71,6 +73,7 @@ pub(crate) fn entries(picture: &Picture) -> Vec<Entry> {
         .chain(lanes)
         .filter(|entry| !entry.label.is_empty())
         .collect();
+    // A stable sort: within each kind the order of the layers stays.
     entries.sort_by_key(|entry| match entry.swatch {
         Swatch::Ticks => 2,
         Swatch::Dashes => 1,
@@ -114,6 +117,7 @@ fn places(entries: &[Entry], width: i32) -> Vec<(i32, i32)> {
     let mut places = Vec::new();
     for entry in entries {
         let own = SWATCH + GAP + look.width(&entry.label);
+        // An entry wider than the picture stands in a row of its own, and is cut.
         if x > MARGIN && x + own > width - MARGIN {
             (x, row) = (MARGIN, row + 1);
         }

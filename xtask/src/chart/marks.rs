@@ -30,6 +30,7 @@ pub(crate) fn layer<DB: DrawingBackend>(
     let (ink, sheet) = (layer.ink, Sheet { canvas, plot });
     match &layer.shape {
         Shape::Line(points) => sheet.line(&sheet.thinned(points), ink),
+        // Thinned before the corners are added, or each step would count as two points.
         Shape::Steps(points) => sheet.line(&steps(&sheet.thinned(points)), ink),
         Shape::Band(points) => sheet.band(points, ink),
         Shape::Cloud(points) => sheet.dots(points, CLOUD, (6, 0.55, ink)),
@@ -37,6 +38,7 @@ pub(crate) fn layer<DB: DrawingBackend>(
         Shape::Reference(value) => {
             let y = plot.y(*value);
             let path = [(plot.left, y), (plot.right, y)];
+            // Above the axis it would be drawn over the heading; the label says where it is.
             if *value <= plot.up.max {
                 canvas.dashed(&path, ink, 6)
             } else {
@@ -92,9 +94,12 @@ impl<DB: DrawingBackend> Sheet<'_, '_, DB> {
     /// The runs of points inside the plot, without duplicates.
     fn inside(&self, placed: &[Point]) -> Vec<Vec<Spot>> {
         placed
+            // A line is broken where it leaves the plot: clamped to its edge it would show values
+            // that nothing had.
             .split(|&point| !self.holds(point))
             .map(|run| {
                 let mut spots: Vec<Spot> = run.iter().map(|&point| self.spot(point)).collect();
+                // Points that fall on one spot make the SVG larger and nothing else.
                 spots.dedup();
                 spots
             })
@@ -167,6 +172,7 @@ pub(crate) fn lane<DB: DrawingBackend>(
             canvas.line(vec![(x, top), (x, bottom)], lane.ink, 5)
         });
     }
+    // So many ticks would be one block of colour: the height shows what the density cannot.
     let counts = histogram(&lane.times, plot.across.max, BARS);
     let most = counts.iter().copied().max().unwrap_or(1).max(1);
     let step = f64::from(plot.right - plot.left) / BARS as f64;
@@ -177,6 +183,7 @@ pub(crate) fn lane<DB: DrawingBackend>(
         let left = plot.left + (f64::from(index) * step).round() as i32;
         let right = plot.left + (f64::from(index + 1) * step).round() as i32 - 2;
         let bar = f64::from(height) * f64::from(count) / f64::from(most);
+        // A single event beside a thousand stays visible.
         let bar_top = bottom - (bar.round() as i32).max(5);
         canvas.block((left, bar_top), (right, bottom), lane.ink, 1.0)?;
     }

@@ -117,6 +117,7 @@ impl Axis {
     #[must_use]
     pub(crate) fn share(&self, value: f64) -> f64 {
         let span = self.max - self.min;
+        // An axis without length, as of a run of one instant: everything lies at its start.
         if span > 0.0 {
             (value - self.min) / span
         } else {
@@ -143,6 +144,7 @@ impl Picture {
 
     /// Puts a series on top, if it has anything to show.
     pub(crate) fn layer(&mut self, label: impl Into<String>, ink: Ink, shape: Shape) {
+        // A series without points would still stand in the legend.
         if !shape.is_empty() {
             self.layers.push(Layer {
                 label: label.into(),

@@ -56,6 +56,7 @@ pub(crate) fn heading<DB: DrawingBackend>(
     title: &str,
     subtitle: &str,
 ) -> Result<i32, DrawingAreaErrorKind<DB::ErrorType>> {
+    // Returned to the caller, since a legend has as many rows as it needs.
     let mut line = MARGIN + 30;
     canvas.text(title, (MARGIN, line), Look::new(TITLE_EM, Ink::Text).bold())?;
     line += 82;

@@ -30,6 +30,7 @@ pub(crate) fn picture(record: &RunRecord) -> Picture {
         picture.layer(label, Ink::Muted, Shape::Reference(limit as f64));
     }
     if let Some(rate) = record.link_rate_bps.filter(|&rate| rate > 0) {
+        // The initial rate for the whole run: an axis cannot change with the schedule.
         let max = picture.y.max * 8e9 / rate as f64;
         picture.right = Some(Axis::from_zero(Quantity::Time, max));
     }

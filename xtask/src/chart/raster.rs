@@ -63,6 +63,7 @@ impl Raster {
                     }
                 }
             }
+            // Rounded, not cut off: white stays white.
             small.extend(sums.iter().map(|sum| ((sum + area / 2) / area) as u8));
         }
         small
@@ -85,6 +86,7 @@ impl Raster {
         let top = clamp(ay.min(by) - reach, self.height);
         let bottom = clamp(ay.max(by) + reach + 1.0, self.height);
         let (dx, dy) = (bx - ax, by - ay);
+        // A piece of no length is a dot, which circles are drawn with.
         let square = dx * dx + dy * dy;
         let mut touched = Touched {
             from: (self.width, top),
@@ -112,10 +114,12 @@ impl Raster {
                 } else {
                     0.0
                 };
+                // Beyond the ends the nearest point is the end: that makes them round.
                 let share = share.clamp(0.0, 1.0);
                 let distance = (px - dx * share).hypot(py - dy * share);
                 let cover = (radius + 0.5 - distance).clamp(0.0, 1.0);
                 let mask = &mut self.mask[y * self.width + x];
+                // The greatest cover, not the sum: where pieces of a line meet it is no darker.
                 *mask = (*mask).max((cover * 255.0) as u8);
             }
         }
@@ -138,6 +142,7 @@ impl Raster {
     /// Lays a colour over a stretch of a row.
     fn span(&mut self, y: usize, left: usize, right: usize, color: BackendColor) {
         let row = y * self.width;
+        // Without blending: most of a picture is its background.
         if color.alpha >= 1.0 {
             let (red, green, blue) = color.rgb;
             let bytes = &mut self.rgb[(row + left) * 3..(row + right.max(left)) * 3];
@@ -165,6 +170,8 @@ impl Raster {
                 };
                 let (y0, y1) = (f64::from(upper.1), f64::from(lower.1));
                 let (x0, x1) = (f64::from(upper.0), f64::from(lower.0));
+                // One end belongs to the edge and the other does not: a corner is crossed once, not
+                // twice.
                 let crosses = y0 <= middle && middle < y1;
                 crosses.then(|| x0 + (x1 - x0) * (middle - y0) / (y1 - y0))
             }));
@@ -298,6 +305,7 @@ impl DrawingBackend for Raster {
         style: &S,
         _fill: bool,
     ) -> Done {
+        // A disc is a line of no length.
         let touched = self.cover(center, center, f64::from(radius));
         self.lay(touched, style.color());
         Ok(())

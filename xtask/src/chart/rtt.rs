@@ -21,6 +21,7 @@ pub(crate) fn picture(record: &RunRecord) -> Picture {
         picture.layer(
             "samples",
             Ink::Sky,
+            // A cloud, since a line between samples would be an area of colour.
             Shape::Cloud(series(record, 0, |row| row.latest_rtt_ns)),
         );
         picture.layer(
@@ -59,6 +60,7 @@ pub(crate) fn picture(record: &RunRecord) -> Picture {
 /// The times at which a flow's count of timeouts rose.
 fn timeouts(record: &RunRecord, flow: u32) -> Vec<f64> {
     let counts = series(record, flow, |row| row.pto_count.map(u64::from));
+    // A fall is an acknowledgement, which resets the count.
     let rises = counts.windows(2).filter(|pair| pair[1].1 > pair[0].1);
     rises.map(|pair| pair[1].0).collect()
 }

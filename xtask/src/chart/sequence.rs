@@ -48,6 +48,7 @@ pub(crate) fn picture(record: &RunRecord) -> Picture {
 
 /// The packets around the middle one of all retransmissions.
 fn detail(record: &RunRecord, [first, retransmitted, delivered]: [&[Point]; 3]) -> Option<Detail> {
+    // The middle of the retransmissions, not of the run: the detail is there to show one.
     let middle = retransmitted.get(retransmitted.len() / 2)?.0;
     let whole = span_ns(record);
     let x = window([first, retransmitted], middle, record.link_rtt_ns, whole)?;
@@ -75,6 +76,7 @@ fn detail(record: &RunRecord, [first, retransmitted, delivered]: [&[Point]; 3]) 
         layer(Ink::Blue, Shape::Dots(first)),
         layer(Ink::Vermillion, Shape::Dots(retransmitted)),
     ];
+    // Packets at one offset, as of a FIN alone, have no vertical axis.
     (high > low).then_some(Detail {
         corner,
         x,
@@ -89,6 +91,7 @@ fn window(sent: [&[Point]; 2], middle: f64, link_rtt_ns: u64, whole: f64) -> Opt
     const ROUND_TRIPS: f64 = 6.0;
     const PACKETS: usize = 40;
     let mut length = link_rtt_ns.max(1_000_000) as f64 * ROUND_TRIPS;
+    // No more than a third: beyond that the detail would be the picture again.
     while length <= whole / 3.0 {
         let min = (middle - length / 2.0).clamp(0.0, whole - length);
         let axis = Axis {
@@ -116,9 +119,11 @@ fn within<'a>(axis: &Axis, points: &'a [Point]) -> impl Iterator<Item = &'a Poin
 /// The corner that the line keeps out of.
 fn free_corner(line: &[Point], span: f64) -> Option<Corner> {
     let most = highest(line);
+    // With a little room around the detail's edges.
     let low_right = |point: &&Point| point.0 > span * 0.52 && point.1 < most * 0.48;
     let high_left = |point: &&Point| point.0 < span * 0.48 && point.1 > most * 0.53;
     let none = |within: &dyn Fn(&&Point) -> bool| line.iter().find(within).is_none();
+    // A steady transfer leaves the lower right free, one that starts slowly the upper left.
     match (none(&low_right), none(&high_left)) {
         (true, _) => Some(Corner::LowerRight),
         (false, true) => Some(Corner::UpperLeft),

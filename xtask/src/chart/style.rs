@@ -130,6 +130,7 @@ pub(crate) fn dark_rules(parent: &str) -> String {
     };
     THEMED
         .iter()
+        // By the colour that is written in the SVG: the library gives elements no classes.
         .flat_map(|&ink| [rule(ink, "fill"), rule(ink, "stroke")])
         .collect()
 }

@@ -23,6 +23,8 @@ pub(crate) fn picture(record: &RunRecord) -> Picture {
     let nominal = record
         .link_rate_bps
         .map_or_else(String::new, |bps| format!("{}, ", rate(bps)));
+    // Said, because the other lines count payload: the link's line is above what any of them can
+    // reach.
     let label = format!("link ({nominal}headers included)");
     picture.layer(label, Ink::Muted, Shape::VaryingReference(capacity));
     if flows == 1 {
@@ -59,6 +61,7 @@ pub(crate) fn picture(record: &RunRecord) -> Picture {
 
 /// Without the last interval, which the run's end cuts short.
 fn complete(rows: &[ThroughputRow]) -> &[ThroughputRow] {
+    // A run of one or two intervals has nothing else to show.
     if rows.len() > 2 {
         &rows[..rows.len() - 1]
     } else {
@@ -72,6 +75,7 @@ fn merged(rows: &[ThroughputRow], least_ns: u64) -> Vec<ThroughputRow> {
     const FEWEST: usize = 60;
     let interval_ns = rows.first().map_or(1, |row| row.interval_ns.max(1));
     let wanted = usize::try_from(least_ns.div_ceil(interval_ns)).unwrap_or(usize::MAX);
+    // A long path has few round trips: rather bursts than a line of three points.
     let together = wanted.clamp(1, (rows.len() / FEWEST).max(1));
     let merge = |part: &[ThroughputRow]| {
         let sum = |pick: fn(&ThroughputRow) -> u64| part.iter().map(pick).sum();
@@ -115,6 +119,7 @@ fn flow_goodput(record: &RunRecord, rows: &[ThroughputRow], flow: u32) -> Vec<Po
         }
         let bits = (total - before) * 8e9 / row.interval_ns.max(1) as f64;
         before = total;
+        // Nothing before its start and after its end: zeros there would look like a stall.
         let lasts = first.0 < end && begin <= last.0;
         lasts.then_some((begin + row.interval_ns as f64 / 2.0, bits))
     });

@@ -17,6 +17,7 @@ pub(crate) struct Tick {
 #[must_use]
 pub(crate) fn ticks(axis: Axis, wanted: u32) -> Vec<Tick> {
     let Axis { quantity, min, max } = axis;
+    // An empty picture has no scale.
     if !max.is_finite() || max <= min {
         return vec![Tick {
             at: 0.0,
@@ -50,6 +51,7 @@ fn step(wanted: f64) -> (f64, usize) {
         let power = 10_f64.powi(exponent);
         for (factor, extra) in [(1.0, 0), (2.0, 0), (2.5, 1), (5.0, 0)] {
             let step = factor * power;
+            // A little less than wanted is as good: one tick more, and a rounder step.
             if step >= wanted * 0.85 {
                 return (step, usize::try_from(extra - exponent).unwrap_or(0));
             }

@@ -56,6 +56,7 @@ impl Quantity {
             Self::Bytes => &BYTES,
             Self::Rate => &RATE,
         };
+        // Below the smallest unit the number is a fraction of that.
         let fits = units.iter().find(|unit| value >= unit.size);
         *fits.unwrap_or(&units[units.len() - 1])
     }
@@ -83,6 +84,7 @@ pub(super) fn join(number: &str, unit: Unit) -> String {
 /// To three figures, without zeros that say nothing.
 fn three_figures(value: f64) -> String {
     let decimals = match value.abs() {
+        // Decided after rounding: 99.96 is written as 100, not as 100.0.
         size if size >= 99.95 => 0,
         size if size >= 9.995 => 1,
         _ => 2,
@@ -131,6 +133,7 @@ pub(crate) fn count(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::new();
     for (index, digit) in digits.char_indices() {
+        // From the end: groups of three start at the last digit.
         if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }

@@ -108,6 +108,7 @@ impl Compare {
             .unwrap_or_else(|| scenario::workspace().join("reports/compare"));
         std::fs::create_dir_all(&folder).map_err(|error| CommandError::file(&folder, error))?;
         output::write_csv(&folder.join("compare.csv"), &summaries)?;
+        // After the CSV file, which keeps them: the reason of a late run is in its row.
         let exit = refuse_invalid(&summaries);
         summaries.retain(|summary| summary.valid);
         if summaries.is_empty() {
@@ -156,6 +157,7 @@ impl Compare {
                 let peer = named(name, self.clock)?;
                 let mut changes = self.changes.clone();
                 if let Peer::Lftp(own) = &peer {
+                    // The peer's own settings last: `lftp-cubic` is CUBIC whatever `--set` says.
                     changes.extend(own.iter().cloned());
                 }
                 let scenario = scenario::load(scenario, &changes)?;

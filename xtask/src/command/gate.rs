@@ -46,6 +46,7 @@ impl Gate {
         let scenarios = self.scenarios()?;
         let folder = scenario::workspace().join("reports/baseline");
         let mut baseline = Baseline::read(&folder)?;
+        // All the scenarios' seeds in one batch: the processors stay busy to the last one.
         let summaries = measure(&scenarios)?;
         let evaluations: Vec<Evaluation> = scenarios
             .iter()
@@ -62,6 +63,8 @@ impl Gate {
             }
             baseline.write(&folder)?;
             lftp_console::noteln!("wrote the baseline in {}", folder.display());
+            // A baseline below the floor is written all the same, since its diff shows it, but it
+            // is no success.
             let broken = evaluations
                 .iter()
                 .any(|evaluation| !evaluation.holds_without_baseline());
@@ -98,6 +101,7 @@ impl Gate {
             if scenario.gate.is_none() {
                 return Err(CommandError::Usage(format!("{name} has no [gate] table")));
             }
+            // With the gate's own, smaller file: each scenario runs with thirty-two seeds.
             scenarios.push(scenario.for_gate());
         }
         Ok(scenarios)

@@ -81,6 +81,7 @@ impl Disk {
     pub(super) fn keep_all(&self) -> io::Result<()> {
         let files = &mut self.state().files;
         for unflushed in files.values_mut() {
+            // A process that ends loses nothing: what it wrote is the kernel's.
             unflushed.sure = unflushed.file.metadata()?.len();
         }
         files.retain(|_, unflushed| !unflushed.lost.is_empty());
@@ -93,6 +94,7 @@ impl Disk {
         for (_, unflushed) in std::mem::take(&mut state.files) {
             let len = unflushed.file.metadata()?.len();
             let sure = unflushed.sure.min(len);
+            // The end is a prefix, as journals leave it; pages before it may still be missing.
             let end = state.rng.random_range(sure..=len);
             if end < len {
                 unflushed.file.set_len(end)?;
@@ -115,6 +117,7 @@ fn zero(file: &File, from: u64, to: u64) -> io::Result<()> {
     if from >= to {
         return Ok(());
     }
+    // Opened again through the descriptor: the file may have been renamed or removed since.
     let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(file));
     let again = File::options().write(true).open(path)?;
     let zeros = vec![0; usize::try_from(to - from).unwrap_or(0)];
@@ -134,6 +137,7 @@ impl State {
         let metadata = file.metadata()?;
         let len = metadata.len();
         let unflushed = match self.files.entry(metadata.ino()) {
+            // By inode, since a file is renamed when it is complete.
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => new.insert(Unflushed {
                 file: file.try_clone()?,
@@ -181,6 +185,8 @@ impl Faults for Disk {
         if let Step::Sync(file) = step {
             let len = file.metadata()?.len();
             let unflushed = state.unflushed(file)?;
+            // Once reported, the kernel calls these pages clean: a later sync that succeeds does
+            // not bring them back (the fsync problem that PostgreSQL found in 2018).
             unflushed.lost.push((unflushed.sure, len));
             self.count.one("disk: I/O error of a sync");
         } else {

@@ -51,6 +51,8 @@ impl Machine {
     ) {
         let mut crashes = crashes.into_iter();
         loop {
+            // Crashes that are still planned are dropped when the faults end: the transfer has to
+            // finish now.
             let crash = crashes.next().filter(|_| !is_clear());
             let process = Arc::new(Process::new(&self, crash.as_ref()));
             start(self.store(&process));
@@ -70,6 +72,7 @@ impl Machine {
                 self.disk.keep_all()
             };
             lost.expect("the folder under the disk does not fail");
+            // After the crash and before the restart, when no process hides what is on the disk.
             look();
             sleep(&clock, crash.down).await;
             self.host.restart();
@@ -123,6 +126,7 @@ impl Process {
 
 impl Faults for Process {
     fn before(&self, step: &Step<'_>) -> io::Result<()> {
+        // A blocking job of the killed host may still run: its steps must not reach the disk.
         if self.is_dead.load(Ordering::Relaxed) {
             return Err(io::Error::other("the machine is down"));
         }

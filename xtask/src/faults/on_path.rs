@@ -88,6 +88,7 @@ impl Attacker {
     /// Observes a datagram; returns the one to add, if any.
     fn observe(&self, direction: HostDirection, datagram: &[u8]) -> Option<Vec<u8>> {
         let state = &mut *self.state();
+        // No random number is drawn once the attack has stopped: nothing depends on when it did.
         if state.per_mille == 0 || datagram.is_empty() {
             return None;
         }
@@ -113,6 +114,8 @@ impl State {
     ) -> Option<(&'static str, Vec<u8>)> {
         let kind = self.rng.random_range(0..6);
         if kind < 2 {
+            // To the side that has seen it already, or back to its sender, which must not take its
+            // own packets for the peer's.
             let same = kind == 0;
             let fits: Vec<&Seen> = self
                 .seen
@@ -148,6 +151,8 @@ impl State {
                 ("datagram: a loss feigned", bytes)
             }
             _ => {
+                // A genuine beginning: random bytes alone would fail at the first check, and test
+                // nothing behind it.
                 let genuine = self.rng.random_range(0..bytes.len().min(64));
                 self.rng.fill_bytes(&mut bytes[genuine..]);
                 ("datagram: forged", bytes)
@@ -204,6 +209,7 @@ impl Socket for Tapped {
                 Some((meta, self.attacker.observe(HostDirection::In, datagram)?))
             })
             .collect();
+        // Without a free slot it is lost, as on a full receive queue.
         let free = RecvBatch::SLOTS - batch.metas.len();
         for (meta, bytes) in added.into_iter().take(free) {
             let at = batch.metas.len() * RecvBatch::SLOT_BYTES;

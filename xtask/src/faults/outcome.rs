@@ -5,11 +5,14 @@ use lftp_ftp::{ChannelError, Code, RequestError, StoreError, TransferError};
 /// Returns true if an injected fault can explain the error.
 pub(super) fn is_expected(error: &TransferError) -> bool {
     match error {
+        // Files are replaced as a whole, never changed in place: neither has an excuse.
         TransferError::Integrity | TransferError::SourceChanged => false,
         TransferError::Rejected(refusal) => {
             matches!(refusal.code, Code::DiskFull | Code::Io)
         }
         TransferError::Store(error) => is_disk_fault(error),
+        // The same test by which the program decides to retry: what it would give up at is a
+        // violation.
         error => error.is_temporary() || matches!(code(error), Some(Code::DiskFull | Code::Io)),
     }
 }

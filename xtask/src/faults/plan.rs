@@ -88,6 +88,8 @@ impl Plan {
         } else {
             Operation::Get
         };
+        // Sizes round the block, where the protocol's cases meet; none so large that a seed takes
+        // seconds.
         let block = usize::try_from(BLOCK_BYTES).unwrap_or(usize::MAX);
         let size = match rng.random_range(0..10) {
             0 => rng.random_range(0..3),
@@ -138,6 +140,8 @@ impl MachinePlan {
                 when: if rng.random() {
                     When::Step(rng.random_range(0..60))
                 } else {
+                    // Uniform in the exponent: as many crashes within the first 10 ms as within
+                    // seconds.
                     let most = 10_u64.pow(rng.random_range(1..5));
                     When::After(Duration::from_millis(rng.random_range(1..most)))
                 },
@@ -149,6 +153,8 @@ impl MachinePlan {
         let disk = (0..rng.random_range(0..3))
             .map(|_| {
                 let (kind, most) = match rng.random_range(0..3) {
+                    // A full disk stays full for a while, a device's error is a single one, and a
+                    // failing flush fails again.
                     0 => (DiskFaultKind::Full, 30),
                     1 => (DiskFaultKind::Io, 1),
                     _ => (DiskFaultKind::Sync, 20),

@@ -117,6 +117,7 @@ impl Rogue {
         let name = names[self.rng.random_range(0..names.len())];
         let request = Request::Put {
             name: name.to_owned(),
+            // Sums with it overflow: the server must refuse it before it adds anything.
             size: u64::MAX - self.rng.random_range(0..2),
             overwrite: true,
             source: None,

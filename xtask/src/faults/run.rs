@@ -149,6 +149,7 @@ impl FaultScenario {
         };
         let seed = plan.seed;
         let server = machine("server", server, &server_folder, &plan.server.disk, seed);
+        // Another seed than the server's: the two disks must not lose the same pages.
         let client = machine("client", client, &client_folder, &plan.client.disk, !seed);
         let attacker = Attacker::new(plan.seed, plan.attack_per_mille, count.clone());
         Ok(Self {
@@ -201,6 +202,7 @@ impl FaultScenario {
             Arc::clone(&shared),
         ));
 
+        // Reached only by a transfer that hangs: `check_end` reports it.
         let limit = CLEAR_AFTER + RECOVERY_LIMIT;
         let limit = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
         self.world
@@ -279,6 +281,7 @@ fn ask(machine: &Machine, shared: &Arc<Shared>, store: Arc<dyn Store>) {
     let (host, shared) = (machine.host.clone(), Arc::clone(shared));
     machine.host.spawn(async move {
         let end = loop {
+            // Before the attempt: any version from here on may be the one that arrives.
             let since = shared.version.load(Ordering::Relaxed);
             match shared.transfer(&runtime, &store).await {
                 Ok(receipt) => break Ok(Arrival { receipt, since }),
@@ -336,6 +339,7 @@ impl Shared {
     ) -> Result<Receipt, TransferError> {
         let server = SocketAddr::new(SERVER, DEFAULT_PORT);
         let mut config = ClientConfig::default();
+        // The same key in every attempt: a server resumes a put only for the client that began it.
         config.transport.identity = Some(Identity::from_secret([2; 32]));
         config.connect_data_early = true;
         let mut client = Client::connect(Arc::clone(runtime), server, config).await?;
@@ -360,6 +364,8 @@ impl Shared {
 
     fn end(&self, end: Result<Arrival, String>) {
         let mut result = self.result.lock().unwrap_or_else(PoisonError::into_inner);
+        // The first result counts: a property that is violated after a crash is not undone by a
+        // later success.
         result.get_or_insert(end);
         self.done.notify_one();
     }
@@ -373,6 +379,7 @@ impl Shared {
                 .older
                 .iter()
                 .chain(&self.versions)
+                // The earlier file or any version: what must never be there is a mixture.
                 .any(|file| file == now),
         };
         if !is_complete {

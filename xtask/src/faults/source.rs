@@ -23,6 +23,7 @@ pub(super) fn versions(plan: &Plan) -> Vec<Bytes> {
     let has_holes = rng.random_ratio(1, 4);
     let mut first = vec![0; plan.size];
     rng.fill_bytes(&mut first);
+    // Runs of zeros, in some files: sparse files have code of their own on both sides.
     if has_holes {
         for page in first.chunks_mut(16 * PAGE) {
             if rng.random() {
@@ -60,5 +61,6 @@ pub(super) fn place(folder: &Path, contents: &[u8]) -> io::Result<()> {
             file.write_all_at(page, at)?;
         }
     }
+    // As programs replace files: an open handle keeps the old version.
     fs::rename(&beside, folder.join(FILE))
 }

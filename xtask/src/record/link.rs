@@ -57,6 +57,7 @@ impl LinkLog {
 
     fn push(&mut self, record: &PacketRecord) {
         let forward = record.direction == Direction::Forward;
+        // A copy is the link's own doing: no host has sent it.
         if !record.duplicate {
             self.wire_bytes += record.link_bytes;
             self.forward_packets += u64::from(forward);
@@ -75,6 +76,8 @@ impl LinkLog {
                 }
             }
         }
+        // Everything that can happen to a packet is in the hash, also what no number of the summary
+        // shows.
         let flags = u64::from(record.duplicate)
             | u64::from(record.corrupted) << 1
             | u64::from(record.ce_marked) << 2;
@@ -83,6 +86,8 @@ impl LinkLog {
         } else {
             &mut self.reverse_hash
         };
+        // Numbers of fixed width, not text: the hash is part of the baseline and must not depend on
+        // formatting.
         for number in [
             record.arrived_at.as_nanos(),
             record.departed_at.as_nanos(),
@@ -119,6 +124,7 @@ fn row(record: &PacketRecord) -> PacketRow {
         link_bytes: u32::try_from(record.link_bytes).unwrap_or(u32::MAX),
         payload_bytes: u32::try_from(record.payload_bytes).unwrap_or(u32::MAX),
         fate: match record.outcome {
+            // A copy that is damaged as well counts as a copy: one word has to do.
             PacketOutcome::Delivered if record.duplicate => "duplicate",
             PacketOutcome::Delivered if record.corrupted => "corrupted",
             fate => fate.name(),

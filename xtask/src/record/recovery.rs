@@ -30,10 +30,12 @@ pub(super) fn recoveries(
         .map(|(from_ns, until_ns)| {
             let last_ns = until_ns.min(ended_ns).saturating_sub(window_ns);
             let starts = steps.iter().map(|&(t_ns, _)| t_ns);
+            // Only at acknowledgements: between two of them the sum is the same.
             let mut starts = std::iter::once(from_ns)
                 .chain(starts.filter(|t_ns| (from_ns..=last_ns).contains(t_ns)));
             let found = starts.find(|&start_ns| {
                 let came = at(&steps, start_ns + window_ns) - at(&steps, start_ns);
+                // By the schedule, since the rate may change again within the window.
                 let could = achievable_bits(&forward, start_ns + window_ns)
                     .saturating_sub(achievable_bits(&forward, start_ns));
                 u128::from(came) * 8 * 100 >= could * RECOVERED_PERCENT
@@ -58,14 +60,17 @@ pub(super) fn describe(recoveries: &[Option<u64>]) -> Option<String> {
 fn changes(forward: &DirectionProfile, window_ns: u64) -> Vec<(u64, u64)> {
     let phases = forward.phases();
     let works = |phase: &Phase| !phase.blackout && !phase.paused;
+    // The last phase has no end but the run's.
     let ends = phases[1..].iter().map(|phase| phase.from_ns);
     let ends: Vec<u64> = ends.chain([u64::MAX]).collect();
     let pairs = phases.iter().zip(&phases[1..]).zip(&ends[1..]);
     pairs
         .filter(|((before, phase), _)| {
+            // A change of delay or loss alone leaves the rate where it was.
             works(phase) && (!works(before) || before.rate != phase.rate)
         })
         .map(|((_, phase), &end_ns)| (phase.from_ns, end_ns))
+        // A phase shorter than the window cannot show a recovered rate.
         .filter(|&(from_ns, end_ns)| end_ns - from_ns > window_ns)
         .collect()
 }

@@ -28,6 +28,7 @@ struct Flows {
 impl Flows {
     fn log_of(&mut self, flow: FlowId, make: impl FnOnce() -> FlowLog) -> &mut FlowLog {
         let place = match self.last {
+            // Without the map: events come in runs of one connection.
             Some((last, place)) if last == flow => place,
             _ => *self.places.entry(flow).or_insert_with(|| {
                 self.logs.push(make());
@@ -94,7 +95,9 @@ impl SenderLog {
     /// is not known of their beginning: the ones with the files.
     pub(crate) fn take_data_flows(&self, count: usize) -> Vec<FlowLog> {
         let mut flows = std::mem::take(&mut *self.lock()).logs;
+        // Control connections send little: the largest are those with the files.
         flows.sort_by_key(|log| std::cmp::Reverse(log.stream_bytes_sent));
+        // Sorted again by transfer, as the rows of all files are.
         flows.truncate(count);
         flows.sort_by_key(|log| (log.transfer, log.started_ns));
         flows
@@ -197,11 +200,13 @@ impl FlowLog {
 
     fn on_metrics(&mut self, t_ns: u64, metrics: &Metrics) -> TraceRow {
         let last = self.last_metrics;
+        // Only where something new was acknowledged: other updates repeat the last round trip.
         if metrics.delivered_bytes > last.delivered_bytes {
             self.progress.push((t_ns, metrics.delivered_bytes));
             self.rtt_ns.extend(metrics.latest_rtt_ns);
         }
         self.last_metrics = *metrics;
+        // Not 0, which is a value of its own.
         let known = |value: Option<u64>| value.unwrap_or(u64::MAX);
         self.hash_numbers(
             0,

@@ -17,6 +17,7 @@ pub(super) struct Sharing {
 impl Sharing {
     /// The shares; none without two flows and a time in which all of them ran.
     pub(super) fn of(timings: &[Timing], flows: &[FlowLog]) -> Option<Self> {
+        // A flow without a log, as of a foreign peer, leaves nothing to compare.
         if timings.len() < 2 || timings.len() != flows.len() {
             return None;
         }
@@ -25,6 +26,7 @@ impl Sharing {
         if to_ns <= from_ns {
             return None;
         }
+        // The first half is a newcomer's start-up, not its share.
         let middle_ns = from_ns + (to_ns - from_ns) / 2;
         let goodput = |flow: &FlowLog| {
             let at = |t_ns| delivered_by(flow, t_ns);
@@ -65,6 +67,7 @@ pub(super) fn jain(rates_bps: &[u64]) -> Option<f64> {
         let rate = rate as f64;
         (sum + rate, squares + rate * rate)
     });
+    // The index of one flow is always 1, and would look like fairness.
     let several = rates_bps.len() > 1 && squares > 0.0;
     several.then(|| sum * sum / (rates_bps.len() as f64 * squares))
 }

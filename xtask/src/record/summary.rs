@@ -50,6 +50,7 @@ pub(crate) fn assemble(scenario: &Scenario, detail: Detail, mut outcome: Outcome
             row
         }));
     }
+    // A stable sort: at the same time the order is that of the transfers.
     trace.sort_by_key(|row| row.t_ns);
     let mut packets = outcome.link.rows;
     packets.sort_by_key(|packet| (packet.t_ns, packet.direction, packet.index));
@@ -75,11 +76,13 @@ fn summary(scenario: &Scenario, outcome: &Outcome) -> Summary {
     let bytes = timings.iter().map(|timing| timing.bytes).sum();
     let duration_ns = ended_ns - started_ns;
     let intact = timings.iter().all(|timing| timing.intact);
+    // What is not intact has delivered nothing of use, however fast it was.
     let goodput_bps = if intact {
         rate_bps(bytes, duration_ns)
     } else {
         0
     };
+    // For this duration, since a schedule changes the rate: a faster run has met less of it.
     let achievable_bps = scenario.network.achievable_bps(duration_ns);
     let share = |bps: u64| achievable_bps.map(|most| ratio(bps, most));
     let mut rtt_ns: Vec<u64> = outcome
@@ -120,6 +123,7 @@ fn summary(scenario: &Scenario, outcome: &Outcome) -> Summary {
         packets_lost_on_link: outcome.link.lost,
         queue_drops: outcome.link.queue_drops,
         spurious_retransmissions: sum(|flow| flow.spurious),
+        // Sent again and not lost: it arrived twice. Headers of lost packets make it a lower bound.
         redundant_bytes: again.saturating_sub(outcome.link.forward_lost_bytes),
         wire_bytes: outcome.link.wire_bytes,
         rtt_min_ns: rtt_ns.first().copied(),
@@ -151,6 +155,7 @@ fn congestions(scenario: &Scenario) -> String {
 
 /// To four places, so that a ratio is the same text everywhere.
 fn ratio(part: u64, whole: u64) -> f64 {
+    // Whole numbers first: a division of floats could print another last digit elsewhere.
     let parts = u128::from(part) * 10_000 / u128::from(whole.max(1));
     parts as f64 / 10_000.0
 }
@@ -175,6 +180,7 @@ fn steady_bps(flows: &[FlowLog], bytes: u64) -> Option<u64> {
         })
     };
     let mut rest = steps.iter();
+    // Without start-up, which takes some round trips, and without the last losses.
     let (from_ns, from) = reached(bytes / 5, &mut rest)?;
     let (to_ns, to) = reached(bytes / 20 * 19, &mut rest)?;
     (to_ns > from_ns).then(|| rate_bps(to - from, to_ns - from_ns))
@@ -195,6 +201,8 @@ pub(crate) fn percentile(sorted: &[u64], percent: usize) -> Option<u64> {
 fn queue_delay_p95_ns(network: &NetworkProfile, link: &LinkLog) -> Option<u64> {
     let mut delays = link.forward_delay_ns.clone();
     delays.sort_unstable();
+    // What is above the fixed delay: jitter counts as queue, since a receiver cannot tell them
+    // apart.
     let own_ns = network.forward().delay_ns();
     Some(percentile(&delays, 95)?.saturating_sub(own_ns))
 }

@@ -27,6 +27,7 @@ pub(super) fn rows(
     link: &LinkLog,
 ) -> Vec<ThroughputRow> {
     let interval_ns = interval_ns(end_ns);
+    // One more for the part of an interval at the end.
     let count = end_ns / interval_ns + 1;
     let mut rows: Vec<ThroughputRow> = (0..count)
         .map(|index| {
@@ -40,6 +41,7 @@ pub(super) fn rows(
         })
         .collect();
     let mut at = |t_ns: u64, act: &mut dyn FnMut(&mut ThroughputRow)| {
+        // Packets still on the link when the run ends arrive behind the last interval.
         if let Some(row) = rows.get_mut((t_ns / interval_ns) as usize) {
             act(row);
         }
@@ -53,6 +55,7 @@ pub(super) fn rows(
         at(packet.t_ns, &mut |row| {
             row.sent_bytes += bytes;
             row.queue_bytes = row.queue_bytes.max(packet.queue_bytes.unwrap_or(0));
+            // Apart, because the sender causes the one and the path the other.
             if matches!(packet.fate, "queue-drop" | "early-drop") {
                 row.queue_drops += 1;
             } else if packet.delivered_ns.is_none() {
@@ -77,6 +80,7 @@ pub(super) fn rows(
 fn capacity(forward: &DirectionProfile, t_ns: u64, interval_ns: u64) -> Option<u64> {
     let part_ns = interval_ns / 10;
     (0..10).try_fold(0, |sum, part| {
+        // Without a rate there is no capacity to draw.
         let rate = forward.rate_bps_at(t_ns + part * part_ns)?;
         Some(sum + (u128::from(rate) * u128::from(part_ns) / 8_000_000_000) as u64)
     })

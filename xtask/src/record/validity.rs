@@ -33,6 +33,7 @@ impl From<&ProxyReport> for Validity {
         Self {
             valid: report.valid,
             reason: report.reason.clone(),
+            // Both directions together: either makes the numbers doubtful.
             lateness_ns: [late.p50_ns, late.p99_ns, late.max_ns],
             own_drops: report.proxy.own_drops(),
         }

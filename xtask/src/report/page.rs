@@ -49,6 +49,7 @@ pub(crate) fn render(record: &RunRecord) -> Result<Markup, ReportError> {
 
 /// Puts the contents of a page between head and script.
 pub(super) fn document(title: &str, contents: &Markup) -> Markup {
+    // On screens only: paper is white.
     let dark = style::dark_rules("figure");
     let style = format!("{STYLE}\n@media screen and (prefers-color-scheme: dark) {{\n{dark}}}\n");
     html! {
@@ -132,6 +133,7 @@ pub(super) fn command(command: &str) -> Markup {
 fn bars(record: &RunRecord) -> Markup {
     let shares = shares::bytes(record);
     let stretches = shares::stretches(record);
+    // A run without packet records that did not finish.
     if shares.is_empty() && stretches.is_empty() {
         return Markup::default();
     }
@@ -180,6 +182,7 @@ struct Part {
 
 fn bar(title: &str, parts: &[Part], text: impl Fn(u64) -> String) -> Markup {
     let total: u64 = parts.iter().map(|part| part.amount).sum();
+    // Nothing to divide by: a bar without parts says nothing.
     if total == 0 {
         return Markup::default();
     }
@@ -210,11 +213,14 @@ fn bar(title: &str, parts: &[Part], text: impl Fn(u64) -> String) -> Markup {
 
 /// A chart with its caption and links to its files.
 pub(super) fn figure(name: &str, title: &str, caption: &str, svg: &str) -> Markup {
+    // Through `maud` as well, so that the title is escaped in the attribute.
     let label = html! { svg role="img" aria-label=(title) {} }.into_string();
     let label = label.trim_end_matches("></svg>");
     let svg = svg.replacen("<svg", label, 1);
     html! {
         figure id=(name) {
+            // The only markup that is not escaped here: drawn by this program, with escaped text in
+            // it.
             (PreEscaped(svg))
             figcaption {
                 (caption) " "

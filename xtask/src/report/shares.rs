@@ -32,6 +32,7 @@ pub(crate) fn bytes(record: &RunRecord) -> Vec<Share> {
         let rows = record
             .packets
             .iter()
+            // A copy is the link's own doing: no host has sent it.
             .filter(|row| row.fate != "duplicate" && wanted(row));
         rows.map(|row| u64::from(row.link_bytes)).sum()
     };
@@ -60,6 +61,8 @@ pub(crate) fn bytes(record: &RunRecord) -> Vec<Share> {
         ),
     ];
     let known: u64 = shares.iter().map(|share| share.bytes).sum();
+    // The rest, so that the parts make up the whole: headers, messages and handshakes are not told
+    // apart.
     let headers = sum(&|_| true).saturating_sub(known);
     shares.push(share("headers and the rest", "grey", headers));
     if record.packets.is_empty() {
@@ -104,10 +107,12 @@ fn delivered(record: &RunRecord) -> (Vec<(u64, u64)>, u64) {
 pub(crate) fn stretches(record: &RunRecord) -> Vec<Stretch> {
     let bytes = record.summary.bytes;
     let (steps, total) = delivered(record);
+    // Unfinished: it has no last stretch, and the others would look complete.
     if total < bytes || bytes == 0 {
         return Vec::new();
     }
     let reached = |least: u64| steps.iter().find(|step| step.1 >= least).map(|step| step.0);
+    // The same marks as the summary's steady part, so that both speak of the same stretch.
     let marks = [reached(1), reached(bytes / 5), reached(bytes / 20 * 19)];
     let [Some(first), Some(fifth), Some(most)] = marks else {
         return Vec::new();

@@ -18,6 +18,7 @@ pub(crate) enum Status {
 impl Status {
     /// The outcome that a summary describes.
     pub(crate) const fn of(summary: &Summary) -> Self {
+        // Failed comes first: the numbers of a failed run are not doubtful, they are none.
         match (summary.intact && summary.failure.is_none(), summary.valid) {
             (false, _) => Self::Bad,
             (true, false) => Self::Doubtful,

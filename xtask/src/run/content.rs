@@ -45,6 +45,7 @@ impl Content {
 fn pattern(bytes: usize) -> Bytes {
     static LONGEST: Mutex<Bytes> = Mutex::new(Bytes::new());
     let mut longest = LONGEST.lock().unwrap_or_else(PoisonError::into_inner);
+    // A prefix of one pattern: runs of different sizes share the memory.
     if longest.len() < bytes {
         let mut contents = vec![0; bytes];
         ChaCha8Rng::seed_from_u64(0).fill_bytes(&mut contents);

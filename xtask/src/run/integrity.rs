@@ -31,7 +31,9 @@ impl IntegrityCheck for ReadBack {
         let mut rest = &contents[..];
         loop {
             match source.read(BLOCK_BYTES) {
+                // The end of the file: right only if it is the end of the contents as well.
                 Ok(chunk) if chunk.is_empty() => return rest.is_empty(),
+                // In pieces: both files in memory would be twice the largest.
                 Ok(chunk) => match rest.strip_prefix(&chunk[..]) {
                     Some(behind) => rest = behind,
                     None => return false,
@@ -151,6 +153,8 @@ struct Comparison {
 
 impl Sink for Comparison {
     fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        // Reported at the end and not as an error here: the transfer has to run as it would on a
+        // disk.
         if self.rest.starts_with(bytes) {
             self.rest = self.rest.slice(bytes.len()..);
         } else {
@@ -185,6 +189,7 @@ impl Sink for Comparison {
     fn discard(self: Box<Self>) {}
 
     fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        // At the commit, not at the last byte: a file whose name was refused has not arrived.
         if let Some(file) = self.store.files().get_mut(self.name.as_str()) {
             file.has_arrived = self.is_same && self.rest.is_empty();
         }

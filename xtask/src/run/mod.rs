@@ -143,6 +143,7 @@ impl Plan {
             .file
             .as_ref()
             .map(|file| format!(" --file '{}'", file.path));
+        // A run that replays is not repeated by its seed alone.
         let replay = self.tap.replay.as_ref();
         let replay = replay.map(|replay| format!(" --replay '{}'", replay.path));
         format!(

@@ -44,7 +44,9 @@ async fn run_inside(plan: &Plan, progress: &Arc<RunProgress>) -> Result<RunRecor
 
     let mut config = session.server_config();
     config.listen = (Ipv4Addr::LOCALHOST, 0).into();
+    // One for each transfer, or the later ones would wait for a port instead of the network.
     config.data_ports = DataPorts::Auto(u16::try_from(flows.len()).unwrap_or(u16::MAX));
+    // Before the proxy, which has to know the ports that the server was given.
     let server = Server::bind(Arc::clone(&runtime), config, Arc::clone(&folders.server))?;
     let proxy = start_proxy(plan, &server, origin, &link)?;
     let addrs = proxy.listen_addrs();
@@ -67,7 +69,10 @@ async fn run_inside(plan: &Plan, progress: &Arc<RunProgress>) -> Result<RunRecor
             }))),
         };
         let mut transfer = session.transfer(index, context);
+        // The server names its own ports; the client has to reach them through the proxy.
         transfer.config.port_map.clone_from(&port_map);
+        // The ports are not the usual ones: without these the client would spend a round trip more
+        // than a real one.
         transfer.config.likely_ports = Some(port_map.keys().copied().collect());
         tokio::spawn(transfer.run())
     });
@@ -79,6 +84,7 @@ async fn run_inside(plan: &Plan, progress: &Arc<RunProgress>) -> Result<RunRecor
             source: std::io::Error::other(error),
         })?);
     }
+    // Before the proxy is stopped: the server's last packets still cross it.
     handle.stop();
     // An error of the server has already shown in the transfers.
     let _ = serving.await;
@@ -138,6 +144,7 @@ fn start_proxy(
             let (listen, to): (SocketAddr, SocketAddr) = ((ip, 0).into(), (ip, port).into());
             (listen, to)
         }));
+    // Forward is the way of the data, whichever side sends it: profiles and reports speak of that.
     config.links.client_to_server = match plan.scenario.transfer.operation {
         Operation::Put => Direction::Forward,
         Operation::Get => Direction::Reverse,

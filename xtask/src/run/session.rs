@@ -35,6 +35,7 @@ impl<'a> Session<'a> {
     pub(super) fn server_config(&self) -> ServerConfig {
         let mut config = ServerConfig::default();
         config.transport = self.plan.scenario.transport.config();
+        // Only the sender is observed: a receiver's trace would double the memory and is not shown.
         if self.plan.scenario.transfer.operation == Operation::Get {
             config.transport.observer = Some(self.senders.tap());
         }

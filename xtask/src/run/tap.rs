@@ -37,6 +37,7 @@ impl Tap {
         if let Some(given) = &self.replay {
             links.replay(&given.recording);
         }
+        // Only on demand: a recording holds an entry for each lost packet.
         links.record_events(self.written.is_some());
         links.keep_payloads(self.capture.is_some());
     }
@@ -73,6 +74,8 @@ impl Capture {
     fn write(&self, records: &[PacketRecord]) {
         let mut writer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for record in records {
+            // After an error nothing more is written: the run goes on, and the error is reported at
+            // its end.
             let Ok(out) = writer.as_mut() else {
                 return;
             };

@@ -45,6 +45,7 @@ impl Progress for FlowProgress {
     fn begin(&self, _: u64) {}
 
     fn at(&self, bytes: u64) {
+        // Only what is beyond the largest report so far: a call may repeat a value.
         let before = self.at.fetch_max(bytes, Ordering::Relaxed);
         self.run
             .done
@@ -93,7 +94,9 @@ impl Transfer {
         let operation = scenario.transfer.operation;
         let mut config = ClientConfig::default();
         config.transport = scenario.transport_of(flow);
+        // The first request is always a transfer, as of the program's one-shot commands.
         config.connect_data_early = true;
+        // As in `Session::server_config`: the side that sends the file is observed.
         if operation == Operation::Put {
             config.transport.observer = Some(senders.tap_of(index));
         }
@@ -119,6 +122,7 @@ impl Transfer {
         let (failure, ended) = match result {
             Ok(Ok(ended)) => (None, ended),
             Ok(Err(failure)) => (Some(failure), runtime.now()),
+            // A result like any other: a scenario may be one that no transport finishes.
             Err(_) => {
                 let limit = self.limit.as_secs_f64();
                 let failure = format!("not finished within {limit} s");
@@ -166,6 +170,7 @@ impl Transfer {
             }
         }
         .map_err(|error| describe(&error))?;
+        // The last report may have been of fewer bytes: what is confirmed has arrived.
         progress.at(self.contents.len() as u64);
         client.close().await;
         // Ends at the receiver's confirmation: closing the connection is not part of the transfer.

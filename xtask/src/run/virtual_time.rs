@@ -44,6 +44,7 @@ pub(super) fn run_counted(
             integrity: Arc::new(files.clone()),
         };
         let transfer = session.transfer(index, context);
+        // Started by the world all at once, in this order; each waits for its own start time.
         tasks.push((runtime, Box::pin(transfer.run())));
     }
     let timings = world.run(tasks)?;
@@ -66,11 +67,13 @@ fn start_server(
         .unwrap_or(u16::MAX)
         .saturating_sub(10);
     config.data_ports = DataPorts::List((9000..=9009u16.saturating_add(more)).collect());
+    // Not the default: a scenario decides how many clients there are.
     config.max_clients = transfers;
     let store: Arc<dyn Store> = Arc::new(files.clone());
     let server = Server::bind(Arc::clone(&runtime), config, store)?;
     let handle = server.handle();
     runtime.spawn(Box::pin(async move {
+        // Only logged: the transfers fail with it, and say more.
         if let Err(error) = server.run().await {
             tracing::warn!(%error, "the server ended");
         }

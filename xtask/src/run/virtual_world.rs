@@ -35,6 +35,7 @@ impl VirtualWorld {
         let mut config = WorldConfig::new(&plan.scenario.network, plan.seed);
         config.recording = true;
         if plan.scenario.transfer.operation == Operation::Get {
+            // So that the data goes forward, as in a put.
             config.links.client_to_server = Direction::Reverse;
         }
         let world = World::with_config(&config);
@@ -64,6 +65,7 @@ impl VirtualWorld {
             .world
             .add_client(client_ip(index))
             .map_err(unreachable_address)?;
+        // Any host will do that never crashes, and there is always a first client.
         if index == 0 {
             let link = Arc::clone(&self.link);
             let sweep = sweep(host.clone(), self.world.links(), link, self.tap.clone());
@@ -82,6 +84,7 @@ impl VirtualWorld {
 
     /// Ends the world; returns the log of the link and the statistics of the world.
     pub(crate) fn end(self, plan: &Plan) -> (LinkLog, WorldStats) {
+        // The packets since the last sweep.
         drain(&self.world.links(), &self.link, &self.tap, &mut Vec::new());
         self.tap.detach(&self.world.links());
         let stats = self.world.stats();
@@ -126,6 +129,7 @@ async fn run_all(tasks: Vec<ClientTask>) -> Vec<Timing> {
             .iter()
             .cloned()
             .collect();
+        // Woken by each transfer: the count of those that are left would be a second truth.
         if let Some(all) = all {
             return all;
         }

@@ -53,7 +53,9 @@ impl Matrix {
     fn layout(&self) -> Layout {
         let widest = |names: &[String]| names.iter().map(|name| NAMES.width(name)).max();
         let left = MARGIN + widest(&self.rows).unwrap_or(0) + 40;
+        // At least one: the width is divided by it.
         let columns = i32::try_from(self.columns.len().max(1)).unwrap_or(1);
+        // As wide as the longest name: names are not turned or cut.
         let wanted = (widest(&self.columns).unwrap_or(0) + 48).max(LEAST_CELL);
         let width = (left + columns * wanted + MARGIN).max(LEAST_WIDTH);
         let cell = (width - left - MARGIN) / columns;
@@ -117,6 +119,7 @@ fn draw_cell<DB: DrawingBackend>(
     let number = median(&cell.ratios);
     let share = number.unwrap_or(0.0);
     canvas.block((left, top), (right, bottom), shade(share), 1.0)?;
+    // About where dark text on the cell's blue becomes harder to read than white.
     let ink = if share > 0.7 {
         Ink::OnDark
     } else {
@@ -124,6 +127,7 @@ fn draw_cell<DB: DrawingBackend>(
     };
     let large = number.map_or_else(|| "not finished".to_owned(), short);
     let small = small_print(cell);
+    // The large number alone is centred in its cell.
     let up = if small.is_empty() { 0 } else { 20 };
     canvas.text(
         &large,
@@ -144,6 +148,7 @@ fn draw_cell<DB: DrawingBackend>(
 fn small_print(cell: &Cell) -> String {
     match cell.ratios.as_slice() {
         [] => String::new(),
+        // Unfinished runs are the news: the spread of the rest would hide them.
         ratios if cell.failed > 0 => {
             format!(
                 "{} of {} unfinished",

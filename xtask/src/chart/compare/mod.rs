@@ -31,6 +31,8 @@ pub(crate) fn efficiency(summaries: &[Summary]) -> Matrix {
         let group = groups
             .iter()
             .find(|group| group.scenario == scenario && group.peer == peer)?;
+        // A run that did not finish has no efficiency: counting it as 0 would mix it with slow
+        // ones.
         let known = |run: &&Summary| run.efficiency_ratio.filter(|_| run.intact);
         let mut ratios: Vec<f64> = group.runs.iter().filter_map(known).collect();
         ratios.sort_by(f64::total_cmp);
@@ -65,6 +67,7 @@ pub(crate) fn delay(summaries: &[Summary]) -> Scatter {
             let of_it = || groups.iter().filter(|group| group.scenario == scenario);
             let runs = || of_it().flat_map(|group| &group.runs);
             let spot = |run: &&Summary| {
+                // Without a delay it has no place in this chart.
                 let delay = run.queue_delay_p95_ns?;
                 run.intact.then_some((delay as f64, run.goodput_bps as f64))
             };
@@ -108,6 +111,7 @@ fn groups(summaries: &[Summary]) -> Vec<Group<'_>> {
         let known = groups
             .iter()
             .position(|group| group.scenario == scenario && group.peer == peer);
+        // Linear search: a comparison has some hundred groups, and their order is that of the runs.
         match known {
             Some(index) => groups[index].runs.push(run),
             None => groups.push(Group {
@@ -139,6 +143,7 @@ fn distinct<'a>(groups: &[Group<'a>], name: impl Fn(&Group<'a>) -> &'a str) -> V
 fn clock(summaries: &[Summary]) -> &str {
     match summaries.first() {
         Some(first) if summaries.iter().all(|run| run.clock == first.clock) => &first.clock,
+        // Summaries of both clocks, as `--json` output that was joined.
         Some(_) => "either",
         None => "no",
     }

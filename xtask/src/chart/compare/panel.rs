@@ -67,9 +67,11 @@ pub(super) fn draw<DB: DrawingBackend>(
     let runs = || panel.marks.iter().flat_map(|mark| &mark.runs);
     // A millisecond at least: below that, all are as good.
     let most = runs().map(|run| run.0).fold(1e6, f64::max) * 1.12;
+    // From zero: a panel that starts elsewhere would make small differences look large.
     let across = Axis::from_zero(Quantity::Time, most);
     let most = runs()
         .map(|run| run.1)
+        // The achievable line belongs into the picture even where no run comes near it.
         .fold(panel.achievable.unwrap_or(1.0), f64::max)
         * 1.1;
     let up = Axis::from_zero(Quantity::Rate, most);
@@ -94,6 +96,7 @@ pub(super) fn draw<DB: DrawingBackend>(
         for &(x, y) in &mark.runs {
             let spot = (plot.x(x), plot.y(y));
             let symbol = mark.symbol();
+            // Every run faintly, so that a median far from all of them is seen to be one.
             symbol.draw(canvas, spot, 9, (symbol.ink, 0.4))?;
         }
     }
@@ -114,6 +117,7 @@ fn names<DB: DrawingBackend>(
             (plot.x(x), plot.y(y))
         })
         .collect();
+    // The marks first: a name must not cover another peer's mark.
     let mut taken: Vec<Taken> = spots.iter().map(|&spot| around(spot)).collect();
     let look = Look::new(NAME_EM, Ink::Text);
     let mut named = Vec::new();
@@ -168,6 +172,8 @@ fn free_place((x, y): Spot, width: i32, plot: &Plot, taken: &mut Vec<Taken>) -> 
         (right, y - 4 * UP),
         (right, y + 2 * UP),
     ];
+    // The first that fits, in a fixed order: a search for the best would move names between equal
+    // runs.
     for place in places {
         let wanted = (place.0, place.1 - 22, place.0 + width, place.1 + 22);
         let inside = wanted.0 >= plot.left

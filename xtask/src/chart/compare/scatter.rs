@@ -32,6 +32,7 @@ impl Scatter {
     /// Panels in a row, and their height.
     const fn grid(&self) -> (i32, i32) {
         match self.panels.len() {
+            // Fewer columns for fewer scenarios: a lone panel uses the whole width.
             0 | 1 => (1, 1400),
             2..=4 => (2, 980),
             _ => (3, 800),

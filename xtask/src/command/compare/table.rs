@@ -36,6 +36,7 @@ pub(super) fn table(summaries: &[Summary]) -> String {
             let share = run.spurious_retransmissions as f64 / run.packets_sent.max(1) as f64;
             Some(share * 100.0)
         });
+        // Of all seeds, the unfinished ones included: to leave them out would reward giving up.
         let [half, most] = [50, 95].map(|percent| time(group, percent));
         text += &TABLE.row([
             group[0].scenario.clone(),

@@ -76,6 +76,8 @@ impl Baseline {
     pub(super) fn read(folder: &Path) -> Result<Self, CommandError> {
         let golden: Vec<GoldenRow> = read(&folder.join("golden.csv"))?;
         let goodput: Vec<GoodputRow> = read(&folder.join("goodput.csv"))?;
+        // Sorted by scenario and seed, so that the diff of a blessing shows what has changed and
+        // nothing else.
         let by_golden = |row: GoldenRow| ((row.scenario.clone(), row.seed), row);
         let by_goodput = |row: GoodputRow| ((row.scenario, row.seed), row.goodput_bps);
         Ok(Self {
@@ -106,6 +108,7 @@ impl Baseline {
         summaries: &[Summary],
         golden_seeds: RangeInclusive<u64>,
     ) {
+        // Seeds that are no longer measured go as well.
         self.golden.retain(|(name, _), _| name != scenario);
         self.goodput.retain(|(name, _), _| name != scenario);
         for summary in summaries {
@@ -130,6 +133,7 @@ impl Baseline {
 }
 
 fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Vec<T>, CommandError> {
+    // The first blessing of a repository: everything is missing then, and each scenario says so.
     if !path.exists() {
         return Ok(Vec::new());
     }

@@ -44,6 +44,7 @@ pub(super) fn evaluate(scenario: &Scenario, now: &[Summary], baseline: &Baseline
     let pairs: Vec<(f64, u64)> = now
         .iter()
         .filter_map(|run| {
+            // Seed by seed: the losses are the same, so that their chance cancels out of the ratio.
             let before = baseline.goodput(name, run.seed)?;
             Some((run.goodput_bps as f64 / before.max(1) as f64, run.seed))
         })
@@ -51,6 +52,7 @@ pub(super) fn evaluate(scenario: &Scenario, now: &[Summary], baseline: &Baseline
     let ratios: Vec<f64> = pairs.iter().map(|&(ratio, _)| ratio).collect();
     let mut evaluation = Evaluation {
         scenario: name.clone(),
+        // The median, not the mean: one seed whose last packet was lost twice must not decide.
         ratio: median(&ratios),
         efficiency: median(&efficiencies),
         worst_efficiency: least(&efficiencies),
@@ -74,6 +76,7 @@ pub(super) fn evaluate(scenario: &Scenario, now: &[Summary], baseline: &Baseline
             .faults
             .push(format!("{name}: {why}: {}", command(broken.seed)));
     }
+    // A fault and not a pass: a scenario without a baseline is not watched.
     if pairs.len() < now.len() {
         evaluation.faults.push(format!(
             "{name}: the baseline lacks it; cargo xtask gate {name} --bless"
@@ -118,6 +121,7 @@ fn check_golden(
     command: impl Fn(u64) -> String,
 ) {
     for golden in baseline.golden(&evaluation.scenario) {
+        // The golden seeds are part of those that are run; a baseline with others is an old one.
         let Some(run) = now.iter().find(|run| run.seed == golden.seed) else {
             continue;
         };
