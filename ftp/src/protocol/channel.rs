@@ -87,7 +87,7 @@ impl From<ConnectionError> for ChannelError {
             ConnectionError::Refused(refusal) => Self::Refused(refusal),
             ConnectionError::Protocol(what) => Self::Violation(what),
             ConnectionError::TimedOut => Self::Silent,
-            ConnectionError::Lost => Self::WentAway,
+            ConnectionError::StatelessReset => Self::WentAway,
             error => Self::Transport(error.to_string()),
         }
     }

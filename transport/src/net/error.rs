@@ -93,7 +93,9 @@ from_failure!(ConnectError, ReadError, WriteError);
 /// one for each direction.
 const fn kind_of(error: &ConnectionError, closed: io::ErrorKind) -> io::ErrorKind {
     match error {
-        ConnectionError::Reset { .. } | ConnectionError::Lost => io::ErrorKind::ConnectionReset,
+        ConnectionError::Reset { .. } | ConnectionError::StatelessReset => {
+            io::ErrorKind::ConnectionReset
+        }
         ConnectionError::Refused(_) => io::ErrorKind::ConnectionRefused,
         ConnectionError::TimedOut => io::ErrorKind::TimedOut,
         ConnectionError::Protocol(_) => io::ErrorKind::InvalidData,

@@ -9,7 +9,7 @@ const ACK: u8 = 0x33;
 const DATA: u8 = 0x34;
 const REFUSE: u8 = 0x35;
 const COOKIE: u8 = 0x36;
-const LOST: u8 = 0x37;
+const STATELESS_RESET: u8 = 0x37;
 /// A DATA packet of an odd key phase.
 const DATA_PHASE_1: u8 = 0x3c;
 
@@ -26,8 +26,8 @@ pub(crate) const COOKIE_BYTES: usize = 40;
 /// Length of a stateless reset's token (RFC 9000 §10.3).
 pub(crate) const RESET_TOKEN_BYTES: usize = 16;
 
-/// Length of a LOST packet.
-pub(crate) const LOST_BYTES: usize = 1 + 4 + RESET_TOKEN_BYTES;
+/// Length of a stateless reset.
+pub(crate) const STATELESS_RESET_BYTES: usize = 1 + 4 + RESET_TOKEN_BYTES;
 
 /// The transport parameters that the handshake carries.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ pub(crate) enum Header<'a> {
         echo: u64,
         cookie: &'a [u8; COOKIE_BYTES],
     },
-    Lost {
+    StatelessReset {
         /// The server's connection id.
         source: u32,
         token: &'a [u8; RESET_TOKEN_BYTES],
@@ -141,8 +141,8 @@ impl<'a> Header<'a> {
                 out.extend_from_slice(cookie);
                 seal_checksum(out, start);
             }
-            Self::Lost { source, token } => {
-                put_prefix(out, LOST, source);
+            Self::StatelessReset { source, token } => {
+                put_prefix(out, STATELESS_RESET, source);
                 out.extend_from_slice(token);
             }
         }
@@ -172,11 +172,11 @@ impl<'a> Header<'a> {
                 destination,
                 noise: reader.bytes(reader.rest().len())?,
             },
-            LOST => Self::Lost {
+            STATELESS_RESET => Self::StatelessReset {
                 source: destination,
                 token: reader.array()?,
             },
-            // The checksum is verified before any field is believed.
+            // The checksum is verified before any field is used.
             SYN | REFUSE | COOKIE => {
                 let mut body = Reader::new(verify_checksum(datagram)?);
                 body.bytes(1 + 4)?;

@@ -18,7 +18,8 @@
 //! DATA     0x34   peer's id    packet number, sealed frames, tag 16   (0x3c: odd key phase)
 //! REFUSE   0x35   peer's id    echo 8, reason (varint), checksum 8
 //! COOKIE   0x36   client's id  echo 8, cookie 40, checksum 8
-//! LOST     0x37   server's id  token 16
+//! STATELESS RESET
+//!          0x37   server's id  token 16
 //! ```
 //!
 //! Integers are big-endian; those called varint follow RFC 9000 §16. The high half of the
@@ -27,9 +28,9 @@
 //!
 //! The AEAD's tag at the end of ACK and DATA covers every byte before it: the header as
 //! associated data, the frames as plaintext. Noise's own tags cover SYN/ACK. Packets sent before
-//! there are keys end in a checksum. LOST is a server's answer to ACK and DATA packets of an unknown
-//! connection: a stateless reset (RFC 9000 §10.3). It is the only packet that carries the sender's
-//! connection id, since the receiver's is no longer known.
+//! there are keys end in a checksum. A stateless reset (RFC 9000 §10.3) is a server's answer
+//! to ACK and DATA packets of an unknown connection. It is the only packet that carries the
+//! sender's connection id, since the receiver's is no longer known.
 //!
 //! Decoding accepts any bytes and returns a value or a [`DecodeError`]; it never panics.
 
@@ -41,8 +42,8 @@ mod varint;
 pub(crate) use checksum::{CHECKSUM_BYTES, digest};
 pub(crate) use frame::{AckFrame, EcnCounts, Frame, Frames, encode};
 pub(crate) use header::{
-    COOKIE_BYTES, HANDSHAKE_FINISH_BYTES, Header, LOST_BYTES, Parameters, RESET_TOKEN_BYTES,
-    data_header_bytes,
+    COOKIE_BYTES, HANDSHAKE_FINISH_BYTES, Header, Parameters, RESET_TOKEN_BYTES,
+    STATELESS_RESET_BYTES, data_header_bytes,
 };
 pub(crate) use varint::{Reader, put_varint, varint_len};
 

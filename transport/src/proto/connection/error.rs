@@ -14,7 +14,7 @@ pub enum ConnectionError {
     /// The server has lost the connection's state: it was restarted (stateless reset, RFC 9000
     /// §10.3).
     #[error("the server no longer knows the connection")]
-    Lost,
+    StatelessReset,
     /// The peer reset the connection.
     #[error("the peer reset the connection (reason {reason})")]
     Reset {

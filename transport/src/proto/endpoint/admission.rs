@@ -229,7 +229,7 @@ impl Endpoint {
             return false;
         }
         if connected + self.half_open_shares.held_by(ip) >= self.config.address_limit {
-            // A client that lets go of a handshake tells nobody.
+            // A client that abandons a handshake sends nothing that says so.
             let oldest = self.half_open_shares.oldest_of(ip);
             let half = oldest.and_then(|id| self.half_open.get(&id));
             let is_stale = half.is_some_and(|half| half.retry.age(now) >= STALE_AFTER);

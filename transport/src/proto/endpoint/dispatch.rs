@@ -91,7 +91,7 @@ impl Endpoint {
             } => self.hand_unsealed(remote, destination, |connection| {
                 connection.on_cookie(now, echo, cookie)
             }),
-            Header::Lost { source, token } => self.on_lost(now, remote, source, token),
+            Header::StatelessReset { source, token } => self.on_lost(now, remote, source, token),
         }
     }
 
@@ -138,7 +138,7 @@ impl Endpoint {
             return;
         };
         // There is no peer left to tell.
-        connection.drain(now, ConnectionError::Lost);
+        connection.drain(now, ConnectionError::StatelessReset);
         self.after_change(id);
     }
 

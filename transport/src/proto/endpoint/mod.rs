@@ -76,7 +76,7 @@ pub struct Endpoint {
     accepted_shares: Shares,
     /// Accepted connections that only wait for late packets.
     lingering_shares: Shares,
-    /// The handshake or accepted connection that a repeated SYN belongs to.
+    /// The handshake or accepted connection that a retransmitted SYN belongs to.
     by_client: BTreeMap<SynKey, u32>,
     deadlines: Deadlines,
     /// Connections that may have something to send.

@@ -9,7 +9,7 @@ use crate::crypto::cookie::CookieJar;
 use crate::crypto::noise::echo_of;
 use crate::crypto::stateless_reset::ResetKey;
 use crate::proto::connection::Refusal;
-use crate::wire::{Header, LOST_BYTES};
+use crate::wire::{Header, STATELESS_RESET_BYTES};
 
 /// Replies without a connection that wait to be sent; any beyond are dropped.
 const MAX_REPLIES: usize = 64;
@@ -45,12 +45,12 @@ impl Endpoint {
     /// its client learns that it is lost. The answer is smaller than the packet and is itself
     /// never answered: there are no loops, and nothing is amplified (RFC 9000 §10.3.3).
     pub(super) fn send_stateless_reset(&mut self, remote: SocketAddr, id: u32, bytes: usize) {
-        if !self.listening || bytes <= LOST_BYTES {
+        if !self.listening || bytes <= STATELESS_RESET_BYTES {
             return;
         }
         let token = self.reset_key().token(id, remote);
-        let mut datagram = Vec::with_capacity(LOST_BYTES);
-        Header::Lost {
+        let mut datagram = Vec::with_capacity(STATELESS_RESET_BYTES);
+        Header::StatelessReset {
             source: id,
             token: &token,
         }

@@ -57,10 +57,10 @@ fn is_caught(lies: &[Vec<u8>]) {
         pair.run(1, |pair| pair.sides[SERVER].error().is_some()),
         "and is told"
     );
-    let told = ConnectionError::Reset {
+    let expected = ConnectionError::Reset {
         reason: PROTOCOL_RESET,
     };
-    assert_eq!(pair.sides[SERVER].error(), Some(told));
+    assert_eq!(pair.sides[SERVER].error(), Some(expected));
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn a_damaged_datagram_never_reaches_the_stream() {
         // The answer to a damaged connection id would be dropped as well.
         pair.lose_if = Box::new(|datagram| {
             let header = datagram.parse().map(|(header, _)| header);
-            matches!(header, Some(Header::Lost { .. }))
+            matches!(header, Some(Header::StatelessReset { .. }))
         });
         assert!(pair.run(40, Pair::is_connected), "connects");
         // Until then a damaged retransmission of the SYN/ACK may be ignored instead of dropped.

@@ -49,7 +49,7 @@ fn replace(pair: &mut Pair, endpoint: Endpoint) {
 }
 
 fn is_lost(pair: &Pair) -> bool {
-    pair.sides[CLIENT].error() == Some(ConnectionError::Lost)
+    pair.sides[CLIENT].error() == Some(ConnectionError::StatelessReset)
 }
 
 #[test]
@@ -60,11 +60,11 @@ fn a_restarted_server_tells_its_clients_within_a_round_trip() {
             ..Network::lossy(0.02)
         };
         let mut pair = uploading(seed, &network);
-        let begun = pair.now;
+        let started = pair.now;
         replace(&mut pair, listening(1, PORT, 1_000 + seed));
         assert!(pair.run(30, is_lost), "seed {seed}");
         // The last packet sent is answered, behind those that are in flight already.
-        let took = pair.now.saturating_since(begun);
+        let took = pair.now.saturating_since(started);
         assert!(took < Duration::from_millis(400), "seed {seed}: {took:?}");
     }
 }
@@ -80,10 +80,10 @@ fn a_client_that_only_receives_learns_of_it_by_its_keep_alive() {
     pair.sides[SERVER].endpoint.set_local_port(PORT);
     assert!(pair.run(40, Pair::is_connected), "connects");
     pair.pass(Duration::from_secs(2));
-    let begun = pair.now;
+    let started = pair.now;
     replace(&mut pair, listening(1, PORT, 2));
     assert!(pair.run(30, is_lost));
-    assert!(pair.now.saturating_since(begun) < Duration::from_millis(400));
+    assert!(pair.now.saturating_since(started) < Duration::from_millis(400));
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_reset_without_the_token_is_ignored() {
         for _ in 0..1_000 {
             let mut token = [0; 16];
             rng.fill_bytes(&mut token);
-            let lost = Header::Lost {
+            let lost = Header::StatelessReset {
                 source,
                 token: &token,
             };
