@@ -10,35 +10,36 @@ use plotters::style::{Color, FontDesc, FontFamily, FontStyle, ShapeStyle, TextSt
 use super::font::FAMILY;
 use super::style::Ink;
 
-/// A place on the canvas.
+/// A position on the canvas: x to the right, y down.
 pub(crate) type Spot = (i32, i32);
 
 /// The result of drawing.
-pub(crate) type Drawn<DB> = Result<(), DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>>;
+pub(crate) type DrawResult<DB> =
+    Result<(), DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>>;
 
 /// The drawing library counts a font's height from ascender to descender; an em is less.
 const SIZE_PER_EM: f64 = 1.24;
 
-/// A whole picture's area.
+/// The area of a whole picture.
 pub(crate) struct Canvas<'a, DB: DrawingBackend> {
     area: &'a DrawingArea<DB, Shift>,
 }
 
 /// The style of text.
 #[derive(Copy, Clone)]
-pub(crate) struct Look {
-    /// Their height.
+pub(crate) struct LabelStyle {
+    /// Height, in em.
     pub em: f64,
-    /// Their colour.
+    /// Colour.
     pub ink: Ink,
-    /// Their weight.
+    /// Bold instead of normal weight.
     pub bold: bool,
-    /// The side of the text that the spot is on.
+    /// The end of the text at which its position is.
     pub side: HPos,
 }
 
-impl Look {
-    /// Text that starts at the spot and is centred on its height.
+impl LabelStyle {
+    /// Creates the style of text that starts at its position and is centred on it vertically.
     #[must_use]
     pub(crate) const fn new(em: f64, ink: Ink) -> Self {
         Self {
@@ -49,14 +50,14 @@ impl Look {
         }
     }
 
-    /// In bold.
+    /// Returns the style in bold.
     #[must_use]
     pub(crate) const fn bold(mut self) -> Self {
         self.bold = true;
         self
     }
 
-    /// On another side of the spot.
+    /// Returns the style with another end at the position.
     #[must_use]
     pub(crate) const fn at(mut self, side: HPos) -> Self {
         self.side = side;
@@ -78,7 +79,7 @@ impl Look {
         style.pos(Pos::new(self.side, VPos::Center))
     }
 
-    /// The width of a text, with a margin in case another font is substituted.
+    /// Returns the width of a text, with a margin in case another font is substituted.
     #[must_use]
     pub(crate) fn width(self, text: &str) -> i32 {
         let measured = self
@@ -92,7 +93,7 @@ impl Look {
 }
 
 impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
-    /// On an area, which becomes paper.
+    /// Creates a canvas on an area, and fills it with the background.
     ///
     /// # Errors
     /// The backend's.
@@ -103,7 +104,7 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
         Ok(Self { area })
     }
 
-    /// Width and height.
+    /// Returns width and height.
     pub(crate) fn size(&self) -> (i32, i32) {
         let (width, height) = self.area.dim_in_pixel();
         (
@@ -112,15 +113,15 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
         )
     }
 
-    /// Letters.
-    pub(crate) fn text(&self, text: &str, (x, y): Spot, look: Look) -> Drawn<DB> {
+    /// Draws a text.
+    pub(crate) fn text(&self, text: &str, (x, y): Spot, look: LabelStyle) -> DrawResult<DB> {
         // The library centres small letters; figures and capitals are higher.
         let lower = (look.em * 0.08).round() as i32;
         self.area.draw_text(text, &look.style(), (x, y + lower))
     }
 
-    /// A line through spots.
-    pub(crate) fn line(&self, path: Vec<Spot>, ink: Ink, width: u32) -> Drawn<DB> {
+    /// Draws a line through positions.
+    pub(crate) fn line(&self, path: Vec<Spot>, ink: Ink, width: u32) -> DrawResult<DB> {
         // The library draws a path of one point as nothing on one backend and fails on the other.
         if path.len() < 2 {
             return Ok(());
@@ -129,8 +130,8 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
             .draw(&PathElement::new(path, ink.light().stroke_width(width)))
     }
 
-    /// A dashed line through spots, in dashes of equal length.
-    pub(crate) fn dashed(&self, path: &[Spot], ink: Ink, width: u32) -> Drawn<DB> {
+    /// Draws a dashed line through positions, in dashes of equal length.
+    pub(crate) fn dashed(&self, path: &[Spot], ink: Ink, width: u32) -> DrawResult<DB> {
         // Cut here: the library's dashed lines start anew at each point.
         for dash in dashes(path, 26.0, 16.0) {
             self.line(dash, ink, width)?;
@@ -138,30 +139,30 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
         Ok(())
     }
 
-    /// A filled shape.
-    pub(crate) fn fill(&self, outline: Vec<Spot>, ink: Ink, alpha: f64) -> Drawn<DB> {
+    /// Draws a filled polygon.
+    pub(crate) fn fill(&self, outline: Vec<Spot>, ink: Ink, alpha: f64) -> DrawResult<DB> {
         self.area.draw(&Polygon::new(outline, solid(ink, alpha)))
     }
 
-    /// A filled rectangle.
-    pub(crate) fn block(&self, from: Spot, to: Spot, ink: Ink, alpha: f64) -> Drawn<DB> {
+    /// Draws a filled rectangle.
+    pub(crate) fn block(&self, from: Spot, to: Spot, ink: Ink, alpha: f64) -> DrawResult<DB> {
         self.area
             .draw(&Rectangle::new([from, to], solid(ink, alpha)))
     }
 
-    /// A dot.
-    pub(crate) fn dot(&self, spot: Spot, radius: i32, ink: Ink, alpha: f64) -> Drawn<DB> {
+    /// Draws a dot.
+    pub(crate) fn dot(&self, spot: Spot, radius: i32, ink: Ink, alpha: f64) -> DrawResult<DB> {
         self.area
             .draw(&Circle::new(spot, radius, solid(ink, alpha)))
     }
 
-    /// A square around a spot.
-    pub(crate) fn square(&self, (x, y): Spot, half: i32, ink: Ink, alpha: f64) -> Drawn<DB> {
+    /// Draws a square around a position.
+    pub(crate) fn square(&self, (x, y): Spot, half: i32, ink: Ink, alpha: f64) -> DrawResult<DB> {
         self.block((x - half, y - half), (x + half, y + half), ink, alpha)
     }
 
-    /// A square that stands on a corner.
-    pub(crate) fn diamond(&self, (x, y): Spot, half: i32, ink: Ink, alpha: f64) -> Drawn<DB> {
+    /// Draws a square that stands on a corner.
+    pub(crate) fn diamond(&self, (x, y): Spot, half: i32, ink: Ink, alpha: f64) -> DrawResult<DB> {
         let corners = vec![(x, y - half), (x + half, y), (x, y + half), (x - half, y)];
         self.fill(corners, ink, alpha)
     }

@@ -8,7 +8,8 @@ use super::style::Ink;
 use super::units::{Quantity, bytes, counted};
 use crate::rows::RunRecord;
 
-/// Congestion window, bytes in flight, threshold, losses; with many transfers, every window.
+/// Draws congestion window, bytes in flight, threshold and losses; with many transfers, every
+/// window.
 #[must_use]
 pub(crate) fn picture(record: &RunRecord) -> Picture {
     let span = span_ns(record);
@@ -43,14 +44,14 @@ pub(crate) fn picture(record: &RunRecord) -> Picture {
     }
     let losses = times(record, |row| row.event == "packet_lost");
     let count = losses.len() as u64;
-    picture.lane(
+    picture.event_row(
         counted(count, "loss declared", "losses declared"),
         Ink::Vermillion,
         losses,
     );
     let mistakes = times(record, |row| row.event == "spurious_loss");
     let count = mistakes.len() as u64;
-    picture.lane(
+    picture.event_row(
         counted(count, "spurious", "spurious"),
         Ink::Purple,
         mistakes,
@@ -73,7 +74,7 @@ fn one_flow(picture: &mut Picture, record: &RunRecord) {
     picture.layer("slow-start threshold", Ink::Orange, Shape::Steps(set));
 }
 
-/// The bandwidth-delay product: the window that fills the link.
+/// Returns the bandwidth-delay product, the window that fills the link, in bytes.
 fn bandwidth_delay_product(record: &RunRecord) -> Option<f64> {
     Some(record.link_rate_bps? as f64 / 8.0 * record.link_rtt_ns as f64 / 1e9)
 }

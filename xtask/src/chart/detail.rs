@@ -2,7 +2,7 @@
 
 use plotters::prelude::DrawingBackend;
 
-use super::canvas::{Canvas, Drawn};
+use super::canvas::{Canvas, DrawResult};
 use super::marks;
 use super::picture::{Corner, Detail};
 use super::plot::{Plot, axes, grid, widest};
@@ -15,7 +15,7 @@ pub(crate) fn draw<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     outer: &Plot,
     detail: &Detail,
-) -> Drawn<DB> {
+) -> DrawResult<DB> {
     let (width, height) = (outer.right - outer.left, outer.bottom - outer.top);
     let (left, top) = match detail.corner {
         Corner::UpperLeft => (outer.left + width / 50, outer.top),
@@ -49,8 +49,8 @@ pub(crate) fn draw<DB: DrawingBackend>(
         right: right - 40,
         top: top + 32,
         bottom: bottom - 104,
-        across: detail.x,
-        up: detail.y,
+        x_axis: detail.x,
+        y_axis: detail.y,
     };
     grid(canvas, &plot, &y_ticks)?;
     for layer in &detail.layers {

@@ -1,21 +1,21 @@
 //! Fewer points, the same picture: whatever is drawn in one column of pixels keeps its least and
 //! its greatest value.
 
-/// A point of a series: where, and what.
+/// A point of a series: its x, mostly a time, and its value.
 pub(crate) type Point = (f64, f64);
 
 /// One column of the picture.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub(crate) struct Column {
-    /// The position of its first point.
+    /// The x of its first point.
     pub at: f64,
     /// The least value.
     pub low: f64,
-    /// The greatest.
+    /// The greatest value.
     pub high: f64,
 }
 
-/// At most four points a column: its first, least, greatest and last, in the order in which they
+/// Returns at most four points a column: its first, least, greatest and last, in the order in which they
 /// came. (The M4 aggregation of Jugel et al., VLDB 2014: a line through them covers the same
 /// pixels.) A series that has no more than that already is left alone.
 ///
@@ -42,7 +42,7 @@ pub(crate) fn extremes(points: &[Point], span: f64, columns: usize) -> Vec<Point
     kept
 }
 
-/// The range of every column that has points.
+/// Returns the range of every column that has points.
 #[must_use]
 pub(crate) fn envelope(points: &[Point], span: f64, columns: usize) -> Vec<Column> {
     groups(points, span, columns)
@@ -54,7 +54,7 @@ pub(crate) fn envelope(points: &[Point], span: f64, columns: usize) -> Vec<Colum
         .collect()
 }
 
-/// One dot for each cell of a grid of `columns` by `rows` over the picture; the first to come.
+/// Returns the first point in each cell of a grid of `columns` by `rows` over the picture.
 #[must_use]
 pub(crate) fn one_a_cell(
     points: &[Point],
@@ -75,7 +75,7 @@ pub(crate) fn one_a_cell(
     kept
 }
 
-/// The number of `times` in each of `columns` equal parts of `span`.
+/// Returns the number of `times` in each of `columns` equal parts of `span`.
 #[must_use]
 pub(crate) fn histogram(times: &[f64], span: f64, columns: usize) -> Vec<u32> {
     let mut counts = vec![0; columns];
@@ -89,7 +89,7 @@ fn groups(points: &[Point], span: f64, columns: usize) -> impl Iterator<Item = &
     points.chunk_by(move |a, b| index(a.0, span, columns) == index(b.0, span, columns))
 }
 
-/// The part of `span` that `value` lies in, of `parts`.
+/// Returns the index of the part of `span`, of `parts`, in which `value` lies.
 fn index(value: f64, span: f64, parts: usize) -> usize {
     if span <= 0.0 {
         return 0;

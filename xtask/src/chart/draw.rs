@@ -5,7 +5,7 @@ use plotters::drawing::DrawingArea;
 use plotters::prelude::DrawingBackend;
 use plotters::style::text_anchor::HPos;
 
-use super::canvas::{Canvas, Drawn};
+use super::canvas::{Canvas, DrawResult};
 use super::detail;
 use super::legend;
 use super::marks;
@@ -14,8 +14,8 @@ use super::plot::{LABELS, MARGIN, Plot, axes, grid, heading, widest};
 use super::style::Ink;
 use super::ticks::{Tick, ticks};
 
-const LANE_HEIGHT: i32 = 44;
-const LANE_GAP: i32 = 12;
+const EVENT_ROW_HEIGHT: i32 = 44;
+const EVENT_ROW_GAP: i32 = 12;
 
 /// Draws the picture over the whole area.
 ///
@@ -24,7 +24,7 @@ const LANE_GAP: i32 = 12;
 pub(crate) fn picture<DB: DrawingBackend>(
     area: &DrawingArea<DB, Shift>,
     picture: &Picture,
-) -> Drawn<DB> {
+) -> DrawResult<DB> {
     let canvas = Canvas::new(area)?;
     let below_title = heading(&canvas, &picture.title, &picture.subtitle)?;
     let top = legend::draw(&canvas, &legend::entries(picture), below_title)?;
@@ -32,7 +32,8 @@ pub(crate) fn picture<DB: DrawingBackend>(
     let y_ticks = ticks(picture.y, 5);
     let right_ticks = picture.right.map_or_else(Vec::new, |axis| ticks(axis, 5));
     // Above the plot, not in it: events would be taken for values.
-    let lanes = i32::try_from(picture.lanes.len()).unwrap_or(0) * (LANE_HEIGHT + LANE_GAP);
+    let event_rows =
+        i32::try_from(picture.event_rows.len()).unwrap_or(0) * (EVENT_ROW_HEIGHT + EVENT_ROW_GAP);
     let plot = Plot {
         left: MARGIN + widest(&y_ticks) + 28,
         right: width
@@ -42,14 +43,14 @@ pub(crate) fn picture<DB: DrawingBackend>(
             } else {
                 widest(&right_ticks) + 28
             },
-        top: top + lanes + 24,
+        top: top + event_rows + 24,
         bottom: height - MARGIN - 84,
-        across: picture.x,
-        up: picture.y,
+        x_axis: picture.x,
+        y_axis: picture.y,
     };
-    for (lane, index) in picture.lanes.iter().zip(0..) {
-        let lane_top = top + index * (LANE_HEIGHT + LANE_GAP);
-        marks::lane(&canvas, &plot, lane, lane_top, LANE_HEIGHT)?;
+    for (row, index) in picture.event_rows.iter().zip(0..) {
+        let row_top = top + index * (EVENT_ROW_HEIGHT + EVENT_ROW_GAP);
+        marks::event_row(&canvas, &plot, row, row_top, EVENT_ROW_HEIGHT)?;
     }
     grid(&canvas, &plot, &y_ticks)?;
     // Said in words: an empty plot looks like a fault of the drawing.
@@ -73,9 +74,12 @@ fn right_axis<DB: DrawingBackend>(
     plot: &Plot,
     axis: Option<Axis>,
     right_ticks: &[Tick],
-) -> Drawn<DB> {
+) -> DrawResult<DB> {
     let Some(axis) = axis else { return Ok(()) };
-    let scale = Plot { up: axis, ..*plot };
+    let scale = Plot {
+        y_axis: axis,
+        ..*plot
+    };
     for tick in right_ticks {
         let y = scale.y(tick.at);
         canvas.line(vec![(plot.right, y), (plot.right + 14, y)], Ink::Muted, 4)?;

@@ -4,7 +4,7 @@ use super::downsample::Point;
 use super::style::{Ink, SERIES};
 use crate::rows::{RunRecord, TraceRow};
 
-/// The run's length: the last thing that was recorded.
+/// Returns the length of the run: the time of the last record, in nanoseconds.
 #[must_use]
 pub(crate) fn span_ns(record: &RunRecord) -> f64 {
     let last = [
@@ -24,7 +24,7 @@ pub(crate) fn span_ns(record: &RunRecord) -> f64 {
         .max(1) as f64
 }
 
-/// The subtitle, which names the run.
+/// Returns the subtitle, which names the run.
 #[must_use]
 pub(crate) fn subtitle(record: &RunRecord) -> String {
     let summary = &record.summary;
@@ -44,7 +44,7 @@ pub(crate) fn subtitle(record: &RunRecord) -> String {
     text
 }
 
-/// The number of transfers.
+/// Returns the number of transfers.
 #[must_use]
 pub(crate) fn flow_count(record: &RunRecord) -> u32 {
     record
@@ -55,7 +55,7 @@ pub(crate) fn flow_count(record: &RunRecord) -> u32 {
         .unwrap_or(1)
 }
 
-/// One flow's values over time, where they are known.
+/// Returns a flow's values over time, where they are known.
 pub(crate) fn series(
     record: &RunRecord,
     flow: u32,
@@ -66,7 +66,7 @@ pub(crate) fn series(
         .collect()
 }
 
-/// The times of a kind of event, of any flow.
+/// Returns the times of a kind of event, of any flow.
 pub(crate) fn times(record: &RunRecord, wanted: impl Fn(&TraceRow) -> bool) -> Vec<f64> {
     record
         .trace
@@ -76,8 +76,8 @@ pub(crate) fn times(record: &RunRecord, wanted: impl Fn(&TraceRow) -> bool) -> V
         .collect()
 }
 
-/// The times of a kind of outcome, of packets in the direction of the data.
-pub(crate) fn fates(record: &RunRecord, wanted: impl Fn(&str) -> bool) -> Vec<f64> {
+/// Returns the times of a kind of outcome, of packets in the direction of the data.
+pub(crate) fn outcome_times(record: &RunRecord, wanted: impl Fn(&str) -> bool) -> Vec<f64> {
     let rows = record
         .packets
         .iter()
@@ -89,11 +89,14 @@ pub(crate) fn fates(record: &RunRecord, wanted: impl Fn(&str) -> bool) -> Vec<f6
 
 /// Returns true for a loss on the wire: neither delivered nor dropped by the queue.
 #[must_use]
-pub(crate) fn lost_on_the_wire(fate: &str) -> bool {
-    !matches!(fate, "delivered" | "duplicate" | "corrupted" | "queue-drop")
+pub(crate) fn lost_on_the_wire(outcome: &str) -> bool {
+    !matches!(
+        outcome,
+        "delivered" | "duplicate" | "corrupted" | "queue-drop"
+    )
 }
 
-/// The colour of a flow, and its name where the legend has room for one.
+/// Returns the colour of a flow, and its name where the legend has room for one.
 #[must_use]
 pub(crate) fn flow_style(flow: u32, count: u32) -> (Ink, String) {
     let ink = SERIES[flow as usize % SERIES.len()];

@@ -1,4 +1,4 @@
-//! The letters: a bundled font, so that pictures are the same on every machine.
+//! The font: bundled, so that pictures are the same on every machine.
 
 use std::sync::OnceLock;
 
@@ -14,7 +14,7 @@ pub(crate) const FAMILY: &str = "Inter, Helvetica, Arial, sans-serif";
 static REGULAR: &[u8] = include_bytes!("../../assets/Inter-Regular.otf");
 static BOLD: &[u8] = include_bytes!("../../assets/Inter-SemiBold.otf");
 
-/// Makes the font known to the drawing library, once.
+/// Registers the font with the drawing library, once.
 ///
 /// # Errors
 /// [`ChartError::Font`] if a bundled file is damaged.

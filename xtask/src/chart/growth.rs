@@ -6,7 +6,7 @@ use plotters::drawing::DrawingArea;
 use plotters::prelude::DrawingBackend;
 use plotters::style::text_anchor::HPos;
 
-use super::canvas::{Canvas, Drawn, Look, Spot};
+use super::canvas::{Canvas, DrawResult, LabelStyle, Spot};
 use super::downsample::Point;
 use super::legend::{self, Entry, Swatch};
 use super::picture::{Axis, highest};
@@ -20,22 +20,22 @@ const HEIGHT: u32 = 1400;
 const GAP: i32 = 40;
 const RADIUS: i32 = 15;
 
-/// All the panels.
+/// The chart: a panel for each quantity that grows.
 #[derive(Clone, Debug)]
 pub(crate) struct Growth {
     /// The title.
     pub title: String,
-    /// Under which conditions.
+    /// The subtitle: the conditions of the measurement.
     pub subtitle: String,
     /// The label of a point in the legend.
     pub label: String,
     /// The target cost of an event, in nanoseconds, and its label.
     pub bound: (f64, String),
-    /// Side by side.
+    /// The panels, side by side.
     pub panels: Vec<Panel>,
 }
 
-/// One thing that grows.
+/// The panel of one quantity that grows.
 #[derive(Clone, Debug)]
 pub(crate) struct Panel {
     /// The quantity and its unit.
@@ -45,7 +45,7 @@ pub(crate) struct Panel {
 }
 
 impl Growth {
-    /// Width and height of the drawing.
+    /// Returns width and height of the drawing.
     #[must_use]
     pub(crate) const fn size(&self) -> (u32, u32) {
         (WIDTH, HEIGHT)
@@ -55,7 +55,7 @@ impl Growth {
     ///
     /// # Errors
     /// The backend's.
-    pub(crate) fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Drawn<DB> {
+    pub(crate) fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> DrawResult<DB> {
         let canvas = Canvas::new(area)?;
         let below = heading(&canvas, &self.title, &self.subtitle)?;
         let (bound, bound_label) = &self.bound;
@@ -71,12 +71,12 @@ impl Growth {
         let top = legend::draw(&canvas, &entries, below)?;
         // One scale for all, so that they can be compared.
         let most = self.panels.iter().map(|panel| highest(&panel.points));
-        let up = Axis::from_zero(Quantity::Time, most.fold(*bound, f64::max) * 1.12);
+        let y_axis = Axis::from_zero(Quantity::Time, most.fold(*bound, f64::max) * 1.12);
         let columns = i32::try_from(self.panels.len().max(1)).unwrap_or(1);
         let width = (WIDTH as i32 - GAP) / columns;
         for (panel, column) in self.panels.iter().zip(0..) {
             let left = GAP / 2 + column * width;
-            panel.draw(&canvas, up, *bound, (left, top), width)?;
+            panel.draw(&canvas, y_axis, *bound, (left, top), width)?;
         }
         Ok(())
     }
@@ -86,14 +86,14 @@ impl Panel {
     fn draw<DB: DrawingBackend>(
         &self,
         canvas: &Canvas<'_, DB>,
-        up: Axis,
+        y_axis: Axis,
         bound: f64,
         (left, top): Spot,
         width: i32,
-    ) -> Drawn<DB> {
-        let y_ticks = ticks(up, 5);
+    ) -> DrawResult<DB> {
+        let y_ticks = ticks(y_axis, 5);
         // Across lie the powers of ten.
-        let across = Axis {
+        let x_axis = Axis {
             quantity: Quantity::Bytes,
             min: 0.0,
             max: self.decades() + 0.1,
@@ -103,14 +103,14 @@ impl Panel {
             right: left + width - 60,
             top: top + 40,
             bottom: HEIGHT as i32 - MARGIN - 160,
-            across,
-            up,
+            x_axis,
+            y_axis,
         };
         let middle = (plot.left + plot.right) / 2;
-        let name = Look::new(LABEL_EM, Ink::Text).bold().at(HPos::Center);
+        let name = LabelStyle::new(LABEL_EM, Ink::Text).bold().at(HPos::Center);
         canvas.text(&self.title, (middle, plot.bottom + 150), name)?;
         grid(canvas, &plot, &y_ticks)?;
-        axes(canvas, &plot, &powers_of_ten(across.max))?;
+        axes(canvas, &plot, &powers_of_ten(x_axis.max))?;
         let y = plot.y(bound);
         canvas.dashed(&[(plot.left, y), (plot.right, y)], Ink::Muted, 6)?;
         let spots: Vec<Spot> = self
@@ -125,7 +125,7 @@ impl Panel {
             .try_for_each(|spot| canvas.dot(spot, RADIUS, Ink::Blue, 1.0))
     }
 
-    /// The number of powers of ten it spans.
+    /// Returns the number of powers of ten that the panel spans.
     fn decades(&self) -> f64 {
         // At least one power of ten, or a panel with a single point would have no width.
         let amounts = self.points.iter().map(|point| point.0);
@@ -133,7 +133,7 @@ impl Panel {
     }
 }
 
-/// A tick at each power of ten up to the one of this exponent.
+/// Returns a tick at each power of ten up to that of this exponent.
 fn powers_of_ten(most: f64) -> Vec<Tick> {
     (0..=most.floor() as u32)
         .map(|exponent| Tick {

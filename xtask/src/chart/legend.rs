@@ -3,7 +3,7 @@
 use plotters::drawing::DrawingAreaErrorKind;
 use plotters::prelude::DrawingBackend;
 
-use super::canvas::{Canvas, Drawn, Look};
+use super::canvas::{Canvas, DrawResult, LabelStyle};
 use super::picture::{Picture, Shape};
 use super::plot::MARGIN;
 use super::style::{Ink, LABEL_EM};
@@ -22,31 +22,31 @@ pub(crate) enum Swatch {
     Dashes,
     /// A light box.
     Box,
-    /// A faint dot or three.
+    /// Three faint dots.
     Cloud,
     /// A dot.
     Dot,
     /// A square.
     Square,
-    /// A square on a corner.
+    /// A square that stands on a corner.
     Diamond,
     /// Upright ticks.
     Ticks,
 }
 
-/// One entry.
+/// An entry of the legend.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
-    /// The style of the series.
+    /// The sample.
     pub swatch: Swatch,
-    /// its colour,
+    /// The colour of the series.
     pub ink: Ink,
-    /// and what it is.
+    /// The label.
     pub label: String,
 }
 
-/// The entries of a picture: its series from front to back, then the references they are
-/// compared with, then its event rows.
+/// Returns the entries of a picture: its series from front to back, then the references that they
+/// are compared with, then its event rows.
 pub(crate) fn entries(picture: &Picture) -> Vec<Entry> {
     let layers = picture.layers.iter().rev().map(|layer| {
         let swatch = match layer.shape {
@@ -64,13 +64,13 @@ pub(crate) fn entries(picture: &Picture) -> Vec<Entry> {
             label: layer.label.clone(),
         }
     });
-    let lanes = picture.lanes.iter().map(|lane| Entry {
+    let event_rows = picture.event_rows.iter().map(|row| Entry {
         swatch: Swatch::Ticks,
-        ink: lane.ink,
-        label: lane.label.clone(),
+        ink: row.ink,
+        label: row.label.clone(),
     });
     let mut entries: Vec<Entry> = layers
-        .chain(lanes)
+        .chain(event_rows)
         .filter(|entry| !entry.label.is_empty())
         .collect();
     // A stable sort: within each kind the order of the layers stays.
@@ -82,13 +82,13 @@ pub(crate) fn entries(picture: &Picture) -> Vec<Entry> {
     entries
 }
 
-/// The height of the entries in a drawing of this width.
+/// Returns the height of the entries in a drawing of this width.
 pub(crate) fn height(entries: &[Entry], width: i32) -> i32 {
     let rows = places(entries, width).last().map_or(0, |last| last.1 + 1);
     rows * ROW_HEIGHT
 }
 
-/// Draws entries from `top` on, in as many rows as they need; returns where they end.
+/// Draws the entries from `top` on, in as many rows as they need; returns where they end.
 ///
 /// # Errors
 /// The backend's.
@@ -100,7 +100,7 @@ pub(crate) fn draw<DB: DrawingBackend>(
     if entries.is_empty() {
         return Ok(top);
     }
-    let look = Look::new(LABEL_EM, Ink::Text);
+    let look = LabelStyle::new(LABEL_EM, Ink::Text);
     let width = canvas.size().0;
     for (entry, (x, row)) in entries.iter().zip(places(entries, width)) {
         let y = top + ROW_HEIGHT / 2 + row * ROW_HEIGHT;
@@ -110,9 +110,9 @@ pub(crate) fn draw<DB: DrawingBackend>(
     Ok(top + height(entries, width) + 14)
 }
 
-/// The left edge and the row of each entry.
+/// Returns the left edge and the row of each entry.
 fn places(entries: &[Entry], width: i32) -> Vec<(i32, i32)> {
-    let look = Look::new(LABEL_EM, Ink::Text);
+    let look = LabelStyle::new(LABEL_EM, Ink::Text);
     let (mut x, mut row) = (MARGIN, 0);
     let mut places = Vec::new();
     for entry in entries {
@@ -131,7 +131,7 @@ fn swatch<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     entry: &Entry,
     (x, y): (i32, i32),
-) -> Drawn<DB> {
+) -> DrawResult<DB> {
     let (ink, end, middle) = (entry.ink, x + SWATCH, x + SWATCH / 2);
     match entry.swatch {
         Swatch::Line => canvas.line(vec![(x, y), (end, y)], ink, 10),

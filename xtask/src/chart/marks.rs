@@ -2,9 +2,9 @@
 
 use plotters::prelude::DrawingBackend;
 
-use super::canvas::{Canvas, Drawn, Spot};
+use super::canvas::{Canvas, DrawResult, Spot};
 use super::downsample::{Point, envelope, extremes, histogram, one_a_cell};
-use super::picture::{Lane, Layer, Shape};
+use super::picture::{EventRow, Layer, Shape};
 use super::plot::Plot;
 use super::style::Ink;
 
@@ -12,7 +12,8 @@ use super::style::Ink;
 const COLUMNS: usize = 500;
 /// Columns of an area, two points each.
 const BAND_COLUMNS: usize = 1_000;
-/// Cells of a cloud: small enough that it stays one, large enough for a small file.
+/// Cells of a cloud of dots: so small that it still looks like one, so large that the file stays
+/// small.
 const CLOUD: (usize, usize) = (360, 140);
 /// Cells of dots that stand out.
 const DOTS: (usize, usize) = (420, 220);
@@ -26,27 +27,27 @@ pub(crate) fn layer<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     plot: &Plot,
     layer: &Layer,
-) -> Drawn<DB> {
-    let (ink, sheet) = (layer.ink, Sheet { canvas, plot });
+) -> DrawResult<DB> {
+    let (ink, area) = (layer.ink, SeriesArea { canvas, plot });
     match &layer.shape {
-        Shape::Line(points) => sheet.line(&sheet.thinned(points), ink),
+        Shape::Line(points) => area.line(&area.thinned(points), ink),
         // Thinned before the corners are added, or each step would count as two points.
-        Shape::Steps(points) => sheet.line(&steps(&sheet.thinned(points)), ink),
-        Shape::Band(points) => sheet.band(points, ink),
-        Shape::Cloud(points) => sheet.dots(points, CLOUD, (6, 0.55, ink)),
-        Shape::Dots(points) => sheet.dots(points, DOTS, (8, 1.0, ink)),
+        Shape::Steps(points) => area.line(&steps(&area.thinned(points)), ink),
+        Shape::Band(points) => area.band(points, ink),
+        Shape::Cloud(points) => area.dots(points, CLOUD, (6, 0.55, ink)),
+        Shape::Dots(points) => area.dots(points, DOTS, (8, 1.0, ink)),
         Shape::Reference(value) => {
             let y = plot.y(*value);
             let path = [(plot.left, y), (plot.right, y)];
             // Above the axis it would be drawn over the heading; the label says where it is.
-            if *value <= plot.up.max {
+            if *value <= plot.y_axis.max {
                 canvas.dashed(&path, ink, 6)
             } else {
                 Ok(())
             }
         }
         Shape::VaryingReference(points) => {
-            let runs = sheet.inside(&sheet.thinned(points));
+            let runs = area.inside(&area.thinned(points));
             runs.iter().try_for_each(|run| canvas.dashed(run, ink, 6))
         }
     }
@@ -54,12 +55,12 @@ pub(crate) fn layer<DB: DrawingBackend>(
 
 /// The area of the series. Points are thinned as they lie on the canvas, from the plot's lower
 /// left corner.
-struct Sheet<'a, 'b, DB: DrawingBackend> {
+struct SeriesArea<'a, 'b, DB: DrawingBackend> {
     canvas: &'a Canvas<'b, DB>,
     plot: &'a Plot,
 }
 
-impl<DB: DrawingBackend> Sheet<'_, '_, DB> {
+impl<DB: DrawingBackend> SeriesArea<'_, '_, DB> {
     const fn width(&self) -> f64 {
         (self.plot.right - self.plot.left) as f64
     }
@@ -69,8 +70,13 @@ impl<DB: DrawingBackend> Sheet<'_, '_, DB> {
     }
 
     fn placed(&self, points: &[Point]) -> Vec<Point> {
-        let (across, up) = (self.plot.across, self.plot.up);
-        let place = |&(x, y): &Point| (across.share(x) * self.width(), up.share(y) * self.height());
+        let (x_axis, y_axis) = (self.plot.x_axis, self.plot.y_axis);
+        let place = |&(x, y): &Point| {
+            (
+                x_axis.share(x) * self.width(),
+                y_axis.share(y) * self.height(),
+            )
+        };
         points.iter().map(place).collect()
     }
 
@@ -85,13 +91,13 @@ impl<DB: DrawingBackend> Sheet<'_, '_, DB> {
         extremes(&self.placed(points), self.width(), COLUMNS)
     }
 
-    fn line(&self, placed: &[Point], ink: Ink) -> Drawn<DB> {
+    fn line(&self, placed: &[Point], ink: Ink) -> DrawResult<DB> {
         self.inside(placed)
             .into_iter()
             .try_for_each(|run| self.canvas.line(run, ink, 7))
     }
 
-    /// The runs of points inside the plot, without duplicates.
+    /// Returns the runs of points inside the plot, without duplicates.
     fn inside(&self, placed: &[Point]) -> Vec<Vec<Spot>> {
         placed
             // A line is broken where it leaves the plot: clamped to its edge it would show values
@@ -110,7 +116,7 @@ impl<DB: DrawingBackend> Sheet<'_, '_, DB> {
         (0.0..=self.width()).contains(&x) && (0.0..=self.height()).contains(&y)
     }
 
-    fn band(&self, points: &[Point], ink: Ink) -> Drawn<DB> {
+    fn band(&self, points: &[Point], ink: Ink) -> DrawResult<DB> {
         let columns = envelope(&self.placed(points), self.width(), BAND_COLUMNS);
         let spot = |at: f64, value: f64| self.spot((at, value.min(self.height())));
         let (Some(first), Some(last)) = (columns.first(), columns.last()) else {
@@ -135,7 +141,7 @@ impl<DB: DrawingBackend> Sheet<'_, '_, DB> {
         points: &[Point],
         cells: (usize, usize),
         (radius, alpha, ink): (i32, f64, Ink),
-    ) -> Drawn<DB> {
+    ) -> DrawResult<DB> {
         let placed = self.placed(points).into_iter();
         let visible: Vec<Point> = placed.filter(|&point| self.holds(point)).collect();
         one_a_cell(&visible, (self.width(), self.height()), cells)
@@ -144,7 +150,7 @@ impl<DB: DrawingBackend> Sheet<'_, '_, DB> {
     }
 }
 
-/// Every value held until the next.
+/// Returns the corners of a line that holds every value until the next.
 fn steps(points: &[Point]) -> Vec<Point> {
     let corners = points
         .windows(2)
@@ -152,28 +158,28 @@ fn steps(points: &[Point]) -> Vec<Point> {
     corners.chain(points.last().copied()).collect()
 }
 
-/// Draws a row of ticks; where there are too many, a row of bars as high as they are many.
-pub(crate) fn lane<DB: DrawingBackend>(
+/// Draws a row of ticks; where there are too many, bars as high as the number of events in them.
+pub(crate) fn event_row<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     plot: &Plot,
-    lane: &Lane,
+    row: &EventRow,
     top: i32,
     height: i32,
-) -> Drawn<DB> {
+) -> DrawResult<DB> {
     let bottom = top + height;
     canvas.line(
         vec![(plot.left, bottom), (plot.right, bottom)],
         Ink::Grid,
         3,
     )?;
-    if lane.times.len() <= TICKS {
-        return lane.times.iter().try_for_each(|&time| {
-            let x = plot.x(time.min(plot.across.max));
-            canvas.line(vec![(x, top), (x, bottom)], lane.ink, 5)
+    if row.times.len() <= TICKS {
+        return row.times.iter().try_for_each(|&time| {
+            let x = plot.x(time.min(plot.x_axis.max));
+            canvas.line(vec![(x, top), (x, bottom)], row.ink, 5)
         });
     }
     // So many ticks would be one block of colour: the height shows what the density cannot.
-    let counts = histogram(&lane.times, plot.across.max, BARS);
+    let counts = histogram(&row.times, plot.x_axis.max, BARS);
     let most = counts.iter().copied().max().unwrap_or(1).max(1);
     let step = f64::from(plot.right - plot.left) / BARS as f64;
     for (count, index) in counts.into_iter().zip(0..) {
@@ -185,7 +191,7 @@ pub(crate) fn lane<DB: DrawingBackend>(
         let bar = f64::from(height) * f64::from(count) / f64::from(most);
         // A single event beside a thousand stays visible.
         let bar_top = bottom - (bar.round() as i32).max(5);
-        canvas.block((left, bar_top), (right, bottom), lane.ink, 1.0)?;
+        canvas.block((left, bar_top), (right, bottom), row.ink, 1.0)?;
     }
     Ok(())
 }
@@ -207,16 +213,16 @@ mod tests {
             right: 100,
             top: 0,
             bottom: 100,
-            across: axis,
-            up: axis,
+            x_axis: axis,
+            y_axis: axis,
         };
         let area = Raster::new(100, 100).into_drawing_area();
-        let sheet = Sheet {
+        let area = SeriesArea {
             canvas: &Canvas::new(&area).unwrap(),
             plot: &plot,
         };
         let points = [(0.0, 1.0), (1.0, 2.0), (2.0, 99.0), (3.0, 3.0), (4.0, 3.0)];
-        let runs = sheet.inside(&sheet.placed(&points));
+        let runs = area.inside(&area.placed(&points));
         assert_eq!(runs, [vec![(0, 90), (10, 80)], vec![(30, 70), (40, 70)]]);
     }
 

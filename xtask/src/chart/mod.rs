@@ -73,7 +73,7 @@ impl Chart {
         Self::Queue,
     ];
 
-    /// Its file name, less the ending.
+    /// Returns its file name without the extension.
     #[must_use]
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -85,7 +85,7 @@ impl Chart {
         }
     }
 
-    /// Its title.
+    /// Returns its title.
     #[must_use]
     pub(crate) const fn title(self) -> &'static str {
         match self {
@@ -97,7 +97,7 @@ impl Chart {
         }
     }
 
-    /// Its caption: how to read it.
+    /// Returns its caption, which says how to read it.
     #[must_use]
     pub(crate) const fn caption(self) -> &'static str {
         match self {
@@ -154,7 +154,7 @@ pub(crate) fn write_all(folder: &Path, record: &RunRecord) -> Result<(), ChartEr
 /// A chart of many runs side by side.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum CompareChart {
-    /// A peer a row, a scenario a column.
+    /// A row for each peer, a column for each scenario.
     Efficiency,
     /// Goodput against queueing delay.
     Delay,
@@ -164,7 +164,7 @@ impl CompareChart {
     /// Both.
     pub(crate) const ALL: [Self; 2] = [Self::Efficiency, Self::Delay];
 
-    /// Its file name, less the ending.
+    /// Returns its file name without the extension.
     #[must_use]
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -173,7 +173,7 @@ impl CompareChart {
         }
     }
 
-    /// Its title.
+    /// Returns its title.
     #[must_use]
     pub(crate) const fn title(self) -> &'static str {
         match self {
@@ -182,7 +182,7 @@ impl CompareChart {
         }
     }
 
-    /// Its caption: how to read it.
+    /// Returns its caption, which says how to read it.
     #[must_use]
     pub(crate) const fn caption(self) -> &'static str {
         match self {

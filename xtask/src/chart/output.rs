@@ -1,4 +1,4 @@
-//! From a drawing to its two files.
+//! The two files of a drawing: SVG and PNG.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -10,7 +10,7 @@ use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, IntoDrawingArea};
 use plotters::prelude::{DrawingBackend, SVGBackend};
 
-use super::canvas::Drawn;
+use super::canvas::DrawResult;
 use super::raster::Raster;
 use super::style::SCALE;
 use super::{ChartError, compare, draw, font, growth::Growth, picture::Picture};
@@ -38,7 +38,7 @@ impl Drawing {
         }
     }
 
-    fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Drawn<DB> {
+    fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> DrawResult<DB> {
         match self {
             Self::Picture(picture) => draw::picture(area, picture),
             Self::Matrix(matrix) => matrix.draw(area),
@@ -78,7 +78,7 @@ impl Drawing {
         let raster = Rc::new(RefCell::new(Raster::new(width, height)));
         self.draw(&DrawingArea::from(&raster))
             .map_err(|error| refused(name, &error))?;
-        // Drawn at twice the size and averaged: fills and dots have edges of whole pixels.
+        // DrawResult at twice the size and averaged: fills and dots have edges of whole pixels.
         let pixels = raster.borrow().reduced(SCALE as usize);
         let write = |source: std::io::Error| ChartError::Write {
             path: path.to_owned(),

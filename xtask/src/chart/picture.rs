@@ -7,25 +7,25 @@ use super::downsample::Point;
 use super::style::Ink;
 use super::units::Quantity;
 
-/// One chart.
+/// A chart of series over time.
 #[derive(Clone, Debug)]
 pub(crate) struct Picture {
     /// The title.
     pub title: String,
     /// The subtitle, which names the run.
     pub subtitle: String,
-    /// Time, as a rule.
+    /// The horizontal axis, of time.
     pub x: Axis,
     /// The left-hand axis.
     pub y: Axis,
-    /// The same heights in other units, on the right.
+    /// The right-hand axis: the same values in another unit.
     pub right: Option<Axis>,
-    /// A small part of it, magnified, in a corner that is free.
+    /// A small part, magnified, in a corner that is free.
     pub detail: Option<Detail>,
-    /// From the back to the front.
+    /// The series, from back to front.
     pub layers: Vec<Layer>,
-    /// Above the plot: what happened when.
-    pub lanes: Vec<Lane>,
+    /// The rows of events above the plot.
+    pub event_rows: Vec<EventRow>,
 }
 
 /// An axis.
@@ -42,7 +42,7 @@ pub(crate) struct Axis {
 /// One series and how it is drawn.
 #[derive(Clone, Debug)]
 pub(crate) struct Layer {
-    /// For the legend; empty: not in it.
+    /// The label in the legend; an empty one is left out.
     pub label: String,
     /// Its colour.
     pub ink: Ink,
@@ -53,9 +53,9 @@ pub(crate) struct Layer {
 /// The shape of a series.
 #[derive(Clone, Debug)]
 pub(crate) enum Shape {
-    /// From point to point.
+    /// A line from point to point.
     Line(Vec<Point>),
-    /// Value held until the next point.
+    /// A line that holds each value until the next point.
     Steps(Vec<Point>),
     /// A light area from the least to the greatest value of each column.
     Band(Vec<Point>),
@@ -69,10 +69,10 @@ pub(crate) enum Shape {
     VaryingReference(Vec<Point>),
 }
 
-/// A row of ticks over the plot.
+/// A row of event ticks above the plot.
 #[derive(Clone, Debug)]
-pub(crate) struct Lane {
-    /// For the legend.
+pub(crate) struct EventRow {
+    /// The label in the legend.
     pub label: String,
     /// Its colour.
     pub ink: Ink,
@@ -85,25 +85,25 @@ pub(crate) struct Lane {
 pub(crate) struct Detail {
     /// The corner with room for it.
     pub corner: Corner,
-    /// Its own axes,
+    /// The horizontal axis.
     pub x: Axis,
-    /// in both directions.
+    /// The vertical axis.
     pub y: Axis,
-    /// From the back to the front; the labels are not shown.
+    /// The series, from back to front; their labels are not shown.
     pub layers: Vec<Layer>,
 }
 
 /// A corner of the plot.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Corner {
-    /// Above a line that begins slowly,
+    /// Free above a line that begins slowly.
     UpperLeft,
-    /// and below a steady one.
+    /// Free below a steady line.
     LowerRight,
 }
 
 impl Axis {
-    /// The usual one.
+    /// Creates an axis that starts at zero.
     #[must_use]
     pub(crate) const fn from_zero(quantity: Quantity, max: f64) -> Self {
         Self {
@@ -113,7 +113,7 @@ impl Axis {
         }
     }
 
-    /// The position of a value, as a share of the axis.
+    /// Returns the position of a value, as a share of the axis.
     #[must_use]
     pub(crate) fn share(&self, value: f64) -> f64 {
         let span = self.max - self.min;
@@ -127,7 +127,7 @@ impl Axis {
 }
 
 impl Picture {
-    /// A picture without series yet.
+    /// Creates a picture without series.
     #[must_use]
     pub(crate) fn new(title: &str, subtitle: &str, span_ns: f64, quantity: Quantity) -> Self {
         Self {
@@ -138,11 +138,11 @@ impl Picture {
             right: None,
             detail: None,
             layers: Vec::new(),
-            lanes: Vec::new(),
+            event_rows: Vec::new(),
         }
     }
 
-    /// Puts a series on top, if it has anything to show.
+    /// Adds a series on top, unless it has no points.
     pub(crate) fn layer(&mut self, label: impl Into<String>, ink: Ink, shape: Shape) {
         // A series without points would still stand in the legend.
         if !shape.is_empty() {
@@ -154,10 +154,10 @@ impl Picture {
         }
     }
 
-    /// Adds a row of ticks, if there are any.
-    pub(crate) fn lane(&mut self, label: impl Into<String>, ink: Ink, times: Vec<f64>) {
+    /// Adds a row of event ticks, unless there are no events.
+    pub(crate) fn event_row(&mut self, label: impl Into<String>, ink: Ink, times: Vec<f64>) {
         if !times.is_empty() {
-            self.lanes.push(Lane {
+            self.event_rows.push(EventRow {
                 label: label.into(),
                 ink,
                 times,
@@ -165,12 +165,12 @@ impl Picture {
         }
     }
 
-    /// Ends the axis a little above `most`.
+    /// Extends the axis to a little above `most`.
     pub(crate) fn reach(&mut self, most: f64) {
         self.y.max = self.y.max.max(most * 1.06);
     }
 
-    /// Ends the axis a little above all series so far.
+    /// Extends the axis to a little above all series so far.
     pub(crate) fn reach_all(&mut self) {
         let most = self
             .layers
@@ -189,7 +189,7 @@ impl Picture {
                 Shape::Reference(_) | Shape::VaryingReference(_)
             )
         };
-        self.lanes.is_empty() && !self.layers.iter().any(data)
+        self.event_rows.is_empty() && !self.layers.iter().any(data)
     }
 }
 
@@ -198,7 +198,7 @@ impl Shape {
         self.points().is_some_and(<[Point]>::is_empty)
     }
 
-    /// Its greatest value.
+    /// Returns its greatest value.
     #[must_use]
     pub(crate) fn highest(&self) -> f64 {
         match self {
@@ -220,7 +220,7 @@ impl Shape {
     }
 }
 
-/// The greatest value of a series; 0 if it has none.
+/// Returns the greatest value of a series; 0 if it has none.
 #[must_use]
 pub(crate) fn highest(points: &[Point]) -> f64 {
     points.iter().map(|point| point.1).fold(0.0, f64::max)

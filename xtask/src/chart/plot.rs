@@ -4,7 +4,7 @@ use plotters::drawing::DrawingAreaErrorKind;
 use plotters::prelude::DrawingBackend;
 use plotters::style::text_anchor::HPos;
 
-use super::canvas::{Canvas, Drawn, Look};
+use super::canvas::{Canvas, DrawResult, LabelStyle};
 use super::picture::Axis;
 use super::style::{Ink, LABEL_EM, SUBTITLE_EM, TITLE_EM};
 use super::ticks::Tick;
@@ -13,7 +13,7 @@ use super::ticks::Tick;
 pub(crate) const MARGIN: i32 = 64;
 
 /// The style of the labels at the axes.
-pub(crate) const LABELS: Look = Look::new(LABEL_EM, Ink::Muted);
+pub(crate) const LABELS: LabelStyle = LabelStyle::new(LABEL_EM, Ink::Muted);
 
 /// The plot's rectangle and how values lie in it.
 #[derive(Copy, Clone, Debug)]
@@ -27,22 +27,22 @@ pub(crate) struct Plot {
     /// Its lower end.
     pub bottom: i32,
     /// The horizontal axis.
-    pub across: Axis,
+    pub x_axis: Axis,
     /// The vertical axis.
-    pub up: Axis,
+    pub y_axis: Axis,
 }
 
 impl Plot {
-    /// The horizontal position of a value.
+    /// Returns the horizontal position of a value.
     #[must_use]
     pub(crate) fn x(&self, value: f64) -> i32 {
-        place(self.across.share(value), self.left, self.right)
+        place(self.x_axis.share(value), self.left, self.right)
     }
 
-    /// The vertical position of a value.
+    /// Returns the vertical position of a value.
     #[must_use]
     pub(crate) fn y(&self, value: f64) -> i32 {
-        place(self.up.share(value), self.bottom, self.top)
+        place(self.y_axis.share(value), self.bottom, self.top)
     }
 }
 
@@ -58,13 +58,21 @@ pub(crate) fn heading<DB: DrawingBackend>(
 ) -> Result<i32, DrawingAreaErrorKind<DB::ErrorType>> {
     // Returned to the caller, since a legend has as many rows as it needs.
     let mut line = MARGIN + 30;
-    canvas.text(title, (MARGIN, line), Look::new(TITLE_EM, Ink::Text).bold())?;
+    canvas.text(
+        title,
+        (MARGIN, line),
+        LabelStyle::new(TITLE_EM, Ink::Text).bold(),
+    )?;
     line += 82;
-    canvas.text(subtitle, (MARGIN, line), Look::new(SUBTITLE_EM, Ink::Muted))?;
+    canvas.text(
+        subtitle,
+        (MARGIN, line),
+        LabelStyle::new(SUBTITLE_EM, Ink::Muted),
+    )?;
     Ok(line + 50)
 }
 
-/// The width of the widest label.
+/// Returns the width of the widest label.
 pub(crate) fn widest(ticks: &[Tick]) -> i32 {
     ticks
         .iter()
@@ -73,12 +81,12 @@ pub(crate) fn widest(ticks: &[Tick]) -> i32 {
         .unwrap_or(0)
 }
 
-/// The thin lines and their labels.
+/// Draws the horizontal grid lines and their labels.
 pub(crate) fn grid<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     plot: &Plot,
     y_ticks: &[Tick],
-) -> Drawn<DB> {
+) -> DrawResult<DB> {
     for tick in y_ticks {
         let y = plot.y(tick.at);
         canvas.line(vec![(plot.left, y), (plot.right, y)], Ink::Grid, 3)?;
@@ -87,12 +95,12 @@ pub(crate) fn grid<DB: DrawingBackend>(
     Ok(())
 }
 
-/// The base line and what is written under it.
+/// Draws the horizontal axis with its ticks and labels.
 pub(crate) fn axes<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     plot: &Plot,
     x_ticks: &[Tick],
-) -> Drawn<DB> {
+) -> DrawResult<DB> {
     let (left, right, bottom) = (plot.left, plot.right, plot.bottom);
     canvas.line(vec![(left, bottom), (right, bottom)], Ink::Muted, 4)?;
     for tick in x_ticks {

@@ -2,13 +2,14 @@
 
 use super::Chart;
 use super::downsample::Point;
-use super::flows::{fates, lost_on_the_wire, span_ns, subtitle};
+use super::flows::{lost_on_the_wire, outcome_times, span_ns, subtitle};
 use super::picture::{Axis, Picture, Shape};
 use super::style::Ink;
 use super::units::{Quantity, bytes, counted};
 use crate::rows::RunRecord;
 
-/// Depth in bytes, on the right the time it takes to send them; limit, drops, losses.
+/// Draws the depth in bytes, on the right the time that it takes to send them; limit, drops and
+/// losses.
 #[must_use]
 pub(crate) fn picture(record: &RunRecord) -> Picture {
     let mut picture = Picture::new(
@@ -34,16 +35,16 @@ pub(crate) fn picture(record: &RunRecord) -> Picture {
         let max = picture.y.max * 8e9 / rate as f64;
         picture.right = Some(Axis::from_zero(Quantity::Time, max));
     }
-    let drops = fates(record, |fate| fate == "queue-drop");
+    let drops = outcome_times(record, |outcome| outcome == "queue-drop");
     let count = drops.len() as u64;
-    picture.lane(
+    picture.event_row(
         counted(count, "drop by the queue", "drops by the queue"),
         Ink::Vermillion,
         drops,
     );
-    let losses = fates(record, lost_on_the_wire);
+    let losses = outcome_times(record, lost_on_the_wire);
     let count = losses.len() as u64;
-    picture.lane(
+    picture.event_row(
         counted(count, "loss on the wire", "losses on the wire"),
         Ink::Purple,
         losses,
@@ -51,7 +52,7 @@ pub(crate) fn picture(record: &RunRecord) -> Picture {
     picture
 }
 
-/// The queue found by every packet; without packets, the maximum of every interval.
+/// Returns the queue found by every packet; without packet records, the maximum of every interval.
 fn depth(record: &RunRecord) -> Vec<Point> {
     if record.packets.is_empty() {
         let rows = record.throughput.iter();

@@ -16,7 +16,7 @@ use plotters_backend::{
 /// the middle of an x to be on the spot.
 const BASE_LINE: f64 = 0.15 / 1.24;
 
-type Done = Result<(), DrawingErrorKind<Infallible>>;
+type BackendResult = Result<(), DrawingErrorKind<Infallible>>;
 
 /// Pixels, and a mask for the line that is being drawn.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub(crate) struct Raster {
     mask: Vec<u8>,
 }
 
-/// A part of the picture that a line has touched.
+/// The part of the mask that a line has covered.
 #[derive(Copy, Clone)]
 struct Touched {
     from: (usize, usize),
@@ -35,7 +35,7 @@ struct Touched {
 }
 
 impl Raster {
-    /// A black picture.
+    /// Creates a black picture.
     #[must_use]
     pub(crate) fn new(width: u32, height: u32) -> Self {
         let (width, height) = (width as usize, height as usize);
@@ -47,7 +47,7 @@ impl Raster {
         }
     }
 
-    /// The picture at a `factor`th of its size, as red, green and blue bytes.
+    /// Returns the picture at a `factor`th of its size, as red, green and blue bytes.
     #[must_use]
     pub(crate) fn reduced(&self, factor: usize) -> Vec<u8> {
         let (width, height) = (self.width / factor, self.height / factor);
@@ -69,7 +69,7 @@ impl Raster {
         small
     }
 
-    /// Lays a colour over one pixel.
+    /// Blends a colour into one pixel.
     fn blend(&mut self, index: usize, rgb: (u8, u8, u8), alpha: f64) {
         let pixel = &mut self.rgb[index * 3..index * 3 + 3];
         for (below, above) in pixel.iter_mut().zip([rgb.0, rgb.1, rgb.2]) {
@@ -126,7 +126,7 @@ impl Raster {
         touched
     }
 
-    /// Lays a colour over everything covered, and clears the cover.
+    /// Blends a colour into everything covered, and clears the mask.
     fn lay(&mut self, touched: Touched, color: BackendColor) {
         for y in touched.from.1..touched.to.1 {
             for x in touched.from.0..touched.to.0 {
@@ -139,7 +139,7 @@ impl Raster {
         }
     }
 
-    /// Lays a colour over a stretch of a row.
+    /// Blends a colour into a part of a row.
     fn span(&mut self, y: usize, left: usize, right: usize, color: BackendColor) {
         let row = y * self.width;
         // Without blending: most of a picture is its background.
@@ -199,7 +199,7 @@ impl Raster {
     }
 }
 
-/// A coordinate as a place in a picture that has `size` of them.
+/// Returns a coordinate within a picture of `size` pixels.
 fn clamp(value: f64, size: usize) -> usize {
     (value.max(0.0).floor() as usize).min(size)
 }
@@ -211,15 +211,15 @@ impl DrawingBackend for Raster {
         (self.width as u32, self.height as u32)
     }
 
-    fn ensure_prepared(&mut self) -> Done {
+    fn ensure_prepared(&mut self) -> BackendResult {
         Ok(())
     }
 
-    fn present(&mut self) -> Done {
+    fn present(&mut self) -> BackendResult {
         Ok(())
     }
 
-    fn draw_pixel(&mut self, (x, y): BackendCoord, color: BackendColor) -> Done {
+    fn draw_pixel(&mut self, (x, y): BackendCoord, color: BackendColor) -> BackendResult {
         let (Ok(x), Ok(y)) = (usize::try_from(x), usize::try_from(y)) else {
             return Ok(());
         };
@@ -235,7 +235,7 @@ impl DrawingBackend for Raster {
         to: BackendCoord,
         style: &S,
         _fill: bool,
-    ) -> Done {
+    ) -> BackendResult {
         let (left, right) = (
             clamp(from.0.into(), self.width),
             clamp(to.0.into(), self.width),
@@ -250,7 +250,7 @@ impl DrawingBackend for Raster {
         &mut self,
         outline: I,
         style: &S,
-    ) -> Done {
+    ) -> BackendResult {
         let outline: Vec<BackendCoord> = outline.into_iter().collect();
         self.fill(&outline, style.color());
         Ok(())
@@ -262,7 +262,7 @@ impl DrawingBackend for Raster {
         text: &str,
         style: &S,
         (x, y): BackendCoord,
-    ) -> Done {
+    ) -> BackendResult {
         let failed = |error| DrawingErrorKind::FontError(Box::new(error));
         let ((left, top), (right, bottom)) = style.layout_box(text).map_err(failed)?;
         let along = match style.anchor().h_pos {
@@ -283,7 +283,7 @@ impl DrawingBackend for Raster {
         from: BackendCoord,
         to: BackendCoord,
         style: &S,
-    ) -> Done {
+    ) -> BackendResult {
         self.stroke(&[from, to], style.stroke_width(), style.color());
         Ok(())
     }
@@ -292,7 +292,7 @@ impl DrawingBackend for Raster {
         &mut self,
         path: I,
         style: &S,
-    ) -> Done {
+    ) -> BackendResult {
         let path: Vec<BackendCoord> = path.into_iter().collect();
         self.stroke(&path, style.stroke_width(), style.color());
         Ok(())
@@ -304,7 +304,7 @@ impl DrawingBackend for Raster {
         radius: u32,
         style: &S,
         _fill: bool,
-    ) -> Done {
+    ) -> BackendResult {
         // A disc is a line of no length.
         let touched = self.cover(center, center, f64::from(radius));
         self.lay(touched, style.color());

@@ -7,7 +7,8 @@ use super::style::Ink;
 use super::units::{Quantity, counted, time};
 use crate::rows::RunRecord;
 
-/// Every sample, the smoothed and the least; with many transfers, the smoothed of each.
+/// Draws every sample, the smoothed and the least round trip; with many transfers, the smoothed
+/// one of each.
 #[must_use]
 pub(crate) fn picture(record: &RunRecord) -> Picture {
     let mut picture = Picture::new(
@@ -49,7 +50,7 @@ pub(crate) fn picture(record: &RunRecord) -> Picture {
     picture.reach_all();
     let timeouts: Vec<f64> = (0..flows).flat_map(|flow| timeouts(record, flow)).collect();
     let count = timeouts.len() as u64;
-    picture.lane(
+    picture.event_row(
         counted(count, "timeout", "timeouts"),
         Ink::Vermillion,
         timeouts,
@@ -57,7 +58,7 @@ pub(crate) fn picture(record: &RunRecord) -> Picture {
     picture
 }
 
-/// The times at which a flow's count of timeouts rose.
+/// Returns the times at which a flow's count of timeouts rose.
 fn timeouts(record: &RunRecord, flow: u32) -> Vec<f64> {
     let counts = series(record, flow, |row| row.pto_count.map(u64::from));
     // A fall is an acknowledgement, which resets the count.

@@ -8,8 +8,8 @@ use super::style::Ink;
 use super::units::{Quantity, counted};
 use crate::rows::RunRecord;
 
-/// Offsets of first transmissions and retransmissions, and the bytes acknowledged; with many transfers,
-/// the bytes acknowledged of each.
+/// Draws the offsets of first transmissions and retransmissions, and the bytes acknowledged; with
+/// many transfers, the bytes acknowledged of each.
 #[must_use]
 pub(crate) fn picture(record: &RunRecord) -> Picture {
     let mut picture = Picture::new(
@@ -35,7 +35,7 @@ pub(crate) fn picture(record: &RunRecord) -> Picture {
         "{} retransmitted",
         counted(retransmitted.len() as u64, "packet", "packets")
     );
-    picture.lane(label, Ink::Vermillion, times);
+    picture.event_row(label, Ink::Vermillion, times);
     let detail = detail(record, [&first, &retransmitted, &delivered]);
     // Retransmissions lie so close to the line that they show only where they are late.
     picture.layer("", Ink::Vermillion, Shape::Dots(retransmitted));
@@ -46,7 +46,7 @@ pub(crate) fn picture(record: &RunRecord) -> Picture {
     picture
 }
 
-/// The packets around the middle one of all retransmissions.
+/// Returns the packets around the middle one of all retransmissions.
 fn detail(record: &RunRecord, [first, retransmitted, delivered]: [&[Point]; 3]) -> Option<Detail> {
     // The middle of the retransmissions, not of the run: the detail is there to show one.
     let middle = retransmitted.get(retransmitted.len() / 2)?.0;
@@ -85,8 +85,8 @@ fn detail(record: &RunRecord, [first, retransmitted, delivered]: [&[Point]; 3]) 
     })
 }
 
-/// Six round trips, or as many more as it takes to see some packets; nothing where that would
-/// be the run retransmitted.
+/// Returns six round trips around the middle, or as many more as it takes to see some packets;
+/// `None` where that would be most of the run.
 fn window(sent: [&[Point]; 2], middle: f64, link_rtt_ns: u64, whole: f64) -> Option<Axis> {
     const ROUND_TRIPS: f64 = 6.0;
     const PACKETS: usize = 40;
@@ -116,7 +116,7 @@ fn within<'a>(axis: &Axis, points: &'a [Point]) -> impl Iterator<Item = &'a Poin
     points.iter().filter(move |point| range.contains(&point.0))
 }
 
-/// The corner that the line keeps out of.
+/// Returns the corner that the line does not reach.
 fn free_corner(line: &[Point], span: f64) -> Option<Corner> {
     let most = highest(line);
     // With a little room around the detail's edges.

@@ -8,19 +8,19 @@ use plotters::style::RGBColor;
 /// A picture's own coordinates: twice the pixels of the PNG, so that whole numbers are fine
 /// enough.
 pub(crate) const WIDTH: u32 = 3200;
-/// The usual height.
+/// The height of a picture, unless it depends on its contents.
 pub(crate) const HEIGHT: u32 = 1800;
 /// Coordinates a pixel of the PNG, and a CSS pixel of the SVG.
 pub(crate) const SCALE: u32 = 2;
 
-/// Heights of letters, in em.
+/// Height of the title, in em.
 pub(crate) const TITLE_EM: f64 = 64.0;
-/// Under the title.
+/// Height of the subtitle, in em.
 pub(crate) const SUBTITLE_EM: f64 = 44.0;
-/// Legend and ticks: still legible at half the size.
+/// Height of legend and ticks, in em: still legible at half the size.
 pub(crate) const LABEL_EM: f64 = 44.0;
 
-/// A colour by what it is for.
+/// A colour, by its use.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ink {
     /// The background.
@@ -31,9 +31,9 @@ pub(crate) enum Ink {
     Muted,
     /// The thin lines.
     Grid,
-    /// The main series,
+    /// The main series.
     Blue,
-    /// and those beside it.
+    /// Series beside the main one.
     Sky,
     /// The achieved rate.
     Green,
@@ -43,15 +43,15 @@ pub(crate) enum Ink {
     Vermillion,
     /// Losses of another kind.
     Purple,
-    /// On a cell of a heat map that is dark,
+    /// Text on a dark cell of a heat map.
     OnDark,
-    /// and on one that is light.
+    /// Text on a light cell.
     OnLight,
-    /// Any colour, for the cells themselves.
+    /// Any colour, for the cells of a heat map.
     Exact(u8, u8, u8),
 }
 
-/// For one line a flow, or one mark a peer.
+/// The colours of flows, and of peers.
 pub(crate) const SERIES: [Ink; 6] = [
     Ink::Blue,
     Ink::Orange,
@@ -76,7 +76,7 @@ const THEMED: [Ink; 10] = [
 ];
 
 impl Ink {
-    /// On a light background: what the files have.
+    /// Returns the colour on a light background, which the files have.
     #[must_use]
     pub(crate) const fn light(self) -> RGBColor {
         match self {
@@ -96,7 +96,7 @@ impl Ink {
         }
     }
 
-    /// On a dark background: what a page may put in its place.
+    /// Returns the colour on a dark background, which a page may put in its place.
     #[must_use]
     pub(crate) const fn dark(self) -> RGBColor {
         match self {
@@ -114,14 +114,14 @@ impl Ink {
         }
     }
 
-    /// As the SVG files have it.
+    /// Returns the colour as it is written in SVG files.
     #[must_use]
     pub(crate) fn hex(color: RGBColor) -> String {
         format!("#{:02X}{:02X}{:02X}", color.0, color.1, color.2)
     }
 }
 
-/// Style rules that turn an SVG inside `parent` dark: a rule goes before an attribute.
+/// Returns style rules that turn an SVG inside `parent` dark: a rule goes before an attribute.
 #[must_use]
 pub(crate) fn dark_rules(parent: &str) -> String {
     let rule = |ink: Ink, what: &str| {

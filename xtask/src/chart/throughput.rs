@@ -8,7 +8,7 @@ use super::style::Ink;
 use super::units::{Quantity, rate};
 use crate::rows::{RunRecord, ThroughputRow};
 
-/// Rates over time; with many transfers, the goodput of each.
+/// Draws rates over time; with many transfers, the goodput of each.
 #[must_use]
 pub(crate) fn picture(record: &RunRecord) -> Picture {
     let mut picture = Picture::new(
@@ -59,7 +59,7 @@ pub(crate) fn picture(record: &RunRecord) -> Picture {
     picture
 }
 
-/// Without the last interval, which the run's end cuts short.
+/// Returns the rows without the last interval, which the run's end cuts short.
 fn complete(rows: &[ThroughputRow]) -> &[ThroughputRow] {
     // A run of one or two intervals has nothing else to show.
     if rows.len() > 2 {
@@ -69,8 +69,8 @@ fn complete(rows: &[ThroughputRow]) -> &[ThroughputRow] {
     }
 }
 
-/// Intervals of a round trip at least, as shorter ones show the bursts of a window and not the
-/// rate; but not so long that few are left.
+/// Merges the rows to intervals of at least a round trip, as shorter ones show the bursts of a
+/// window and not the rate; but not so long that few are left.
 fn merged(rows: &[ThroughputRow], least_ns: u64) -> Vec<ThroughputRow> {
     const FEWEST: usize = 60;
     let interval_ns = rows.first().map_or(1, |row| row.interval_ns.max(1));
@@ -92,7 +92,7 @@ fn merged(rows: &[ThroughputRow], least_ns: u64) -> Vec<ThroughputRow> {
     rows.chunks(together).map(merge).collect()
 }
 
-/// Bits a second in the middle of every interval.
+/// Returns bits a second in the middle of every interval.
 fn rates(rows: &[ThroughputRow], bytes: impl Fn(&ThroughputRow) -> Option<u64>) -> Vec<Point> {
     let point = |row: &ThroughputRow| {
         let middle = row.t_ns as f64 + row.interval_ns as f64 / 2.0;
@@ -104,7 +104,7 @@ fn rates(rows: &[ThroughputRow], bytes: impl Fn(&ThroughputRow) -> Option<u64>) 
     rows.iter().filter_map(point).collect()
 }
 
-/// One transfer's share of the goodput while it lasts, from what was acknowledged.
+/// Returns the goodput of one transfer while it lasts, by what was acknowledged.
 fn flow_goodput(record: &RunRecord, rows: &[ThroughputRow], flow: u32) -> Vec<Point> {
     let delivered = series(record, flow, |row| row.delivered_bytes);
     let (Some(first), Some(last)) = (delivered.first(), delivered.last()) else {

@@ -6,13 +6,13 @@ use super::units::{join, trim};
 /// A position on an axis and its label.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Tick {
-    /// In the base unit.
+    /// The position, in the base unit.
     pub at: f64,
     /// The label with its unit; a plain `0` at the origin.
     pub label: String,
 }
 
-/// Ticks along an axis, about `wanted` of them, a step of 1, 2, 2.5 or 5 times a power of ten
+/// Returns ticks along an axis, about `wanted` of them, a step of 1, 2, 2.5 or 5 times a power of ten
 /// apart in the unit that suits the whole axis.
 #[must_use]
 pub(crate) fn ticks(axis: Axis, wanted: u32) -> Vec<Tick> {
@@ -45,7 +45,7 @@ pub(crate) fn ticks(axis: Axis, wanted: u32) -> Vec<Tick> {
         .collect()
 }
 
-/// The round step at or soon above what is wanted, and the decimals it needs.
+/// Returns the round step at or soon above what is wanted, and the decimals that it needs.
 fn step(wanted: f64) -> (f64, usize) {
     for exponent in -9..=12_i32 {
         let power = 10_f64.powi(exponent);

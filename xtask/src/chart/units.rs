@@ -48,7 +48,7 @@ const RATE: [Unit; 4] = [
 ];
 
 impl Quantity {
-    /// The largest unit of which `value` is at least one.
+    /// Returns the largest unit of which `value` is at least one.
     #[must_use]
     pub(crate) fn unit(self, value: f64) -> Unit {
         let units: &[Unit] = match self {
@@ -61,7 +61,7 @@ impl Quantity {
         *fits.unwrap_or(&units[units.len() - 1])
     }
 
-    /// `value` to three figures, in the unit that suits it.
+    /// Formats `value` with three figures, in the unit that suits it.
     #[must_use]
     pub(crate) fn text(self, value: f64) -> String {
         let mut unit = self.unit(value);
@@ -76,12 +76,12 @@ impl Quantity {
     }
 }
 
-/// A number and its unit, kept on one line.
+/// Joins a number and its unit by a space that does not break.
 pub(super) fn join(number: &str, unit: Unit) -> String {
     format!("{number}\u{a0}{}", unit.name)
 }
 
-/// To three figures, without zeros that say nothing.
+/// Formats a number with three figures, without trailing zeros.
 fn three_figures(value: f64) -> String {
     let decimals = match value.abs() {
         // Decided after rounding: 99.96 is written as 100, not as 100.0.
@@ -92,7 +92,7 @@ fn three_figures(value: f64) -> String {
     trim(&format!("{value:.decimals$}"))
 }
 
-/// Without zeros behind the point.
+/// Removes trailing zeros behind the point.
 pub(super) fn trim(number: &str) -> String {
     if !number.contains('.') {
         return number.to_owned();
@@ -103,31 +103,31 @@ pub(super) fn trim(number: &str) -> String {
         .to_owned()
 }
 
-/// A time.
+/// Formats nanoseconds.
 #[must_use]
 pub(crate) fn time(ns: u64) -> String {
     Quantity::Time.text(ns as f64)
 }
 
-/// A size.
+/// Formats bytes.
 #[must_use]
 pub(crate) fn bytes(bytes: u64) -> String {
     Quantity::Bytes.text(bytes as f64)
 }
 
-/// A rate.
+/// Formats bits a second.
 #[must_use]
 pub(crate) fn rate(bps: u64) -> String {
     Quantity::Rate.text(bps as f64)
 }
 
-/// A share of one, as a percentage.
+/// Formats a share of one as a percentage.
 #[must_use]
 pub(crate) fn percent(ratio: f64) -> String {
     format!("{}\u{a0}%", trim(&format!("{:.1}", ratio * 100.0)))
 }
 
-/// A count, its thousands set apart.
+/// Formats a count with its thousands separated.
 #[must_use]
 pub(crate) fn count(count: u64) -> String {
     let digits = count.to_string();
@@ -142,7 +142,7 @@ pub(crate) fn count(count: u64) -> String {
     text
 }
 
-/// A count and its noun.
+/// Formats a count and its noun.
 #[must_use]
 pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })

@@ -6,7 +6,7 @@ use plotters::prelude::DrawingBackend;
 use plotters::style::text_anchor::HPos;
 
 use super::median;
-use crate::chart::canvas::{Canvas, Drawn, Look};
+use crate::chart::canvas::{Canvas, DrawResult, LabelStyle};
 use crate::chart::plot::{MARGIN, heading};
 use crate::chart::style::{Ink, LABEL_EM};
 
@@ -15,7 +15,7 @@ const HEAD_HEIGHT: i32 = 90;
 const TOP: i32 = 240;
 const LEAST_CELL: i32 = 300;
 const LEAST_WIDTH: i32 = 2000;
-const NAMES: Look = Look::new(LABEL_EM, Ink::Text);
+const NAMES: LabelStyle = LabelStyle::new(LABEL_EM, Ink::Text);
 
 /// Shares of one, in rows and columns.
 #[derive(Clone, Debug)]
@@ -26,22 +26,22 @@ pub(crate) struct Matrix {
     pub subtitle: String,
     /// The headings of the columns.
     pub columns: Vec<String>,
-    /// and before the rows.
+    /// The headings of the rows.
     pub rows: Vec<String>,
-    /// Row by row; nothing where there was no run.
+    /// Cells, row by row; `None` where there was no run.
     pub cells: Vec<Vec<Option<Cell>>>,
 }
 
 /// The result of one cell's runs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Cell {
-    /// Those that count, sorted.
+    /// Efficiencies of the finished runs, sorted.
     pub ratios: Vec<f64>,
     /// The number of runs that did not finish.
     pub failed: usize,
 }
 
-/// The positions on the canvas.
+/// Positions and sizes on the canvas.
 struct Layout {
     left: i32,
     cell: i32,
@@ -81,7 +81,7 @@ impl Matrix {
     ///
     /// # Errors
     /// The backend's.
-    pub(crate) fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Drawn<DB> {
+    pub(crate) fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> DrawResult<DB> {
         let canvas = Canvas::new(area)?;
         heading(&canvas, &self.title, &self.subtitle)?;
         let layout = self.layout();
@@ -108,7 +108,7 @@ fn draw_cell<DB: DrawingBackend>(
     cell: Option<&Cell>,
     (left, top): (i32, i32),
     width: i32,
-) -> Drawn<DB> {
+) -> DrawResult<DB> {
     let (right, bottom) = (left + width - 6, top + ROW_HEIGHT - 6);
     let middle = (left + right) / 2;
     let center = i32::midpoint(top, bottom);
@@ -132,7 +132,7 @@ fn draw_cell<DB: DrawingBackend>(
     canvas.text(
         &large,
         (middle, center - up),
-        Look::new(50.0, ink).bold().at(HPos::Center),
+        LabelStyle::new(50.0, ink).bold().at(HPos::Center),
     )?;
     if small.is_empty() {
         return Ok(());
@@ -140,11 +140,11 @@ fn draw_cell<DB: DrawingBackend>(
     canvas.text(
         &small,
         (middle, center + 34),
-        Look::new(32.0, ink).at(HPos::Center),
+        LabelStyle::new(32.0, ink).at(HPos::Center),
     )
 }
 
-/// The number of unfinished runs or, if all finished, their spread.
+/// Returns the number of unfinished runs or, if all finished, the range of their shares.
 fn small_print(cell: &Cell) -> String {
     match cell.ratios.as_slice() {
         [] => String::new(),
@@ -161,13 +161,14 @@ fn small_print(cell: &Cell) -> String {
     }
 }
 
-/// To two places; to three where that would leave nothing.
+/// Formats a share with two decimals, or three where two would be zero.
 fn short(share: f64) -> String {
     let places = if share > 0.0 && share < 0.01 { 3 } else { 2 };
     format!("{share:.places$}")
 }
 
-/// From pale to deep blue: dark is good, and the order survives a grey printer.
+/// Returns the colour of a share, from pale to deep blue: dark is good, and the order survives a
+/// grey printer.
 fn shade(share: f64) -> Ink {
     const STOPS: [(f64, [f64; 3]); 5] = [
         (0.0, [250.0, 240.0, 220.0]),

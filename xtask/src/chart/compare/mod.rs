@@ -1,5 +1,8 @@
 //! Many runs side by side: a table of efficiency ([`Matrix`]) and rate against delay
-//! ([`Scatter`]).
+//! ([`Scatter`], of panels and symbols).
+//!
+//! `mod.rs` groups the summaries by scenario and peer. Touch here what a comparison shows; axes,
+//! legend and colours are those of [`chart`](super). Relies on the summaries alone.
 
 mod matrix;
 mod panel;

@@ -4,7 +4,7 @@ use plotters::prelude::DrawingBackend;
 
 use super::median;
 use super::symbol::Symbol;
-use crate::chart::canvas::{Canvas, Drawn, Look, Spot};
+use crate::chart::canvas::{Canvas, DrawResult, LabelStyle, Spot};
 use crate::chart::downsample::Point;
 use crate::chart::picture::Axis;
 use crate::chart::plot::{Plot, axes, grid, widest};
@@ -15,13 +15,13 @@ use crate::chart::units::Quantity;
 const RADIUS: i32 = 17;
 const NAME_EM: f64 = 36.0;
 
-/// A rectangle that is taken: left, top, right, bottom.
+/// An occupied rectangle: left, top, right, bottom.
 type Taken = (i32, i32, i32, i32);
 
-/// One scenario.
+/// The panel of one scenario.
 #[derive(Clone, Debug)]
 pub(crate) struct Panel {
-    /// Its name.
+    /// The scenario's name.
     pub title: String,
     /// The most that can survive the link, bits a second.
     pub achievable: Option<f64>,
@@ -29,7 +29,7 @@ pub(crate) struct Panel {
     pub marks: Vec<Mark>,
 }
 
-/// One peer's runs.
+/// The runs of one peer.
 #[derive(Clone, Debug)]
 pub(crate) struct Mark {
     /// Its index among the peers.
@@ -39,7 +39,7 @@ pub(crate) struct Mark {
 }
 
 impl Mark {
-    /// The median of both.
+    /// Returns the median of the delays and that of the rates.
     #[must_use]
     pub(crate) fn middle(&self) -> Point {
         let middle = |pick: fn(&Point) -> f64| {
@@ -50,7 +50,7 @@ impl Mark {
         (middle(|run| run.0), middle(|run| run.1))
     }
 
-    /// Its symbol.
+    /// Returns the peer's symbol.
     pub(super) const fn symbol(&self) -> Symbol {
         Symbol::of(self.peer)
     }
@@ -63,31 +63,31 @@ pub(super) fn draw<DB: DrawingBackend>(
     peers: &[String],
     (left, top): Spot,
     (width, height): (i32, i32),
-) -> Drawn<DB> {
+) -> DrawResult<DB> {
     let runs = || panel.marks.iter().flat_map(|mark| &mark.runs);
     // A millisecond at least: below that, all are as good.
     let most = runs().map(|run| run.0).fold(1e6, f64::max) * 1.12;
     // From zero: a panel that starts elsewhere would make small differences look large.
-    let across = Axis::from_zero(Quantity::Time, most);
+    let x_axis = Axis::from_zero(Quantity::Time, most);
     let most = runs()
         .map(|run| run.1)
         // The achievable line belongs into the picture even where no run comes near it.
         .fold(panel.achievable.unwrap_or(1.0), f64::max)
         * 1.1;
-    let up = Axis::from_zero(Quantity::Rate, most);
-    let y_ticks = ticks(up, 4);
+    let y_axis = Axis::from_zero(Quantity::Rate, most);
+    let y_ticks = ticks(y_axis, 4);
     let plot = Plot {
         left: left + 40 + widest(&y_ticks) + 28,
         right: left + width - 56,
         top: top + 100,
         bottom: top + height - 130,
-        across,
-        up,
+        x_axis,
+        y_axis,
     };
-    let title = Look::new(LABEL_EM, Ink::Text).bold();
+    let title = LabelStyle::new(LABEL_EM, Ink::Text).bold();
     canvas.text(&panel.title, (plot.left, top + 52), title)?;
     grid(canvas, &plot, &y_ticks)?;
-    axes(canvas, &plot, &ticks(across, 4))?;
+    axes(canvas, &plot, &ticks(x_axis, 4))?;
     if let Some(most) = panel.achievable {
         let y = plot.y(most);
         canvas.dashed(&[(plot.left, y), (plot.right, y)], Ink::Muted, 5)?;
@@ -108,7 +108,7 @@ fn names<DB: DrawingBackend>(
     panel: &Panel,
     peers: &[String],
     plot: &Plot,
-) -> Drawn<DB> {
+) -> DrawResult<DB> {
     let spots: Vec<Spot> = panel
         .marks
         .iter()
@@ -119,7 +119,7 @@ fn names<DB: DrawingBackend>(
         .collect();
     // The marks first: a name must not cover another peer's mark.
     let mut taken: Vec<Taken> = spots.iter().map(|&spot| around(spot)).collect();
-    let look = Look::new(NAME_EM, Ink::Text);
+    let look = LabelStyle::new(NAME_EM, Ink::Text);
     let mut named = Vec::new();
     for (mark, &spot) in panel.marks.iter().zip(&spots) {
         let name = peers.get(mark.peer).map_or("", String::as_str);
@@ -151,8 +151,8 @@ const fn around((x, y): Spot) -> Taken {
     (x - RADIUS, y - RADIUS, x + RADIUS, y + RADIUS)
 }
 
-/// Right of the mark, left, above or below: the first place that is free and inside, by the left
-/// end of its middle line.
+/// Returns the first free place inside the plot for a name beside its mark (right, left, above,
+/// below): the left end of its middle line.
 fn free_place((x, y): Spot, width: i32, plot: &Plot, taken: &mut Vec<Taken>) -> Option<Spot> {
     const OFF: i32 = RADIUS + 14;
     const UP: i32 = 48;
@@ -204,8 +204,8 @@ mod tests {
             right: 1000,
             top: 0,
             bottom: 1000,
-            across: axis,
-            up: axis,
+            x_axis: axis,
+            y_axis: axis,
         };
         let mut taken = vec![around((500, 500)), around((500, 530))];
         let first = free_place((500, 500), 100, &plot, &mut taken);

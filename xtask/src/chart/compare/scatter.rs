@@ -6,7 +6,7 @@ use plotters::prelude::DrawingBackend;
 
 use super::panel::{self, Panel};
 use super::symbol::Symbol;
-use crate::chart::canvas::{Canvas, Drawn};
+use crate::chart::canvas::{Canvas, DrawResult};
 use crate::chart::legend::{self, Entry, Swatch};
 use crate::chart::plot::heading;
 use crate::chart::style::{Ink, WIDTH};
@@ -15,21 +15,21 @@ use crate::chart::style::{Ink, WIDTH};
 const HEAD: i32 = 260;
 const GAP: i32 = 40;
 
-/// All the panels.
+/// The chart: a panel for each scenario.
 #[derive(Clone, Debug)]
 pub(crate) struct Scatter {
     /// The title.
     pub title: String,
     /// The subtitle, which names the runs.
     pub subtitle: String,
-    /// Their names, in the order of their colours.
+    /// The names of the peers, in the order of their symbols.
     pub peers: Vec<String>,
-    /// A scenario each.
+    /// The panels, one for each scenario.
     pub panels: Vec<Panel>,
 }
 
 impl Scatter {
-    /// Panels in a row, and their height.
+    /// Returns the number of panels in a row, and their height.
     const fn grid(&self) -> (i32, i32) {
         match self.panels.len() {
             // Fewer columns for fewer scenarios: a lone panel uses the whole width.
@@ -39,7 +39,7 @@ impl Scatter {
         }
     }
 
-    /// The entries of the legend.
+    /// Returns the entries of the legend.
     fn entries(&self) -> Vec<Entry> {
         let mut entries: Vec<Entry> = self.peers.iter().zip(0..).map(entry).collect();
         if self.panels.iter().any(|panel| panel.achievable.is_some()) {
@@ -53,12 +53,12 @@ impl Scatter {
         entries
     }
 
-    /// The top of the panels.
+    /// Returns the top of the panels.
     fn top(&self) -> i32 {
         HEAD + legend::height(&self.entries(), WIDTH as i32)
     }
 
-    /// Width and height of the drawing.
+    /// Returns width and height of the drawing.
     #[must_use]
     pub(crate) fn size(&self) -> (u32, u32) {
         let (columns, height) = self.grid();
@@ -71,7 +71,7 @@ impl Scatter {
     ///
     /// # Errors
     /// The backend's.
-    pub(crate) fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Drawn<DB> {
+    pub(crate) fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> DrawResult<DB> {
         let canvas = Canvas::new(area)?;
         let below = heading(&canvas, &self.title, &self.subtitle)?;
         legend::draw(&canvas, &self.entries(), below)?;

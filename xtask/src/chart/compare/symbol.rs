@@ -2,7 +2,7 @@
 
 use plotters::prelude::DrawingBackend;
 
-use crate::chart::canvas::{Canvas, Drawn, Spot};
+use crate::chart::canvas::{Canvas, DrawResult, Spot};
 use crate::chart::legend::Swatch;
 use crate::chart::style::{Ink, SERIES};
 
@@ -21,7 +21,7 @@ enum Shape {
 }
 
 impl Symbol {
-    /// The symbol of the peer with this index.
+    /// Returns the symbol of the peer with this index.
     pub(super) const fn of(peer: usize) -> Self {
         let shape = match (peer / SERIES.len()) % 3 {
             0 => Shape::Dot,
@@ -34,7 +34,7 @@ impl Symbol {
         }
     }
 
-    /// Its label in the legend.
+    /// Returns its sample in the legend.
     pub(super) const fn swatch(self) -> Swatch {
         match self.shape {
             Shape::Dot => Swatch::Dot,
@@ -43,14 +43,14 @@ impl Symbol {
         }
     }
 
-    /// Draws it, about as large as a circle of this radius.
+    /// Draws the symbol, about as large as a circle of this radius.
     pub(super) fn draw<DB: DrawingBackend>(
         self,
         canvas: &Canvas<'_, DB>,
         spot: Spot,
         radius: i32,
         (ink, alpha): (Ink, f64),
-    ) -> Drawn<DB> {
+    ) -> DrawResult<DB> {
         match self.shape {
             Shape::Dot => canvas.dot(spot, radius, ink, alpha),
             Shape::Square => canvas.square(spot, radius * 8 / 9, ink, alpha),
