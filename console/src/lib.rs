@@ -33,7 +33,7 @@ impl From<OutputError> for io::Error {
 }
 
 impl OutputError {
-    /// Returns true when nobody reads standard output any more, which is how `head` says that it
+    /// Returns true when standard output has no reader any more, which is how `head` says that it
     /// has enough: the program ends without a message.
     #[must_use]
     pub fn is_closed_pipe(&self) -> bool {

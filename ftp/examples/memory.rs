@@ -53,7 +53,7 @@ fn main() -> Result<(), Failure> {
 /// A server with idle clients.
 async fn idle(count: u64) -> Result<(), Failure> {
     let server = Process::start(&["serve", "0"])?;
-    let addr: SocketAddr = server.told.parse()?;
+    let addr: SocketAddr = server.address.parse()?;
     let before = server.memory()?;
     let runtime: Arc<dyn Runtime> = TokioRuntime::new();
     let mut clients = Vec::new();
@@ -74,7 +74,7 @@ async fn idle(count: u64) -> Result<(), Failure> {
 #[expect(clippy::disallowed_methods, reason = "other processes have real time")]
 fn flooded(count: u64) -> Result<(), Failure> {
     let server = Process::start(&["serve", "0"])?;
-    let addr: SocketAddr = server.told.parse()?;
+    let addr: SocketAddr = server.address.parse()?;
     let forged = forged(512, addr);
     let sockets: Vec<UdpSocket> = (0..250)
         .map(|number| UdpSocket::bind((Ipv4Addr::new(127, 1, 0, number + 1), 0)))
@@ -89,7 +89,7 @@ fn flooded(count: u64) -> Result<(), Failure> {
     };
     let before = server.memory()?;
     let few = send(0..10)?;
-    line("server, 10 handshakes under way", before, few, Some(10));
+    line("server, 10 handshakes in progress", before, few, Some(10));
     let early = send(10..10_000)?;
     line("server, 10,000 forged SYNs", before, early, None);
     let late = send(10_000..count)?;
@@ -99,13 +99,13 @@ fn flooded(count: u64) -> Result<(), Failure> {
 
 /// SYNs from unknown addresses.
 fn forged(count: usize, to: SocketAddr) -> Vec<Vec<u8>> {
-    let mut drawn: u64 = 0;
+    let mut state: u64 = 0;
     let random = move |bytes: &mut [u8]| {
         for byte in bytes {
-            drawn = drawn
+            state = state
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1);
-            *byte = (drawn >> 56) as u8;
+            *byte = (state >> 56) as u8;
         }
     };
     let mut endpoint = Endpoint::new(Arc::new(Config::default()), Box::new(random));
@@ -122,7 +122,7 @@ fn forged(count: usize, to: SocketAddr) -> Vec<Vec<u8>> {
 fn receiving(gib: u64) -> Result<(), Failure> {
     let server = Process::start(&["serve", &(gib << 30).to_string()])?;
     let before = server.memory()?;
-    let client = Process::start(&["receive", &server.told])?;
+    let client = Process::start(&["receive", &server.address])?;
     let received = client.memory()?;
     line(
         &format!("client, {gib} GiB received"),
@@ -150,7 +150,7 @@ fn line(case: &str, before: [u64; 2], now: [u64; 2], count: Option<u64>) {
 struct Process {
     child: Child,
     /// First line of its output.
-    told: String,
+    address: String,
     _out: BufReader<ChildStdout>,
 }
 
@@ -163,11 +163,11 @@ impl Process {
             .stdout(Stdio::piped())
             .spawn()?;
         let mut out = BufReader::new(child.stdout.take().ok_or("no output")?);
-        let mut told = String::new();
-        out.read_line(&mut told)?;
+        let mut address = String::new();
+        out.read_line(&mut address)?;
         Ok(Self {
             child,
-            told: told.trim().to_owned(),
+            address: address.trim().to_owned(),
             _out: out,
         })
     }

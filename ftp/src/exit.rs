@@ -160,7 +160,7 @@ impl Exit {
             }
             Self::NotAdmitted => "the server does not admit this client's key",
             Self::Interrupted => "stopped by a signal",
-            Self::ClosedPipe => "nobody reads standard output any more",
+            Self::ClosedPipe => "standard output has no reader any more",
         }
     }
 

@@ -1,4 +1,4 @@
-//! Any text as the `[network]` table of a scenario, as a line for `tc`, and as a tape; packets
+//! Any text as the `[network]` table of a scenario, as a line for `tc`, and as a recording; packets
 //! go through the link that comes of it.
 #![no_main]
 

@@ -3,7 +3,7 @@
 //! A network is described by a [`NetworkProfile`](profile::NetworkProfile), which is the
 //! `[network]` table of a scenario; its fields are described there, and in [`parameters`] each
 //! with its unit, its range and where it is from. What the crate can do, and which test shows it,
-//! is in [`features`], with how fast and how true it is.
+//! is in [`features`], with its speed and its accuracy.
 //!
 //! # A link in ten lines
 //!
@@ -36,7 +36,7 @@
 //!
 //! let lte = Preset::Lte.profile();
 //! assert_eq!(lte.forward().rate_bps(), Some(12_000_000));
-//! // What tc-netem(8) would be told, and back.
+//! // To the options of tc-netem(8), and back.
 //! let line = "delay 100ms 20ms distribution paretonormal loss gemodel 1% 10%";
 //! let settings = DirectionSettings::from_tc(line)?;
 //! assert_eq!(settings.delay.map(|delay| delay.0), Some(100_000_000));
@@ -46,8 +46,8 @@
 //!
 //! # A virtual world
 //!
-//! [`world`] has the hosts of the first example. LFTP, quinn and s2n-quic run on such hosts as they are: see the features `quinn` and `s2n`, and
-//! `examples/quinn_in_virtual_time.rs`. LFTP's adapter is feature `netem` of `lftp-transport`.
+//! [`world`] has the hosts of the first example. LFTP, quinn and s2n-quic run on such hosts
+//! unchanged: see the features `quinn` and `s2n`, and `examples/quinn_in_virtual_time.rs`. LFTP's adapter is feature `netem` of `lftp-transport`.
 //!
 //! # A recording
 //!

@@ -32,7 +32,7 @@ fn start(to: SocketAddr, network: &str) -> Proxy {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let mut told = |before: &str, after: &str| {
+    let mut field = |before: &str, after: &str| {
         let line = lines
             .by_ref()
             .map(Result::unwrap)
@@ -42,8 +42,8 @@ fn start(to: SocketAddr, network: &str) -> Proxy {
         rest.split(after).next().unwrap().parse().unwrap()
     };
     Proxy {
-        listen: told("listening on ", ","),
-        control: told("control at http://", "/"),
+        listen: field("listening on ", ","),
+        control: field("control at http://", "/"),
         child,
     }
 }
@@ -97,10 +97,10 @@ fn a_running_link_is_asked_and_changed() {
     let mut buffer = [0; 100];
     let length = server.recv(&mut buffer).unwrap();
     assert_eq!(&buffer[..length], b"through");
-    let told = status();
-    assert_eq!(told["forward"]["packets_in"], 2);
-    assert_eq!(told["forward"]["delivered"], 1);
-    assert_eq!(told["proxy"]["flows"], 1);
+    let report = status();
+    assert_eq!(report["forward"]["packets_in"], 2);
+    assert_eq!(report["forward"]["delivered"], 1);
+    assert_eq!(report["proxy"]["flows"], 1);
 
     assert_eq!(ask(&proxy, "PUT /profile", "", "lte").0, 200);
     let json = ask(&proxy, "GET /profile", "Accept: application/json\r\n", "");

@@ -39,10 +39,10 @@ const TABLES: [(&str, &str); 16] = [
 /// The keys that are named when there is one that is none.
 fn keys(text: &str) -> Vec<String> {
     let refused = NetworkProfile::from_toml_str(text).expect_err("a key that is none");
-    let told = refused.to_string();
-    let (_, expected) = told
+    let message = refused.to_string();
+    let (_, expected) = message
         .split_once("unknown field `nope`, expected ")
-        .unwrap_or_else(|| panic!("{told}"));
+        .unwrap_or_else(|| panic!("{message}"));
     expected
         .split('`')
         .skip(1)

@@ -24,8 +24,7 @@ fn the_events_to_blame_are_left_and_no_others() {
     std::fs::write(&recording, text).unwrap();
     let recording = recording.to_str().unwrap();
     // Fails when packets 17 and 83 are both lost; the path of the recording is given twice.
-    let both =
-        "grep -q '^forward,17,' \"$0\" && grep -q '^forward,83,' \"$NETEM_TAPE\" && exit 5; exit 0";
+    let both = "grep -q '^forward,17,' \"$0\" && grep -q '^forward,83,' \"$NETEM_RECORDING\" && exit 5; exit 0";
     for code in [&[][..], &["--code", "5"]] {
         let command = ["--", "sh", "-c", both, "{}"];
         let output = shrink(&[&[recording][..], code, &command].concat());
@@ -63,7 +62,11 @@ fn the_events_to_blame_are_left_and_no_others() {
             127,
             "/no/such/program",
         ),
-        (&["/no/such/tape", "--", "false"], 3, "/no/such/tape"),
+        (
+            &["/no/such/recording", "--", "false"],
+            3,
+            "/no/such/recording",
+        ),
         (&["/proc/self/status", "--", "false"], 3, "is not an event"),
         (
             &[recording, "--out", "/no/dir/x", "--", "false"],

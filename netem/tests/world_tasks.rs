@@ -457,7 +457,7 @@ fn the_same_seed_gives_the_same_run() {
     assert_ne!(runs[0], runs[2]);
 }
 
-/// The same number in debug and release builds and on every machine. The link here draws no
+/// The same number in debug and release builds and on every machine. The link here samples no
 /// randomness, so that only a change of the world itself can change it.
 #[test]
 fn a_run_is_the_one_it_always_was() {

@@ -116,11 +116,11 @@ pub struct Config {
     /// The retransmission timeout of handshake packets; from the fifth on it doubles, up to 3 s. A
     /// client's first two timeouts are a quarter and a half of it, or one and a half times
     /// [`initial_rtt`](Self::initial_rtt) where that is known. Default 200 ms: longer than the round
-    /// trip of most paths; on a lossy path, the seed's (and RFC 6298's) whole second would make up
-    /// most of a short transfer. On a longer path, a SYN is retransmitted needlessly.
+    /// trip of most paths; on a lossy path, the whole second of RFC 6298 would make up most of a
+    /// short transfer. On a longer path, a SYN is retransmitted needlessly.
     pub handshake_retry: Duration,
-    /// The most retransmissions of a handshake packet. Default 20, 43 s in all (the seed's 3 fail
-    /// too soon at 40 % loss).
+    /// The most retransmissions of a handshake packet. Default 20, 43 s in all (3, as in the original
+    /// protocol, fail too soon at 40 % loss).
     pub handshake_retries: u32,
     /// The most connections of a listener; further SYNs are refused. Those that are over and wait
     /// for late packets do not count. Default 1,024.
@@ -149,7 +149,7 @@ pub struct Config {
     /// The longest delay of an acknowledgement. Default 25 ms (RFC 9000 §18.2); on a short path an
     /// eighth of the round trip.
     pub max_ack_delay: Duration,
-    /// The fixed retransmission timer of `go-back-n`. Default 1 s, the seed's.
+    /// The fixed retransmission timer of `go-back-n`. Default 1 s, as in the original protocol.
     pub go_back_n_timeout: Duration,
     /// Marks packets ECT(0) and responds to CE. Default on.
     pub ecn: bool,
@@ -201,8 +201,9 @@ impl Config {
         }
     }
 
-    /// The seed's transport: `classic` and `go-back-n`, a window of 16 packets of 1,024 bytes.
-    pub fn seed() -> Self {
+    /// The transport of the original protocol: `classic` and `go-back-n`, a window of 16
+    /// packets of 1,024 bytes.
+    pub fn original() -> Self {
         Self {
             congestion: Congestion::Classic,
             recovery: Recovery::GoBackN,

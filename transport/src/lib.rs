@@ -37,7 +37,7 @@
 //!
 //! [`proto`] is the protocol as a state machine. Its caller hands it the time and the received
 //! datagrams; it returns datagrams to send and the time of its next timeout. It opens no socket,
-//! reads no clock and draws no randomness of its own.
+//! reads no clock and uses no randomness of its own.
 //!
 //! `net` (feature `tokio`, on by default) is the driver. It moves datagrams between a socket and
 //! the state machine, and gives the application a [`Listener`] and a [`Stream`]. Its environment
@@ -49,9 +49,10 @@
 //! [`wire`] → [`Socket`] → network → [`Socket`] → [`proto::Endpoint::handle_datagram`] → `receive`
 //! → [`Stream::read`].
 //!
-//! # Names in the seed
+//! # Names in the original library
 //!
-//! Its `mysocket` is [`Stream`] and [`Listener`]; `bind` and `listen(num)` are [`Listener::bind`]
+//! LFTP replaces a small library, of which this crate keeps the calls under other names:
+//! `mysocket` is [`Stream`] and [`Listener`]; `bind` and `listen(num)` are [`Listener::bind`]
 //! with [`Config::listen_limit`]; `accept` is [`Listener::accept`]; `connect`, `send` and `recv`
 //! are [`Stream::connect`], [`Stream::write`] and [`Stream::read`].
 

@@ -113,14 +113,14 @@ async fn four_streams_share_one_listener() {
 
 #[tokio::test]
 async fn the_seeds_transport_works_over_real_sockets() {
-    assert_eq!(Config::seed().recovery, Recovery::GoBackN);
-    let (listener, addr) = listen(Config::seed());
+    assert_eq!(Config::original().recovery, Recovery::GoBackN);
+    let (listener, addr) = listen(Config::original());
     let server = tokio::spawn(async move {
         let stream = listener.accept().await.expect("accepts");
         exchange(stream, Bytes::new()).await
     });
     let up = noise(3, 200_000);
-    let client = connect(addr, Config::seed()).await;
+    let client = connect(addr, Config::original()).await;
     in_time(exchange(client, up.clone())).await;
     assert!(in_time(server).await.expect("does not panic") == up);
 }

@@ -243,7 +243,7 @@ impl Random for FixedEphemeral {
 }
 
 /// A client that knows only the document.
-struct Stranger {
+struct IndependentPeer {
     noise: HandshakeState,
     third: Vec<u8>,
     server_id: u32,
@@ -251,7 +251,7 @@ struct Stranger {
     next_number: u64,
 }
 
-impl Stranger {
+impl IndependentPeer {
     fn new() -> Self {
         let pattern = "Noise_XX_25519_ChaChaPoly_BLAKE2s".parse().unwrap();
         let noise = Builder::with_resolver(pattern, Box::new(FixedEphemeral))
@@ -339,36 +339,36 @@ fn stream_frame(offset: u64, bytes: &[u8], fin: bool) -> Vec<u8> {
     frame
 }
 
-/// Establishes a connection between the stranger and a server of this crate, with `HELLO` sent.
-fn connected() -> (Stranger, Endpoint, ConnectionId) {
-    let (mut stranger, mut server) = (Stranger::new(), server());
-    let mut syn = stranger.syn();
+/// Establishes a connection between an independent client and a server of this crate, with `HELLO` sent.
+fn connected() -> (IndependentPeer, Endpoint, ConnectionId) {
+    let (mut client, mut server) = (IndependentPeer::new(), server());
+    let mut syn = client.syn();
     assert_vector("syn", &syn);
     server.handle_datagram(at(10), client_addr(), None, &mut syn);
-    stranger.on_syn_ack(&sent(&mut server, at(10)));
+    client.on_syn_ack(&sent(&mut server, at(10)));
     let frames = [&[0x01][..], &stream_frame(0, HELLO, false)].concat();
     assert_vector("ack-frames", &frames);
-    let mut ack = stranger.packet(&frames);
+    let mut ack = client.packet(&frames);
     assert_vector("ack", &ack);
     server.handle_datagram(at(30), client_addr(), None, &mut ack);
     let Some(Event::Accepted(id)) = server.poll_event() else {
         panic!("the third message completes the handshake");
     };
     assert_eq!(&*server.read(id, 100).unwrap(), HELLO);
-    (stranger, server, id)
+    (client, server, id)
 }
 
 #[test]
 fn a_client_written_from_the_document_exchanges_data_and_closes() {
-    let (mut stranger, mut server, id) = connected();
+    let (mut client, mut server, id) = connected();
     server.handle_timeout(at(33));
-    let (number, frames) = stranger.open(&sent(&mut server, at(33)));
+    let (number, frames) = client.open(&sent(&mut server, at(33)));
     assert_eq!(number, 0);
     assert_vector("server-data-frames", &frames);
     // The reply, and the server's FIN.
     server.write(id, Bytes::from_static(b"reply"));
     server.finish(id);
-    let (number, frames) = stranger.open(&sent(&mut server, at(40)));
+    let (number, frames) = client.open(&sent(&mut server, at(40)));
     assert!(
         frames.ends_with(&stream_frame(0, b"reply", true)),
         "{frames:02x?}"
@@ -376,7 +376,7 @@ fn a_client_written_from_the_document_exchanges_data_and_closes() {
     // ACKED: the largest number, no delay, no gaps, and all numbers below it; then the FIN.
     let acked = vec![0x02, number as u8, 0, 0, number as u8];
     let fin = stream_frame(HELLO.len() as u64, b"", true);
-    let mut packet = stranger.packet(&[acked, fin].concat());
+    let mut packet = client.packet(&[acked, fin].concat());
     assert_eq!(
         packet[0], 0x34,
         "the server has answered, so DATA packets follow"
@@ -395,8 +395,8 @@ fn a_client_written_from_the_document_exchanges_data_and_closes() {
 
 #[test]
 fn a_reset_from_a_client_written_from_the_document_ends_the_connection() {
-    let (mut stranger, mut server, id) = connected();
-    let mut reset = stranger.packet(&[0x06, 0x41, 0x02]);
+    let (mut client, mut server, id) = connected();
+    let mut reset = client.packet(&[0x06, 0x41, 0x02]);
     server.handle_datagram(at(40), client_addr(), None, &mut reset);
     let error = server.error(id).unwrap().to_string();
     assert!(error.contains("258"), "{error}");
@@ -404,8 +404,8 @@ fn a_reset_from_a_client_written_from_the_document_ends_the_connection() {
 
 #[test]
 fn a_server_that_has_lost_the_connection_sends_the_reset_token_of_the_document() {
-    let (mut stranger, _, _) = connected();
-    let mut packet = stranger.packet(&[0x01]);
+    let (mut client, _, _) = connected();
+    let mut packet = client.packet(&[0x01]);
     let mut restarted = server();
     restarted.handle_datagram(at(50), client_addr(), None, &mut packet);
     assert_vector("lost", &sent(&mut restarted, at(50)));

@@ -81,7 +81,7 @@ async fn put(to: SocketAddr, bytes: u64, control: &str) -> Done {
     let connection = endpoint.connect_with(config, to, SERVER_NAME)?.await?;
     let (mut send, mut receive) = connection.open_bi().await?;
 
-    let begun = Instant::now();
+    let started = Instant::now();
     // The least round trip is the path's own; what is above was spent in a queue.
     let mut least_rtt = connection.rtt();
     let chunk = bytes::Bytes::from(vec![7; CHUNK_BYTES]);
@@ -94,7 +94,7 @@ async fn put(to: SocketAddr, bytes: u64, control: &str) -> Done {
     }
     send.finish()?;
     receive.read_to_end(0).await?;
-    let seconds = begun.elapsed().as_secs_f64();
+    let seconds = started.elapsed().as_secs_f64();
 
     let path = connection.stats().path;
     println!(

@@ -41,8 +41,8 @@ def send(host, port, payload, rate, seconds, told):
     out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     out.connect((host, port))
     fill = bytes(payload - STAMP.size)
-    begun, sent, failed = time.monotonic(), 0, 0
-    while (elapsed := time.monotonic() - begun) < seconds:
+    started, sent, failed = time.monotonic(), 0, 0
+    while (elapsed := time.monotonic() - started) < seconds:
         due = int(elapsed * rate)
         if sent >= due:
             time.sleep(max(0, (sent + 1) / rate - elapsed))

@@ -160,7 +160,7 @@ def main():
     rows = [("program", "asked of the network", "what it reports", "what the link counted", "run")]
 
     def row(program, network, reports, report, way="forward"):
-        counted = verdict = "-"
+        counted = validity = "-"
         if report:
             lost = sum(report[way][key] for key in ("lost_wire", "lost_burst"))
             queue = report[way]["queue_drops"]
@@ -169,9 +169,9 @@ def main():
                 f"{entered} packets, {share(lost, entered)} lost, "
                 f"{share(queue, entered)} dropped by the queue"
             )
-            verdict = "valid" if report["valid"] else "NOT VALID"
-            verdict += f", late p99 {report['lateness']['p99_ns'] / 1e6:.2f} ms"
-        rows.append((program, ", ".join(network), reports, counted, verdict))
+            validity = "valid" if report["valid"] else "NOT VALID"
+            validity += f", late p99 {report['lateness']['p99_ns'] / 1e6:.2f} ms"
+        rows.append((program, ", ".join(network), reports, counted, validity))
 
     networks = [
         ["rate=20mbit", "delay=20ms"],
@@ -227,8 +227,8 @@ def main():
         lines.insert(1, "|" + "---|" * len(rows[0]))
         print("\n".join(lines))
         return
-    for program, network, reports, counted, verdict in rows[1:]:
-        print(f"{program}: {network}\n  reports: {reports}\n  link:    {counted}\n  run:     {verdict}")
+    for program, network, reports, counted, validity in rows[1:]:
+        print(f"{program}: {network}\n  reports: {reports}\n  link:    {counted}\n  run:     {validity}")
 
 
 if __name__ == "__main__":

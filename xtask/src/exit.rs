@@ -33,7 +33,7 @@ impl Exit {
     pub const HELP: &'static str = "Exit codes: 0 success; 1 something could not be done; \
         2 invalid command line or scenario; 3 a file did not arrive intact; \
         4 the run exceeded its lateness budget and is not valid; 5 the gate found a regression; \
-        6 a step of ci failed; 7 the runs differ; 141 nobody reads standard output any more.";
+        6 a step of ci failed; 7 the runs differ; 141 standard output has no reader any more.";
 }
 
 impl From<Exit> for ExitCode {

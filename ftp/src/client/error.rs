@@ -82,7 +82,7 @@ pub enum TransferError {
     #[error("cannot open the data connection: {0}")]
     Open(#[from] OpenError),
     /// The data connection was lost.
-    #[error("the transfer broke off: {0}")]
+    #[error("the transfer was interrupted: {0}")]
     Lost(#[from] ChannelError),
     /// The local file cannot be read or written.
     #[error("local file: {0}")]

@@ -1,4 +1,15 @@
 //! The client: one control connection, and a data connection for each transfer.
+//!
+//! | module | what |
+//! |---|---|
+//! | `config`, `error`, `pinned_keys` | settings, one error for each operation, the server's key |
+//! | `early`, `data_connection` | data connections, opened after or before the grant |
+//! | `put`, `small_file`, `piped`, `get`, `tree` | the operations |
+//!
+//! Touch here what a client asks for and when it gives up; the loops that move the bytes are in
+//! `transfer`, and retries are the caller's. Every failure leaves either a control connection that
+//! can be used again or none. Relies on [`protocol`](crate::protocol), `transfer` and
+//! [`store`](crate::store); knows nothing of the server.
 
 mod config;
 mod data_connection;

@@ -96,7 +96,7 @@ impl Client {
         let mut messages = MessageReader::new(progress);
         let mut meter = SendMeter::new(&self.runtime, stream, progress, size);
         meter.begin_at(blocks::offset(held));
-        meter.listen(&messages);
+        meter.count_checked(&messages);
         let sent = send_file(&*self.runtime, stream, source, held, &mut messages);
         let sent = meter.follow(self.config.stall_limit, sent).await;
         let hash = messages.first_reason(stream, sent)?;

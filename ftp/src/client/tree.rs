@@ -95,7 +95,7 @@ impl Client {
         let mut messages = MessageReader::new(progress);
         // Acknowledged bytes are not yet stored files: only the server's reports count as progress.
         let mut meter = SendMeter::new(&self.runtime, stream, &(), u64::MAX);
-        meter.listen(&messages);
+        meter.count_checked(&messages);
         let wanted = AtomicU64::new(0);
         let on_page = |page: &protocol::Page, answer: &protocol::Answer| {
             let sizes = answer.want.iter();

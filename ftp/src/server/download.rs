@@ -25,7 +25,7 @@ pub(super) async fn send_download(
     let size = source.size();
     let mut messages = MessageReader::new(&());
     let mut meter = SendMeter::new(runtime, stream, &(), size);
-    meter.listen(&messages);
+    meter.count_checked(&messages);
     let sent = meter
         .follow(
             config.stall_limit,

@@ -52,7 +52,7 @@ pub(super) async fn send_tree_download(
     channel::within(runtime, config.hello_timeout, ready).await?;
     let mut messages = MessageReader::new(&());
     let mut meter = SendMeter::new(runtime, stream, &(), u64::MAX);
-    meter.listen(&messages);
+    meter.count_checked(&messages);
     let sent = send_tree(&**runtime, stream, walk, &mut messages, &|_, _| {});
     let sent = meter.follow(config.stall_limit, sent).await;
     messages.first_reason(stream, sent)?;

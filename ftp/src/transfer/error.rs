@@ -1,4 +1,4 @@
-//! Why a file was not sent or received.
+//! The errors of sending and of receiving a file.
 
 use crate::protocol::channel::ChannelError;
 use crate::protocol::{Code, Refusal};

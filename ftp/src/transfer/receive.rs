@@ -121,7 +121,7 @@ pub(crate) struct ReceivePlan<'a> {
     /// Number of blocks that the sink holds already.
     pub(crate) held: u64,
     pub(crate) progress: &'a dyn Progress,
-    /// Whether every verified block is reported to the sender.
+    /// True if every verified block is reported to the sender.
     pub(crate) reports_blocks: bool,
 }
 

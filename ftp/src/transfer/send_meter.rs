@@ -63,7 +63,7 @@ impl<'a> SendMeter<'a> {
     }
 
     /// Counts the receiver's report that it is still reading as progress.
-    pub(crate) fn listen(&mut self, messages: &MessageReader<'_>) {
+    pub(crate) fn count_checked(&mut self, messages: &MessageReader<'_>) {
         self.checked = messages.checked();
     }
 

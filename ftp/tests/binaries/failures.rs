@@ -163,7 +163,7 @@ fn a_server_killed_mid_transfer_is_10_and_leaves_no_file() {
     let getting = client_mid_transfer(&server, local.path(), &args);
     server.child.kill().unwrap();
     let done = ProcessResult::from(getting.wait_with_output().unwrap());
-    assert_fails(&done, 10, &["get large", "broke off", "network"]);
+    assert_fails(&done, 10, &["get large", "interrupted", "network"]);
     assert!(
         complete_files(local.path()).is_empty(),
         "{:?}",

@@ -271,7 +271,7 @@ async fn every_congestion_control_and_recovery_transfers_files_both_ways() {
         ..server_config("auto:1").transport
     };
     let mut all: Vec<_> = lftp_transport::Congestion::ALL.map(tuned).into();
-    all.push(lftp_transport::Config::seed());
+    all.push(lftp_transport::Config::original());
     for transport in all {
         let mut config = server_config("auto:1");
         config.transport = transport.clone();

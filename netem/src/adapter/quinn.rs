@@ -5,7 +5,7 @@
 //! server over a lossy link.
 //!
 //! Two runs with the same seed send the same packets as long as nothing but the host's randomness
-//! decides their sizes. TLS draws its keys from the operating system, so the contents differ; with
+//! decides their sizes. TLS takes its keys from the operating system, so the contents differ; with
 //! signatures of a fixed size (Ed25519) the sizes do not.
 
 use std::fmt;

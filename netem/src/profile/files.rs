@@ -270,9 +270,9 @@ mod tests {
             ),
         ] {
             let error = read_named_files(text, folder.path()).unwrap_err();
-            let told = error.to_string();
+            let message = error.to_string();
             for word in words {
-                assert!(told.contains(word), "{word:?} is not in {told:?}");
+                assert!(message.contains(word), "{word:?} is not in {message:?}");
             }
         }
     }

@@ -144,9 +144,9 @@ mod tests {
             values.sort_unstable();
             let rank = (values.len() as u64 * permille).div_ceil(1000).max(1);
             let exact = values[rank as usize - 1];
-            let told = histogram.quantile_ns(permille);
-            prop_assert!(told >= exact, "{told} < {exact}");
-            prop_assert!(told - exact <= exact / 64, "{told} too far above {exact}");
+            let reported = histogram.quantile_ns(permille);
+            prop_assert!(reported >= exact, "{reported} < {exact}");
+            prop_assert!(reported - exact <= exact / 64, "{reported} too far above {exact}");
         }
 
         #[test]

@@ -35,7 +35,7 @@ impl HostState {
         key[..8].copy_from_slice(&seed.to_le_bytes());
         key[8] = HOST_KEY_BYTE;
         let mut rng = ChaCha8Rng::from_seed(key);
-        // A stream for each host, of one key: a host that draws more leaves the others' numbers as
+        // A stream for each host, of one key: a host that uses more leaves the others' numbers as
         // they are.
         rng.set_stream(u64::from(id.0));
         Self {

@@ -206,10 +206,10 @@ impl Timer {
         self.deadline = at;
         // A later deadline waits for the next poll to reach the heap: most resets are followed by
         // one at once, and the heap is then changed once instead of twice.
-        if let Some((timer, told)) = &mut self.watched
-            && at < *told
+        if let Some((timer, armed_at)) = &mut self.watched
+            && at < *armed_at
         {
-            *told = at;
+            *armed_at = at;
             let mut timers = lock(&self.shared.timers);
             // Without a waker it has fired and no task waits.
             if timers.watched[*timer].waker.is_some() {

@@ -167,7 +167,7 @@ fn gilbert_elliott_loss_is_the_kernels() {
             let mut state = GilbertElliott {
                 p: percent(p),
                 r: percent(r),
-                // tc is told 1-h and tells the kernel h.
+                // tc takes 1-h and passes h to the kernel.
                 h: u32::MAX - percent(bad),
                 one_minus_k: percent(good),
                 bad: false,

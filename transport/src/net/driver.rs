@@ -160,7 +160,7 @@ impl State {
                     (id, false, true)
                 }
                 Event::Closed(id) => {
-                    // It died before it was accepted: nobody else would let go of it.
+                    // It ended before it was accepted: no handle exists that would let go of it.
                     if let Some(place) = self.accepted.iter().position(|it| *it == id) {
                         self.accepted.remove(place);
                         self.endpoint.abandon(now, id);

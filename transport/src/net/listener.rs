@@ -12,7 +12,8 @@ use super::stream::Stream;
 use crate::config::Config;
 use crate::proto::EndpointMetrics;
 
-/// A UDP address that accepts connections. The seed's `bind` and `listen`.
+/// A UDP address that accepts connections. The original library's `bind` and
+/// `listen`.
 ///
 /// Dropping it refuses new connections; accepted streams stay open.
 pub struct Listener {

@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::crypto::PublicKey;
 use crate::proto::{ConnectionId, FlowId, Stats};
 
-/// A reliable, bidirectional byte stream. The seed's `mysocket`.
+/// A reliable, bidirectional byte stream. The original library's `mysocket`.
 ///
 /// Dropping it before both sides have [finished](Self::finish) resets the connection, with
 /// reason 0.
@@ -52,7 +52,7 @@ impl Stream {
         }
     }
 
-    /// Connects to `remote` from a port of its own. The seed's `connect`.
+    /// Connects to `remote` from a port of its own. The original library's `connect`.
     ///
     /// # Errors
     ///
@@ -142,7 +142,8 @@ impl Stream {
         }
     }
 
-    /// Reads what is available, at least one byte; 0 is the peer's FIN. The seed's `recv`.
+    /// Reads what is available, at least one byte; 0 is the peer's FIN. The original library's
+    /// `recv`.
     ///
     /// # Errors
     ///
@@ -216,7 +217,7 @@ impl Stream {
         Poll::Ready(Ok(chunk.len()))
     }
 
-    /// Copies some of `buf` into the send buffer, at least one byte. The seed's `send`.
+    /// Copies some of `buf` into the send buffer, at least one byte. The original library's `send`.
     ///
     /// # Errors
     ///

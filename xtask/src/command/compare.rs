@@ -30,7 +30,8 @@ fn peers_help() -> String {
 }
 
 /// Help on the peers that are not LFTP with a congestion control.
-const OTHER_PEERS: &str = "  seed           classic and go-back-n, a window of 16
+const OTHER_PEERS: &str =
+    "  seed           what LFTP started from: classic and go-back-n, a window of 16
   quinn-NAME     cubic, newreno or bbr; windows that the path cannot fill, and packets as large
                  as it takes
   quinn-NAME-default

@@ -11,7 +11,7 @@ pub(crate) struct Count(Arc<Mutex<Counts>>);
 pub(crate) type Counts = BTreeMap<String, u64>;
 
 impl Count {
-    /// Adds one.
+    /// Adds one to a counter.
     pub(crate) fn one(&self, event: &str) {
         self.add(event, 1);
     }

@@ -1,4 +1,4 @@
-//! A disk that fails: it refuses steps, and after a loss of power it has only what was flushed.
+//! A disk that fails: it refuses steps, and after a power failure it holds only what was flushed.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -28,9 +28,9 @@ pub(super) struct Disk {
 struct State {
     rng: ChaCha8Rng,
     faults: Vec<DiskFault>,
-    /// Over all runs.
+    /// Steps on the disk, over all runs.
     steps: u64,
-    /// Data that the current run has not flushed, by inode.
+    /// Files with data that the current run has not flushed, by inode.
     files: BTreeMap<u64, Unflushed>,
 }
 
@@ -39,7 +39,7 @@ struct State {
 struct Unflushed {
     file: File,
     /// Bytes from its start that are on the disk.
-    sure: u64,
+    flushed_bytes: u64,
     /// Ranges that the device failed to flush. Nothing retries them: the system reports the error
     /// once and marks the pages clean.
     lost: Vec<(u64, u64)>,
@@ -82,7 +82,7 @@ impl Disk {
         let files = &mut self.state().files;
         for unflushed in files.values_mut() {
             // A process that ends loses nothing: what it wrote is the kernel's.
-            unflushed.sure = unflushed.file.metadata()?.len();
+            unflushed.flushed_bytes = unflushed.file.metadata()?.len();
         }
         files.retain(|_, unflushed| !unflushed.lost.is_empty());
         Ok(())
@@ -93,14 +93,14 @@ impl Disk {
         let state = &mut *self.state();
         for (_, unflushed) in std::mem::take(&mut state.files) {
             let len = unflushed.file.metadata()?.len();
-            let sure = unflushed.sure.min(len);
+            let flushed = unflushed.flushed_bytes.min(len);
             // The end is a prefix, as journals leave it; pages before it may still be missing.
-            let end = state.rng.random_range(sure..=len);
+            let end = state.rng.random_range(flushed..=len);
             if end < len {
                 unflushed.file.set_len(end)?;
                 self.count.one("disk: unsynced tail lost");
             }
-            let gone = (sure.div_ceil(PAGE_BYTES)..end.div_ceil(PAGE_BYTES))
+            let gone = (flushed.div_ceil(PAGE_BYTES)..end.div_ceil(PAGE_BYTES))
                 .map(|page| (page * PAGE_BYTES, (page + 1) * PAGE_BYTES))
                 .filter(|_| state.rng.random_ratio(1, 8));
             let gone: Vec<_> = gone.chain(unflushed.lost).collect();
@@ -142,11 +142,11 @@ impl State {
             Entry::Vacant(new) => new.insert(Unflushed {
                 file: file.try_clone()?,
                 // What exists at the start of a run has survived the one before.
-                sure: len,
+                flushed_bytes: len,
                 lost: Vec::new(),
             }),
         };
-        unflushed.sure = unflushed.sure.min(len);
+        unflushed.flushed_bytes = unflushed.flushed_bytes.min(len);
         unflushed.lost = within(&unflushed.lost, 0, len);
         Ok(unflushed)
     }
@@ -187,7 +187,7 @@ impl Faults for Disk {
             let unflushed = state.unflushed(file)?;
             // Once reported, the kernel calls these pages clean: a later sync that succeeds does
             // not bring them back (the fsync problem that PostgreSQL found in 2018).
-            unflushed.lost.push((unflushed.sure, len));
+            unflushed.lost.push((unflushed.flushed_bytes, len));
             self.count.one("disk: I/O error of a sync");
         } else {
             self.count.one("disk: I/O error");
@@ -214,7 +214,7 @@ impl Faults for Disk {
         if let (Ok(metadata), mut state) = (file.metadata(), self.state())
             && let Ok(unflushed) = state.unflushed(file)
         {
-            unflushed.sure = metadata.len();
+            unflushed.flushed_bytes = metadata.len();
         }
     }
 }

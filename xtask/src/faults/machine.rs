@@ -1,4 +1,4 @@
-//! A machine that crashes, possibly between any two steps on its disk, and restarts.
+//! A machine that crashes, at any time or between two steps on its disk, and restarts.
 
 use std::fs::File;
 use std::future::Future;
@@ -45,15 +45,15 @@ impl Machine {
         self,
         clock: Host,
         crashes: Vec<Crash>,
-        is_clear: impl Fn() -> bool,
+        faults_have_ended: impl Fn() -> bool,
         start: impl Fn(Arc<dyn Store>),
-        look: impl Fn(),
+        after_crash: impl Fn(),
     ) {
         let mut crashes = crashes.into_iter();
         loop {
             // Crashes that are still planned are dropped when the faults end: the transfer has to
             // finish now.
-            let crash = crashes.next().filter(|_| !is_clear());
+            let crash = crashes.next().filter(|_| !faults_have_ended());
             let process = Arc::new(Process::new(&self, crash.as_ref()));
             start(self.store(&process));
             let Some(crash) = crash else {
@@ -73,7 +73,7 @@ impl Machine {
             };
             lost.expect("the folder under the disk does not fail");
             // After the crash and before the restart, when no process hides what is on the disk.
-            look();
+            after_crash();
             sleep(&clock, crash.down).await;
             self.host.restart();
         }

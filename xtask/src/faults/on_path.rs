@@ -17,8 +17,8 @@ use super::count::Count;
 /// Datagrams that the attacker remembers.
 const REMEMBERED: usize = 64;
 
-/// The stateless reset of a server: the kind, the connection's id, a token.
-const LOST: u8 = 0x37;
+/// The packet type of a stateless reset, in front of the connection's id and a token.
+const STATELESS_RESET: u8 = 0x37;
 const ID_END: usize = 5;
 const TOKEN_BYTES: usize = 16;
 
@@ -145,10 +145,10 @@ impl State {
                 // A reset from an attacker that knows all but the token.
                 let back = self.seen.iter().rfind(|seen| seen.direction != direction)?;
                 bytes = back.bytes.get(..ID_END)?.to_vec();
-                bytes[0] = LOST;
+                bytes[0] = STATELESS_RESET;
                 bytes.resize(ID_END + TOKEN_BYTES, 0);
                 self.rng.fill_bytes(&mut bytes[ID_END..]);
-                ("datagram: a loss feigned", bytes)
+                ("datagram: a stateless reset forged", bytes)
             }
             _ => {
                 // A genuine beginning: random bytes alone would fail at the first check, and test

@@ -36,9 +36,9 @@ pub(super) fn label(error: &TransferError) -> String {
     let kind = match error {
         TransferError::Request(_) => "request",
         TransferError::Open(_) => "no data connection",
-        TransferError::Lost(_) => "broke off",
+        TransferError::Lost(_) => "connection lost",
         TransferError::Store(_) => "own disk",
-        TransferError::Rejected(_) => "verdict",
+        TransferError::Rejected(_) => "rejected by the receiver",
         _ => "other",
     };
     match code(error) {

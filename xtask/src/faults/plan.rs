@@ -1,4 +1,4 @@
-//! The faults of a run, derived from its seed.
+//! The plan of a run: its network, file and faults, derived from the seed.
 
 use std::time::Duration;
 
@@ -49,6 +49,7 @@ pub(super) struct Crash {
     pub(super) when: When,
     /// Unflushed data is lost as well as the process.
     pub(super) power: bool,
+    /// Time until it starts again.
     pub(super) down: Duration,
 }
 

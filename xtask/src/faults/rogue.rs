@@ -1,4 +1,4 @@
-//! Malicious clients, and clients that send garbage.
+//! Malicious clients: each connection is one attack.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::count::Count;
 
-/// The time spent on one connection.
-const LONGEST: Duration = Duration::from_secs(40);
+/// Time limit of one attack.
+const ATTACK_LIMIT: Duration = Duration::from_secs(40);
 
 /// A malicious client.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl Rogue {
             let runtime = Arc::clone(&self.runtime);
             let attack = self.attack();
             // An error or a timeout is the correct answer to an attack.
-            let _ = timeout(&*runtime, LONGEST, attack).await;
+            let _ = timeout(&*runtime, ATTACK_LIMIT, attack).await;
             sleep(&*runtime, Duration::from_millis(500)).await;
         }
     }
@@ -69,9 +69,9 @@ impl Rogue {
     async fn attack(&mut self) -> Result<(), Ended> {
         let mut control = self.open(self.server.port()).await?;
         match self.rng.random_range(0..6) {
-            0 => self.noise(&mut control).await,
+            0 => self.sends_random_bytes(&mut control).await,
             1 => self.announces_a_wrong_length(&mut control).await,
-            2 => self.escapes_the_root(&mut control).await,
+            2 => self.asks_for_an_invalid_name_or_size(&mut control).await,
             3 => self.gets_and_never_reads(&mut control).await,
             4 => self.puts_other_contents_than_announced(&mut control).await,
             _ => self.guesses_a_token().await,
@@ -90,8 +90,8 @@ impl Rogue {
         bytes.into()
     }
 
-    async fn noise(&mut self, control: &mut Stream) -> Result<(), Ended> {
-        self.count.one("rogue: noise where messages belong");
+    async fn sends_random_bytes(&mut self, control: &mut Stream) -> Result<(), Ended> {
+        self.count.one("rogue: random bytes instead of messages");
         if self.rng.random() {
             hello(control).await?;
         }
@@ -100,7 +100,7 @@ impl Rogue {
     }
 
     async fn announces_a_wrong_length(&mut self, control: &mut Stream) -> Result<(), Ended> {
-        self.count.one("rogue: a message longer than any");
+        self.count.one("rogue: a message length above the limit");
         hello(control).await?;
         let length: u32 = self.rng.random_range(1 << 16..=u32::MAX);
         control
@@ -110,8 +110,11 @@ impl Rogue {
         read_to_end(control).await
     }
 
-    async fn escapes_the_root(&mut self, control: &mut Stream) -> Result<(), Ended> {
-        self.count.one("rogue: a name or a size that cannot be");
+    async fn asks_for_an_invalid_name_or_size(
+        &mut self,
+        control: &mut Stream,
+    ) -> Result<(), Ended> {
+        self.count.one("rogue: an invalid name or size");
         hello(control).await?;
         let names = ["../up", "/etc/passwd", "a/../../b", "", "nul\0", "con", "x"];
         let name = names[self.rng.random_range(0..names.len())];
@@ -140,7 +143,7 @@ impl Rogue {
         let ready = protocol::encode(&Ready { ack: Ack::Ack })?;
         data.write_bytes(ready).await?;
         self.count.one("rogue: stops reading");
-        sleep(&*self.runtime, LONGEST).await;
+        sleep(&*self.runtime, ATTACK_LIMIT).await;
         Ok(())
     }
 
@@ -161,9 +164,9 @@ impl Rogue {
         let mut data = self.open(granted.port).await?;
         data.write_bytes(data_hello(granted.token)).await?;
         data.write_bytes(self.random(120_000)).await?;
-        self.count.one("rogue: not the file that it spoke of");
+        self.count.one("rogue: another file than announced");
         if self.rng.random() {
-            sleep(&*self.runtime, LONGEST).await;
+            sleep(&*self.runtime, ATTACK_LIMIT).await;
         }
         data.finish().await?;
         read_to_end(&mut data).await
@@ -207,7 +210,7 @@ async fn ask<T: serde::de::DeserializeOwned>(
     Ok(reply?)
 }
 
-/// Reads to the end, which mostly is a reset.
+/// Reads until the server closes or resets the stream.
 async fn read_to_end(stream: &mut Stream) -> Result<(), Ended> {
     while stream.read_chunk(1 << 16).await?.is_some() {}
     Ok(())

@@ -49,13 +49,13 @@ pub(crate) struct Outcome {
     pub(crate) failure: Option<String>,
 }
 
-/// An error that no injected fault explains.
+/// A failure to set the run up, which is not a fault of what is tested.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RunError {
-    /// The folder under a disk.
+    /// The folder under a disk cannot be created.
     #[error("a folder for the run: {0}")]
     Folder(#[from] std::io::Error),
-    /// The virtual world.
+    /// The virtual world refuses an address.
     #[error("the virtual world: {0}")]
     Address(#[from] AddressError),
 }
@@ -95,7 +95,7 @@ struct Shared {
     done: Notify,
 }
 
-/// The client's account of the attempt that succeeded.
+/// The attempt that succeeded, as the client reports it.
 #[derive(Debug)]
 struct Arrival {
     receipt: Receipt,
@@ -183,9 +183,9 @@ impl FaultScenario {
         self.start(&plan.client.crashes, &self.client, ask);
         for (index, host) in self.rogues.iter().enumerate() {
             let runtime: Arc<dyn Runtime> = VirtualRuntime::new(host.clone());
-            let whom = SocketAddr::new(SERVER, DEFAULT_PORT);
+            let server = SocketAddr::new(SERVER, DEFAULT_PORT);
             let seed = plan.seed.wrapping_add(index as u64);
-            let rogue = Rogue::new(runtime, whom, (FILE, seed), shared.count.clone());
+            let rogue = Rogue::new(runtime, server, (FILE, seed), shared.count.clone());
             host.spawn(rogue.run());
         }
         self.clock.spawn(change_addresses(
@@ -243,7 +243,7 @@ impl FaultScenario {
         for direction in [Direction::Forward, Direction::Reverse] {
             let counters = self.world.links().counters(direction);
             for (what, many) in [
-                ("packet: carried", counters.delivered),
+                ("packet: delivered", counters.delivered),
                 ("packet: lost", counters.lost()),
                 ("packet: lost in a blackout", counters.blackout_drops),
                 ("packet: duplicated", counters.duplicated),
@@ -288,7 +288,7 @@ fn ask(machine: &Machine, shared: &Arc<Shared>, store: Arc<dyn Store>) {
                 Err(error) if outcome::is_expected(&error) => {
                     shared
                         .count
-                        .one(&format!("try ended: {}", outcome::label(&error)));
+                        .one(&format!("attempt ended: {}", outcome::label(&error)));
                     tracing::debug!("{error}");
                 }
                 Err(error) => break Err(format!("an attempt ended with: {error}")),
@@ -301,9 +301,9 @@ fn ask(machine: &Machine, shared: &Arc<Shared>, store: Arc<dyn Store>) {
 
 async fn change_addresses(clock: Host, client: Host, shared: Arc<Shared>) {
     let mut at = Duration::ZERO;
-    for (index, &moment) in shared.plan.roams.iter().enumerate() {
-        sleep(&clock, moment.saturating_sub(at)).await;
-        at = moment;
+    for (index, &time) in shared.plan.roams.iter().enumerate() {
+        sleep(&clock, time.saturating_sub(at)).await;
+        at = time;
         client
             .set_ip(client_ip(1 + index))
             .expect("no other host has that address");
@@ -313,9 +313,9 @@ async fn change_addresses(clock: Host, client: Host, shared: Arc<Shared>) {
 
 async fn replace_files(clock: Host, shared: Arc<Shared>) {
     let mut at = Duration::ZERO;
-    for (index, &moment) in shared.plan.replacements.iter().enumerate() {
-        sleep(&clock, moment.saturating_sub(at)).await;
-        at = moment;
+    for (index, &time) in shared.plan.replacements.iter().enumerate() {
+        sleep(&clock, time.saturating_sub(at)).await;
+        at = time;
         source::place(&shared.sender, &shared.versions[index + 1])
             .expect("the folder under the disk does not fail");
         shared.version.store(index + 1, Ordering::Relaxed);
@@ -370,7 +370,7 @@ impl Shared {
         self.done.notify_one();
     }
 
-    /// Checks, before anything has arrived, that the name stands for the earlier file or a complete one.
+    /// Checks that the file's name stands for the earlier file or for a complete version.
     fn check_name(&self) {
         let now = self.receivers_file();
         let is_complete = match &now {
@@ -383,9 +383,9 @@ impl Shared {
                 .any(|file| file == now),
         };
         if !is_complete {
-            let what = now.map_or(0, |now| now.len());
+            let bytes = now.map_or(0, |now| now.len());
             self.end(Err(format!(
-                "after a crash the file's name stands for {what} bytes that are not a file of the sender"
+                "after a crash the file's name stands for {bytes} bytes that are not a file of the sender"
             )));
         }
     }
@@ -404,7 +404,7 @@ impl Shared {
             .unwrap_or_else(|| Err("it ended without a result".to_owned()));
         let Arrival { receipt, since } = result?;
         if receipt.resumed_bytes > 0 {
-            self.count.one("transfer gone on with");
+            self.count.one("transfer: resumed");
         }
         // The file may have been opened at any time of the attempt.
         let until = self.version.load(Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! The file to transfer.
+//! The file to transfer, and the versions that replace it.
 
 use std::fs::{self, File};
 use std::io;
@@ -11,13 +11,13 @@ use rand_chacha::ChaCha8Rng;
 
 use super::plan::Plan;
 
-/// Its name.
+/// The file's name.
 pub(super) const FILE: &str = "file.bin";
 
 /// The granularity of holes, bytes.
 const PAGE: usize = 4096;
 
-/// The versions that the sender has one after another.
+/// Returns the versions that the sender has, one after another.
 pub(super) fn versions(plan: &Plan) -> Vec<Bytes> {
     let mut rng = ChaCha8Rng::seed_from_u64(plan.seed ^ 0xf11e);
     let has_holes = rng.random_ratio(1, 4);
@@ -46,7 +46,7 @@ pub(super) fn versions(plan: &Plan) -> Vec<Bytes> {
     versions.into_iter().map(Bytes::from).collect()
 }
 
-/// The receiver's file before the transfer.
+/// Returns the receiver's file before the transfer.
 pub(super) fn older(seed: u64) -> Bytes {
     format!("the file of before {seed}").into()
 }

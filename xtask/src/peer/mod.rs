@@ -19,8 +19,8 @@
 //! receiver's confirmation, handshake included. A transfer that does not finish within the
 //! scenario's limit is a result, not an error.
 //!
-//! In virtual time a seed gives the same packets again: endpoints draw from the virtual host's
-//! generator. What they take from the operating system all the same (TLS keys, connection ids,
+//! In virtual time a seed gives the same packets again: endpoints take their random
+//! numbers from the virtual host. What they take from the operating system all the same (TLS keys, connection ids,
 //! the phase in which BBR's gain cycle starts) decides neither the size nor the time of a packet.
 
 #[cfg(feature = "peers")]

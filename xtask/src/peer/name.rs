@@ -88,8 +88,8 @@ fn name_of<T: PartialEq>(table: &[(&'static str, T)], what: T) -> &'static str {
         .map_or("", |(name, _)| *name)
 }
 
-/// The transport of the seed, in LFTP's describe.
-const SEED: [&str; 4] = [
+/// The settings that make LFTP the protocol that it started from.
+const ORIGINAL: [&str; 4] = [
     "transport.congestion=classic",
     "transport.recovery=go-back-n",
     "transport.fixed_window=16p",
@@ -122,7 +122,7 @@ impl Peer {
         }
         match name {
             "lftp" => Some(Self::Lftp(Vec::new())),
-            "seed" => Some(Self::Lftp(SEED.map(str::to_owned).to_vec())),
+            "seed" => Some(Self::Lftp(ORIGINAL.map(str::to_owned).to_vec())),
             "kcp" => Some(Self::Foreign(Foreign::Kcp)),
             other => {
                 if let Some(name) = other.strip_prefix("tcp-") {

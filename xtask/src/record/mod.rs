@@ -1,6 +1,10 @@
 //! The logs of a run: of its senders ([`sender`]) and of its packets ([`link`]),
 //! and the numbers derived from them ([`summary`]), among them how flows share ([`sharing`])
 //! and how soon a changed network is full again ([`recovery`]).
+//!
+//! Every number of a report is derived here, and the hash by which two runs are the same: a change
+//! moves the gate's baseline. Relies on the transport's observer and the link's records; knows
+//! neither the clock of a run nor how it is shown.
 
 mod link;
 mod recovery;

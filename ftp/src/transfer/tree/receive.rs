@@ -25,7 +25,7 @@ use crate::transfer::receive::{ReceivePlan, fill, read_hash, receive_file};
 use crate::transfer::resume;
 use crate::transfer::watchdog::Watchdog;
 
-/// Receives the wanted files of a tree. `reports_files`: the sender is told what is verified.
+/// Receives the wanted files of a tree. `reports_files`: verified bytes are reported to the sender.
 pub(crate) async fn receive_tree(
     runtime: &Arc<dyn Runtime>,
     stream: &mut Stream,
@@ -90,7 +90,7 @@ struct TreeReceiver<'a> {
     arrived: u64,
     /// Bytes whose files have their names.
     committed: u64,
-    /// Bytes that the sender was told of.
+    /// Bytes that have been reported to the sender.
     reported: u64,
     /// Bytes of all files wanted so far.
     offered: u64,

@@ -26,7 +26,7 @@ pub(crate) struct TreeTarget {
     pub(crate) root: Option<Name>,
     pub(crate) overwrite: Overwrite,
     pub(crate) filter: Filter,
-    /// Whether nothing is written or wanted, and only counted.
+    /// True if nothing is written or wanted, and only counted.
     pub(crate) dry_run: bool,
     /// Name that distinguishes this transfer from others to the same destination.
     pub(crate) key: String,

@@ -6,7 +6,7 @@
 //! Exit codes: 0 success, 2 wrong usage, 3 an invalid network, 4 the proxy could not start, 5 a
 //! packet log or standard output could not be written, 6 the machine was too busy for the run to be valid, 7 nothing
 //! to shrink. `exec` exits with its command's code; 125 the system does not allow namespaces, 126
-//! and 127 the command cannot be run, or found; 141 nobody reads standard output any more.
+//! and 127 the command cannot be run, or found; 141 standard output has no reader any more.
 
 mod control;
 #[cfg(target_os = "linux")]

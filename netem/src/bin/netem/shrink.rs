@@ -139,7 +139,7 @@ impl<'a> Trial<'a> {
         let status = Command::new(&command[0])
             .args(&command[1..])
             .env("NETEM_RECORDING", &self.recording)
-            // The name of before, which scripts may still use.
+            // The former name, which scripts may still use.
             .env("NETEM_TAPE", &self.recording)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

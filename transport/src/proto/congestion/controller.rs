@@ -1,8 +1,8 @@
-//! The interface of a congestion controller, and what it is told.
+//! The interface of a congestion controller, and the arguments of its calls.
 //!
 //! A controller owns both the window and the pacing rate. The connection calls it for every packet
 //! that counts as in flight and reads both back before it sends the next one. All sizes are bytes
-//! of UDP payload, all times are handed in: a controller reads no clock and draws no randomness,
+//! of UDP payload, all times are handed in: a controller reads no clock and uses no randomness,
 //! so that a seed gives the same run again.
 
 use std::fmt;
@@ -44,7 +44,7 @@ pub trait Controller: fmt::Debug + Send + Sync {
     /// Handles a packet that counts as in flight and has just been sent.
     fn on_sent(&mut self, _sent: &SentInfo) {}
 
-    /// Handles the news that every loss of the last episode was spurious (RFC 9438 §4.9).
+    /// Handles the end of an episode of which every loss was spurious (RFC 9438 §4.9).
     fn on_spurious(&mut self, _now: Time) {}
 
     /// Handles a change of the path's datagram size, in either direction.

@@ -7,7 +7,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | [`controller`] | the interface, and what a controller is told |
+//! | [`controller`] | the interface, and the arguments of its calls |
 //! | [`registry`] | names, parsing and creation, all from the table |
 //! | [`classic`] | the protocol that LFTP started from: a window of one packet, a threshold of eight |
 //! | [`newreno`] | RFC 9002 §7 |

@@ -1,4 +1,5 @@
-//! The effects of a loss and of a probe timeout (RFC 9002 §6, A.9, A.10).
+//! The effects of a declared loss and of a probe timeout on stream, window and statistics (RFC
+//! 9002 §6, A.9, A.10); `recovery` has decided what is lost.
 
 use super::Connection;
 use super::observe::TraceEvent;
@@ -53,7 +54,7 @@ impl Connection {
         }
     }
 
-    /// Schedules the contents of a lost packet, in their present state: frames are repeated,
+    /// Schedules the contents of a lost packet, in their present state: frames are sent again,
     /// packets are not (RFC 9000 §13.3).
     fn retransmit(&mut self, packet: &SentPacket) {
         self.pending.rwnd |= packet.rwnd;

@@ -16,7 +16,7 @@
 //! | [`transmit`], [`packet`] | whether a packet goes now; its bytes |
 //! | [`receive`] | the effects of an arriving packet |
 //! | [`acknowledgement`], [`losses`] | the effects of an acknowledgement, a loss, a probe timeout |
-//! | [`go_back_n`] | the seed's recovery, in their place |
+//! | [`go_back_n`] | the recovery of the original protocol, in their place |
 //! | [`timer`], [`timeout`] | deadlines, and what happens then |
 //! | [`pending`] | frames and events that wait |
 //! | [`stats`], [`observe`], [`trace`] | counters and traces |
@@ -88,7 +88,7 @@ pub(crate) struct Connection {
     // The two halves of the stream.
     send: SendStream,
     receive: ReceiveStream,
-    // Packets: those received, those sent, those repeated in good time.
+    // Packets: those received, those sent, those retransmitted proactively.
     acks: AckState,
     recovery: LossRecovery,
     proactive: ProactiveRetransmission,

@@ -75,7 +75,7 @@ impl Connection {
         frames: Reader<'_>,
     ) {
         self.reset_idle_timer(now);
-        // As if it had never come: the sender has to repeat it, and all that follows.
+        // As if it had never come: the sender has to retransmit it, and all that follows.
         if self.is_go_back_n() && !self.receive.is_in_order(frames.clone()) {
             return;
         }
@@ -101,12 +101,12 @@ impl Connection {
             let round = self.measuring_round();
             self.acks
                 .on_eliciting(now, out_of_order, round, self.config.max_ack_delay);
-            // The seed's receiver acknowledges every packet.
+            // The original protocol's receiver acknowledges every packet.
             if self.is_go_back_n() {
                 self.acks.ack_immediately(now);
             }
             if pings > 1 {
-                self.acks.repeat(now, pings);
+                self.acks.ack_each_ping(now, pings);
             }
         }
     }

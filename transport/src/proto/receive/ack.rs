@@ -128,7 +128,7 @@ impl AckState {
 
     /// Has each of several PINGs in a packet acknowledged by itself, at once: their sender
     /// expects that some of the acknowledgements are lost.
-    pub(crate) fn repeat(&mut self, now: Time, pings: u8) {
+    pub(crate) fn ack_each_ping(&mut self, now: Time, pings: u8) {
         self.due = Some(now);
         self.copies = self.copies.saturating_add(pings).min(MAX_COPIES) - 1;
     }

@@ -82,7 +82,7 @@ impl ReceiveStream {
     }
 
     /// Tells whether the receiver of go-back-N takes a packet: its stream bytes, if any, come
-    /// next or are repeated.
+    /// next or are retransmitted.
     pub(crate) fn is_in_order(&self, frames: Reader<'_>) -> bool {
         Frames::new(frames).all(|frame| match frame {
             Ok(Frame::Stream { offset, .. }) => offset <= self.assembler.contiguous_end(),

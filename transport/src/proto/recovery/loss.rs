@@ -1,4 +1,4 @@
-//! Loss detection: RFC 9002 §6.1 with the adaptive reordering window of RFC 8985 (RACK).
+//! The rules of loss detection: RFC 9002 §6.1 with the adaptive reordering window of RFC 8985 (RACK).
 //!
 //! Until reordering has been seen, three later packets acknowledged are enough, and so is an
 //! eighth of a round trip. Once a packet arrives behind later ones, only time counts: the

@@ -1,5 +1,6 @@
-//! The sender's memory of what is in flight, and its rules for declaring it lost (RFC 9002 §6
-//! and appendix A).
+//! The state of loss recovery: what is in flight, and the calls by which it is acknowledged or
+//! declared lost (RFC 9002 §6 and appendix A). By which rule is in [`loss`](super::loss), what
+//! follows for stream and window in `connection/losses.rs`.
 
 use std::ops::Range;
 use std::time::Duration;

@@ -3,8 +3,8 @@
 //! When there is nothing new to send, because the stream is at its end or the peer's window is
 //! full, one lost packet delays everything: for a round trip and more until its loss is
 //! noticed, again and again if its retransmissions are lost too. On a path that loses packets
-//! the sender then repeats what is unacknowledged: each byte once a round trip, and more often
-//! the less of it there is, since a few bytes cost little and each of them can delay the whole.
+//! the sender then sends copies of what is unacknowledged: each byte once a round trip, and more
+//! often the less of it there is, since a few bytes cost little and each of them can delay the whole.
 //! Window and pacing hold as for any packet, and a budget keeps all of it to about a hundredth
 //! of what is sent. No pass takes more than half of what is left of the budget, so that the
 //! last few bytes find some; of more than that it takes the newest, whose losses are noticed
@@ -22,7 +22,7 @@ const LEAST_LOSS_DIVISOR: u64 = 1_000;
 /// Fewer losses than this may be an accident.
 const LEAST_LOSSES: u64 = 2;
 
-/// Bytes that may always be repeated, and the part of the bytes sent that may be besides.
+/// Bytes of copies that are always allowed, and the part of the bytes sent that is allowed besides.
 const BUDGET_BYTES: u64 = 512 * 1024;
 const BUDGET_DIVISOR: u64 = 100;
 
@@ -42,7 +42,7 @@ pub(crate) struct ProactiveRetransmission {
     end: u64,
     /// When another pass may start.
     again_at: Time,
-    /// Bytes repeated so far.
+    /// Bytes of copies so far.
     spent: u64,
 }
 
@@ -76,7 +76,7 @@ impl ProactiveRetransmission {
         }
     }
 
-    /// Tells whether there is something to repeat now.
+    /// Tells whether there is something to send a copy of now.
     pub(crate) fn is_due(&self, now: Time, stream: &SendStream, sender: &SenderState) -> bool {
         self.has_budget(sender)
             && sender.bytes_in_flight < sender.congestion_window_bytes / WINDOW_DIVISOR
@@ -97,7 +97,7 @@ impl ProactiveRetransmission {
         waits.then_some(again_at)
     }
 
-    /// The next bytes to repeat, at most `max_len`.
+    /// The next bytes to send a copy of, at most `max_len`.
     pub(crate) fn next_chunk(
         &mut self,
         now: Time,

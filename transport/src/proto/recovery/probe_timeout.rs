@@ -1,5 +1,5 @@
 //! The probe timeout: how long to wait for an acknowledgement before asking for one
-//! (RFC 9002 §6.2), or, in go-back-N, the fixed timer of the seed.
+//! (RFC 9002 §6.2), or, in go-back-N, the fixed timer of the original protocol.
 
 use std::time::Duration;
 

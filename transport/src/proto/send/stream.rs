@@ -126,7 +126,7 @@ impl SendStream {
         self.buffer.next_unacked(from, max_len)
     }
 
-    /// The empty range of a packet that carries nothing but the FIN. A probe repeats one that
+    /// The empty range of a packet that carries nothing but the FIN. A probe retransmits one that
     /// is in flight.
     pub(crate) fn next_fin(&self, probe: bool) -> Option<Range<u64>> {
         let end = self.buffer.end();

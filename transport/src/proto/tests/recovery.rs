@@ -298,8 +298,8 @@ fn every_probe_timeout_carries_the_oldest_data_again() {
     pair.pass(Duration::from_secs(8));
     let stats = pair.sides[CLIENT].stats();
     assert!(stats.probe_timeouts > 4, "{stats:?}");
-    let repeats = stats.bytes_retransmitted / words.len() as u64;
-    assert_eq!(repeats, stats.probe_timeouts);
+    let copies = stats.bytes_retransmitted / words.len() as u64;
+    assert_eq!(copies, stats.probe_timeouts);
 }
 
 #[test]

@@ -75,8 +75,8 @@ fn both_sides_know_each_others_key_and_accept_the_expected_one() {
 #[test]
 fn a_server_with_another_key_is_abandoned_and_told() {
     let mut pair = between(only(3, with_identity(1)), with_identity(2));
-    let told = Rc::new(Cell::new(false));
-    let inside = Rc::clone(&told);
+    let called = Rc::new(Cell::new(false));
+    let inside = Rc::clone(&called);
     pair.lose_if = Box::new(move |datagram| {
         let refusal = matches!(datagram.parse(), Some((Header::Refuse { .. }, _)));
         inside.set(inside.get() || refusal && datagram.from == CLIENT);
@@ -88,7 +88,7 @@ fn a_server_with_another_key_is_abandoned_and_told() {
     assert_eq!(pair.sides[CLIENT].error(), Some(error));
     assert!(!pair.sides[CLIENT].has_event(Event::Established));
     pair.pass(Duration::from_millis(50));
-    assert!(told.get());
+    assert!(called.get());
     assert_eq!(pair.sides[SERVER].endpoint.half_open_count(), 0);
     assert_eq!(pair.sides[SERVER].endpoint.connection_count(), 0);
 }

@@ -11,7 +11,7 @@ use crate::{Config, Congestion, Recovery};
 const KIB: usize = 1024;
 
 /// At 40 % loss, and with nothing but a timer of one second, this is what it may take.
-const PATIENCE_SECS: u64 = 3_000;
+const TIME_LIMIT_SECS: u64 = 3_000;
 
 fn random_network(rng: &mut ChaCha8Rng, worst_loss: f64) -> Network {
     let delay = Duration::from_micros(rng.random_range(100..80_000));
@@ -86,11 +86,11 @@ fn check(seed: u64, congestion: Congestion, recovery: Recovery, worst_loss: f64)
         sides.clone().any(|side| side.error().is_some())
             || sides.all(|side| side.was_finished && side.was_read_out)
     };
-    let done = pair.run(PATIENCE_SECS, is_done);
+    let done = pair.run(TIME_LIMIT_SECS, is_done);
     let errors = pair.sides.each_ref().map(|side| side.error());
     assert!(
         done,
-        "not done after {PATIENCE_SECS} s: {:?}",
+        "not done after {TIME_LIMIT_SECS} s: {:?}",
         pair.sides[CLIENT].stats()
     );
     assert_eq!(errors, [None, None], "at {:?}", pair.now);

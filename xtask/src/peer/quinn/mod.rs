@@ -1,4 +1,10 @@
 //! quinn as a peer: both ends are its own driver, on netem's [adapter](lftp_netem::adapter::quinn).
+//!
+//! `mod.rs` has server and client, `config` the settings of both. Touch here how quinn is set up
+//! and called; what is transferred is the same for all peers ([`protocol`]), and how quinn meets the
+//! virtual host is the adapter's. A change of a setting changes the figures of
+//! `docs/BENCHMARKS.md`. Relies on [`task`](super::task) for the hosts and the files, and on
+//! [`certificate`](super::certificate); `loopback` uses its settings on real sockets.
 
 mod config;
 

@@ -1,5 +1,11 @@
 //! s2n-quic as a peer: both ends are its own event loop, on netem's
 //! [adapter](lftp_netem::adapter::s2n).
+//!
+//! `mod.rs` has server and client, `config` the settings of both. Touch here how s2n-quic is set up
+//! and called; what is transferred is the same for all peers ([`protocol`]), and how s2n-quic meets
+//! the virtual host is the adapter's, whose release is pinned with it. A change of a setting changes
+//! the figures of `docs/BENCHMARKS.md`. Relies on [`task`](super::task) for the hosts and the files,
+//! and on [`certificate`](super::certificate); `loopback` uses its settings on real sockets.
 
 mod config;
 

@@ -1,5 +1,8 @@
 //! Status and changes over HTTP, from this machine: small, and bounded in everything that an
 //! unknown client could make it hold.
+//!
+//! Touch here what can be asked and changed while a proxy runs; keep the bounds. Relies on the
+//! proxy's handle, and on hyper for HTTP.
 
 mod answer;
 mod change;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::Time;
 
-/// Time for which the least is believed (`MinRTTFilterLen`).
+/// Time for which the least is kept (`MinRTTFilterLen`).
 const LIFETIME: Duration = Duration::from_secs(10);
 
 /// Time after which it is measured again (`ProbeRTTInterval`).

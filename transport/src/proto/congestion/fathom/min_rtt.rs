@@ -1,10 +1,10 @@
-//! The least round-trip time, and for how long it is believed.
+//! The least round-trip time, and for how long it is kept.
 
 use std::time::Duration;
 
 use crate::Time;
 
-/// Time for which a minimum is believed without a sample that confirms it
+/// Time for which a minimum is kept without a sample that confirms it
 /// (draft-cardwell-iccrg-bbr-00 §4.1.2.2).
 const MIN_RTT_LIFETIME: Duration = Duration::from_secs(10);
 

@@ -131,7 +131,7 @@ impl Fathom {
         }
     }
 
-    /// Books what was delivered, and what had been declared lost and was delivered after all.
+    /// Counts what was delivered, and what had been declared lost and was delivered after all.
     fn count_outcomes(&mut self, ack: &AckInfo<'_>) {
         let packets = |bytes: u64| bytes as f64 / self.mss as f64;
         self.random_loss

@@ -14,7 +14,7 @@ use crate::Time;
 /// both together are the ten rounds of a bandwidth filter.
 const STRETCH_ROUNDS: u64 = 5;
 
-/// Longest aggregation that is believed, at the present bandwidth: four times the 25 ms for which
+/// Longest aggregation that is counted, at the present bandwidth: four times the 25 ms for which
 /// a receiver may hold an acknowledgement back.
 const LONGEST: Duration = Duration::from_millis(100);
 

@@ -1,4 +1,14 @@
 //! Parts that the controllers with a model of the path share: `fathom` and `bbr3`.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`rounds`] | rounds, counted by what has been delivered |
+//! | [`aggregation`] | the surplus of aggregated acknowledgements |
+//!
+//! Here stands only what both drafts define alike: a departure of one controller belongs into its
+//! own room, and a change here moves the baseline of both (`docs/CONGESTION.md` lists the constants,
+//! a test holds them against the code). Relies on times, byte counts and rates that are handed in,
+//! and on nothing else of the transport.
 
 mod aggregation;
 mod rounds;
