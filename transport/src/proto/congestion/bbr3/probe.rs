@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::Time;
+use crate::proto::congestion::model::mixed;
 
 /// Least time between two probes; up to a second more by chance (§5.3.3.5.2).
 const LEAST_WAIT: Duration = Duration::from_secs(2);
@@ -63,8 +64,7 @@ pub(super) struct Schedule {
 impl Schedule {
     /// Picks the wait until the next probe (`BBRPickProbeWait`); `seed` decides the random part.
     pub(super) const fn new(now: Time, seed: u64) -> Self {
-        // Fibonacci hashing: the high bits of the product are well mixed.
-        let mixed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let mixed = mixed(seed);
         let millis = mixed % 1000;
         Self {
             start: now,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::random_loss::SendingRate;
 use crate::Time;
+use crate::proto::congestion::model::mixed;
 
 /// Pacing gains, per mille: a quarter above, a quarter below, and six round trips even (§4.3.4.1).
 const GAINS_PERMILLE: [u64; 8] = [1250, 750, 1000, 1000, 1000, 1000, 1000, 1000];
@@ -58,9 +59,7 @@ impl Cycle {
     /// Begins at any phase but the draining one; `seed` chooses, so that flows that share a link
     /// do not probe in step (§4.3.4.2).
     pub(super) const fn new(now: Time, seed: u64, bandwidth: u64) -> Self {
-        // Fibonacci hashing: the high bits of the product are well mixed.
-        let mixed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-        let phase = DRAINING + 1 + (mixed % (GAINS_PERMILLE.len() as u64 - 1)) as usize;
+        let phase = DRAINING + 1 + (mixed(seed) % (GAINS_PERMILLE.len() as u64 - 1)) as usize;
         Self {
             phase: phase % GAINS_PERMILLE.len(),
             phase_start: now,

@@ -37,6 +37,13 @@ pub(super) fn bytes_in(rate: u64, time: Duration) -> u64 {
     u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
+/// Returns 32 bits that look random: flows with other seeds do other things, and a seed does the
+/// same in every run.
+pub(super) const fn mixed(seed: u64) -> u64 {
+    // Fibonacci hashing: the high bits of the product are well mixed.
+    seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32
+}
+
 /// Returns thousandths of a value.
 pub(super) fn scale(value: u64, permille: u64) -> u64 {
     let scaled = u128::from(value) * u128::from(permille) / 1000;
