@@ -241,6 +241,8 @@ impl Client {
         // Given back with a successful reply only: nothing is transferred after a refusal, and
         // after any other error the server may have forgotten the port.
         let early = self.early.take();
+        // Taken out for the exchange: a future that is dropped in the middle leaves no connection
+        // on which the late reply could be read.
         let mut control = self.control.take().ok_or(ChannelError::WentAway)?;
         let exchange = async {
             let written = channel::write(&mut control, message).await;

@@ -62,6 +62,8 @@ impl Machine {
             match crash.when {
                 When::Step(_) => process.crashed.notified().await,
                 When::After(time) => {
+                    // On the clock of a host that never crashes: a timer of the machine's own would
+                    // end with it.
                     sleep(&clock, time).await;
                     process.crash();
                 }

@@ -7,6 +7,8 @@ pub(super) fn is_expected(error: &TransferError) -> bool {
     match error {
         // Files are replaced as a whole, never changed in place: neither has an excuse.
         TransferError::Integrity | TransferError::SourceChanged => false,
+        // The receiver's disk only: any other refusal after the last byte is the program's own
+        // fault.
         TransferError::Rejected(refusal) => {
             matches!(refusal.code, Code::DiskFull | Code::Io)
         }

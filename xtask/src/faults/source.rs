@@ -38,6 +38,7 @@ pub(super) fn versions(plan: &Plan) -> Vec<Bytes> {
         let at = rng.random_range(0..=next.len());
         let end = rng.random_range(at..=next.len());
         rng.fill_bytes(&mut next[at..end]);
+        // Other sizes as well: they are noticed at another place than other blocks.
         if rng.random() {
             next.truncate(rng.random_range(0..=next.len()));
         }

@@ -36,6 +36,7 @@ pub(super) fn run(plan: &Plan, progress: &Arc<RunProgress>) -> Result<RunRecord,
 async fn run_inside(plan: &Plan, progress: &Arc<RunProgress>) -> Result<RunRecord, RunError> {
     let scenario = &plan.scenario;
     let flows = scenario.flows();
+    // One origin for transport, proxy and records: their times are compared with each other.
     let origin = Instant::now();
     let runtime: Arc<dyn Runtime> = TokioRuntime::with_origin(origin);
     let link = Arc::new(Mutex::new(LinkLog::new(plan.detail)));
