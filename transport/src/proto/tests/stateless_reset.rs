@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::pair::{CLIENT, Network, Pair, SERVER, noise};
 use crate::proto::{ConnectionError, Endpoint};
-use crate::wire::{Header, LOST_BYTES};
+use crate::wire::{Header, STATELESS_RESET_BYTES};
 use crate::{Config, Identity};
 
 const PORT: u16 = 3154;
@@ -158,9 +158,12 @@ fn no_token_of_a_live_connection_is_revealed_and_nothing_is_amplified() {
         sent.map(|_| out.len())
     };
     assert_eq!(answer_to(server_id, 1_200), None);
-    assert_eq!(answer_to(server_id ^ 1, 1_200), Some(LOST_BYTES));
-    assert_eq!(answer_to(server_id ^ 1, LOST_BYTES + 1), Some(LOST_BYTES));
-    assert_eq!(answer_to(server_id ^ 1, LOST_BYTES), None);
+    assert_eq!(answer_to(server_id ^ 1, 1_200), Some(STATELESS_RESET_BYTES));
+    assert_eq!(
+        answer_to(server_id ^ 1, STATELESS_RESET_BYTES + 1),
+        Some(STATELESS_RESET_BYTES)
+    );
+    assert_eq!(answer_to(server_id ^ 1, STATELESS_RESET_BYTES), None);
 
     // An endpoint that does not listen never had a client.
     server.set_listening(false);
