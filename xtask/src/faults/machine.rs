@@ -47,7 +47,7 @@ impl Machine {
         crashes: Vec<Crash>,
         faults_have_ended: impl Fn() -> bool,
         start: impl Fn(Arc<dyn Store>),
-        after_crash: impl Fn(),
+        after_crash: impl Fn(&Crash),
     ) {
         let mut crashes = crashes.into_iter();
         loop {
@@ -75,7 +75,7 @@ impl Machine {
             };
             lost.expect("the folder under the disk does not fail");
             // After the crash and before the restart, when no process hides what is on the disk.
-            after_crash();
+            after_crash(&crash);
             sleep(&clock, crash.down).await;
             self.host.restart();
         }

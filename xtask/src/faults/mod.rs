@@ -13,9 +13,12 @@
 //! ends with a complete file that the source had, regardless of the attempts before; if its name
 //! never stood for anything else in between; and if the faults explain every error ([`outcome`]).
 
+mod check;
 mod count;
 mod disk;
+mod keys;
 mod machine;
+mod meanwhile;
 mod on_path;
 mod outcome;
 mod plan;

@@ -2,11 +2,24 @@
 
 use lftp_ftp::{ChannelError, Code, RequestError, StoreError, TransferError};
 
+/// What happened during an attempt and can explain its error.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Causes {
+    /// The sender's file was overwritten.
+    pub(super) edited: bool,
+    /// Malicious clients may have used the quota up.
+    pub(super) crowded: bool,
+}
+
 /// Returns true if an injected fault can explain the error.
-pub(super) fn is_expected(error: &TransferError) -> bool {
+pub(super) fn is_expected(error: &TransferError, causes: Causes) -> bool {
+    if code(error) == Some(Code::QuotaExceeded) {
+        return causes.crowded;
+    }
     match error {
-        // Files are replaced as a whole, never changed in place: neither has an excuse.
-        TransferError::Integrity | TransferError::SourceChanged => false,
+        TransferError::Integrity => false,
+        TransferError::SourceChanged
+        | TransferError::Lost(ChannelError::GaveUp(Code::SourceChanged)) => causes.edited,
         // The receiver's disk only: any other refusal after the last byte is the program's own
         // fault.
         TransferError::Rejected(refusal) => {

@@ -12,6 +12,9 @@ use crate::scenario::Operation;
 /// Time after which no more faults are injected; from then on a transfer has to finish.
 pub(super) const CLEAR_AFTER: Duration = Duration::from_secs(240);
 
+/// Bytes of a malicious client's file, at most.
+pub(super) const ROGUE_BYTES: u64 = 100_000;
+
 /// The faults and their times.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
@@ -30,10 +33,16 @@ pub(super) struct Plan {
     pub(super) roams: Vec<Duration>,
     /// Times at which the file is replaced by a newer one.
     pub(super) replacements: Vec<Duration>,
+    /// Times at which bytes of the file are overwritten where they are.
+    pub(super) edits: Vec<Duration>,
     /// Datagrams in a thousand to which the attacker on the path adds one of its own.
     pub(super) attack_per_mille: u32,
     /// Malicious clients.
     pub(super) rogues: usize,
+    /// The server admits listed keys only.
+    pub(super) keyed: bool,
+    /// Bytes that the server's files may have together.
+    pub(super) quota_bytes: Option<u64>,
 }
 
 /// The faults of one machine.
@@ -51,6 +60,27 @@ pub(super) struct Crash {
     pub(super) power: bool,
     /// Time until it starts again.
     pub(super) down: Duration,
+    pub(super) meanwhile: Meanwhile,
+}
+
+/// Changes of the files of a machine between two of its runs.
+#[derive(Copy, Clone, Debug, Default)]
+pub(super) struct Meanwhile {
+    /// Bytes of the sender's file are overwritten.
+    pub(super) edit: Option<Edit>,
+    /// Bytes of partial files and journals change by themselves.
+    pub(super) rot: bool,
+    /// All files get another inode, as on a disk that was mounted again or copied.
+    pub(super) remount: bool,
+}
+
+/// A change of the sender's file between two runs.
+#[derive(Copy, Clone, Debug)]
+pub(super) enum Edit {
+    /// With a later modification time.
+    Dated,
+    /// With the old modification time put back.
+    Undated,
 }
 
 /// A time in a machine's run.
@@ -113,7 +143,7 @@ impl Plan {
             times
         };
         let (roams, replacements) = (times(3, 8_000), times(1, 15_000));
-        Self {
+        let mut plan = Self {
             seed,
             network,
             operation,
@@ -124,12 +154,61 @@ impl Plan {
             client,
             roams,
             replacements,
+            edits: Vec::new(),
             attack_per_mille: if rng.random() {
                 rng.random_range(0..100)
             } else {
                 0
             },
             rogues: rng.random_range(0..3),
+            keyed: false,
+            quota_bytes: None,
+        };
+        plan.change_files();
+        plan.admit_keys();
+        plan
+    }
+
+    /// Decides who is admitted, and how much fits.
+    fn admit_keys(&mut self) {
+        let rng = &mut ChaCha8Rng::seed_from_u64(self.seed ^ 0x4e15);
+        self.keyed = rng.random();
+        if self.keyed {
+            self.rogues = rng.random_range(0..4);
+        }
+        // The file, what an earlier version of it left, and what malicious clients leave: as long
+        // as they are at it, there may be no room.
+        let most = 2 * self.size as u64 + 2 * ROGUE_BYTES + 50_000;
+        self.quota_bytes = (self.keyed && rng.random()).then_some(most);
+    }
+
+    /// Adds the changes of files. They have a stream of their own, so that a seed keeps the faults
+    /// that it had before these existed.
+    fn change_files(&mut self) {
+        let rng = &mut ChaCha8Rng::seed_from_u64(self.seed ^ 0xed17);
+        if rng.random_ratio(1, 4) {
+            let edits = rng.random_range(1..=2);
+            self.edits = (0..edits)
+                .map(|_| Duration::from_millis(rng.random_range(0..15_000)))
+                .collect();
+            self.edits.sort_unstable();
+        }
+        let (sender, receiver) = match self.operation {
+            Operation::Put => (&mut self.client, &mut self.server),
+            Operation::Get => (&mut self.server, &mut self.client),
+        };
+        for crash in &mut sender.crashes {
+            crash.meanwhile.edit = match rng.random_range(0..6) {
+                0 => Some(Edit::Dated),
+                1 => Some(Edit::Undated),
+                _ => None,
+            };
+        }
+        for crash in &mut receiver.crashes {
+            crash.meanwhile.rot = rng.random_ratio(1, 3);
+        }
+        for crash in sender.crashes.iter_mut().chain(&mut receiver.crashes) {
+            crash.meanwhile.remount = rng.random_ratio(1, 4);
         }
     }
 }
@@ -149,6 +228,7 @@ impl MachinePlan {
                 // Without flushes a loss of power may lose anything: nothing could be required of the run.
                 power: durable && rng.random(),
                 down: Duration::from_millis(rng.random_range(0..20_000)),
+                meanwhile: Meanwhile::default(),
             })
             .collect();
         let disk = (0..rng.random_range(0..3))

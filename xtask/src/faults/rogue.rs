@@ -13,6 +13,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::count::Count;
+use super::plan::ROGUE_BYTES;
 
 /// Time limit of one attack.
 const ATTACK_LIMIT: Duration = Duration::from_secs(40);
@@ -38,9 +39,9 @@ impl Rogue {
         runtime: Arc<dyn Runtime>,
         server: SocketAddr,
         (name, seed): (&str, u64),
+        identity: Identity,
         count: Count,
     ) -> Self {
-        let identity = Identity::generate(|bytes| runtime.fill_random(bytes));
         let config = Config {
             identity: Some(identity),
             ..Config::default()
@@ -155,7 +156,7 @@ impl Rogue {
         hello(control).await?;
         let request = Request::Put {
             name: "rogue.bin".to_owned(),
-            size: self.rng.random_range(1..100_000),
+            size: self.rng.random_range(1..ROGUE_BYTES),
             overwrite: true,
             source: None,
             allocated: None,

@@ -4,27 +4,31 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use lftp_ftp::{
-    Client, ClientConfig, DEFAULT_PORT, DataPorts, Name, Receipt, Server, ServerConfig, Store,
-    Target, TransferError,
+    Access, Client, ClientConfig, DEFAULT_PORT, DataPorts, Name, Receipt, Server, ServerConfig,
+    Store, Target, TransferError,
 };
 use lftp_netem::Direction;
-use lftp_netem::world::{AddressError, Host, World, WorldConfig, WorldError};
+use lftp_netem::world::{AddressError, Host, World, WorldConfig};
 use lftp_transport::{Identity, Runtime, VirtualRuntime};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use tokio::sync::Notify;
 
 use super::count::{Count, Counts};
 use super::disk::Disk;
+use super::keys::{self, Keys};
 use super::machine::{Machine, sleep};
+use super::meanwhile;
 use super::on_path::{Attacker, OnPath};
-use super::outcome;
-use super::plan::{CLEAR_AFTER, Crash, Plan};
+use super::outcome::{self, Causes};
+use super::plan::{CLEAR_AFTER, Crash, Edit, Meanwhile, Plan};
 use super::rogue::Rogue;
-use super::source::{self, FILE};
+use super::source::{self, FILE, SourceFile};
 use crate::run::client_ip;
 use crate::scenario::Operation;
 
@@ -78,29 +82,31 @@ pub(crate) fn run(seed: u64) -> Result<Outcome, RunError> {
 
 /// The state shared by all tasks of the world.
 #[derive(Debug)]
-struct Shared {
-    plan: Plan,
-    count: Count,
-    attacker: Arc<Attacker>,
+pub(super) struct Shared {
+    pub(super) plan: Plan,
+    pub(super) count: Count,
+    pub(super) attacker: Arc<Attacker>,
     /// True once no more faults are injected.
-    is_clear: AtomicBool,
-    /// Versions of the file, oldest first; the next field is the index of the sender's current one.
-    versions: Vec<Bytes>,
-    version: AtomicUsize,
+    pub(super) is_clear: AtomicBool,
+    pub(super) source: Mutex<SourceFile>,
+    /// Edits of the sender's file so far.
+    pub(super) edits: AtomicUsize,
+    /// Decides which bytes rot.
+    pub(super) rng: Mutex<ChaCha8Rng>,
     /// The receiver's earlier file, which may also be under the name.
-    older: Option<Bytes>,
-    sender: PathBuf,
-    receiver: PathBuf,
-    result: Mutex<Option<Result<Arrival, String>>>,
-    done: Notify,
+    pub(super) older: Option<Bytes>,
+    pub(super) sender: PathBuf,
+    pub(super) receiver: PathBuf,
+    pub(super) result: Mutex<Option<Result<Arrival, String>>>,
+    pub(super) done: Notify,
 }
 
 /// The attempt that succeeded, as the client reports it.
 #[derive(Debug)]
-struct Arrival {
-    receipt: Receipt,
+pub(super) struct Arrival {
+    pub(super) receipt: Receipt,
     /// The sender's version at the start of the attempt.
-    since: usize,
+    pub(super) since: usize,
 }
 
 struct FaultScenario {
@@ -124,11 +130,10 @@ impl FaultScenario {
             Operation::Put => (client_folder.clone(), server_folder.clone()),
             Operation::Get => (server_folder.clone(), client_folder.clone()),
         };
-        let versions = source::versions(&plan);
-        source::place(&sender, &versions[0])?;
+        let source = SourceFile::create(&plan, &sender)?;
         let older = plan.replaces.then(|| source::older(plan.seed));
         if let Some(older) = &older {
-            source::place(&receiver, older)?;
+            source::place(&receiver.join(FILE), older, None)?;
         }
 
         let mut world = World::with_config(&WorldConfig::new(&plan.network, plan.seed));
@@ -163,8 +168,9 @@ impl FaultScenario {
                 count,
                 attacker,
                 is_clear: AtomicBool::new(false),
-                versions,
-                version: AtomicUsize::new(0),
+                source: Mutex::new(source),
+                edits: AtomicUsize::new(0),
+                rng: Mutex::new(ChaCha8Rng::seed_from_u64(seed ^ 0x0707)),
                 older,
                 sender,
                 receiver,
@@ -185,7 +191,12 @@ impl FaultScenario {
             let runtime: Arc<dyn Runtime> = VirtualRuntime::new(host.clone());
             let server = SocketAddr::new(SERVER, DEFAULT_PORT);
             let seed = plan.seed.wrapping_add(index as u64);
-            let rogue = Rogue::new(runtime, server, (FILE, seed), shared.count.clone());
+            let identity = match plan.keyed {
+                true => Identity::from_secret(keys::rogue(index)),
+                false => Identity::generate(|bytes| runtime.fill_random(bytes)),
+            };
+            let count = shared.count.clone();
+            let rogue = Rogue::new(runtime, server, (FILE, seed), identity, count);
             host.spawn(rogue.run());
         }
         self.clock.spawn(change_addresses(
@@ -195,6 +206,8 @@ impl FaultScenario {
         ));
         self.clock
             .spawn(replace_files(self.clock.clone(), Arc::clone(&shared)));
+        self.clock
+            .spawn(edit_file(self.clock.clone(), Arc::clone(&shared)));
         self.clock.spawn(end_faults(
             self.clock.clone(),
             self.rogues.clone(),
@@ -230,12 +243,18 @@ impl FaultScenario {
     ) {
         let (shared, own) = (Arc::clone(&self.shared), machine.clone());
         let (clear, check) = (Arc::clone(&shared), Arc::clone(&shared));
+        let folder = Arc::clone(&machine.folder);
         self.clock.spawn(machine.clone().run(
             self.clock.clone(),
             crashes.to_vec(),
             move || clear.is_clear.load(Ordering::Relaxed),
             move |store| start(&own, &shared, store),
-            move || check.check_name(),
+            move |crash| {
+                if let Err(failure) = check.check_name().and_then(|()| check.check_quota()) {
+                    check.end(Err(failure));
+                }
+                check.change_files(&folder, crash.meanwhile);
+            },
         ));
     }
 
@@ -263,6 +282,11 @@ fn serve(machine: &Machine, shared: &Arc<Shared>, store: Arc<dyn Store>) {
     config.data_ports = DataPorts::List((9000..=9003).collect());
     // The same key after every crash, as from a file.
     config.transport.identity = Some(Identity::from_secret([1; 32]));
+    let plan = &shared.plan;
+    if plan.keyed {
+        let keys = Keys::new(plan.rogues, plan.quota_bytes);
+        config.access = Access::Listed(Arc::new(keys));
+    }
     let server = Server::bind(Arc::clone(&runtime), config, store);
     let server = server.expect("the ports of a machine that has just started are free");
     let shared = Arc::clone(shared);
@@ -282,10 +306,11 @@ fn ask(machine: &Machine, shared: &Arc<Shared>, store: Arc<dyn Store>) {
     machine.host.spawn(async move {
         let end = loop {
             // Before the attempt: any version from here on may be the one that arrives.
-            let since = shared.version.load(Ordering::Relaxed);
+            let since = shared.source().versions().len() - 1;
+            let edits = shared.edits.load(Ordering::Relaxed);
             match shared.transfer(&runtime, &store).await {
                 Ok(receipt) => break Ok(Arrival { receipt, since }),
-                Err(error) if outcome::is_expected(&error) => {
+                Err(error) if outcome::is_expected(&error, shared.causes(edits)) => {
                     shared
                         .count
                         .one(&format!("attempt ended: {}", outcome::label(&error)));
@@ -313,13 +338,21 @@ async fn change_addresses(clock: Host, client: Host, shared: Arc<Shared>) {
 
 async fn replace_files(clock: Host, shared: Arc<Shared>) {
     let mut at = Duration::ZERO;
-    for (index, &time) in shared.plan.replacements.iter().enumerate() {
+    for &time in &shared.plan.replacements {
         sleep(&clock, time.saturating_sub(at)).await;
         at = time;
-        source::place(&shared.sender, &shared.versions[index + 1])
-            .expect("the folder under the disk does not fail");
-        shared.version.store(index + 1, Ordering::Relaxed);
+        let replaced = shared.source().replace();
+        replaced.expect("the folder under the disk does not fail");
         shared.count.one("sender: the file is replaced");
+    }
+}
+
+async fn edit_file(clock: Host, shared: Arc<Shared>) {
+    let mut at = Duration::ZERO;
+    for &time in &shared.plan.edits {
+        sleep(&clock, time.saturating_sub(at)).await;
+        at = time;
+        shared.edit(Edit::Dated, "at any time");
     }
 }
 
@@ -332,6 +365,50 @@ async fn end_faults(clock: Host, rogues: Vec<Host>, disks: [Arc<Disk>; 2], share
 }
 
 impl Shared {
+    pub(super) fn source(&self) -> MutexGuard<'_, SourceFile> {
+        self.source.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What can explain an error of an attempt that began after so many edits.
+    fn causes(&self, edits: usize) -> Causes {
+        let is_clear = self.is_clear.load(Ordering::Relaxed);
+        Causes {
+            edited: self.edits.load(Ordering::Relaxed) > edits,
+            crowded: self.plan.quota_bytes.is_some() && self.plan.rogues > 0 && !is_clear,
+        }
+    }
+
+    /// Overwrites a part of the sender's file.
+    fn edit(&self, edit: Edit, when: &str) {
+        let edited = self.source().edit(edit);
+        edited.expect("the folder under the disk does not fail");
+        self.edits.fetch_add(1, Ordering::Relaxed);
+        let how = match edit {
+            Edit::Dated => "the file is edited",
+            Edit::Undated => "the file is edited, its old time put back",
+        };
+        self.count.one(&format!("sender: {how}, {when}"));
+    }
+
+    /// Changes files of a machine that is down.
+    fn change_files(&self, folder: &Path, meanwhile: Meanwhile) {
+        if let Some(edit) = meanwhile.edit {
+            self.edit(edit, "between two runs");
+        }
+        let rng = &mut *self.rng.lock().unwrap_or_else(PoisonError::into_inner);
+        let rotted = match meanwhile.rot {
+            true => meanwhile::rot(folder, rng, &self.count),
+            false => Ok(()),
+        };
+        let remounted = match meanwhile.remount {
+            true => meanwhile::remount(folder, &self.count),
+            false => Ok(()),
+        };
+        rotted
+            .and(remounted)
+            .expect("the folder under the disk does not fail");
+    }
+
     async fn transfer(
         &self,
         runtime: &Arc<dyn Runtime>,
@@ -340,7 +417,7 @@ impl Shared {
         let server = SocketAddr::new(SERVER, DEFAULT_PORT);
         let mut config = ClientConfig::default();
         // The same key in every attempt: a server resumes a put only for the client that began it.
-        config.transport.identity = Some(Identity::from_secret([2; 32]));
+        config.transport.identity = Some(Identity::from_secret(keys::CLIENT));
         config.connect_data_early = true;
         let mut client = Client::connect(Arc::clone(runtime), server, config).await?;
         let name = Name::parse(FILE).expect("an ordinary name");
@@ -368,64 +445,5 @@ impl Shared {
         // later success.
         result.get_or_insert(end);
         self.done.notify_one();
-    }
-
-    /// Checks that the file's name stands for the earlier file or for a complete version.
-    fn check_name(&self) {
-        let now = self.receivers_file();
-        let is_complete = match &now {
-            None => self.older.is_none(),
-            Some(now) => self
-                .older
-                .iter()
-                .chain(&self.versions)
-                // The earlier file or any version: what must never be there is a mixture.
-                .any(|file| file == now),
-        };
-        if !is_complete {
-            let bytes = now.map_or(0, |now| now.len());
-            self.end(Err(format!(
-                "after a crash the file's name stands for {bytes} bytes that are not a file of the sender"
-            )));
-        }
-    }
-
-    fn receivers_file(&self) -> Option<Vec<u8>> {
-        fs::read(self.receiver.join(FILE)).ok()
-    }
-
-    fn check_end(&self, end: Result<(), WorldError>) -> Result<(), String> {
-        end.map_err(|error| format!("the file has not arrived: {error}"))?;
-        let result = self
-            .result
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-            .unwrap_or_else(|| Err("it ended without a result".to_owned()));
-        let Arrival { receipt, since } = result?;
-        if receipt.resumed_bytes > 0 {
-            self.count.one("transfer: resumed");
-        }
-        // The file may have been opened at any time of the attempt.
-        let until = self.version.load(Ordering::Relaxed);
-        let sent = &self.versions[since..=until];
-        let sent: Vec<&Bytes> = sent
-            .iter()
-            .filter(|version| blake3::hash(version) == receipt.hash)
-            .collect();
-        let Some(&sent) = sent.first() else {
-            return Err("the receipt's hash is not that of a file the sender had".to_owned());
-        };
-        match self.receivers_file() {
-            Some(now) if now == *sent => Ok(()),
-            Some(now) => Err(format!(
-                "the receiver's file is not the one it confirmed: {} bytes of {}, the first \
-                 difference at {:?}",
-                now.len(),
-                sent.len(),
-                now.iter().zip(sent).position(|(a, b)| a != b)
-            )),
-            None => Err("the receiver has no file of that name".to_owned()),
-        }
     }
 }
