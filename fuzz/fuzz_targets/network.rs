@@ -2,7 +2,7 @@
 //! go through the link that comes of it.
 #![no_main]
 
-#[path = "../../netem/tests/seeds/check.rs"]
+#[path = "../../netem/tests/library/seeds/check.rs"]
 mod check;
 
 libfuzzer_sys::fuzz_target!(|text: &str| {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-const FEATURES: &str = include_str!("../FEATURES.md");
+const FEATURES: &str = include_str!("../../FEATURES.md");
 
 /// The rows: the feature, whether it is here, and the last column.
 fn rows() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use lftp_netem::profile::NetworkProfile;
 
-const PARAMETERS: &str = include_str!("../PARAMETERS.md");
+const PARAMETERS: &str = include_str!("../../PARAMETERS.md");
 
 /// A table within the network's, with what it cannot be without, and a key that is none.
 const TABLES: [(&str, &str); 16] = [

@@ -1,7 +1,7 @@
 //! Every model does what it is asked to: the rows of the example `link_accuracy`, with fewer
 //! packets. `NETEM_ACCURACY_PACKETS` sets how many.
 
-#[path = "../examples/link_accuracy/accuracy/mod.rs"]
+#[path = "../../examples/link_accuracy/accuracy/mod.rs"]
 mod accuracy;
 
 /// Enough for a mean that is wrong by a fiftieth of itself to show.

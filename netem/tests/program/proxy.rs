@@ -1,4 +1,4 @@
-//! The proxy between real sockets, as a library. `program.rs` tests it as a program.
+//! The proxy between real sockets, as a library. `reports.rs` tests it as a program.
 
 #![expect(
     clippy::unwrap_used,
