@@ -34,5 +34,9 @@ pub use connection::{
 pub use endpoint::{ConnectionId, Endpoint, EndpointMetrics, Event, Outgoing, Random};
 pub use recovery::LossTrigger;
 
+/// Bytes sent for each byte received, at most, where nothing else bounds them: to an address
+/// that is not validated (RFC 9000 §8.1), and past the congestion window.
+pub(crate) const MAX_AMPLIFICATION: u64 = 3;
+
 #[cfg(test)]
 mod tests;

@@ -11,11 +11,8 @@ use crate::config::Config;
 use crate::crypto::Cipher;
 use crate::crypto::noise::{Initiator, Responder};
 use crate::crypto::stateless_reset::ResetToken;
+use crate::proto::MAX_AMPLIFICATION;
 use crate::wire::{COOKIE_BYTES, DecodeError, Header, Parameters, Reader};
-
-/// Bytes sent to an unvalidated address for each byte that came from there, at most (RFC 9000
-/// §8.1).
-pub(crate) const MAX_AMPLIFICATION: u64 = 3;
 
 /// The client's side, up to the server's answer.
 #[derive(Debug)]

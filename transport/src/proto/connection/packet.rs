@@ -17,6 +17,9 @@ pub const DATA_OVERHEAD_BYTES: usize = 1 + 4 + 4 + 1 + 4 + TAG_BYTES;
 /// The most an ACKED frame takes in a packet that carries data as well.
 const SHARED_ACK_BYTES: usize = 256;
 
+/// The most that control frames take in a packet: RWND, RWND_CHECK, PING, RESPONSE.
+const MAX_CONTROL_BYTES: usize = 9 + 9 + 1 + 9;
+
 impl Connection {
     /// Appends one packet and gives its size; `None` when there is nothing to send now.
     pub(super) fn build_packet(&mut self, now: Time, out: &mut Vec<u8>) -> Option<usize> {
@@ -31,7 +34,7 @@ impl Connection {
         let start = out.len();
         let end = start + self.path.mss() as usize - TAG_BYTES;
         let header_bytes = self.put_header(out);
-        let acked_below = self.put_acks(now, data, out, end);
+        let acked_below = self.put_acks(now, data, out, start..end);
         let mut packet = self.put_control(out, acked_below);
         if probe {
             (0..self.recovery.probe_pings()).for_each(|_| encode::ping(out));
@@ -45,6 +48,9 @@ impl Connection {
         }
         self.seal(out, start, header_bytes);
         let bytes = out.len() - start;
+        if !data {
+            self.acks.on_bytes_sent(bytes as u64);
+        }
         self.record(now, bytes, packet);
         Some(bytes)
     }
@@ -63,17 +69,27 @@ impl Connection {
 
     /// Appends an acknowledgement if one is pending; gives the packet number below which it
     /// acknowledges everything.
-    fn put_acks(&mut self, now: Time, data: bool, out: &mut Vec<u8>, end: usize) -> u64 {
+    fn put_acks(&mut self, now: Time, data: bool, out: &mut Vec<u8>, packet: Range<usize>) -> u64 {
         if !self.acks.is_pending() {
             return 0;
         }
-        let room = end - out.len();
-        // Beside data the newest ranges suffice: the next packet acknowledges again.
+        let room = packet.end - out.len();
         let limit = if data {
+            // Beside data the newest ranges suffice: the next packet acknowledges again.
             room.min(SHARED_ACK_BYTES)
         } else {
-            room
+            // No window holds such a packet back: the bytes received do (RFC 9000 §13.2.3 lets a
+            // receiver limit the ranges).
+            let control = if self.pending.has_control() {
+                MAX_CONTROL_BYTES
+            } else {
+                0
+            };
+            let around = out.len() - packet.start + control + TAG_BYTES;
+            let credit = usize::try_from(self.acks.credit_bytes()).unwrap_or(room);
+            room.min(credit.saturating_sub(around))
         };
+        let before = out.len();
         encode::acked(
             out,
             self.acks.ranges().iter().rev(),
@@ -81,6 +97,10 @@ impl Connection {
             self.acks.ecn_counts(),
             limit,
         );
+        if out.len() == before {
+            // Not even one range fits beside what else goes in this packet.
+            return 0;
+        }
         self.acks.on_ack_sent(now)
     }
 

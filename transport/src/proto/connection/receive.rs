@@ -38,6 +38,7 @@ impl Connection {
             self.stats.duplicates_received += 1;
             return true;
         }
+        self.acks.on_bytes_received(bytes);
         if !packet.has_handshake_finish {
             // The server sends these only once the last handshake message has arrived.
             self.protection.confirm_handshake();

@@ -7,7 +7,7 @@
 
 use std::net::SocketAddr;
 
-use super::handshake::MAX_AMPLIFICATION;
+use crate::proto::MAX_AMPLIFICATION;
 
 /// How many challenges are sent, a probe timeout apart.
 const CHALLENGES: u32 = 5;

@@ -4,10 +4,15 @@
 //! or after [`MAX_PACKETS`]. A gap brings it sooner, but no more often than 16 times a round
 //! trip: at 10 % loss every tenth packet shows a gap. While a connection is young every
 //! second packet is acknowledged, so that start-up sees its own effect.
+//!
+//! Acknowledgements wait for neither the congestion window nor the pacer, so what the peer has
+//! sent bounds them: [`MAX_AMPLIFICATION`] bytes for each one received. A peer that asks for
+//! more gets it later, in one.
 
 use std::time::Duration;
 
 use crate::Time;
+use crate::proto::MAX_AMPLIFICATION;
 use crate::proto::ranges::RangeSet;
 use crate::wire::EcnCounts;
 
@@ -26,6 +31,16 @@ const MAX_RANGES: usize = 512;
 /// With more ranges than this, those that the peer knows of are forgotten.
 const ENOUGH_RANGES: usize = 32;
 
+/// Bytes of acknowledgements that a peer may bring before it has sent anything: some probes of a
+/// peer with little to send, whose answers are lost.
+const FIRST_CREDIT_BYTES: u64 = 4 << 10;
+
+/// The most credit that is kept for later, bytes: 32 acknowledgements of 512 ranges.
+const MAX_CREDIT_BYTES: u64 = 64 << 10;
+
+/// A packet that acknowledges one range, at most, bytes: 13 of header, 51 of frame, 16 of tag.
+const ONE_RANGE_BYTES: u64 = 80;
+
 /// Packet numbers received, and the acknowledgement that is still owed for them.
 #[derive(Debug)]
 pub(crate) struct AckState {
@@ -41,6 +56,8 @@ pub(crate) struct AckState {
     last_sent: Time,
     /// Acknowledgements that follow the next one at once.
     copies: u8,
+    /// Bytes of packets without data that may still be sent.
+    credit_bytes: u64,
 }
 
 impl AckState {
@@ -59,7 +76,28 @@ impl AckState {
             due: None,
             last_sent: Time::ZERO,
             copies: 0,
+            credit_bytes: FIRST_CREDIT_BYTES,
         }
+    }
+
+    /// Counts a packet of so many bytes, which may be answered with a multiple of them.
+    pub(crate) fn on_bytes_received(&mut self, bytes: u64) {
+        let credit = self.credit_bytes + MAX_AMPLIFICATION * bytes;
+        self.credit_bytes = credit.min(MAX_CREDIT_BYTES);
+    }
+
+    /// Counts a packet that went out past the congestion window, with or without an
+    /// acknowledgement. Copies that the peer's bytes no longer pay for are left out.
+    pub(crate) const fn on_bytes_sent(&mut self, bytes: u64) {
+        self.credit_bytes = self.credit_bytes.saturating_sub(bytes);
+        if self.credit_bytes < ONE_RANGE_BYTES {
+            self.copies = 0;
+        }
+    }
+
+    /// Bytes that may go past the congestion window now.
+    pub(crate) const fn credit_bytes(&self) -> u64 {
+        self.credit_bytes
     }
 
     pub(crate) fn is_duplicate(&self, number: u64) -> bool {
@@ -133,7 +171,12 @@ impl AckState {
         self.copies = self.copies.saturating_add(pings).min(MAX_COPIES) - 1;
     }
 
+    /// When an acknowledgement has to go. One that what has been received does not pay for goes
+    /// with the next packet that does.
     pub(crate) const fn due(&self) -> Option<Time> {
+        if self.credit_bytes < ONE_RANGE_BYTES {
+            return None;
+        }
         self.due
     }
 

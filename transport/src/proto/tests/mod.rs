@@ -1,5 +1,6 @@
 //! The state machine over bad networks, in virtual time.
 
+mod amplification;
 mod closing;
 mod flood;
 mod handshake;
