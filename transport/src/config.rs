@@ -65,7 +65,9 @@ impl FromStr for Recovery {
 /// | half-open handshake | 4 KiB for the first 64, 3 KiB for each beyond; [`half_open_limit`](Self::half_open_limit) of them |
 /// | idle connection | 16 KiB; [`listen_limit`](Self::listen_limit) of them |
 /// | and unread received bytes | [`max_receive_window_bytes`](Self::max_receive_window_bytes), and six blocks of 64 KiB |
+/// | and ranges of them behind gaps | 32 each; 16,384 of them |
 /// | and unacknowledged written bytes | [`send_buffer_bytes`](Self::send_buffer_bytes), and the one write that exceeded it |
+/// | all of these of a listener | [`memory_limit_bytes`](Self::memory_limit_bytes) |
 /// | and packets sent in the last few round trips | 256 each, a sixth of the bytes in them |
 /// | and gaps in the received packets | 512 ranges of packet numbers, 16 KiB; older numbers count as received |
 /// | queued reply to an unvalidated address | 1.5 KiB; 64 of them |
@@ -96,12 +98,20 @@ pub struct Config {
     /// The initial receive window, in bytes. Default 8 MiB, so that start-up on a long, fast path
     /// is not limited by it.
     pub receive_window_bytes: u64,
-    /// The upper bound of the receive window, in bytes: the most that one peer can make this side
-    /// hold. Default 64 MiB, 5 BDP of 500 Mbit/s over 200 ms.
+    /// The upper bound of the receive window, in bytes. Default 64 MiB, 5 BDP of 500 Mbit/s over
+    /// 200 ms; a listener's is lower, by [`memory_limit_bytes`](Self::memory_limit_bytes).
     pub max_receive_window_bytes: u64,
     /// The send buffer, in bytes written but not yet acknowledged. Default 64 MiB: at 10 % loss, the
     /// unacknowledged range spans 5 to 6 BDP.
     pub send_buffer_bytes: u64,
+    /// The memory that the peers of a listener can make it hold, bytes: 24 KiB for each
+    /// connection, 3 KiB for each half-open handshake, and what accepted connections hold
+    /// beyond that: received bytes that wait, by what is allocated for them, and written bytes
+    /// that are not acknowledged. In the last quarter a network (IPv4 /24, IPv6 /48) gets
+    /// half of an equal share; a connection that gets nothing loses packets as if the path had, and those
+    /// that hold memory and have made no progress for seconds are ended. Default 56 MiB: 42 MiB
+    /// for one connection alone, 3 BDP of 500 Mbit/s over 200 ms.
+    pub memory_limit_bytes: u64,
     /// Bytes written but not yet sent beyond which a write waits (Linux's `TCP_NOTSENT_LOWAT`):
     /// bytes sent soon after they were written are still in the processor's cache. Default 1 MiB.
     pub unsent_bytes: u64,
@@ -170,6 +180,7 @@ impl Default for Config {
             receive_window_bytes: 8 << 20,
             max_receive_window_bytes: 64 << 20,
             send_buffer_bytes: 64 << 20,
+            memory_limit_bytes: 56 << 20,
             unsent_bytes: 1 << 20,
             idle_timeout: Duration::from_secs(30),
             keep_alive: None,

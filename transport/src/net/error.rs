@@ -99,7 +99,9 @@ const fn kind_of(error: &ConnectionError, closed: io::ErrorKind) -> io::ErrorKin
         ConnectionError::Refused(_) => io::ErrorKind::ConnectionRefused,
         ConnectionError::TimedOut => io::ErrorKind::TimedOut,
         ConnectionError::Protocol(_) => io::ErrorKind::InvalidData,
-        ConnectionError::UntrustedPeer { .. } | ConnectionError::Closed => closed,
+        ConnectionError::UntrustedPeer { .. }
+        | ConnectionError::Closed
+        | ConnectionError::Evicted => closed,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Ways in for the fuzzer (feature `fuzzing`): the decoder, the handshake, and the frames of
 //! an established connection behind a valid seal. Bytes are read as a script; any are one.
+//! And a way in for tests that attack an endpoint from outside the crate.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,7 +8,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::connection::Connection;
 use super::{ConnectionId, Endpoint, Event};
 use crate::wire::{Frames, Header, Reader, digest};
 use crate::{Config, Ecn, Time};
@@ -92,6 +92,29 @@ pub fn connection(script: &[u8]) {
     duo.pass(u16::MAX);
 }
 
+/// A packet of frames as the peer of a connection could send it; `None` when `endpoint` has no
+/// such connection, or no keys for it. For tests that attack an endpoint.
+pub fn packet_from_peer(
+    endpoint: &mut Endpoint,
+    id: ConnectionId,
+    packet_number: u64,
+    frames: &[u8],
+) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let header = Header::Data {
+        destination: id.0,
+        phase: false,
+        packet_number,
+    };
+    header.encode(&mut bytes);
+    let header_bytes = bytes.len();
+    bytes.extend_from_slice(frames);
+    let keys = endpoint.connection_mut(id.0)?.keys_mut()?;
+    let sealer = &mut keys.twin.0;
+    sealer.seal(&mut bytes, 0, header_bytes, packet_number);
+    Some(bytes)
+}
+
 /// The checksum of what is sent before there are keys, so that the bytes are read at all.
 fn with_checksum(bytes: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
@@ -166,21 +189,9 @@ impl Duo {
     }
 
     fn forge(&mut self, to: usize, id: ConnectionId, packet_number: u64, frames: &[u8]) {
-        let mut bytes = Vec::new();
-        let header = Header::Data {
-            destination: id.0,
-            phase: false,
-            packet_number,
-        };
-        header.encode(&mut bytes);
-        let header_bytes = bytes.len();
-        bytes.extend_from_slice(frames);
-        let connection = self.sides[to].connection_mut(id.0);
-        if let Some(keys) = connection.and_then(Connection::keys_mut) {
-            let sealer = &mut keys.twin.0;
-            sealer.seal(&mut bytes, 0, header_bytes, packet_number);
+        if let Some(bytes) = packet_from_peer(&mut self.sides[to], id, packet_number, frames) {
+            self.deliver(to, bytes);
         }
-        self.deliver(to, bytes);
     }
 
     /// Lets both send to each other so many times, at once.

@@ -16,6 +16,7 @@
 //! | [`send`] | the stream's bytes on the sending side, their window and their pace |
 //! | [`receive`] | the stream's bytes on the receiving side, their window and acknowledgements |
 //! | [`ranges`] | sets of packet numbers and stream offsets |
+//! | [`turnover`] | how long bytes have waited |
 
 pub mod congestion;
 mod connection;
@@ -27,6 +28,7 @@ mod ranges;
 mod receive;
 mod recovery;
 mod send;
+mod turnover;
 
 pub use connection::{
     ConnectionError, DATA_OVERHEAD_BYTES, FlowId, Metrics, Observer, Refusal, Stats, TraceEvent,

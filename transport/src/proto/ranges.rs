@@ -129,6 +129,13 @@ impl RangeSet {
         held.is_some_and(|held| held.start <= value)
     }
 
+    /// Tells whether a range that is not empty overlaps one of the set's or adjoins it.
+    pub(crate) fn touches(&self, range: Range<u64>) -> bool {
+        let first = self.ranges.partition_point(|held| held.end < range.start);
+        let next = self.ranges.get(first);
+        next.is_some_and(|held| held.start <= range.end)
+    }
+
     /// The largest number.
     pub(crate) fn max(&self) -> Option<u64> {
         self.ranges.back().map(|last| last.end - 1)
@@ -311,6 +318,11 @@ mod tests {
                 prop_assert_eq!(set.max(), model.last().copied());
                 prop_assert_eq!(set.peek_first(), runs.first().cloned());
                 prop_assert_eq!(set.contains(probe.start), model.contains(&probe.start));
+                if !probe.is_empty() {
+                    let around = probe.start.saturating_sub(1)..probe.end + 1;
+                    let touched = model.range(around).next().is_some();
+                    prop_assert_eq!(set.touches(probe.clone()), touched);
+                }
                 let missing = probe.clone().filter(|v| !model.contains(v)).collect();
                 let gaps: Vec<_> = set.missing_in(probe.clone()).collect();
                 prop_assert_eq!(gaps, self::runs(&missing));

@@ -36,6 +36,10 @@ pub enum ConnectionError {
     /// This side ended the connection.
     #[error("the connection was closed on this side")]
     Closed,
+    /// This side ended the connection to make room for others: it held memory for long and made
+    /// no progress, or its network had more connections than its share.
+    #[error("the connection was ended on this side to make room for others")]
+    Evicted,
 }
 
 /// The reason for which a server refuses a connection.

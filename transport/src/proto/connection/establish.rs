@@ -47,7 +47,8 @@ impl Connection {
             cookie: None,
             retry: Retry::eager(now, &config),
         };
-        let mut connection = Self::new(now, config, flow, RemotePeer::default());
+        let window = config.receive_window_bytes;
+        let mut connection = Self::new(now, config, flow, RemotePeer::default(), window);
         // The retransmissions of the SYN have a limit of their own.
         connection.timers.stop(Timer::Idle);
         connection.timers.set(Timer::Handshake, now);
@@ -66,7 +67,8 @@ impl Connection {
         let round_trip = half.retry.round_trip(now);
         let keys = Keys::new(half.cipher, secrets, false, config.key_update_packets);
         let peer = RemotePeer::client(half.client_id, peer_key, half.key());
-        let mut connection = Self::new(now, config, flow, peer);
+        let window = half.receive_window_bytes;
+        let mut connection = Self::new(now, config, flow, peer, window);
         connection.protection.install(keys);
         connection.establish(now, half.parameters, round_trip);
         connection

@@ -34,6 +34,8 @@ pub(crate) struct HalfOpen {
     pub(crate) noise: Responder,
     pub(super) parameters: Parameters,
     pub(super) cipher: Cipher,
+    /// The receive window that the client is told, bytes.
+    pub(super) receive_window_bytes: u64,
     pub(crate) retry: Retry,
     /// The client's connection id.
     pub(super) client_id: u32,
@@ -49,6 +51,7 @@ impl HalfOpen {
         client_id: u32,
         noise: Responder,
         (parameters, cipher): (Parameters, Cipher),
+        receive_window_bytes: u64,
         retry: Retry,
         received_bytes: u64,
     ) -> Self {
@@ -58,6 +61,7 @@ impl HalfOpen {
             noise,
             parameters,
             cipher,
+            receive_window_bytes,
             retry,
             client_id,
             received_bytes,
@@ -98,10 +102,10 @@ impl HalfOpen {
 }
 
 /// The parameters that this side announces.
-pub(crate) fn parameters(config: &Config, ciphers: u64) -> Parameters {
+pub(crate) fn parameters(config: &Config, receive_window_bytes: u64, ciphers: u64) -> Parameters {
     Parameters {
         max_datagram_bytes: 65_507,
-        initial_rwnd: config.receive_window_bytes,
+        initial_rwnd: receive_window_bytes,
         max_ack_delay_us: config.max_ack_delay.as_micros().min(10_000_000) as u64,
         ciphers,
     }
@@ -110,7 +114,8 @@ pub(crate) fn parameters(config: &Config, ciphers: u64) -> Parameters {
 /// The payload of a SYN's Noise message.
 pub(crate) fn syn_payload(config: &Config) -> Vec<u8> {
     let mut payload = Vec::with_capacity(32);
-    parameters(config, preferred_cipher(config).offer()).encode(&mut payload);
+    let window = config.receive_window_bytes;
+    parameters(config, window, preferred_cipher(config).offer()).encode(&mut payload);
     payload
 }
 
@@ -120,12 +125,13 @@ pub(crate) fn answer_payload(
     config: &Config,
     id: u32,
     token: &ResetToken,
+    receive_window_bytes: u64,
     cipher: Cipher,
 ) -> Vec<u8> {
     let mut payload = Vec::with_capacity(64);
     payload.extend_from_slice(&id.to_be_bytes());
     payload.extend_from_slice(token);
-    parameters(config, cipher.chosen()).encode(&mut payload);
+    parameters(config, receive_window_bytes, cipher.chosen()).encode(&mut payload);
     payload
 }
 

@@ -17,6 +17,7 @@
 //! | [`receive`] | the effects of an arriving packet |
 //! | [`acknowledgement`], [`losses`] | the effects of an acknowledgement, a loss, a probe timeout |
 //! | [`go_back_n`] | the recovery of the original protocol, in their place |
+//! | [`memory`] | what is held for the peer, and given back |
 //! | [`timer`], [`timeout`] | deadlines, and what happens then |
 //! | [`pending`] | frames and events that wait |
 //! | [`stats`], [`observe`], [`trace`] | counters and traces |
@@ -29,6 +30,7 @@ mod go_back_n;
 mod handshake;
 mod lifecycle;
 mod losses;
+mod memory;
 mod migration;
 mod observe;
 mod packet;
@@ -51,6 +53,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use self::lifecycle::Lifecycle;
+use self::memory::Account;
 use self::path::Path;
 use self::peer::RemotePeer;
 use self::pending::{PendingEvents, PendingFrames};
@@ -97,10 +100,17 @@ pub(crate) struct Connection {
     events: PendingEvents,
     timers: Timers,
     stats: Stats,
+    account: Account,
 }
 
 impl Connection {
-    fn new(now: Time, config: Arc<Config>, flow: FlowId, peer: RemotePeer) -> Self {
+    fn new(
+        now: Time,
+        config: Arc<Config>,
+        flow: FlowId,
+        peer: RemotePeer,
+        receive_window_bytes: u64,
+    ) -> Self {
         let is_selective = config.recovery == Recovery::Selective;
         let go_back_n = (!is_selective).then_some(config.go_back_n_timeout);
         let mut timers = Timers::default();
@@ -112,11 +122,7 @@ impl Connection {
             protection: PacketProtection::default(),
             path: Path::new(now, &config, flow.remote),
             send: SendStream::new(config.send_buffer_bytes, config.unsent_bytes),
-            receive: ReceiveStream::new(
-                now,
-                config.receive_window_bytes,
-                config.max_receive_window_bytes,
-            ),
+            receive: ReceiveStream::new(now, receive_window_bytes, config.max_receive_window_bytes),
             acks: AckState::new(now),
             recovery: LossRecovery::new(go_back_n),
             proactive: ProactiveRetransmission::new(is_selective),
@@ -124,6 +130,7 @@ impl Connection {
             events: PendingEvents::default(),
             timers,
             stats: Stats::default(),
+            account: Account::default(),
             config,
         }
     }
@@ -297,6 +304,11 @@ impl Connection {
 
     pub(crate) fn buffered_bytes(&self) -> u64 {
         self.receive.assembler().buffered_bytes()
+    }
+
+    /// Ranges of received bytes behind a gap.
+    pub(crate) fn range_count(&self) -> usize {
+        self.receive.assembler().range_count()
     }
 
     /// Checks what holds at any time: sums and orders.

@@ -80,6 +80,13 @@ impl Connection {
         if self.is_go_back_n() && !self.receive.is_in_order(frames.clone()) {
             return;
         }
+        if !self.has_room_for(frames.clone()) {
+            // Without a word the peer would take its probes for lost, and this side for gone.
+            if !self.acks.ranges().is_empty() {
+                self.acks.ack_immediately(now);
+            }
+            return;
+        }
         let out_of_order = self.acks.on_received(now, number);
         self.acks.on_ecn(ecn);
         let mut eliciting = false;

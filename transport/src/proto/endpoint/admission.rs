@@ -99,6 +99,7 @@ impl Endpoint {
                 self.half_open.insert(id, half);
                 self.half_open_shares.insert(remote.ip(), id);
                 self.answer_syn(now, id);
+                self.reclaim_when_scarce(now, id);
             }
             None => self.dropped_datagrams += 1,
         }
@@ -115,7 +116,8 @@ impl Endpoint {
         let cipher = preferred_cipher(&self.config).choose(parameters.ciphers)?;
         let id = self.unused_id();
         let token = self.reset_key().token(id, remote);
-        let payload = answer_payload(&self.config, id, &token, cipher);
+        let window = self.first_window(remote.ip());
+        let payload = answer_payload(&self.config, id, &token, window, cipher);
         let seed = self.random_seed();
         let mut noise = Responder::new(&self.identity, seed, syn.noise, payload).ok()?;
         if self.half_open.len() >= MAX_READY {
@@ -126,6 +128,7 @@ impl Endpoint {
             syn.source,
             noise,
             (parameters, cipher),
+            window,
             Retry::even(now, &self.config),
             syn.bytes as u64,
         );
@@ -198,6 +201,7 @@ impl Endpoint {
             self.events.push_back(Event::Accepted(ConnectionId(id)));
         }
         self.connections.insert(id, connection);
+        self.reclaim_when_scarce(now, id);
         true
     }
 

@@ -11,9 +11,15 @@ use crate::crypto::PublicKey;
 use crate::proto::connection::{Connection, ConnectionError, FlowId, Stats};
 
 impl Endpoint {
-    /// Room in the send buffer, bytes.
-    pub fn write_room(&self, id: ConnectionId) -> u64 {
-        self.get(id).map_or(0, Connection::write_room)
+    /// Room in the send buffer, bytes, and in the memory that all connections share. Without
+    /// any, [`Event::Writable`](super::Event::Writable) tells when there may be again.
+    pub fn write_room(&mut self, id: ConnectionId) -> u64 {
+        let room = self.get(id).map_or(0, Connection::write_room);
+        if room == 0 {
+            return 0;
+        }
+        self.room_to_write(id.0)
+            .map_or(room, |memory| room.min(memory))
     }
 
     /// Takes bytes to send. The caller has seen that there is room; one write may exceed it.
@@ -29,6 +35,7 @@ impl Endpoint {
         if connection.wants_to_offer_window() {
             self.mark_dirty(id.0);
         }
+        self.charge_memory(id.0);
         bytes
     }
 

@@ -104,6 +104,7 @@ impl Endpoint {
         packet: ProtectedPacket,
         datagram: &mut [u8],
     ) {
+        self.allot_memory(id);
         let connection = self.connections.get_mut(&id);
         if connection.is_none() && !self.half_open.contains_key(&id) {
             self.dropped_datagrams += 1;
@@ -120,6 +121,7 @@ impl Endpoint {
         if !connection.handle_packet(now, from, packet, datagram) {
             self.dropped_datagrams += 1;
         }
+        let is_starved = connection.take_starved();
         if connection.has_new_address() {
             let token = u64::from_be_bytes(self.random());
             if let Some(connection) = self.connections.get_mut(&id) {
@@ -127,6 +129,11 @@ impl Endpoint {
             }
         }
         self.after_change(id);
+        if is_starved {
+            self.reclaim_memory(now, id);
+        } else {
+            self.reclaim_when_scarce(now, id);
+        }
     }
 
     /// Takes a stateless reset: the server has lost the connection it called `server_id`.

@@ -81,6 +81,7 @@ impl Endpoint {
     pub(super) fn after_change(&mut self, id: u32) {
         self.mark_dirty(id);
         self.release_share(id);
+        self.charge_memory(id);
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
@@ -111,12 +112,15 @@ impl Endpoint {
 
     /// Has a connection that is over count no longer, and bounds how many of those there are.
     fn release_share(&mut self, id: u32) {
-        let connection = self.connections.get(&id);
+        let connection = self.connections.get_mut(&id);
         let Some(connection) = connection.filter(|it| !it.flow().is_client && it.is_over()) else {
             return;
         };
         // The application still holds the others, and lets go of them by itself.
         let is_left = connection.is_abandoned();
+        if is_left {
+            connection.free_left();
+        }
         let ip = connection.flow().remote.ip();
         self.accepted_shares.remove(id);
         if !is_left || self.lingering_shares.contains(id) {
@@ -134,9 +138,11 @@ impl Endpoint {
         self.deadlines.set(id, None);
         self.accepted_shares.remove(id);
         self.lingering_shares.remove(id);
-        if let Some(connection) = self.connections.remove(&id)
-            && let Some(key) = connection.syn_key()
-        {
+        let Some(connection) = self.connections.remove(&id) else {
+            return;
+        };
+        self.refund_memory(&connection);
+        if let Some(key) = connection.syn_key() {
             self.by_client.remove(&key);
         }
     }

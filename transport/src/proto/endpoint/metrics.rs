@@ -8,6 +8,9 @@ pub struct EndpointMetrics {
     pub connections: usize,
     /// Half-open handshakes of the listener.
     pub half_open: usize,
+    /// Memory that accepted connections hold for their peers, bytes: what is bounded by
+    /// [`Config::memory_limit_bytes`](crate::Config::memory_limit_bytes).
+    pub charged_bytes: u64,
     /// Queued replies to unvalidated addresses.
     pub replies: usize,
     /// Datagrams that were damaged, forged, or belonged to no connection, since the endpoint was
@@ -22,6 +25,7 @@ impl std::ops::Add for EndpointMetrics {
         Self {
             connections: self.connections + other.connections,
             half_open: self.half_open + other.half_open,
+            charged_bytes: self.charged_bytes + other.charged_bytes,
             replies: self.replies + other.replies,
             dropped_datagrams: self.dropped_datagrams + other.dropped_datagrams,
         }

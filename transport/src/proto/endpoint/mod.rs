@@ -10,6 +10,7 @@
 //! | [`dispatch`] | datagrams in: the connection each belongs to |
 //! | [`admission`] | SYNs answered or refused, half-open handshakes |
 //! | [`shares`] | what each address prefix holds, and who gives back first |
+//! | [`memory`] | what accepted connections hold together, and who gives back |
 //! | [`stateless`] | replies for which nothing is kept: refusals, cookies, lost connections |
 //! | [`drive`] | datagrams out, and deadlines |
 //! | [`application`] | the calls of the application, by connection |
@@ -23,6 +24,7 @@ mod deadlines;
 mod dispatch;
 mod drive;
 mod event;
+mod memory;
 mod metrics;
 mod shares;
 mod stateless;
@@ -35,6 +37,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use self::deadlines::Deadlines;
+use self::memory::Memory;
 use self::shares::Shares;
 use super::connection::{Connection, ConnectionError, FlowId, HalfOpen, SynKey, syn_payload};
 use crate::Time;
@@ -76,6 +79,7 @@ pub struct Endpoint {
     accepted_shares: Shares,
     /// Accepted connections that only wait for late packets.
     lingering_shares: Shares,
+    memory: Memory,
     /// The handshake or accepted connection that a retransmitted SYN belongs to.
     by_client: BTreeMap<SynKey, u32>,
     deadlines: Deadlines,
@@ -112,6 +116,7 @@ impl Endpoint {
             half_open_shares: Shares::default(),
             accepted_shares: Shares::default(),
             lingering_shares: Shares::default(),
+            memory: Memory::default(),
             by_client: BTreeMap::new(),
             deadlines: Deadlines::default(),
             dirty: VecDeque::new(),
@@ -165,6 +170,7 @@ impl Endpoint {
         EndpointMetrics {
             connections: self.connections.len(),
             half_open: self.half_open.len(),
+            charged_bytes: self.memory.charged_bytes(),
             replies: self.replies.len(),
             dropped_datagrams: self.dropped_datagrams,
         }

@@ -4,11 +4,16 @@
 //! datagram to its place. Reading splits the contiguous front off a block and returns it
 //! without copying, and a block whose pieces have all been dropped is used again.
 //!
-//! A block is allocated when the first byte of it arrives. So a peer that sends one byte here
-//! and there makes this hold no more than the receive window allows, plus the two blocks that
-//! stick out at its ends, plus [`MAX_SPARES`] kept for reuse.
+//! A block is allocated when the first byte of it arrives, and [`held_bytes`] counts what is
+//! allocated rather than what has arrived: a byte at the end of each block costs its sender
+//! little and this side a block. The first block of a stream, and any for which there is no
+//! more room, is only as large as its bytes so far reach: most control connections never fill
+//! one.
+//!
+//! [`held_bytes`]: Assembler::held_bytes
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
@@ -19,12 +24,24 @@ const BLOCK_BYTES: usize = 64 * 1024;
 
 const BLOCK: u64 = BLOCK_BYTES as u64;
 
+/// The size of the smallest allocation for a block.
+const LEAST_BLOCK_BYTES: usize = 4 * 1024;
+
 /// Blocks kept for reuse: with fewer, an allocator that returns memory at once has it faulted
 /// in again.
 const MAX_SPARES: usize = 4;
 
 /// The largest receive window: an offset farther ahead is a bug of the caller.
 const MAX_SPAN_BYTES: u64 = 1 << 40;
+
+/// The most ranges behind gaps. At 20 % loss 500 Mbit/s over 200 ms make some 5,000.
+const MAX_RANGES: usize = 16_384;
+
+/// What a range takes, with the growth of its set, bytes.
+const RANGE_BYTES: u64 = 32;
+
+/// What a place for a block takes, with the growth of the ring, bytes.
+const PLACE_BYTES: u64 = 16;
 
 /// Received bytes, in their places.
 #[derive(Debug)]
@@ -43,6 +60,8 @@ impl Assembler {
                 ring: VecDeque::new(),
                 start: 0,
                 spares: VecDeque::new(),
+                allocated_bytes: 0,
+                limit_bytes: u64::MAX,
             },
             contiguous_end: 0,
             beyond: RangeSet::new(),
@@ -90,6 +109,65 @@ impl Assembler {
         self.blocks.take(len)
     }
 
+    // Memory.
+
+    /// What is allocated for the stream, bytes.
+    pub(crate) fn held_bytes(&self) -> u64 {
+        let places = self.blocks.ring.len() as u64 * PLACE_BYTES;
+        self.blocks.allocated_bytes + places + self.beyond.len() as u64 * RANGE_BYTES
+    }
+
+    /// Sets how much may be allocated, bytes.
+    pub(crate) const fn set_limit(&mut self, limit_bytes: u64) {
+        self.blocks.limit_bytes = limit_bytes;
+    }
+
+    /// How much may be allocated, bytes.
+    pub(crate) const fn limit_bytes(&self) -> u64 {
+        self.blocks.limit_bytes
+    }
+
+    /// Tells whether any packet fits, whatever it holds.
+    pub(crate) fn is_roomy(&self) -> bool {
+        // A packet is in two blocks at most.
+        self.held_bytes() + 2 * BLOCK + RANGE_BYTES <= self.blocks.limit_bytes
+            && self.beyond.len() < MAX_RANGES
+    }
+
+    /// Tells whether these bytes can be kept: there is memory for them, and a place among the
+    /// ranges.
+    pub(crate) fn has_room_for(&self, range: Range<u64>) -> bool {
+        let start = range.start.max(self.contiguous_end);
+        let is_island = start > self.contiguous_end && !self.beyond.touches(start..range.end);
+        if is_island && self.beyond.len() >= MAX_RANGES {
+            return false;
+        }
+        let growth =
+            self.blocks.least_growth(start..range.end) + u64::from(is_island) * RANGE_BYTES;
+        growth == 0 || self.held_bytes() + growth <= self.blocks.limit_bytes
+    }
+
+    /// Frees what holds no byte: blocks kept for reuse, and one that has been read so far as it
+    /// was filled.
+    pub(crate) fn free_unused(&mut self) {
+        self.blocks.spares.clear();
+        if self.readable() == 0 && self.beyond.is_empty() {
+            self.blocks.ring.clear();
+        }
+        self.blocks.ring.shrink_to_fit();
+        self.blocks.recount();
+    }
+
+    /// Drops every byte that has not been read, as if it had never come.
+    pub(crate) fn discard(&mut self) {
+        self.blocks.ring.clear();
+        self.contiguous_end = self.blocks.start;
+        self.beyond = RangeSet::new();
+        self.free_unused();
+    }
+
+    // Offsets.
+
     /// The offset of the next byte to read.
     pub(crate) const fn read_offset(&self) -> u64 {
         self.blocks.start
@@ -105,6 +183,12 @@ impl Assembler {
         self.highest
     }
 
+    /// Ranges behind gaps.
+    #[cfg(test)]
+    pub(crate) fn range_count(&self) -> usize {
+        self.beyond.len()
+    }
+
     /// Bytes received and not read, those behind gaps included.
     #[cfg(test)]
     pub(crate) fn buffered_bytes(&self) -> u64 {
@@ -118,16 +202,37 @@ impl Assembler {
     }
 }
 
+/// The memory of a part of the stream.
+#[derive(Debug)]
+struct Block {
+    bytes: BytesMut,
+    /// The size of the allocation, of which pieces may have been cut off.
+    allocated_bytes: u64,
+}
+
+impl Block {
+    fn new(size: usize) -> Self {
+        Self {
+            bytes: BytesMut::with_capacity(size),
+            allocated_bytes: size as u64,
+        }
+    }
+}
+
 /// The memory behind the window.
 #[derive(Debug)]
 struct Blocks {
     /// The first holds `start`; each is as long as its bytes so far reach, gaps zeroed.
-    ring: VecDeque<Option<BytesMut>>,
+    ring: VecDeque<Option<Box<Block>>>,
     /// Bytes below this offset have been read, and cut off the first block.
     start: u64,
     /// The last blocks read to their end, the oldest first; each can be reused once all its
     /// pieces are dropped.
-    spares: VecDeque<BytesMut>,
+    spares: VecDeque<Box<Block>>,
+    /// The sum over the ring and the spares.
+    allocated_bytes: u64,
+    /// Beyond this, blocks are no larger than they have to be.
+    limit_bytes: u64,
 }
 
 impl Blocks {
@@ -136,8 +241,8 @@ impl Blocks {
         while !bytes.is_empty() {
             let index = offset / BLOCK;
             let (now, rest) = bytes.split_at(bytes.len().min((BLOCK - offset % BLOCK) as usize));
-            let at = (offset - self.start.max(index * BLOCK)) as usize;
-            let block = self.block((index - self.start / BLOCK) as usize);
+            let at = self.place_in_block(offset);
+            let block = self.block(index, at + now.len());
             if let Some(place) = block.get_mut(at..at + now.len()) {
                 place.copy_from_slice(now);
             } else {
@@ -151,317 +256,117 @@ impl Blocks {
         }
     }
 
-    fn block(&mut self, position: usize) -> &mut BytesMut {
+    /// How far behind the first unread byte of its block an offset lies.
+    fn place_in_block(&self, offset: u64) -> usize {
+        (offset - self.start.max(offset / BLOCK * BLOCK)) as usize
+    }
+
+    /// A block with room for `reach` bytes that have not been read.
+    fn block(&mut self, index: u64, reach: usize) -> &mut BytesMut {
+        let position = (index - self.start / BLOCK) as usize;
         if position >= self.ring.len() {
             self.ring.resize_with(position + 1, || None);
         }
-        self.ring[position].get_or_insert_with(|| {
-            // The last one used is the likeliest to be in the processor's cache.
-            let reclaimed = |spare: &mut BytesMut| spare.try_reclaim(BLOCK_BYTES);
-            let found = self.spares.iter_mut().rposition(reclaimed);
-            found
-                .and_then(|index| self.spares.remove(index))
-                .unwrap_or_else(|| BytesMut::with_capacity(BLOCK_BYTES))
-        })
+        let held = self.ring[position].take();
+        let block = match held {
+            Some(block) if reach <= block.bytes.capacity() => block,
+            held => self.larger_block(index, reach, held),
+        };
+        &mut self.ring[position].insert(block).bytes
+    }
+
+    /// A new block in the place of one that is too small, or of none.
+    fn larger_block(&mut self, index: u64, reach: usize, held: Option<Box<Block>>) -> Box<Block> {
+        let before = held.as_ref().map_or(0, |block| block.allocated_bytes);
+        let has_room = self.allocated_bytes - before + BLOCK <= self.limit_bytes;
+        let size = if index > 0 && has_room {
+            BLOCK_BYTES
+        } else {
+            least_size(reach)
+        };
+        let spare = held.is_none().then(|| self.take_spare()).flatten();
+        let mut block = spare.unwrap_or_else(|| {
+            self.allocated_bytes += size as u64;
+            Box::new(Block::new(size))
+        });
+        if let Some(held) = held {
+            block.bytes.extend_from_slice(&held.bytes);
+            self.allocated_bytes -= held.allocated_bytes;
+        }
+        block
+    }
+
+    /// A block that was used before; the pieces of it have been dropped.
+    fn take_spare(&mut self) -> Option<Box<Block>> {
+        // The last one used is the likeliest to be in the processor's cache.
+        let reclaimed = |spare: &mut Box<Block>| spare.bytes.try_reclaim(BLOCK_BYTES);
+        let found = self.spares.iter_mut().rposition(reclaimed)?;
+        self.spares.remove(found)
+    }
+
+    /// What has to be allocated for bytes, at least.
+    fn least_growth(&self, range: Range<u64>) -> u64 {
+        let (mut growth, mut offset) = (0, range.start);
+        while offset < range.end {
+            let end = range.end.min((offset / BLOCK + 1) * BLOCK);
+            let position = (offset / BLOCK - self.start / BLOCK) as usize;
+            let reach = self.place_in_block(offset) + (end - offset) as usize;
+            growth += match self.ring.get(position) {
+                Some(Some(block)) if reach <= block.bytes.capacity() => 0,
+                Some(Some(block)) => {
+                    (least_size(reach) as u64).saturating_sub(block.allocated_bytes)
+                }
+                Some(None) => least_size(reach) as u64,
+                None => {
+                    let places = (position + 1 - self.ring.len()) as u64;
+                    least_size(reach) as u64 + places * PLACE_BYTES
+                }
+            };
+            offset = end;
+        }
+        growth
     }
 
     /// Splits off the front, at most `max` bytes of the first block.
     fn take(&mut self, max: usize) -> Option<Bytes> {
-        let block = self.ring.front_mut()?.as_mut()?;
+        let block = &mut self.ring.front_mut()?.as_mut()?.bytes;
         let len = max.min(block.len());
         let piece = block.split_to(len).freeze();
         self.start += len as u64;
-        if self.start.is_multiple_of(BLOCK) {
-            self.spares.extend(self.ring.pop_front().flatten());
-            if self.spares.len() > MAX_SPARES {
-                self.spares.pop_front();
-            }
+        if self.start.is_multiple_of(BLOCK)
+            && let Some(block) = self.ring.pop_front().flatten()
+        {
+            self.keep_spare(block);
         }
         Some(piece)
     }
+
+    /// Keeps a block for reuse, if it is a full one.
+    fn keep_spare(&mut self, block: Box<Block>) {
+        let is_full = block.allocated_bytes == BLOCK;
+        let dropped = if is_full {
+            self.spares.push_back(block);
+            (self.spares.len() > MAX_SPARES)
+                .then(|| self.spares.pop_front())
+                .flatten()
+        } else {
+            Some(block)
+        };
+        self.allocated_bytes -= dropped.map_or(0, |block| block.allocated_bytes);
+    }
+
+    fn recount(&mut self) {
+        let blocks = self.ring.iter().flatten().chain(&self.spares);
+        self.allocated_bytes = blocks.map(|block| block.allocated_bytes).sum();
+    }
+}
+
+/// The size of the smallest allocation with room for `reach` bytes.
+fn least_size(reach: usize) -> usize {
+    reach
+        .next_power_of_two()
+        .clamp(LEAST_BLOCK_BYTES, BLOCK_BYTES)
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::collection::vec;
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::proto::send::SendBuffer;
-
-    const WINDOW: u64 = 3 * BLOCK + 1_000;
-
-    #[derive(Clone, Debug)]
-    enum Op {
-        /// So far ahead of what has been read, so many bytes.
-        Insert {
-            ahead: u64,
-            len: usize,
-        },
-        /// What comes next, or begins a little before it.
-        InsertNext {
-            overlap: u64,
-            len: usize,
-        },
-        Read {
-            max: usize,
-            keep: bool,
-        },
-    }
-
-    fn any_len() -> impl Strategy<Value = usize> {
-        prop_oneof![4 => 0..3_000_usize, 1 => 50_000..150_000_usize]
-    }
-
-    fn any_op() -> impl Strategy<Value = Op> {
-        prop_oneof![
-            3 => (0..WINDOW, any_len()).prop_map(|(ahead, len)| Op::Insert { ahead, len }),
-            3 => (0..100_u64, any_len())
-                .prop_map(|(overlap, len)| Op::InsertNext { overlap, len }),
-            3 => (prop_oneof![0..5_000_usize, Just(usize::MAX)], any::<bool>())
-                .prop_map(|(max, keep)| Op::Read { max, keep }),
-        ]
-    }
-
-    fn held_bytes(assembler: &Assembler) -> u64 {
-        assembler.blocks.ring.iter().flatten().count() as u64 * BLOCK
-    }
-
-    /// Each byte that has come, and how far it was read.
-    #[derive(Debug, Default)]
-    struct Model {
-        bytes: Vec<Option<u8>>,
-        read: usize,
-    }
-
-    impl Model {
-        /// Gives how many are new; the first copy stays.
-        fn insert(&mut self, offset: u64, data: &[u8]) -> u64 {
-            let offset = offset as usize;
-            self.bytes
-                .resize(self.bytes.len().max(offset + data.len()), None);
-            let mut new = 0;
-            for (place, &byte) in self.bytes[offset..].iter_mut().zip(data) {
-                new += u64::from(place.is_none());
-                place.get_or_insert(byte);
-            }
-            new
-        }
-
-        fn contiguous_end(&self) -> usize {
-            self.read
-                + self.bytes[self.read..]
-                    .iter()
-                    .take_while(|byte| byte.is_some())
-                    .count()
-        }
-
-        fn compare(&self, assembler: &Assembler) {
-            let contiguous = self.contiguous_end();
-            assert_eq!(assembler.read_offset(), self.read as u64);
-            assert_eq!(assembler.contiguous_end(), contiguous as u64);
-            assert_eq!(assembler.readable(), (contiguous - self.read) as u64);
-            let highest = self
-                .bytes
-                .iter()
-                .rposition(Option::is_some)
-                .map_or(0, |last| last + 1);
-            assert_eq!(assembler.highest(), highest as u64);
-            let buffered = self.bytes[self.read..].iter().flatten().count() as u64;
-            assert_eq!(assembler.buffered_bytes(), buffered);
-            assert!(held_bytes(assembler) <= WINDOW + 2 * BLOCK);
-        }
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(128))]
-
-        #[test]
-        fn gives_the_first_copy_of_every_byte_once_and_in_order(ops in vec(any_op(), 1..40)) {
-            let mut assembler = Assembler::new();
-            let mut model = Model::default();
-            let mut pieces = Vec::new();
-            for (step, op) in ops.into_iter().enumerate() {
-                let read = model.read as u64;
-                match op {
-                    Op::Insert { .. } | Op::InsertNext { .. } => {
-                        let (offset, len) = match op {
-                            Op::Insert { ahead, len } => (read + ahead, len),
-                            Op::InsertNext { overlap, len } => {
-                                (assembler.contiguous_end().saturating_sub(overlap), len)
-                            }
-                            Op::Read { .. } => unreachable!(),
-                        };
-                        let room = (read + WINDOW).saturating_sub(offset) as usize;
-                        // Another byte each step shows whose copy stayed.
-                        let data = vec![step as u8 + 1; len.min(room)];
-                        prop_assert_eq!(
-                            assembler.insert(offset, &data),
-                            model.insert(offset, &data)
-                        );
-                    }
-                    Op::Read { max, keep } => {
-                        let block_end = (model.read / BLOCK_BYTES + 1) * BLOCK_BYTES;
-                        let end = model.contiguous_end().min(block_end);
-                        let end = end.min(model.read.saturating_add(max));
-                        let expected: Vec<_> =
-                            model.bytes[model.read..end].iter().copied().flatten().collect();
-                        let piece = assembler.read(max);
-                        prop_assert_eq!(piece.is_none(), expected.is_empty());
-                        prop_assert_eq!(piece.as_deref().unwrap_or_default(), &expected[..]);
-                        model.read = end;
-                        pieces.extend(piece.filter(|_| keep).map(|piece| (piece, expected)));
-                    }
-                }
-                model.compare(&assembler);
-            }
-            // No later byte was written into memory that was handed out.
-            for (piece, expected) in pieces {
-                prop_assert_eq!(&piece[..], &expected[..]);
-            }
-        }
-
-        #[test]
-        fn a_stream_sent_over_a_bad_network_arrives_whole(
-            writes in vec(1..60_000_usize, 1..8),
-            packets in vec((1..1_500_u64, 0..5_u8), 0..400),
-        ) {
-            let mut byte = 0_u64;
-            let mut sender = SendBuffer::new(u64::MAX, u64::MAX);
-            let mut sent = Vec::new();
-            for len in writes {
-                let bytes: Vec<u8> = std::iter::repeat_with(|| {
-                    byte += 1;
-                    (byte.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8
-                })
-                .take(len)
-                .collect();
-                sent.extend_from_slice(&bytes);
-                sender.write(bytes.into());
-            }
-            let mut receiver = Assembler::new();
-            let mut received = Vec::new();
-            let mut unanswered = VecDeque::new();
-            let mut late = Vec::new();
-            let total = sent.len() as u64;
-            let mut arrived = 0;
-            let rest = std::iter::repeat_n((1_440, 0), 4 * sent.len() / 1_440 + 2_000);
-            for (max, outcome) in packets.into_iter().chain(rest) {
-                // A loss is noticed some packets later, or when there is nothing else to do.
-                let next = sender.next_lost(max).or_else(|| sender.next_new(max, u64::MAX));
-                if (next.is_none() || unanswered.len() > 8)
-                    && let Some(range) = unanswered.pop_front()
-                {
-                    sender.on_lost(range);
-                }
-                let Some(range) = next else { continue };
-                let mut packet = Vec::new();
-                sender.copy(range.clone(), &mut packet);
-                if outcome == 3 {
-                    late.push((range.clone(), packet.clone()));
-                }
-                // 0 and 1 arrive, and so does 4, whose acknowledgement is lost.
-                if matches!(outcome, 0 | 1 | 4) {
-                    arrived += receiver.insert(range.start, &packet);
-                }
-                if outcome <= 1 {
-                    sender.on_acked(range);
-                } else {
-                    unanswered.push_back(range);
-                }
-                received.extend(receiver.read(usize::MAX).into_iter().flatten());
-            }
-            for (range, packet) in late {
-                arrived += receiver.insert(range.start, &packet);
-                prop_assert_eq!(sender.on_acked(range), 0);
-            }
-            while let Some(piece) = receiver.read(usize::MAX) {
-                received.extend_from_slice(&piece);
-            }
-            prop_assert!(sender.is_fully_acked());
-            prop_assert_eq!(arrived, total);
-            prop_assert!(received == sent);
-        }
-    }
-
-    #[test]
-    fn filling_a_gap_exactly_makes_what_lies_behind_it_readable() {
-        let mut assembler = Assembler::new();
-        assert_eq!(assembler.insert(20, &[3; 10]), 10);
-        assert_eq!(assembler.insert(0, &[1; 10]), 10);
-        assert_eq!(assembler.contiguous_end(), 10);
-        assert_eq!(assembler.insert(10, &[2; 10]), 10);
-        assert_eq!(assembler.contiguous_end(), 30);
-        assert_eq!(
-            assembler.read(100).unwrap(),
-            [[1; 10], [2; 10], [3; 10]].concat()
-        );
-    }
-
-    #[test]
-    fn one_byte_in_each_block_takes_no_more_than_the_window() {
-        let window = 64 * BLOCK;
-        let mut assembler = Assembler::new();
-        assembler.insert(0, &[1; 10]);
-        assembler.read(10);
-        for block in 0..=64 {
-            assembler.insert((block * BLOCK + BLOCK / 2).min(10 + window - 1), &[1]);
-        }
-        assert_eq!(assembler.buffered_bytes(), 65);
-        assert!(held_bytes(&assembler) <= window + 2 * BLOCK);
-        let reach: usize = assembler
-            .blocks
-            .ring
-            .iter()
-            .flatten()
-            .map(BytesMut::capacity)
-            .sum();
-        assert!(reach as u64 <= window + 2 * BLOCK);
-    }
-
-    #[test]
-    fn a_byte_far_ahead_costs_one_block() {
-        let mut assembler = Assembler::new();
-        assert_eq!(assembler.insert(1 << 28, &[1]), 1);
-        assert_eq!(held_bytes(&assembler), BLOCK);
-        assert_eq!(assembler.highest(), (1 << 28) + 1);
-        assert_eq!(assembler.read(usize::MAX), None);
-    }
-
-    #[test]
-    fn a_block_is_reused_once_its_pieces_are_dropped() {
-        let mut assembler = Assembler::new();
-        let mut read_block = |byte| {
-            for offset in (0..BLOCK).step_by(1_024) {
-                assembler.insert(assembler.highest().max(offset), &[byte; 1_024]);
-            }
-            assembler.read(usize::MAX).unwrap()
-        };
-        let first = read_block(1);
-        let memory = first.as_ptr();
-        let second = read_block(2);
-        assert_ne!(second.as_ptr(), memory);
-        assert!(first.iter().all(|&byte| byte == 1));
-        drop((first, second));
-        let third = read_block(3);
-        let fourth_memory = third.as_ptr();
-        drop(third);
-        let fourth = read_block(4);
-        assert_eq!(fourth.as_ptr(), fourth_memory);
-        assert!(fourth.len() == BLOCK_BYTES && fourth.iter().all(|&byte| byte == 4));
-    }
-
-    #[test]
-    fn reading_splits_a_block_without_copying() {
-        let mut assembler = Assembler::new();
-        assembler.insert(0, &[5; 3_000]);
-        let first = assembler.read(1_000).unwrap();
-        let second = assembler.read(usize::MAX).unwrap();
-        assert_eq!((first.len(), second.len()), (1_000, 2_000));
-        assert_eq!(first.as_ptr_range().end, second.as_ptr());
-        assembler.insert(3_000, &[6; 10]);
-        let third = assembler.read(usize::MAX).unwrap();
-        assert_eq!(second.as_ptr_range().end, third.as_ptr());
-        assert_eq!(&third[..], &[6; 10]);
-    }
-}
+mod tests;

@@ -43,16 +43,16 @@ impl ReceiveWindow {
         self.window
     }
 
-    /// Grows the window to what the last round trip brought; `received` counts every stream
-    /// byte so far.
-    pub(crate) fn on_received(&mut self, now: Time, received: u64, round: Duration) {
+    /// Grows the window to what the last round trip brought, but not beyond `memory`; `received`
+    /// counts every stream byte so far.
+    pub(crate) fn on_received(&mut self, now: Time, received: u64, round: Duration, memory: u64) {
         if now.saturating_since(self.round_start) < round {
             return;
         }
         let wanted = (received - self.round_start_bytes).saturating_mul(WINDOW_ROUNDS);
         // It grows and never shrinks: what was offered cannot be taken back (RFC 9000 §4.1).
         if wanted > self.window {
-            self.window = wanted.min(self.max_window).max(self.window);
+            self.window = wanted.min(self.max_window).min(memory).max(self.window);
         }
         self.round_start_bytes = received;
         self.round_start = now;

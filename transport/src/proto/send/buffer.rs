@@ -149,6 +149,18 @@ impl SendBuffer {
         self.unacked_bytes
     }
 
+    /// Bytes held: those behind the acknowledged prefix, and what came in one write with them.
+    pub(crate) fn held_bytes(&self) -> u64 {
+        self.chunks
+            .front()
+            .map_or(0, |first| self.end - first.start)
+    }
+
+    /// Drops what is held: nothing will be sent any more.
+    pub(crate) fn discard(&mut self) {
+        self.chunks = VecDeque::new();
+    }
+
     /// Tells whether every byte written is acknowledged.
     pub(crate) const fn is_fully_acked(&self) -> bool {
         self.unacked_bytes == 0

@@ -1,11 +1,14 @@
 //! The sending half of the stream: its bytes, its FIN, and the peer's limit for them.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::buffer::SendBuffer;
 use super::window::SendWindow;
+use crate::Time;
+use crate::proto::turnover::Turnover;
 
 /// This side's FIN.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -25,7 +28,15 @@ pub(crate) struct SendStream {
     highest_sent: u64,
     /// The last write left no room for another.
     is_full: bool,
+    /// Bytes until they are acknowledged, as far as they were looked at.
+    unacked: Turnover,
 }
+
+/// The age from which on bytes that are not acknowledged are stale.
+const STALE_AFTER: Duration = Duration::from_secs(5);
+
+/// What is held is counted in units of so many bytes.
+const UNIT_BYTES: u64 = 8 << 10;
 
 impl SendStream {
     /// An empty stream of which the peer takes nothing yet.
@@ -36,6 +47,7 @@ impl SendStream {
             fin: Fin::default(),
             highest_sent: 0,
             is_full: false,
+            unacked: Turnover::new(Time::ZERO),
         }
     }
 
@@ -69,6 +81,25 @@ impl SendStream {
     /// it may well be the first of them.
     pub(crate) const fn is_finished(&self) -> bool {
         self.fin.acked && self.buffer.is_fully_acked()
+    }
+
+    // Memory.
+
+    /// What is held, bytes, rounded up.
+    pub(crate) fn held_bytes(&self) -> u64 {
+        self.buffer.held_bytes().next_multiple_of(UNIT_BYTES)
+    }
+
+    /// Tells whether the oldest byte held has not been acknowledged since it was looked at long
+    /// ago.
+    pub(crate) fn is_stale(&mut self, now: Time) -> bool {
+        let acked = self.buffer.acked_prefix();
+        self.unacked.waited(now, acked, self.buffer.end()) >= STALE_AFTER
+    }
+
+    /// Drops what is held: nothing will be sent any more.
+    pub(crate) fn discard(&mut self) {
+        self.buffer.discard();
     }
 
     // The peer's limit.

@@ -266,7 +266,13 @@ fn answers_that_do_not_belong_to_the_clients_syn_change_nothing() {
     // Another client's answer, and one of random bytes.
     let identity = Identity::from_secret([1; 32]);
     let seed = || Zeroizing::new([2; 32]);
-    let payload = answer_payload(&Config::default(), 9, &[0; 16], Cipher::ChaCha20Poly1305);
+    let payload = answer_payload(
+        &Config::default(),
+        9,
+        &[0; 16],
+        8 << 20,
+        Cipher::ChaCha20Poly1305,
+    );
     let other = Responder::new(&identity, seed(), other_client(1).first(), payload).unwrap();
     for noise in [other.second(), &[3; 140], &[]] {
         pair.forge(SERVER, &Header::SynAck { destination, noise }, &[]);

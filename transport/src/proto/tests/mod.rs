@@ -5,6 +5,7 @@ mod closing;
 mod flood;
 mod handshake;
 mod hostile;
+mod memory;
 mod pair;
 mod recovery;
 mod secure;
