@@ -6,7 +6,7 @@
 //! | `message`, `token`, `held`, `tree` | the messages themselves |
 //! | `code` | error codes |
 //! | `names`, `ports` | valid names of files; the UDP ports |
-//! | `peer_text` | text that somebody else has written, for people |
+//! | `peer_text` | text that a peer has written, for people |
 //! | [`blocks`] | blocks of a file, and their hashes |
 //! | [`channel`] | a stream as a channel for messages, and its failures |
 //!

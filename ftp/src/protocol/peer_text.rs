@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// Characters of a text that [`PeerText`]'s `Display` shows at most.
 pub const MAX_SHOWN_CHARS: usize = 500;
 
-/// A text that somebody else has written. `Display` and `Debug` show it escaped and cut.
+/// A text that a peer has written. `Display` and `Debug` show it escaped and cut.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PeerText(String);

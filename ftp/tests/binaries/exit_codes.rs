@@ -280,7 +280,7 @@ fn a_server_that_sends_nothing_is_14() {
         &["get", "a", "--out", "got"],
         &["--stall-limit", "1"],
     );
-    assert_says(&get, 14, &["broke off", "no progress for too long"]);
+    assert_says(&get, 14, &["interrupted", "no progress for too long"]);
 }
 
 #[test]
@@ -384,7 +384,7 @@ fn a_folder_that_must_not_be_written_is_12_and_named() {
     }
 }
 
-/// It said that a message is out of place: a verdict before the end (exit code 11).
+/// It said that a message is out of place: a confirmation before the end (exit code 11).
 #[cfg(unix)]
 #[test]
 fn a_folder_put_to_a_read_only_server_is_7_with_the_reason() {

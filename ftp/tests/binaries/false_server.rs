@@ -118,7 +118,7 @@ async fn serve(listener: Listener, answer: Bytes, to_each: bool) {
                 }
                 return;
             }
-            // The peer may leave at any time; then there is nobody to tell.
+            // The peer may leave at any time; then there is no peer to answer.
             let _ = stream.write_bytes(answer).await;
             while let Ok(Some(_)) = stream.read_chunk(1 << 20).await {}
             let _ = stream.finish().await;

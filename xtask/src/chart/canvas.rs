@@ -132,7 +132,7 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
 
     /// Draws a dashed line through positions, in dashes of equal length.
     pub(crate) fn dashed(&self, path: &[Spot], ink: Ink, width: u32) -> DrawResult<DB> {
-        // Cut here: the library's dashed lines start anew at each point.
+        // Cut here: the library's dashed lines start again at each point.
         for dash in dashes(path, 26.0, 16.0) {
             self.line(dash, ink, width)?;
         }

@@ -88,7 +88,7 @@ impl Attacker {
     /// Observes a datagram; returns the one to add, if any.
     fn observe(&self, direction: HostDirection, datagram: &[u8]) -> Option<Vec<u8>> {
         let state = &mut *self.state();
-        // No random number is drawn once the attack has stopped: nothing depends on when it did.
+        // No random number is used once the attack has stopped: nothing depends on when it did.
         if state.per_mille == 0 || datagram.is_empty() {
             return None;
         }

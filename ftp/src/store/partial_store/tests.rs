@@ -33,7 +33,7 @@ fn create(store: &DirStore) -> Box<dyn Sink> {
     store.create(&name(), options).unwrap()
 }
 
-/// A folder with a transfer that broke off behind two blocks.
+/// A folder with a transfer that was interrupted behind two blocks.
 fn interrupted(durable: bool) -> (TempDir, DirStore) {
     let root = tempfile::tempdir().unwrap();
     let store = DirStore::open(root.path()).unwrap().durable(durable);
