@@ -73,3 +73,35 @@ fn a_place_that_does_not_exist_is_found() {
         ["xtask/src/main.rs:nothing", "xtask/nowhere"]
     );
 }
+
+/// A tag of an action can be moved to other code; the hash of a commit cannot.
+#[test]
+fn actions_of_the_workflows_are_pinned_by_hash_with_the_version_beside_it() {
+    let workflows = root().join(".github/workflows");
+    let mut used = 0;
+    for file in fs::read_dir(workflows).expect("workflows") {
+        let path = file.expect("an entry").path();
+        let workflow = fs::read_to_string(&path).expect("a workflow");
+        for line in workflow.lines().filter(|line| line.contains("uses:")) {
+            let pin = line
+                .split_once('@')
+                .and_then(|(_, pin)| pin.split_once(" # v"));
+            let (hash, version) = pin.unwrap_or_else(|| panic!("{}: {line}", path.display()));
+            assert!(
+                hash.len() == 40 && hash.chars().all(|c| c.is_ascii_hexdigit()),
+                "{line}"
+            );
+            assert!(version.split('.').count() == 3, "{line}");
+            used += 1;
+        }
+    }
+    assert!(used > 3, "{used}");
+}
+
+/// Its lock file listed ring, a second cryptography library, long after nothing asked for it.
+#[test]
+fn the_fuzz_targets_have_one_cryptography_library() {
+    let lock = fs::read_to_string(root().join("fuzz/Cargo.lock")).expect("a lock file");
+    assert!(lock.contains("name = \"aws-lc-rs\""));
+    assert!(!lock.contains("name = \"ring\""));
+}
