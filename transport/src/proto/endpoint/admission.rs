@@ -5,7 +5,8 @@
 //! which one of those who hold most is given up for a newcomer; [`Config::address_limit`] of
 //! them and of connections for one host, beyond which its oldest handshake goes first; and 64
 //! replies that wait to be sent. From [`Config::cookie_threshold`] handshakes on, a SYN without
-//! a cookie is answered with one, and nothing is kept. Connections that are over and only wait
+//! a cookie is answered with one, and nothing is kept; and a host and a network start no more
+//! than a [`rate`](super::rate) of handshakes, whose key exchanges cost time. Connections that are over and only wait
 //! for late packets count against none of this.
 //!
 //! [`Config::half_open_limit`]: crate::Config::half_open_limit
@@ -89,6 +90,12 @@ impl Endpoint {
         }
         if self.accepted_shares.len() >= self.config.listen_limit {
             return self.refuse(remote, syn, Refusal::ListenLimit);
+        }
+        // From here on a SYN costs key exchanges. The client sends it again by itself.
+        let is_loaded = self.half_open.len() >= threshold;
+        if is_loaded && !self.handshake_rate.admit(now, remote.ip()) {
+            self.dropped_datagrams += 1;
+            return;
         }
         if !self.make_room_for(now, remote.ip()) {
             return self.refuse(remote, syn, Refusal::AddressLimit);

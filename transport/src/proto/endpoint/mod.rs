@@ -11,6 +11,7 @@
 //! | [`admission`] | SYNs answered or refused, half-open handshakes |
 //! | [`shares`] | what each address prefix holds, and who gives back first |
 //! | [`memory`] | what accepted connections hold together, and who gives back |
+//! | [`rate`] | handshakes a second, by address prefix |
 //! | [`stateless`] | replies for which nothing is kept: refusals, cookies, lost connections |
 //! | [`drive`] | datagrams out, and deadlines |
 //! | [`application`] | the calls of the application, by connection |
@@ -26,6 +27,7 @@ mod drive;
 mod event;
 mod memory;
 mod metrics;
+mod rate;
 mod shares;
 mod stateless;
 
@@ -38,6 +40,7 @@ use zeroize::Zeroizing;
 
 use self::deadlines::Deadlines;
 use self::memory::Memory;
+use self::rate::HandshakeRate;
 use self::shares::Shares;
 use super::connection::{Connection, ConnectionError, FlowId, HalfOpen, SynKey, syn_payload};
 use crate::Time;
@@ -75,6 +78,7 @@ pub struct Endpoint {
     connections: BTreeMap<u32, Connection>,
     half_open: BTreeMap<u32, HalfOpen>,
     half_open_shares: Shares,
+    handshake_rate: HandshakeRate,
     /// Accepted connections that are alive: those that count against the limits.
     accepted_shares: Shares,
     /// Accepted connections that only wait for late packets.
@@ -114,6 +118,7 @@ impl Endpoint {
             connections: BTreeMap::new(),
             half_open: BTreeMap::new(),
             half_open_shares: Shares::default(),
+            handshake_rate: HandshakeRate::default(),
             accepted_shares: Shares::default(),
             lingering_shares: Shares::default(),
             memory: Memory::default(),

@@ -5,23 +5,26 @@ use std::time::Duration;
 
 use super::flood::{inject_from, syn, unconnected};
 use super::pair::{CLIENT, Network, Pair, SERVER, noise};
+use crate::Config;
 use crate::crypto::cookie::CookieJar;
 use crate::proto::ConnectionError;
 use crate::wire::Header;
-use crate::{Config, Time};
 
 /// Host `number`, in one of 256 networks.
 fn attacker(number: u32) -> SocketAddr {
     SocketAddr::from(([198, 18, number as u8, (number >> 8) as u8], 5))
 }
 
-/// Has `addresses` hosts fill every half-open place, cookies and all.
+/// Has `addresses` hosts fill every half-open place, cookies and all, as fast as they may.
 fn besiege(pair: &mut Pair, addresses: u32, syns: u32) {
     let server = &mut pair.sides[SERVER].endpoint;
     let jar = CookieJar::new(&[7; 32]);
     server.set_cookies(CookieJar::new(&[7; 32]));
+    // 20 a second for each host, 80 for each network.
+    let rate = (20 * addresses).min(80 * addresses.min(256));
     for number in 0..syns {
         let from = attacker(number % addresses);
+        pair.now += Duration::from_secs(1) / rate;
         let cookie = jar.issue(pair.now, from, number + 1);
         let bytes = syn(number, Some(&cookie));
         let server = &mut pair.sides[SERVER].endpoint;
@@ -43,13 +46,45 @@ fn gets_in_against(addresses: u32) {
     besiege(&mut pair, addresses, limit as u32 + 50);
     assert_eq!(pair.sides[SERVER].endpoint.half_open_count(), limit);
     pair.networks[SERVER].loss = 0.0;
+    let begin = pair.now;
     let id = pair.connect();
     // Two round trips of 40 ms and a second.
     assert!(
         pair.run(2, |pair| pair.sides[CLIENT].endpoint.is_established(id)),
         "against {addresses}"
     );
-    assert!(pair.now <= Time::ZERO + Duration::from_millis(1_080));
+    assert!(pair.now <= begin + Duration::from_millis(1_080));
+}
+
+/// Has one host send SYNs with good cookies for a second, a thousand in all; gives how many
+/// handshakes that starts.
+fn handshakes_in_a_second(config: Config) -> usize {
+    let mut pair = unconnected(config);
+    pair.networks[SERVER].loss = 1.0;
+    let jar = CookieJar::new(&[7; 32]);
+    pair.sides[SERVER]
+        .endpoint
+        .set_cookies(CookieJar::new(&[7; 32]));
+    for number in 0..1_000 {
+        pair.now += Duration::from_millis(1);
+        let from = attacker(1);
+        let cookie = jar.issue(pair.now, from, number + 1);
+        let server = &mut pair.sides[SERVER].endpoint;
+        server.handle_datagram(pair.now, from, None, &mut syn(number, Some(&cookie)));
+        while server.poll_transmit(pair.now, 1, &mut Vec::new()).is_some() {}
+    }
+    pair.sides[SERVER].endpoint.half_open_count()
+}
+
+#[test]
+fn good_cookies_buy_no_more_key_exchanges_than_a_rate() {
+    let config = Config {
+        address_limit: 100_000,
+        ..Config::default()
+    };
+    let started = handshakes_in_a_second(config);
+    // 64 before there is any load, a burst of 5, and 20 a second.
+    assert!((64 + 5..=64 + 5 + 20).contains(&started), "{started}");
 }
 
 #[test]
