@@ -132,8 +132,10 @@ pub struct Config {
     /// The most retransmissions of a handshake packet. Default 20, 43 s in all (3, as in the original
     /// protocol, fail too soon at 40 % loss).
     pub handshake_retries: u32,
-    /// The most connections of a listener; further SYNs are refused. Those that are over and wait
-    /// for late packets do not count. Default 1,024.
+    /// The most connections of a listener. Beyond, a newcomer gets the place of the connection
+    /// that has been silent longest, of the host that holds most in the network (IPv4 /24, IPv6
+    /// /48) that holds most, or else in its own; it is refused if it would then hold as many.
+    /// Those that are over and wait for late packets do not count. Default 1,024.
     pub listen_limit: usize,
     /// The most half-open handshakes of a listener. Beyond, a client that has shown a cookie gets
     /// the place of the oldest handshake of the host that holds most, in the network (IPv4 /24,

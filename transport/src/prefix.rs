@@ -54,10 +54,15 @@ impl AddressPrefix {
     }
 }
 
+/// A socket address in the one notation that serves as a key and in what is authenticated.
+pub(crate) const fn canonical(addr: SocketAddr) -> SocketAddr {
+    SocketAddr::new(addr.ip().to_canonical(), addr.port())
+}
+
 /// Tells whether two socket addresses are the same, however the socket writes them: canonical
 /// address and port. Flow labels and scopes are of the local host's making.
 pub(crate) fn is_same_address(a: SocketAddr, b: SocketAddr) -> bool {
-    a.port() == b.port() && a.ip().to_canonical() == b.ip().to_canonical()
+    canonical(a) == canonical(b)
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ const BLOCK: u64 = 64 << 10;
 const WINDOW: u64 = 8 << 20;
 
 /// Connections that the attackers try to hold, unless they have more addresses.
-const CONNECTIONS: usize = 900;
+const CONNECTIONS: usize = 1_100;
 
 const STEP: Duration = Duration::from_millis(1);
 

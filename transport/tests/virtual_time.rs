@@ -8,7 +8,8 @@ use std::time::Duration;
 use lftp_netem::profile::NetworkProfile;
 use lftp_netem::world::{World, WorldStats};
 use lftp_transport::{
-    Config, ConnectError, ConnectionError, Listener, Runtime, Stream, VirtualRuntime, sleep,
+    Config, ConnectError, ConnectionError, Identity, Listener, Runtime, Stream, VirtualRuntime,
+    sleep,
 };
 
 const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 1, 1));
@@ -80,4 +81,42 @@ fn a_host_without_a_listener_never_answers() {
     ));
     // The 20 retransmissions of a SYN, and the wait after the last one.
     assert!(world.now().as_nanos() > 40_000_000_000);
+}
+
+#[test]
+fn a_connection_that_ends_before_it_is_accepted_is_not_accepted() {
+    let mut world = world("delay = '10ms'", 1);
+    let server = VirtualRuntime::new(world.add_server(SERVER).unwrap());
+    let client = VirtualRuntime::new(world.add_client(CLIENT).unwrap());
+    let addr = SocketAddr::new(SERVER, 7);
+    let config = Config {
+        listen_limit: 2,
+        ..Config::default()
+    };
+    let listener = Listener::bind(server, addr, config).unwrap();
+    let metrics = listener.metrics();
+    let (first, second) = world
+        .block_on(async move {
+            // Nobody accepts meanwhile. Four in a row: those that have ended hold no place.
+            for _ in 0..4 {
+                let mut gone = Stream::connect(client.clone(), addr, Config::default())
+                    .await
+                    .unwrap();
+                gone.reset(1);
+                sleep(&*client, Duration::from_secs(1)).await;
+                assert_eq!(metrics.read().connections, 0, "it is forgotten");
+            }
+            let identity = Identity::from_secret([7; 32]);
+            let key = identity.public_key();
+            let config = Config {
+                identity: Some(identity),
+                ..Config::default()
+            };
+            let stays = Stream::connect(client, addr, config).await.unwrap();
+            let accepted = listener.accept().await.unwrap();
+            drop(stays);
+            (accepted.peer_key(), Some(key))
+        })
+        .unwrap();
+    assert_eq!(first, second);
 }

@@ -5,7 +5,7 @@
 //! connection id, under a key known to the endpoint alone.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
@@ -74,13 +74,14 @@ fn text(issued_ns: u64, remote: SocketAddr, source: u32) -> ([u8; 30], usize) {
     text[..8].copy_from_slice(&issued_ns.to_be_bytes());
     text[8..10].copy_from_slice(&remote.port().to_be_bytes());
     text[10..14].copy_from_slice(&source.to_be_bytes());
-    match remote {
-        SocketAddr::V4(v4) => {
-            text[14..18].copy_from_slice(&v4.ip().octets());
+    // However the socket writes it: a server may issue a cookie on one and check it on another.
+    match remote.ip().to_canonical() {
+        IpAddr::V4(v4) => {
+            text[14..18].copy_from_slice(&v4.octets());
             (text, 18)
         }
-        SocketAddr::V6(v6) => {
-            text[14..30].copy_from_slice(&v6.ip().octets());
+        IpAddr::V6(v6) => {
+            text[14..30].copy_from_slice(&v6.octets());
             (text, 30)
         }
     }

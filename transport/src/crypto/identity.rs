@@ -8,6 +8,8 @@ use snow::params::DHChoice;
 use snow::resolvers::{CryptoResolver, DefaultResolver};
 use zeroize::Zeroizing;
 
+use crate::prefix::canonical;
+
 /// Length of an X25519 key, bytes (RFC 7748 §5).
 pub(crate) const KEY_BYTES: usize = 32;
 
@@ -132,7 +134,8 @@ impl Identity {
 pub struct Peer {
     /// The peer's public key.
     pub key: PublicKey,
-    /// The peer's address, validated by the handshake.
+    /// The peer's address, validated by the handshake; an IPv4 address is one, also on a
+    /// dual-stack socket.
     pub addr: SocketAddr,
     /// `true` when the peer is the client and this side the listener.
     pub is_client: bool,
@@ -142,7 +145,7 @@ impl Peer {
     pub(crate) const fn new(key: PublicKey, addr: SocketAddr, is_client: bool) -> Self {
         Self {
             key,
-            addr,
+            addr: canonical(addr),
             is_client,
         }
     }

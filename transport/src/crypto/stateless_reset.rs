@@ -47,7 +47,7 @@ impl ResetKey {
         let mut context = hmac::Context::with_key(&self.key);
         context.update(&id.to_be_bytes());
         context.update(&remote.port().to_be_bytes());
-        match remote.ip() {
+        match remote.ip().to_canonical() {
             IpAddr::V4(ip) => context.update(&ip.octets()),
             IpAddr::V6(ip) => context.update(&ip.octets()),
         }

@@ -8,7 +8,8 @@ use zeroize::Zeroizing;
 use super::cookie::CookieJar;
 use super::keys::{Keys, Secrets};
 use super::noise::{Initiator, Responder};
-use super::{Cipher, Identity, InvalidKey, PublicKey};
+use super::stateless_reset::ResetKey;
+use super::{Cipher, Identity, InvalidKey, Peer, PublicKey};
 use crate::Time;
 
 fn keys(cipher: Cipher, update_after: u64) -> (Keys, Keys) {
@@ -168,4 +169,18 @@ fn the_same_seeds_give_the_same_handshake_and_both_sides_the_same_secrets() {
         (first, second, completed.handshake_finish)
     };
     assert_eq!(run(), run());
+}
+
+#[test]
+fn an_ipv4_client_is_the_same_in_both_notations() {
+    let [plain, mapped]: [SocketAddr; 2] =
+        ["192.0.2.1:5", "[::ffff:192.0.2.1]:5"].map(|text| text.parse().unwrap());
+    let jar = CookieJar::new(&[7; 32]);
+    let cookie = jar.issue(Time::ZERO, mapped, 9);
+    assert!(jar.is_valid(Time::ZERO, plain, 9, &cookie));
+    let identity = Identity::from_secret([1; 32]);
+    let key = ResetKey::new(&identity, 3154);
+    assert_eq!(key.token(9, mapped), key.token(9, plain));
+    let public = identity.public_key();
+    assert_eq!(Peer::new(public, mapped, true).addr, plain);
 }

@@ -224,6 +224,12 @@ impl Connection {
         self.lifecycle.is_drained() && self.lifecycle.is_abandoned()
     }
 
+    /// When the idle timer was last started: something was received then.
+    pub(crate) fn last_heard(&self) -> Time {
+        let deadline = self.timers.get(Timer::Idle).unwrap_or(Time::ZERO);
+        deadline - self.config.idle_timeout
+    }
+
     /// Tells whether the application has let go of the connection.
     pub(crate) const fn is_abandoned(&self) -> bool {
         self.lifecycle.is_abandoned()

@@ -9,6 +9,7 @@ use super::establish::{KEY_RESET, LIMIT_RESET};
 use super::lifecycle::State;
 use super::observe::TraceEvent;
 use super::protection::{NotOpened, ProtectedPacket};
+use crate::prefix::is_same_address;
 use crate::wire::{Frame, Frames, Reader};
 use crate::{Ecn, Time};
 
@@ -43,7 +44,7 @@ impl Connection {
             // The server sends these only once the last handshake message has arrived.
             self.protection.confirm_handshake();
         }
-        if from != self.path.remote() {
+        if !is_same_address(from, self.path.remote()) {
             let is_newest = self.acks.ranges().max().is_none_or(|max| number > max);
             self.path
                 .address_mut()

@@ -7,6 +7,7 @@
 
 use std::net::SocketAddr;
 
+use crate::prefix::is_same_address;
 use crate::proto::MAX_AMPLIFICATION;
 
 /// How many challenges are sent, a probe timeout apart.
@@ -52,7 +53,7 @@ impl AddressValidation {
     /// delayed on the old path must not move the peer back (RFC 9000 §9.3).
     pub(super) fn on_packet_from(&mut self, addr: SocketAddr, bytes: u64, is_newest: bool) {
         if let Some(candidate) = &mut self.candidate
-            && candidate.addr == addr
+            && is_same_address(candidate.addr, addr)
         {
             candidate.received_bytes += bytes;
         } else if is_newest {
@@ -113,7 +114,7 @@ impl AddressValidation {
     /// has moved; gives the address it had before.
     pub(super) fn on_response(&mut self, from: SocketAddr, token: u64) -> Option<SocketAddr> {
         let candidate = self.candidate.as_ref()?;
-        if candidate.addr != from || candidate.token != token {
+        if !is_same_address(candidate.addr, from) || candidate.token != token {
             return None;
         }
         self.candidate = None;

@@ -6,9 +6,12 @@
 //! them and of connections for one host, beyond which its oldest handshake goes first; and 64
 //! replies that wait to be sent. From [`Config::cookie_threshold`] handshakes on, a SYN without
 //! a cookie is answered with one, and nothing is kept; and a host and a network start no more
-//! than a [`rate`](super::rate) of handshakes, whose key exchanges cost time. Connections that are over and only wait
+//! than a [`rate`](super::rate) of handshakes, whose key exchanges cost time. When all
+//! [`Config::listen_limit`] connections exist, a newcomer gets the place of one of those who
+//! hold most. Connections that are over and only wait
 //! for late packets count against none of this.
 //!
+//! [`Config::listen_limit`]: crate::Config::listen_limit
 //! [`Config::half_open_limit`]: crate::Config::half_open_limit
 //! [`Config::address_limit`]: crate::Config::address_limit
 //! [`Config::cookie_threshold`]: crate::Config::cookie_threshold
@@ -22,7 +25,7 @@ use super::{ConnectionId, Endpoint};
 use crate::Time;
 use crate::crypto::Peer;
 use crate::crypto::noise::{self, Responder};
-use crate::prefix::is_same_address;
+use crate::prefix::{canonical, is_same_address};
 use crate::proto::connection::{
     Connection, FlowId, HalfOpen, Refusal, Retry, SynKey, answer_payload, preferred_cipher,
 };
@@ -51,7 +54,8 @@ pub(super) struct Syn<'a> {
 
 impl Syn<'_> {
     fn key(&self, remote: SocketAddr) -> SynKey {
-        (remote, wire::digest(self.noise) ^ u64::from(self.source))
+        let digest = wire::digest(self.noise) ^ u64::from(self.source);
+        (canonical(remote), digest)
     }
 
     fn parameters(&self) -> Option<Parameters> {
@@ -88,7 +92,7 @@ impl Endpoint {
         if !is_validated && self.half_open.len() >= threshold {
             return self.ask_for_cookie(now, remote, syn);
         }
-        if self.accepted_shares.len() >= self.config.listen_limit {
+        if !self.has_place_for(remote.ip()) {
             return self.refuse(remote, syn, Refusal::ListenLimit);
         }
         // From here on a SYN costs key exchanges. The client sends it again by itself.
@@ -200,7 +204,7 @@ impl Endpoint {
         let verifier = self.config.verifier.as_ref();
         if verifier.is_some_and(|verifier| !verifier.verify(&peer)) {
             connection.reject_key(now, key);
-        } else if self.accepted_shares.len() >= self.config.listen_limit {
+        } else if !self.make_place_for(now, remote.ip()) {
             // Others were faster since the SYN was answered.
             connection.reject_client(now, Refusal::ListenLimit);
         } else {
@@ -209,6 +213,30 @@ impl Endpoint {
         }
         self.connections.insert(id, connection);
         self.reclaim_when_scarce(now, id);
+        true
+    }
+
+    /// Tells whether there is a place for another connection of an address, or a host that has
+    /// to give it one.
+    fn has_place_for(&self, ip: IpAddr) -> bool {
+        let shares = &self.accepted_shares;
+        shares.len() < self.config.listen_limit || shares.yields_to(ip).is_some()
+    }
+
+    /// Frees a place for a connection of an address when there is none: of the host that has to
+    /// give one, the connection that has been silent longest. False when none has to.
+    fn make_place_for(&mut self, now: Time, ip: IpAddr) -> bool {
+        if self.accepted_shares.len() < self.config.listen_limit {
+            return true;
+        }
+        let Some(host) = self.accepted_shares.yields_to(ip) else {
+            return false;
+        };
+        let last_heard = |id: &u32| self.connections.get(id).map(Connection::last_heard);
+        let places = self.accepted_shares.places_of(host);
+        if let Some(evicted) = places.min_by_key(last_heard) {
+            self.with(ConnectionId(evicted), |connection| connection.evict(now));
+        }
         true
     }
 

@@ -60,10 +60,36 @@ impl Shares {
     /// The place to take back when another is wanted.
     pub(super) fn next_evicted(&self) -> Option<u32> {
         let &(_, _, network) = self.networks_by_places.last()?;
+        self.places_of(self.largest_host(network)?).next()
+    }
+
+    /// The host that has to give a place to an address: the one that holds most in the network
+    /// that holds most, or else in the address's own. None if who gets the place would then hold
+    /// as many as who gives it.
+    pub(super) fn yields_to(&self, ip: IpAddr) -> Option<AddressPrefix> {
+        let of_network = |network| self.networks.get(&network).map_or(0, |held| held.0);
+        let of_host = |host| self.hosts.get(&host).map_or(0, BTreeSet::len);
+        let own = AddressPrefix::network(ip);
+        let &(places, _, network) = self.networks_by_places.last()?;
+        if places > of_network(own) + 1 {
+            return self.largest_host(network);
+        }
+        let neighbour = self.largest_host(own)?;
+        (of_host(neighbour) > of_host(AddressPrefix::host(ip)) + 1).then_some(neighbour)
+    }
+
+    /// The places of a host, the oldest first.
+    pub(super) fn places_of(&self, host: AddressPrefix) -> impl Iterator<Item = u32> {
+        let places = self.hosts.get(&host);
+        places.into_iter().flatten().map(|&(_, id)| id)
+    }
+
+    /// The host that holds most in a network.
+    fn largest_host(&self, network: AddressPrefix) -> Option<AddressPrefix> {
         let from = (network, 0, AddressPrefix::MIN);
         let to = (network, usize::MAX, AddressPrefix::MAX);
         let &(_, _, host) = self.hosts_by_places.range(from..=to).next_back()?;
-        self.hosts.get(&host)?.first().map(|&(_, id)| id)
+        Some(host)
     }
 
     /// Records that a place is held from an address.
@@ -176,6 +202,35 @@ mod tests {
                     .all(|it| of_host(it.1, it.2) <= of_host(network, host)));
                 let oldest = model.iter().find(|it| (it.1, it.2) == (network, host));
                 prop_assert_eq!(oldest.unwrap().0, evicted);
+            }
+        }
+
+        #[test]
+        fn whoever_asks_ends_with_an_equal_share(arrivals in vec((0..6_u8, 0..4_u8), 0..300)) {
+            let mut shares = Shares::default();
+            for (id, (network, host)) in (0..).zip(arrivals) {
+                let ip = address(network, host);
+                if shares.len() >= 24 {
+                    let Some(host) = shares.yields_to(ip) else { continue };
+                    let evicted = shares.places_of(host).next().unwrap();
+                    prop_assert!(shares.remove(evicted));
+                }
+                shares.insert(ip, id);
+            }
+            // All six networks ask until they are refused.
+            for (id, turn) in (1_000..).zip(0..600_u32) {
+                let ip = address((turn % 6) as u8, (turn / 6 % 4) as u8);
+                if shares.len() < 24 {
+                    shares.insert(ip, id);
+                } else if let Some(host) = shares.yields_to(ip) {
+                    let evicted = shares.places_of(host).next().unwrap();
+                    prop_assert!(shares.remove(evicted));
+                    shares.insert(ip, id);
+                }
+            }
+            for network in 0..6 {
+                let held: usize = (0..4).map(|host| shares.held_by(address(network, host))).sum();
+                prop_assert!((3..=5).contains(&held), "{}", held);
             }
         }
 

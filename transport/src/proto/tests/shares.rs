@@ -7,7 +7,7 @@ use super::flood::{inject_from, syn, unconnected};
 use super::pair::{CLIENT, Network, Pair, SERVER, noise};
 use crate::Config;
 use crate::crypto::cookie::CookieJar;
-use crate::proto::ConnectionError;
+use crate::proto::{ConnectionError, Event, Refusal};
 use crate::wire::Header;
 
 /// Host `number`, in one of 256 networks.
@@ -100,6 +100,72 @@ fn sixteen_addresses_do_not_shut_the_port() {
 #[test]
 fn four_thousand_addresses_do_not_shut_the_port() {
     gets_in_against(4_096);
+}
+
+/// Connects from an address; gives why that failed, if it did. The client's side then falls
+/// silent there.
+fn connect_from(pair: &mut Pair, from: &str) -> Option<ConnectionError> {
+    pair.sides[CLIENT].addr = from.parse().unwrap();
+    let id = pair.connect();
+    pair.pass(Duration::from_millis(500));
+    pair.sides[CLIENT].endpoint.error(id)
+}
+
+#[test]
+fn a_full_listener_gives_a_client_from_elsewhere_a_place() {
+    let mut pair = unconnected(Config {
+        listen_limit: 8,
+        ..Config::default()
+    });
+    pair.pass(Duration::from_millis(500));
+    let first = pair.sides[SERVER].id.unwrap();
+    let server = &mut pair.sides[SERVER].endpoint;
+    server.reset(pair.now, first, 1);
+    server.abandon(pair.now, first);
+    for connection in 0..8 {
+        let from = format!("198.18.1.{}:{}", connection % 4, 5 + connection);
+        assert_eq!(connect_from(&mut pair, &from), None);
+    }
+    let accepted = |pair: &Pair| -> Vec<_> {
+        let events = pair.sides[SERVER].events.iter();
+        let accepted = events.filter_map(|event| match event {
+            Event::Accepted(id) => Some(*id),
+            _ => None,
+        });
+        accepted.skip(1).collect()
+    };
+    let ids = accepted(&pair);
+    // Another network gets an equal share, and its own clients no more.
+    for port in 1..=4 {
+        let from = format!("203.0.113.1:{port}");
+        assert_eq!(connect_from(&mut pair, &from), None, "place {port}");
+    }
+    let refused = ConnectionError::Refused(Refusal::ListenLimit);
+    assert_eq!(connect_from(&mut pair, "203.0.113.1:9"), Some(refused));
+    assert_eq!(
+        connect_from(&mut pair, "203.0.113.2:9"),
+        None,
+        "another host"
+    );
+    // Those that were silent longest have gone: one of each host of the first network.
+    let server = &pair.sides[SERVER].endpoint;
+    for (index, id) in ids.iter().enumerate() {
+        let evicted = (index < 4).then_some(ConnectionError::Evicted);
+        assert_eq!(server.error(*id), evicted, "connection {index}");
+    }
+    let alive = accepted(&pair).into_iter();
+    let alive = alive.filter(|&id| server.error(id).is_none());
+    assert_eq!(alive.count(), 8);
+}
+
+#[test]
+fn a_syn_is_the_same_in_both_notations_of_its_address() {
+    let mut pair = unconnected(Config::default());
+    pair.networks[CLIENT].loss = 1.0;
+    for text in ["192.0.2.1:5", "[::ffff:192.0.2.1]:5"] {
+        inject_from(&mut pair, text.parse().unwrap(), syn(1, None));
+    }
+    assert_eq!(pair.sides[SERVER].endpoint.half_open_count(), 1);
 }
 
 #[test]
