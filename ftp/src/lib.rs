@@ -52,8 +52,9 @@ pub use server::{
     ServerHandle, StorageRoot,
 };
 pub use store::{
-    BlockReader, CreateOptions, Digest, DirStore, Found, FoundKind, HashStore, MemStore, Origin,
-    PartialOptions, PatternSource, ResumablePartial, Sink, Source, Store, StoreError,
+    BlockReader, CreateOptions, Digest, DirStore, DiskUsage, FileId, Found, FoundKind, HashStore,
+    MemStore, OnDisk, Origin, PartialOptions, PatternSource, ResumablePartial, Sink, Source, Store,
+    StoreError, Stored, Usage,
 };
 pub use transfer::Progress;
 #[cfg(feature = "glob")]

@@ -10,7 +10,7 @@ use super::early::GrantedTransfer;
 use super::{Client, Receipt, RequestError, Target, TransferError};
 use crate::protocol::blocks;
 use crate::protocol::channel::{self, ChannelError};
-use crate::protocol::{self, Ack, Granted, Ready, Request};
+use crate::protocol::{self, Ack, Attributes, Granted, Ready, Request};
 use crate::store::{CreateOptions, Origin, PartialOptions, ResumablePartial, Sink};
 use crate::transfer::Progress;
 use crate::transfer::Watchdog;
@@ -89,7 +89,8 @@ impl Client {
             reports_blocks: false,
         };
         let received = receive_file(&self.runtime, &mut stream, sink, plan, &mut watchdog).await;
-        match self.finish_get(&mut stream, received).await {
+        let attributes = granted.attributes;
+        match self.finish_get(&mut stream, received, attributes).await {
             Ok(hash) => {
                 progress.verified(size);
                 Ok(self.receipt(stream, size, from, hash, started_at).await)
@@ -171,8 +172,10 @@ impl Client {
         &self,
         stream: &mut Stream,
         received: Result<ReceivedFile, ReceiveError>,
+        attributes: Attributes,
     ) -> Result<Hash, ReceiveError> {
-        let received = received?;
+        let mut received = received?;
+        received.attributes = attributes;
         let hash = received.hash;
         let whole = received.commit(&*self.runtime).await?;
         let confirmation = protocol::encode_reply(&Ok(whole)).map_err(ChannelError::from)?;

@@ -50,6 +50,7 @@ impl Client {
             // A file of one block leaves nothing to resume.
             source: source.fingerprint().filter(|_| size > BLOCK_BYTES),
             allocated: source.allocated(),
+            attributes: source.attributes(),
         };
         if size <= BLOCK_BYTES {
             let small = SmallFile::read(&*self.runtime, source).await?;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use lftp_transport::Stream;
+use lftp_transport::{Stream, spawn_blocking};
 
 use super::{Client, TransferError};
 use crate::protocol::Name;
 use crate::protocol::channel::{self, ChannelError};
-use crate::protocol::{self, Ack, Overwrite, Ready, Request, TreeSummary};
+use crate::protocol::{self, Ack, Attributes, Overwrite, Ready, Request, TreeSummary};
 use crate::store::Store;
 use crate::transfer::MessageReader;
 use crate::transfer::Progress;
@@ -59,20 +59,26 @@ impl Client {
         plan: &Plan,
         progress: &dyn Progress,
     ) -> Result<TreeSummary, TransferError> {
-        let request = Request::PutTree {
-            name: name.to_owned(),
-            overwrite: plan.overwrite,
-            dry_run: plan.dry_run,
-            source: tree.source.to_owned(),
-        };
-        let granted = self.request_transfer(request).await?;
-        progress.begin(0);
-        let walk = Walk::new(
+        let mut walk = Walk::new(
             Arc::clone(tree.store),
             tree.root.cloned(),
             plan.filter.clone(),
             plan.links,
         );
+        let start = move || walk.start().map(|()| walk);
+        let walk = spawn_blocking(&*self.runtime, start).await?;
+        let request = Request::PutTree {
+            name: name.to_owned(),
+            overwrite: plan.overwrite,
+            dry_run: plan.dry_run,
+            source: tree.source.to_owned(),
+            attributes: Attributes {
+                mode: walk.root_mode(),
+                ..Attributes::default()
+            },
+        };
+        let granted = self.request_transfer(request).await?;
+        progress.begin(0);
         let mut stream = self.open_data(&granted, false, None).await?;
         match self.send_walk(&mut stream, walk, progress).await {
             Ok(done) => {
@@ -147,6 +153,7 @@ impl Client {
             filter: plan.filter.clone(),
             dry_run: plan.dry_run,
             key: format!("get-tree {} {name}", tree.source),
+            mode: granted.attributes.mode,
         });
         let mut watchdog = Watchdog::new(&self.runtime, self.config.stall_limit);
         let received = receive_tree(

@@ -31,7 +31,7 @@ use super::framing::{MessageError, VERSION, decode};
 use super::held::HeldBlocks;
 use super::peer_text::PeerText;
 use super::token::Token;
-use super::tree::Overwrite;
+use super::tree::{Attributes, Overwrite};
 
 /// Size of the hash behind a file, in bytes.
 pub const HASH_BYTES: usize = blake3::OUT_LEN;
@@ -136,6 +136,9 @@ pub enum Request {
         /// Allocated bytes of a sparse source.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         allocated: Option<u64>,
+        /// Mode and time of the source.
+        #[serde(flatten)]
+        attributes: Attributes,
     },
     /// Stores a file whose length is known only at its end.
     #[serde(rename = "put-piped")]
@@ -167,6 +170,9 @@ pub enum Request {
         dry_run: bool,
         /// Name that distinguishes this tree from others.
         source: String,
+        /// Mode of the folder.
+        #[serde(flatten)]
+        attributes: Attributes,
     },
     /// Sends a tree of files to the client.
     #[serde(rename = "get-tree")]
@@ -228,6 +234,9 @@ pub struct Granted {
     /// Get: allocated bytes of a sparse source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allocated: Option<u64>,
+    /// Get: mode and time of the source; of a tree, the mode of its folder.
+    #[serde(flatten)]
+    pub attributes: Attributes,
 }
 
 /// Reply to [`Request::Ls`]: one page.

@@ -1,7 +1,9 @@
-//! File names in the protocol: relative, with `/` between folders, and valid on every system.
+//! File names in the protocol: relative, with `/` between folders.
 //!
-//! A name that is refused here never reaches a file system. One that passes is still used only
-//! through a rooted directory handle: this is the first of two safeguards.
+//! A name is checked by whoever uses it on its own file system, and for that system: what Windows
+//! reserves is an ordinary name elsewhere. A name that is refused here never reaches a file system.
+//! One that passes is still used only through a rooted directory handle: this is the first of two
+//! safeguards.
 
 use std::fmt;
 
@@ -18,7 +20,25 @@ pub(crate) const PARTIAL_SUFFIX: &str = ".part";
 /// End of the name of the journal beside it: `.lftp-*.journal`.
 pub(crate) const JOURNAL_SUFFIX: &str = ".journal";
 
-/// Name of a file or folder below a root, valid and harmless on every system.
+/// System whose rules a name has to follow.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum System {
+    /// Linux, macOS and the like.
+    Unix,
+    /// Windows.
+    Windows,
+}
+
+impl System {
+    /// The system that this program runs on.
+    const HERE: Self = if cfg!(windows) {
+        Self::Windows
+    } else {
+        Self::Unix
+    };
+}
+
+/// Name of a file or folder below a root, valid and harmless on this system.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(String);
 
@@ -29,14 +49,19 @@ impl Name {
     ///
     /// [`NameError`] tells what is wrong with it.
     pub fn parse(name: &str) -> Result<Self, NameError> {
+        Self::parse_for(System::HERE, name)
+    }
+
+    fn parse_for(system: System, name: &str) -> Result<Self, NameError> {
         let fault = if name.is_empty() {
             Some(NameFault::Empty)
         } else if name.len() > MAX_NAME_BYTES {
             Some(NameFault::TooLong)
-        } else if name.starts_with('/') || has_drive(name) {
+        } else if name.starts_with('/') || system == System::Windows && has_drive(name) {
             Some(NameFault::Absolute)
         } else {
-            name.split('/').find_map(fault_of_part)
+            let mut parts = name.split('/');
+            parts.find_map(|part| fault_of_part(part).or_else(|| system.fault_of_part(part)))
         };
         match fault {
             Some(fault) => Err(NameError::new(name, fault)),
@@ -113,8 +138,14 @@ pub enum NameFault {
     /// The name has a part `.` or `..`.
     #[error("\".\" and \"..\" are not allowed in it")]
     Dots,
-    /// The name has a character that some system does not allow.
-    #[error("it has one of the characters \\ : < > \" | ? * or a control character")]
+    /// The name has a control character.
+    #[error("it has a control character")]
+    Control,
+    /// The name is not Unicode. Two such names could become one.
+    #[error("it is not valid UTF-8, which names have to be to be transferred")]
+    NotUtf8,
+    /// The name has a character that Windows does not allow.
+    #[error("it has one of the characters \\ : < > \" | ? *, which Windows does not allow")]
     Character,
     /// Windows reserves the name for a device, or drops its last dot or space.
     #[error("it is reserved on Windows (a device name, or a dot or space at the end)")]
@@ -138,29 +169,41 @@ fn has_drive(name: &str) -> bool {
     ) || name.starts_with('\\')
 }
 
+/// Checks a part by the rules of every system.
 fn fault_of_part(part: &str) -> Option<NameFault> {
-    const DEVICES: [&str; 6] = ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"];
     if part.is_empty() {
-        return Some(NameFault::Empty);
+        Some(NameFault::Empty)
+    } else if part == "." || part == ".." {
+        Some(NameFault::Dots)
+    } else if part.len() > MAX_PART_BYTES {
+        Some(NameFault::TooLong)
+    } else if part.chars().any(char::is_control) {
+        Some(NameFault::Control)
+    } else {
+        // Some file systems fold case: ".LFTP-x.PART" would name a partial file there.
+        is_partial(&part.to_ascii_lowercase()).then_some(NameFault::Partial)
     }
-    if part == "." || part == ".." {
-        return Some(NameFault::Dots);
+}
+
+impl System {
+    /// Checks a part by the rules of this system.
+    fn fault_of_part(self, part: &str) -> Option<NameFault> {
+        match self {
+            Self::Unix => None,
+            Self::Windows if part.chars().any(|c| "\\:<>\"|?*".contains(c)) => {
+                Some(NameFault::Character)
+            }
+            Self::Windows if is_reserved(part) => Some(NameFault::Reserved),
+            Self::Windows => is_short_partial(part).then_some(NameFault::Partial),
+        }
     }
-    if part.len() > MAX_PART_BYTES {
-        return Some(NameFault::TooLong);
-    }
-    if part
-        .chars()
-        .any(|c| c.is_control() || "\\:<>\"|?*".contains(c))
-    {
-        return Some(NameFault::Character);
-    }
-    let stem = part
-        .split('.')
-        .next()
-        .unwrap_or_default()
-        .trim_end()
-        .to_ascii_uppercase();
+}
+
+/// Returns whether Windows takes the name for a device, or drops its last dot or space.
+fn is_reserved(part: &str) -> bool {
+    const DEVICES: [&str; 6] = ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"];
+    let stem = part.split('.').next().unwrap_or_default();
+    let stem = stem.trim_end().to_ascii_uppercase();
     let numbered = stem
         .strip_prefix("COM")
         .or_else(|| stem.strip_prefix("LPT"));
@@ -170,11 +213,24 @@ fn fault_of_part(part: &str) -> Option<NameFault> {
             "0" | "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9" | "¹" | "²" | "³"
         )
     });
-    if is_port || DEVICES.contains(&stem.as_str()) || part.ends_with(['.', ' ']) {
-        return Some(NameFault::Reserved);
-    }
-    // Some file systems fold case: ".LFTP-x.PART" would name a partial file there.
-    is_partial(&part.to_ascii_lowercase()).then_some(NameFault::Partial)
+    is_port || DEVICES.contains(&stem.as_str()) || part.ends_with(['.', ' '])
+}
+
+/// Returns whether the name may be the short one that Windows gives a partial file beside its own:
+/// `LFTP-0~1.PAR`, or `LF1A2B~1.JOU` where there are many.
+fn is_short_partial(part: &str) -> bool {
+    let name = part.to_ascii_uppercase();
+    let Some((stem, extension)) = name.rsplit_once('.') else {
+        return false;
+    };
+    let Some((begin, number)) = stem.split_once('~') else {
+        return false;
+    };
+    matches!(extension, "PAR" | "JOU")
+        && begin.starts_with("LF")
+        && stem.len() <= 8
+        && !number.is_empty()
+        && number.bytes().all(|digit| digit.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -185,8 +241,17 @@ mod tests {
 
     use super::*;
 
+    const SYSTEMS: [System; 2] = [System::Unix, System::Windows];
+
+    fn fault_on(system: System, name: &str) -> NameFault {
+        Name::parse_for(system, name).unwrap_err().fault
+    }
+
+    /// The fault that a name has on every system.
     fn fault(name: &str) -> NameFault {
-        Name::parse(name).unwrap_err().fault
+        let faults = SYSTEMS.map(|system| fault_on(system, name));
+        assert_eq!(faults[0], faults[1], "{name}");
+        faults[0]
     }
 
     #[test]
@@ -210,34 +275,66 @@ mod tests {
         for name in ["..", "../a", "a/../../b", "a/..", ".", "./a"] {
             assert_eq!(fault(name), NameFault::Dots, "{name}");
         }
-        for name in [
-            "/",
-            "/etc/passwd",
-            "C:/x",
-            "c:x",
-            "\\x",
-            "\\\\server\\share",
-        ] {
+        for name in ["/", "/etc/passwd", "//server/share"] {
             assert_eq!(fault(name), NameFault::Absolute, "{name}");
+        }
+        for name in ["C:/x", "c:x", "\\x", "\\\\server\\share"] {
+            let fault = fault_on(System::Windows, name);
+            assert_eq!(fault, NameFault::Absolute, "{name}");
         }
     }
 
     #[test]
-    fn names_that_are_invalid_on_some_system_are_refused() {
-        for name in ["a\0b", "a\nb", "a\\b", "ab:c", "a?", "\u{1b}[2J"] {
-            assert_eq!(fault(name), NameFault::Character, "{name:?}");
-        }
-        for name in [
+    fn what_windows_reserves_is_an_ordinary_name_elsewhere() {
+        let characters = ["1234.host:2,S", "a\\b", "a?", "a*", "<a>", "a|b", "\"a\""];
+        let reserved = [
             "con",
             "NUL.txt",
-            "a/aux",
+            "a/aux.c",
             "com1.tar.gz",
             "LPT9",
             "a.",
             "a ",
+            "...",
             "COM¹",
+        ];
+        let partial = [
+            "LFTP-0~1.PAR",
+            "lftp-a~2.jou",
+            "a/LF1A2B~1.PAR",
+            "LF12AB~9.JOU",
+        ];
+        for (names, expected) in [
+            (&characters[..], NameFault::Character),
+            (&reserved[..], NameFault::Reserved),
+            (&partial[..], NameFault::Partial),
         ] {
-            assert_eq!(fault(name), NameFault::Reserved, "{name}");
+            for name in names {
+                assert_eq!(fault_on(System::Windows, name), expected, "{name}");
+                assert_eq!(Name::parse_for(System::Unix, name).unwrap().as_str(), *name);
+            }
+        }
+        for name in [
+            "backup~1.par",
+            "LFTP-0~1",
+            "LFTP-0~x.PAR",
+            "lftp-0123~1.par",
+            "aux-c",
+            "a. b",
+        ] {
+            for system in SYSTEMS {
+                assert!(
+                    Name::parse_for(system, name).is_ok(),
+                    "{name} on {system:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn names_that_are_invalid_everywhere_are_refused() {
+        for name in ["a\0b", "a\nb", "\u{1b}[2J", "\u{9b}2J"] {
+            assert_eq!(fault(name), NameFault::Control, "{name:?}");
         }
         for name in ["", "a//b", "a/"] {
             assert_eq!(fault(name), NameFault::Empty, "{name}");
@@ -273,6 +370,14 @@ mod tests {
     proptest! {
         #[test]
         fn an_accepted_name_has_only_ordinary_components(name in "[a./\\\\: ~\u{0}-\u{7f}]{0,12}") {
+            for system in SYSTEMS {
+                let parsed = Name::parse_for(system, &name);
+                let is_plain = parsed.is_ok_and(|name| {
+                    let mut parts = name.as_str().split('/');
+                    parts.all(|part| !matches!(part, "" | "." | "..") && !part.contains('\0'))
+                });
+                prop_assert!(is_plain || Name::parse_for(system, &name).is_err());
+            }
             if let Ok(name) = Name::parse(&name) {
                 let path = Path::new(name.as_str());
                 prop_assert!(path.components().all(|c| matches!(c, Component::Normal(_))));

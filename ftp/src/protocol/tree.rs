@@ -22,6 +22,10 @@ pub const MAX_PAGE_FILES: usize = 256;
 /// Failures named in a [`TreeSummary`] at most; more are only counted.
 pub const MAX_NAMED_FAILURES: usize = 100;
 
+/// JSON of the failures in a [`TreeSummary`] at most, in bytes, and as much of what was skipped:
+/// both must fit one message.
+const MAX_NAMED_BYTES: usize = 30_000;
+
 /// Treatment of an existing file that differs in size or time.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -47,6 +51,9 @@ pub struct Page {
     /// Files that the sender found and cannot send.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<FailedFile>,
+    /// What the sender found and does not send because it is no file: links, pipes, devices.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<FailedFile>,
 }
 
 /// A file or folder of a tree.
@@ -120,15 +127,18 @@ pub struct TreeSummary {
     pub bytes: u64,
     /// Files that existed with the same size and time.
     pub unchanged: u64,
-    /// Files that were not replaced, as requested.
+    /// Files that were not replaced, as requested, and what is no file: links, pipes, devices.
     pub skipped: u64,
     /// Files that did not arrive.
     pub failed: u64,
     /// The first failures, at most [`MAX_NAMED_FAILURES`].
     pub failures: Vec<FailedFile>,
+    /// The first that were skipped because they are no files, at most [`MAX_NAMED_FAILURES`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skips: Vec<FailedFile>,
 }
 
-/// A file that did not arrive.
+/// A file that did not arrive, or something else that was skipped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailedFile {
     /// Name in the tree.
@@ -154,9 +164,25 @@ impl FailedFile {
 impl TreeSummary {
     /// Counts a file that did not arrive, and names it if the list is not full.
     pub(crate) fn fail(&mut self, path: &str, code: Code, reason: impl Into<PeerText>) {
-        self.failed += 1;
-        if self.failures.len() < MAX_NAMED_FAILURES {
-            self.failures.push(FailedFile::new(path, code, reason));
-        }
+        self.failed = self.failed.saturating_add(1);
+        add(&mut self.failures, FailedFile::new(path, code, reason));
+    }
+
+    /// Counts what is no file, and names it if the list is not full.
+    pub(crate) fn skip(&mut self, path: &str, code: Code, reason: impl Into<PeerText>) {
+        self.skipped = self.skipped.saturating_add(1);
+        add(&mut self.skips, FailedFile::new(path, code, reason));
+    }
+}
+
+/// Adds a name to a list, if the list may become longer.
+fn add(list: &mut Vec<FailedFile>, failed: FailedFile) {
+    if list.len() >= MAX_NAMED_FAILURES {
+        return;
+    }
+    let bytes = |failed| serde_json::to_vec(failed).map_or(usize::MAX, |json| json.len() + 1);
+    let all = list.iter().chain([&failed]).map(bytes);
+    if all.fold(0, usize::saturating_add) <= MAX_NAMED_BYTES {
+        list.push(failed);
     }
 }

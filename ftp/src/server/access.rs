@@ -89,8 +89,11 @@ pub struct Admission {
     pub rights: Rights,
     /// Root of the files it sees; `None` for everything that the server shares.
     pub root: Option<StorageRoot>,
-    /// Bytes that the files of that root may have together when this client adds some.
+    /// Bytes that the files of that root may take on the disk together when this client adds some.
     pub quota_bytes: Option<u64>,
+    /// Files, folders and everything else with a name that may be in that root, if there is a
+    /// quota. By default one for each 4 KiB of it, and at least 64.
+    pub quota_entries: Option<u64>,
     /// Name of the key's owner, for the log.
     pub name: String,
 }
@@ -102,6 +105,7 @@ impl Admission {
             rights,
             root: None,
             quota_bytes: None,
+            quota_entries: None,
             name: String::new(),
         }
     }

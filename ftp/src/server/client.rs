@@ -6,10 +6,11 @@ use std::sync::Arc;
 use lftp_transport::{PublicKey, Stream};
 
 use super::access::{Admission, Rights};
+use super::quota_usage::Quota;
 use super::revocation::Revocation;
-use super::storage_root::StorageRoot;
+use super::storage_root::{StorageRoot, StorageRoots};
 use crate::protocol::{Code, Refusal, Reply};
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 
 /// Identity of a client, for the log and to recognise its data connections.
 #[derive(Clone, Debug)]
@@ -39,21 +40,23 @@ pub(super) struct AdmittedClient {
     pub(super) identity: ClientIdentity,
     pub(super) rights: Rights,
     pub(super) root: StorageRoot,
-    quota_bytes: Option<u64>,
+    quota: Option<Quota>,
 }
 
 impl AdmittedClient {
     pub(super) fn new(
         admission: Admission,
-        everything: &StorageRoot,
+        (everything, roots): (&StorageRoot, &StorageRoots),
         mut identity: ClientIdentity,
     ) -> Self {
         identity.name = admission.name.into();
         Self {
             identity,
             rights: admission.rights,
-            root: admission.root.unwrap_or_else(|| everything.clone()),
-            quota_bytes: admission.quota_bytes,
+            root: roots.unique(admission.root.unwrap_or_else(|| everything.clone())),
+            quota: admission
+                .quota_bytes
+                .map(|bytes| Quota::new(bytes, admission.quota_entries)),
         }
     }
 
@@ -76,9 +79,9 @@ impl AdmittedClient {
         Err(Refusal::new(Code::NoRight, reason))
     }
 
-    /// Returns the store that this client's files go to. Blocks.
-    pub(super) fn store_to_write(&self) -> Result<Arc<dyn Store>, StoreError> {
-        self.root.store_to_write(self.quota_bytes)
+    /// Returns the store that this client's files go to.
+    pub(super) fn store_to_write(&self) -> Arc<dyn Store> {
+        self.root.store_to_write(self.quota)
     }
 
     /// Qualifies the key of an upload with the client's root: two roots may have files of one name.

@@ -11,7 +11,7 @@ use super::lease_table::LeaseTable;
 use super::pending_transfers::PendingTransfers;
 use super::port_pool::PortPool;
 use super::revocation::Admissions;
-use super::storage_root::StorageRoot;
+use super::storage_root::{StorageRoot, StorageRoots};
 use super::tasks::Tasks;
 use super::upload_locks::UploadLocks;
 
@@ -21,6 +21,7 @@ pub(super) struct Context {
     pub(super) runtime: Arc<dyn Runtime>,
     /// Root of the clients that have no root of their own.
     pub(super) everything: StorageRoot,
+    pub(super) roots: StorageRoots,
     pub(super) config: ServerConfig,
     pub(super) pool: PortPool,
     pub(super) pending: PendingTransfers,

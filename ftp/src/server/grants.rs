@@ -11,7 +11,9 @@ use super::put_request::PutRequest;
 use super::transfer_task::{self, GrantedTransfer, Transfer};
 use super::upload_locks::UploadLock;
 use crate::protocol::blocks::{self, BLOCK_BYTES};
-use crate::protocol::{Code, Granted, HeldBlocks, Name, Overwrite, Refusal, Reply, Token};
+use crate::protocol::{
+    Attributes, Cancelled, Code, Granted, HeldBlocks, Name, Overwrite, Refusal, Reply, Token,
+};
 use crate::store::CreateOptions;
 use crate::transfer::resume;
 use crate::transfer::tree::{Filter, Links, TreeTarget, Walk};
@@ -60,8 +62,14 @@ impl Grants {
         self.shown = shown;
     }
 
-    pub(super) fn cancel(&self, token: Token) {
+    /// Cancels a transfer that was granted to this very client.
+    pub(super) fn cancel(&self, token: Token) -> Reply<Cancelled> {
+        if !self.granted.contains(&token) {
+            let reason = "no transfer of this connection has that token";
+            return Err(Refusal::new(Code::BadToken, reason));
+        }
         self.context.pending.cancel(token);
+        Ok(Cancelled {})
     }
 
     pub(super) async fn grant_put(
@@ -84,7 +92,7 @@ impl Grants {
         };
         let client = self.client.clone();
         let preemption = upload_lock.as_ref().map(UploadLock::preemption);
-        let open = move || request.open(client.store_to_write()?, upload_lock);
+        let open = move || request.open(client.store_to_write(), upload_lock);
         let upload = spawn_blocking(&*context.runtime, open).await?;
         let held = upload.held_blocks(&*context.runtime);
         let transfer = Transfer::Put(upload, preemption.unwrap_or_default());
@@ -101,7 +109,7 @@ impl Grants {
         // The size is known at the end only; what a pipe delivered cannot be read again, so the
         // file is not resumable either.
         let options = CreateOptions::new(0, overwrite);
-        let create = move || client.store_to_write()?.create(&target, options);
+        let create = move || client.store_to_write().create(&target, options);
         let sink = spawn_blocking(&*self.context.runtime, create).await?;
         Ok(self.grant(lease, name.to_string(), 0, Transfer::PutPiped(sink)))
     }
@@ -120,7 +128,7 @@ impl Grants {
         let mut source = spawn_blocking(runtime, move || store.open(&file)).await?;
         let size = source.size();
         let fingerprint = source.fingerprint().filter(|_| size > BLOCK_BYTES);
-        let allocated = source.allocated();
+        let (allocated, attributes) = (source.allocated(), source.attributes());
         let mut blocks = 0;
         if let Some(held) = held.filter(|_| fingerprint.is_some()) {
             (source, blocks) = resume::seek_to_held(runtime, source, &held).await?;
@@ -129,15 +137,14 @@ impl Grants {
         let transfer = Transfer::Get(source, blocks);
         let mut granted = self.grant(lease, name.to_string(), size, transfer);
         (granted.from, granted.source) = (from, fingerprint);
-        granted.allocated = allocated;
+        (granted.allocated, granted.attributes) = (allocated, attributes);
         Ok(granted)
     }
 
     pub(super) async fn grant_put_tree(
         &mut self,
         name: &str,
-        overwrite: Overwrite,
-        dry_run: bool,
+        (overwrite, dry_run, mode): (Overwrite, bool, Option<u32>),
         source: &str,
     ) -> Reply<Granted> {
         self.client.may("put")?;
@@ -150,15 +157,14 @@ impl Grants {
             .upload_locks
             .acquire(&*context.runtime, &lock_key)
             .await;
-        let client = self.client.clone();
-        let store = spawn_blocking(&*context.runtime, move || client.store_to_write()).await?;
         let target = TreeTarget {
-            store,
+            store: self.client.store_to_write(),
             root,
             overwrite,
             filter: Filter::default(),
             dry_run,
             key,
+            mode,
         };
         let transfer = Transfer::PutTree(Box::new(target), upload_lock);
         Ok(self.grant(lease, log_name(name), 0, transfer))
@@ -174,8 +180,11 @@ impl Grants {
         // A folder that cannot be read is refused here, not after the grant.
         let start = move || walk.start().map(|()| walk);
         let walk = spawn_blocking(&*self.context.runtime, start).await?;
+        let mode = walk.root_mode();
         let transfer = Transfer::GetTree(Box::new(walk));
-        Ok(self.grant(lease, log_name(name), 0, transfer))
+        let mut granted = self.grant(lease, log_name(name), 0, transfer);
+        granted.attributes.mode = mode;
+        Ok(granted)
     }
 
     /// Leases a data port: the one that the client is connecting to, else any free one, else
@@ -230,6 +239,7 @@ impl Grants {
             from: 0,
             source: None,
             allocated: None,
+            attributes: Attributes::default(),
         }
     }
 }

@@ -12,7 +12,7 @@
 //! | `access`, `client`, `storage_root`, `access_log` | who may do what, where, and the log of it |
 //! | `grants`, `put_request`, `pending_transfers` | a request becomes a transfer that waits for its data connection |
 //! | `transfer_task`, `upload`, `download`, `tree_transfer`, `outcome` | the transfer itself |
-//! | `port_pool`, `lease_table`, `upload_locks`, `quota_usage`, `guarded_sink` | what transfers share: ports, files, space |
+//! | `port_pool`, `lease_table`, `upload_locks`, `quota_usage`, `quota_store`, `guarded_sink` | what transfers share: ports, files, space |
 //!
 //! A transfer's task owns the lease of its port, the file, and the wait for its data connection;
 //! however the task ends, all three are returned. Keep it so: nothing in this room is returned by
@@ -35,6 +35,7 @@ mod outcome;
 mod pending_transfers;
 mod port_pool;
 mod put_request;
+mod quota_store;
 mod quota_usage;
 mod revocation;
 mod service;

@@ -6,7 +6,7 @@ use lftp_transport::Runtime;
 
 use super::upload_locks::UploadLock;
 use crate::protocol::blocks::BlockHash;
-use crate::protocol::{HeldBlocks, Name};
+use crate::protocol::{Attributes, HeldBlocks, Name};
 use crate::store::{
     CreateOptions, Origin, PartialOptions, ResumablePartial, Sink, Store, StoreError,
 };
@@ -22,6 +22,8 @@ pub(super) struct PutRequest {
     pub(super) source: Option<String>,
     /// Bytes that a sparse file takes on the client's disk.
     pub(super) allocated: Option<u64>,
+    /// Mode and time of the client's file.
+    pub(super) attributes: Attributes,
 }
 
 /// A file that is open to be received.
@@ -91,9 +93,8 @@ impl PutRequest {
 
     fn open_partial(&self, store: &dyn Store) -> Result<Option<ResumablePartial>, StoreError> {
         let key = self.partial_key();
-        let options = PartialOptions::new(&key, self.overwrite);
-        let partial = store.open_partial(&self.name, options)?;
-        Ok(partial.filter(|partial| partial.size == self.size))
+        let options = PartialOptions::new(&key, self.overwrite).of_size(self.size);
+        store.open_partial(&self.name, options)
     }
 
     fn create(&self, store: &dyn Store) -> Result<Box<dyn Sink>, StoreError> {
@@ -116,6 +117,10 @@ impl PutRequest {
 impl OpenUpload {
     pub(super) const fn size(&self) -> u64 {
         self.request.size
+    }
+
+    pub(super) const fn attributes(&self) -> Attributes {
+        self.request.attributes
     }
 
     /// Describes what the server holds, for the client to compare.

@@ -49,6 +49,7 @@ struct Terms {
     /// Label of the root of its own.
     root: Option<String>,
     quota_bytes: Option<u64>,
+    quota_entries: Option<u64>,
 }
 
 impl Terms {
@@ -58,17 +59,21 @@ impl Terms {
             rights: admission.rights,
             root: root.map(|root| root.label.to_string()),
             quota_bytes: admission.quota_bytes,
+            quota_entries: admission.quota_entries,
         }
     }
 
     /// Returns true if a client with these terms may do everything that `earlier` allowed.
     fn include(&self, earlier: &Self) -> bool {
         let has = |now: bool, before: bool| now || !before;
+        // No limit of entries is a limit by default, which grows with the bytes.
         let no_limit = u64::MAX;
+        let entries = |terms: &Self| terms.quota_entries.unwrap_or(no_limit);
         has(self.rights.read, earlier.rights.read)
             && has(self.rights.write, earlier.rights.write)
             && self.root == earlier.root
             && self.quota_bytes.unwrap_or(no_limit) >= earlier.quota_bytes.unwrap_or(no_limit)
+            && entries(self) >= entries(earlier)
     }
 }
 
@@ -159,6 +164,7 @@ mod tests {
             rights: Rights { read, write },
             root: root.map(str::to_owned),
             quota_bytes,
+            quota_entries: None,
         }
     }
 

@@ -19,7 +19,7 @@ use super::lease_table::LeaseTable;
 use super::pending_transfers::PendingTransfers;
 use super::port_pool::PortPool;
 use super::revocation::{self, Admissions};
-use super::storage_root::StorageRoot;
+use super::storage_root::{StorageRoot, StorageRoots};
 use super::tasks::{Stage, Tasks};
 use super::upload_locks::UploadLocks;
 use crate::protocol::DataPorts;
@@ -89,6 +89,9 @@ impl Server {
             DataPorts::Auto(count) => bound((0..*count).map(|_| listen(0)))?,
             DataPorts::List(ports) => bound(ports.iter().map(|&port| listen(port)))?,
         };
+        let (everything, roots) = (StorageRoot::new("", store), StorageRoots::default());
+        // Another name for the folder that is shared is no root of its own.
+        roots.unique(everything.clone());
         let context = Context {
             pool: PortPool::new(ports),
             pending: PendingTransfers::default(),
@@ -99,7 +102,8 @@ impl Server {
             tasks: Tasks::new(),
             failure: Mutex::new(None),
             runtime,
-            everything: StorageRoot::new("", store),
+            everything,
+            roots,
             config,
         };
         Ok(Self {

@@ -59,7 +59,8 @@ pub(super) async fn serve(context: Arc<Context>, mut stream: Stream, data_port: 
                 revocation,
                 ..identity
             };
-            AdmittedClient::new(admission, &context.everything, identity)
+            let roots = (&context.everything, &context.roots);
+            AdmittedClient::new(admission, roots, identity)
         }
         Err(refusal) => {
             drop(permit);
@@ -143,6 +144,7 @@ impl Session {
                 overwrite,
                 source,
                 allocated,
+                attributes,
             }) => {
                 let request = |name| PutRequest {
                     name,
@@ -151,6 +153,7 @@ impl Session {
                     // A file of one block is sent again as a whole: nothing to resume.
                     source: source.filter(|_| size > BLOCK_BYTES),
                     allocated,
+                    attributes,
                 };
                 let reply = grants.grant_put(&name, request).await;
                 self.log("put", &name, started, &reply, granted);
@@ -171,10 +174,10 @@ impl Session {
                 overwrite,
                 dry_run,
                 source,
+                attributes,
             }) => {
-                let reply = grants
-                    .grant_put_tree(&name, overwrite, dry_run, &source)
-                    .await;
+                let terms = (overwrite, dry_run, attributes.mode);
+                let reply = grants.grant_put_tree(&name, terms, &source).await;
                 self.log("put-tree", &name, started, &reply, granted);
                 encode_reply(&reply)
             }
@@ -193,10 +196,7 @@ impl Session {
                 self.log("ls", &path, started, &reply, listed);
                 encode_reply(&reply)
             }
-            Ok(Request::Cancel { token }) => {
-                grants.cancel(token);
-                encode_reply(&Ok(Cancelled {}))
-            }
+            Ok(Request::Cancel { token }) => encode_reply(&grants.cancel(token)),
             Err(error) => encode_reply(&Err::<Cancelled, _>(unreadable(&error))),
         }
     }

@@ -1,9 +1,13 @@
 //! The part of the server's files that a client sees.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::quota_usage::QuotaUsage;
-use crate::store::{Store, StoreError};
+use parking_lot::Mutex;
+
+use super::quota_store::QuotaStore;
+use super::quota_usage::{Quota, QuotaUsage};
+use crate::store::{FileId, Store};
 
 /// A store that is the root for some clients. Clones are the same root, and share its quota usage.
 #[derive(Clone, Debug)]
@@ -23,14 +27,23 @@ impl StorageRoot {
         }
     }
 
-    /// Returns the store for one upload, bounded by the quota if there is one. Blocks.
-    pub(super) fn store_to_write(
-        &self,
-        quota_bytes: Option<u64>,
-    ) -> Result<Arc<dyn Store>, StoreError> {
-        match quota_bytes {
-            None => Ok(Arc::clone(&self.store)),
-            Some(quota_bytes) => self.usage.store(&self.store, quota_bytes),
+    /// Returns the store for one upload, bounded by the quota if there is one.
+    pub(super) fn store_to_write(&self, quota: Option<Quota>) -> Arc<dyn Store> {
+        QuotaStore::wrap(&self.store, &self.usage, quota)
+    }
+}
+
+/// The roots in use. A folder that was opened under several names is one root.
+#[derive(Debug, Default)]
+pub(super) struct StorageRoots(Mutex<BTreeMap<FileId, StorageRoot>>);
+
+impl StorageRoots {
+    /// Returns the root that was the first to have this folder.
+    pub(super) fn unique(&self, root: StorageRoot) -> StorageRoot {
+        let id = root.store.disk_usage().and_then(|disk| disk.root_id());
+        match id {
+            Some(id) => self.0.lock().entry(id).or_insert(root).clone(),
+            None => root,
         }
     }
 }

@@ -24,7 +24,7 @@ pub(super) async fn receive_upload(
 ) -> Result<TransferResult, Failure> {
     let (runtime, config) = (&context.runtime, &context.config);
     channel::write(stream, protocol::encode(&Ready { ack: Ack::Ack })?).await?;
-    let size = upload.size();
+    let (size, attributes) = (upload.size(), upload.attributes());
     let (sink, held) = spawn_blocking(&**runtime, move || upload.start(resume)).await?;
     let mut watchdog = Watchdog::new(runtime, config.stall_limit);
     let plan = ReceivePlan {
@@ -33,7 +33,10 @@ pub(super) async fn receive_upload(
         progress: &(),
         reports_blocks: true,
     };
-    let received = receive_file(runtime, stream, sink, plan, &mut watchdog).await;
+    let mut received = receive_file(runtime, stream, sink, plan, &mut watchdog).await;
+    if let Ok(received) = &mut received {
+        received.attributes = attributes;
+    }
     finish_put(context, stream, received, lease).await
 }
 

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::guarded_sink::{GuardedSink, SinkGuard};
-use crate::store::{Sink, StoreError};
+use crate::store::{Sink, StoreError, Stored};
 
 /// How long a preempted transfer may take to end: a piece may still be being written.
 const MAX_RELEASE: Duration = Duration::from_secs(5);
@@ -100,9 +100,17 @@ impl SinkGuard for UploadLock {
         Ok(())
     }
 
-    fn discarded(&mut self) {}
+    fn commit(&mut self, sink: Box<dyn Sink>) -> Result<Stored, StoreError> {
+        sink.commit()
+    }
 
-    fn committed(&mut self, _: bool) {}
+    fn discard(&mut self, sink: Box<dyn Sink>) {
+        sink.discard();
+    }
+
+    fn interrupt(&mut self, sink: Box<dyn Sink>) {
+        drop(sink);
+    }
 }
 
 impl Drop for UploadLock {

@@ -8,10 +8,12 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::error::StoreError;
 use super::pattern::PatternSource;
+use super::simple;
 use super::traits::{
     BlockReader, CreateOptions, Found, PartialOptions, ResumablePartial, Sink, Source, Store,
+    Stored,
 };
-use super::{simple, usage};
+use super::usage::{DiskUsage, OnDisk};
 use crate::protocol::blocks::{self, BlockHash};
 use crate::protocol::{Attributes, Entry, EntryKind, Name};
 
@@ -127,12 +129,12 @@ impl Store for HashStore {
         simple::scan_by_listing(self, folder, after, limit)
     }
 
-    fn usage(&self) -> Result<u64, StoreError> {
-        usage::usage(self)
+    fn disk_usage(&self) -> Option<&dyn DiskUsage> {
+        None
     }
 
     /// Folders exist as parts of names only.
-    fn create_folder(&self, _: &Name) -> Result<(), StoreError> {
+    fn create_folder(&self, _: &Name, _: Option<u32>) -> Result<(), StoreError> {
         Ok(())
     }
 
@@ -198,8 +200,10 @@ impl Sink for HashSink {
     }
 
     /// Only contents are hashed.
-    fn set_attributes(&mut self, _: Attributes) -> Result<(), StoreError> {
-        Ok(())
+    fn set_attributes(&mut self, _: Attributes) {}
+
+    fn on_disk(&self) -> OnDisk {
+        OnDisk::default()
     }
 
     fn store_synced(&mut self) {}
@@ -210,7 +214,7 @@ impl Sink for HashSink {
 
     fn discard(self: Box<Self>) {}
 
-    fn commit(self: Box<Self>) -> Result<(), StoreError> {
+    fn commit(self: Box<Self>) -> Result<Stored, StoreError> {
         let digest = Digest {
             bytes: self.hasher.count(),
             hash: self.hasher.finalize(),
@@ -222,7 +226,7 @@ impl Sink for HashSink {
             });
         }
         files.insert(self.name.to_string(), Contents::Received(digest));
-        Ok(())
+        Ok(Stored::default())
     }
 }
 

@@ -3,6 +3,7 @@
 //! `cap-std` resolves every name below the handle: `..`, absolute names and symbolic links that
 //! leave the root are errors, even if the folders are changed meanwhile.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,8 +25,11 @@ use super::sweep::{self, KEEP_PARTIALS};
 use super::traits::{
     CreateOptions, Found, FoundKind, PartialOptions, ResumablePartial, Sink, Source, Store,
 };
-use super::usage;
+use super::usage::{self, DiskUsage, FileId, OnDisk, UNIT_BYTES, Usage};
 use crate::protocol::{Attributes, Entry, EntryKind, Name};
+
+/// Largest unit that is believed: that of the largest clusters of common file systems, in bytes.
+const MAX_UNIT_BYTES: u64 = 64 << 10;
 
 /// A folder of the file system and everything below it.
 #[derive(Debug)]
@@ -35,6 +39,8 @@ pub struct DirStore {
     flush_bytes: u64,
     keep_partials: Duration,
     folds_case: bool,
+    /// As [`DiskUsage::unit`].
+    unit: u64,
 }
 
 impl DirStore {
@@ -47,6 +53,7 @@ impl DirStore {
         let root = root.as_ref();
         Dir::open_ambient_dir(root, ambient_authority())
             .map(|root| Self {
+                unit: unit(&root),
                 root: Folder::new(root),
                 durable: true,
                 flush_bytes: FLUSH_BYTES,
@@ -99,7 +106,7 @@ impl DirStore {
     ///
     /// As [`open`](Self::open); also when a link on the path leads out of this folder.
     pub fn below(&self, folder: &Name) -> Result<Self, StoreError> {
-        self.create_folder(folder)?;
+        self.create_folder(folder, None)?;
         Ok(Self {
             root: self.folder(Some(folder.as_str()))?,
             ..*self
@@ -144,6 +151,7 @@ impl DirStore {
             name: name.to_string(),
             overwrite,
             durable: self.durable,
+            unit: self.unit,
             flush_bytes: self.flush_bytes,
         })
     }
@@ -192,7 +200,9 @@ impl Store for DirStore {
         name: &Name,
         options: PartialOptions<'_>,
     ) -> Result<Option<ResumablePartial>, StoreError> {
-        PartialStore::new(name, options.key).open(self.target(name, options.overwrite)?)
+        let finish = self.target(name, options.overwrite)?;
+        let partial = PartialStore::new(name, options.key).open(finish)?;
+        Ok(partial.and_then(|partial| partial.of_size(options.size)))
     }
 
     fn stat(&self, name: &Name) -> Result<Option<Found>, StoreError> {
@@ -214,18 +224,25 @@ impl Store for DirStore {
         let failed = |error| StoreError::from_io(path.unwrap_or_default(), error);
         let folder = self.folder(path)?;
         let folder = folder.dir().map_err(failed)?;
-        let describe = |name, metadata: &Metadata| Some(found(name, metadata));
+        let describe = |name, is_utf8: bool, metadata: &Metadata| {
+            let mut found = found(name, metadata);
+            if !is_utf8 {
+                found.kind = FoundKind::NotUtf8;
+            }
+            Some(found)
+        };
         folder_page::page(folder, after, limit, |_, _| true, describe).map_err(failed)
     }
 
-    fn usage(&self) -> Result<u64, StoreError> {
-        let used = self.root.dir().and_then(usage::usage_of);
-        used.map_err(|error| StoreError::from_io("the folder", error))
+    fn disk_usage(&self) -> Option<&dyn DiskUsage> {
+        Some(self)
     }
 
-    fn create_folder(&self, name: &Name) -> Result<(), StoreError> {
+    fn create_folder(&self, name: &Name, mode: Option<u32>) -> Result<(), StoreError> {
         let failed = |error| StoreError::from_io(name.as_str(), error);
-        self.root.create_dir_all(name.as_str()).map_err(failed)
+        self.root
+            .create_dir_all(name.as_str(), mode)
+            .map_err(failed)
     }
 
     fn sync(&self) -> Result<(), StoreError> {
@@ -251,8 +268,81 @@ impl Store for DirStore {
         let failed = |error| StoreError::from_io(path.unwrap_or_default(), error);
         let folder = self.folder(path)?;
         let folder = folder.dir().map_err(failed)?;
-        folder_page::page(folder, after, limit, is_listed, entry_of).map_err(failed)
+        let describe = |name, _, metadata: &Metadata| entry_of(name, metadata);
+        folder_page::page(folder, after, limit, is_listed, describe).map_err(failed)
     }
+}
+
+impl DiskUsage for DirStore {
+    fn root_id(&self) -> Option<FileId> {
+        let root = self.root.dir().and_then(Dir::dir_metadata);
+        usage::file_id(&root.ok()?)
+    }
+
+    fn root_mode(&self) -> Option<u32> {
+        #[cfg(unix)]
+        {
+            let root = self.root.dir().and_then(Dir::dir_metadata).ok()?;
+            Some(cap_std::fs::MetadataExt::mode(&root) & 0o777)
+        }
+        #[cfg(not(unix))]
+        None
+    }
+
+    fn unit(&self) -> u64 {
+        self.unit
+    }
+
+    fn total(&self, except: &BTreeSet<FileId>) -> Result<Usage, StoreError> {
+        let root = self.root.dir();
+        let total = root.and_then(|root| usage::total_of(root, self.unit, except));
+        total.map_err(|error| StoreError::from_io("the folder", error))
+    }
+
+    fn file(&self, name: &Name) -> OnDisk {
+        let root = self.root.dir();
+        let found = root.and_then(|root| root.symlink_metadata(name.as_str()));
+        found.map_or_else(
+            |_| OnDisk::default(),
+            |found| usage::on_disk(&found, self.unit),
+        )
+    }
+
+    fn partial(&self, name: &Name, key: &str) -> OnDisk {
+        let folder = self.folder(name.split().0);
+        let part = folder.and_then(|folder| {
+            let found = PartialStore::new(name, key).metadata(&folder);
+            found.map_err(|error| StoreError::from_io(name.as_str(), error))
+        });
+        part.map_or_else(
+            |_| OnDisk::default(),
+            |part| usage::on_disk(&part, self.unit),
+        )
+    }
+
+    fn missing_folders(&self, name: &Name) -> u64 {
+        let Ok(root) = self.root.dir() else {
+            return 0;
+        };
+        let parts = name.as_str().split('/').count();
+        let ends = name.as_str().match_indices('/').map(|(end, _)| end);
+        let folders = ends.chain([name.as_str().len()]);
+        let existing = folders.take_while(|&end| root.exists(&name.as_str()[..end]));
+        (parts - existing.count()) as u64
+    }
+}
+
+/// Unit in which a file system allocates space, in bytes; at least [`UNIT_BYTES`].
+fn unit(root: &Dir) -> u64 {
+    #[cfg(unix)]
+    let unit = rustix::fs::fstatvfs(root).map_or(UNIT_BYTES, |disk| disk.f_frsize);
+    #[cfg(not(unix))]
+    let unit = {
+        let _ = root;
+        UNIT_BYTES
+    };
+    // A network file system may report how much it moves at once, which is not what files take.
+    unit.clamp(UNIT_BYTES, MAX_UNIT_BYTES)
 }
 
 /// Returns whether a listing names this entry: files and folders that a request can name, and no

@@ -8,7 +8,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use cap_std::fs::{Dir, OpenOptions};
+use cap_std::fs::{Dir, DirBuilder, OpenOptions};
+
+#[cfg(unix)]
+use super::mode;
 
 /// Operation of a store on its disk.
 #[derive(Debug)]
@@ -28,8 +31,12 @@ pub enum Step<'a> {
     Sync(&'a File),
     /// Set the mode or time of a file.
     Describe,
-    /// Rename or link a file.
+    /// Rename a file.
     Name,
+    /// Link a file.
+    Link,
+    /// Rename a file to a name that is free.
+    NameNew,
     /// Remove a file.
     Remove,
     /// Sync the names in a folder.
@@ -120,9 +127,28 @@ impl Folder {
         Ok(Self { dir, disk })
     }
 
-    pub(super) fn create_dir_all(&self, path: impl AsRef<Path>) -> io::Result<()> {
+    /// Creates a folder and its parents, where they do not exist; the folder itself with this mode.
+    pub(super) fn create_dir_all(&self, path: &str, mode: Option<u32>) -> io::Result<()> {
         self.disk.before(&Step::Create)?;
-        self.dir.create_dir_all(path)
+        if let Some((parents, _)) = path.rsplit_once('/') {
+            self.dir.create_dir_all(parents)?;
+        }
+        #[cfg_attr(not(unix), expect(unused_mut, reason = "only Unix has modes"))]
+        let mut options = DirBuilder::new();
+        #[cfg(unix)]
+        {
+            use cap_std::fs::DirBuilderExt;
+            options.mode(mode::of_folder(mode, mode::umask()));
+        }
+        #[cfg(not(unix))]
+        let _ = mode;
+        match self.dir.create_dir_with(path, &options) {
+            // A folder that exists, or a link to one, stays as it is.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.dir.create_dir_all(path)
+            }
+            created => created,
+        }
     }
 
     /// Opens an existing file.
@@ -151,8 +177,25 @@ impl Folder {
 
     /// Gives a file a second name, replacing nothing.
     pub(super) fn hard_link(&self, from: &str, to: &str) -> io::Result<()> {
-        self.disk.before(&Step::Name)?;
+        self.disk.before(&Step::Link)?;
         self.dir.hard_link(from, &self.dir, to)
+    }
+
+    /// Renames a file, replacing nothing, where the system can do that.
+    pub(super) fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        self.disk.before(&Step::NameNew)?;
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::fs::{RenameFlags, renameat_with};
+            // Both names are single parts, which lead nowhere else.
+            renameat_with(&self.dir, from, &self.dir, to, RenameFlags::NOREPLACE)?;
+            Ok(())
+        }
+        #[cfg(not(target_os = "linux"))]
+        {
+            let _ = (from, to);
+            Err(io::ErrorKind::Unsupported.into())
+        }
     }
 
     /// Waits until its names are on the disk.

@@ -57,6 +57,19 @@ pub enum StoreError {
         /// Bytes that they have.
         used_bytes: u64,
     },
+    /// The client's quota of files and folders would be exceeded.
+    #[error(
+        "no space for {name:?}: it would exceed the quota of {quota_entries} files and folders, of \
+         which {used_entries} are used"
+    )]
+    TooManyEntries {
+        /// The file.
+        name: String,
+        /// Files, folders and everything else with a name that there may be.
+        quota_entries: u64,
+        /// Number of them.
+        used_entries: u64,
+    },
     /// The file exists.
     #[error("{name:?} already exists and is not to be replaced")]
     Exists {
@@ -85,7 +98,7 @@ impl StoreError {
             Self::OutsideRoot { .. } | Self::Name(_) => Code::NameRefused,
             Self::PermissionDenied { .. } => Code::PermissionDenied,
             Self::DiskFull { .. } => Code::DiskFull,
-            Self::QuotaExceeded { .. } => Code::QuotaExceeded,
+            Self::QuotaExceeded { .. } | Self::TooManyEntries { .. } => Code::QuotaExceeded,
             Self::Exists { .. } => Code::Exists,
             Self::Io { .. } => Code::Io,
         }

@@ -9,6 +9,7 @@ use super::disk::DiskFile;
 use super::error::StoreError;
 use super::memory::MemStore;
 use super::traits::Source;
+use crate::protocol::Attributes;
 
 /// Longest file that announces no size, in bytes: it is read into memory.
 const MAX_UNSIZED_BYTES: usize = 64 << 20;
@@ -20,6 +21,7 @@ pub(super) struct FileSource {
     position: u64,
     size: u64,
     modified: Option<std::time::SystemTime>,
+    attributes: Attributes,
     fingerprint: Option<String>,
     allocated: Option<u64>,
     name: String,
@@ -40,7 +42,7 @@ impl FileSource {
         if metadata.len() == 0 {
             let contents = read_unsized(&file).map_err(|error| StoreError::from_io(name, error))?;
             if !contents.is_empty() {
-                return Ok(MemStore::source(contents));
+                return Ok(MemStore::source_with(contents, attributes(&metadata)));
             }
         }
         #[cfg(unix)]
@@ -55,10 +57,23 @@ impl FileSource {
             position: 0,
             size: metadata.len(),
             modified: metadata.modified().ok(),
+            attributes: attributes(&metadata),
             fingerprint: fingerprint(&metadata),
             allocated,
             name: name.to_owned(),
         }))
+    }
+}
+
+/// Mode and time of a file.
+fn attributes(metadata: &std::fs::Metadata) -> Attributes {
+    #[cfg(unix)]
+    let mode = Some(std::os::unix::fs::MetadataExt::mode(metadata) & 0o777);
+    #[cfg(not(unix))]
+    let mode = None;
+    Attributes {
+        mode,
+        modified_ns: metadata.modified().ok().and_then(nanoseconds),
     }
 }
 
@@ -121,6 +136,10 @@ impl Source for FileSource {
         self.allocated
     }
 
+    fn attributes(&self) -> Attributes {
+        self.attributes
+    }
+
     fn seek(&mut self, offset: u64) -> Result<(), StoreError> {
         self.position = offset;
         Ok(())
@@ -138,6 +157,7 @@ impl Source for FileSource {
             position: 0,
             size: self.size,
             modified: self.modified,
+            attributes: self.attributes,
             fingerprint: self.fingerprint.clone(),
             allocated: self.allocated,
             name: self.name.clone(),

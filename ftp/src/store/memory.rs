@@ -1,6 +1,6 @@
 //! A store in memory, for tests and for transfers in virtual time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,17 +8,19 @@ use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::error::StoreError;
+use super::simple;
 use super::source_blocks::SourceBlocks;
 use super::traits::{
     BlockReader, CreateOptions, Found, PartialOptions, ResumablePartial, Sink, Source, Store,
+    Stored,
 };
-use super::{simple, usage};
+use super::usage::{DiskUsage, FileId, OnDisk, UNIT_BYTES, Usage};
 use crate::protocol::Name;
 use crate::protocol::blocks::{self, BlockHash};
 use crate::protocol::{Attributes, Entry, EntryKind};
 
 /// Memory reserved in advance at most, in bytes, whatever size a client announces.
-const MAX_RESERVED_BYTES: u64 = 64 << 20;
+const MAX_RESERVED_BYTES: u64 = 4 << 20;
 
 /// Files in memory, by name. A clone is another handle on the same files.
 #[derive(Clone, Debug, Default)]
@@ -79,11 +81,20 @@ impl MemStore {
 
     /// Creates a source that is in no store.
     pub fn source(contents: impl Into<Bytes>) -> Box<dyn Source> {
+        Self::source_with(contents, Attributes::default())
+    }
+
+    /// Creates a source that is in no store, with the mode and time of a file.
+    pub(super) fn source_with(
+        contents: impl Into<Bytes>,
+        attributes: Attributes,
+    ) -> Box<dyn Source> {
         let rest = contents.into();
         Box::new(MemSource {
             whole: rest.clone(),
             rest,
             version: None,
+            attributes,
         })
     }
 
@@ -108,6 +119,7 @@ impl Store for MemStore {
             whole: file.contents.clone(),
             rest: file.contents,
             version: Some(file.version),
+            attributes: Attributes::default(),
         }))
     }
 
@@ -121,6 +133,10 @@ impl Store for MemStore {
             return Err(StoreError::Exists {
                 name: name.to_string(),
             });
+        }
+        if let Some(origin) = origin {
+            let id = (name.to_string(), origin.key.to_owned());
+            self.partials.lock().remove(&id);
         }
         // A resumable file is a large one that arrives over a long time: it grows as it arrives.
         let reserved = match origin {
@@ -150,6 +166,9 @@ impl Store for MemStore {
         let Some(recovered) = self.partials.lock().remove(&id) else {
             return Ok(None);
         };
+        if options.size.is_some_and(|size| size != recovered.size) {
+            return Ok(None);
+        }
         let sink = MemSink {
             store: self.clone(),
             name: name.clone(),
@@ -183,12 +202,12 @@ impl Store for MemStore {
         simple::scan_by_listing(self, folder, after, limit)
     }
 
-    fn usage(&self) -> Result<u64, StoreError> {
-        usage::usage(self)
+    fn disk_usage(&self) -> Option<&dyn DiskUsage> {
+        Some(self)
     }
 
     /// Folders exist as parts of names only.
-    fn create_folder(&self, _: &Name) -> Result<(), StoreError> {
+    fn create_folder(&self, _: &Name, _: Option<u32>) -> Result<(), StoreError> {
         Ok(())
     }
 
@@ -236,11 +255,64 @@ impl Store for MemStore {
     }
 }
 
+/// What a file of `len` bytes in memory would take on a disk.
+fn on_disk(len: usize) -> OnDisk {
+    OnDisk {
+        usage: Usage::of_file(len as u64, UNIT_BYTES),
+        files: Vec::new(),
+    }
+}
+
+/// As a disk with blocks of the usual size. Folders take nothing.
+impl DiskUsage for MemStore {
+    fn root_id(&self) -> Option<FileId> {
+        Some(FileId {
+            device: u64::MAX,
+            inode: Arc::as_ptr(&self.files).addr() as u64,
+        })
+    }
+
+    fn root_mode(&self) -> Option<u32> {
+        None
+    }
+
+    fn unit(&self) -> u64 {
+        UNIT_BYTES
+    }
+
+    /// Files that are being written are not among those of the store.
+    fn total(&self, _: &BTreeSet<FileId>) -> Result<Usage, StoreError> {
+        let files = self.files();
+        let partials = self.partials.lock();
+        let lengths = files.values().map(|file| file.contents.len());
+        let lengths = lengths.chain(partials.values().map(|it| it.written.len()));
+        let sum = |total: Usage, len| total.plus(on_disk(len).usage);
+        Ok(lengths.fold(Usage::default(), sum))
+    }
+
+    fn file(&self, name: &Name) -> OnDisk {
+        let files = self.files();
+        let file = files.get(name.as_str());
+        file.map_or_else(OnDisk::default, |file| on_disk(file.contents.len()))
+    }
+
+    fn partial(&self, name: &Name, key: &str) -> OnDisk {
+        let partials = self.partials.lock();
+        let partial = partials.get(&(name.to_string(), key.to_owned()));
+        partial.map_or_else(OnDisk::default, |it| on_disk(it.written.len()))
+    }
+
+    fn missing_folders(&self, _: &Name) -> u64 {
+        0
+    }
+}
+
 #[derive(Debug)]
 struct MemSource {
     whole: Bytes,
     rest: Bytes,
     version: Option<u64>,
+    attributes: Attributes,
 }
 
 impl Source for MemSource {
@@ -261,6 +333,10 @@ impl Source for MemSource {
         Some(format!("memory {version} {}", self.whole.len()))
     }
 
+    fn attributes(&self) -> Attributes {
+        self.attributes
+    }
+
     fn seek(&mut self, offset: u64) -> Result<(), StoreError> {
         let offset = usize::try_from(offset).unwrap_or(usize::MAX);
         self.rest = self.whole.slice(offset.min(self.whole.len())..);
@@ -276,6 +352,7 @@ impl Source for MemSource {
             whole: self.whole.clone(),
             rest: self.whole.clone(),
             version: self.version,
+            attributes: self.attributes,
         }))
     }
 }
@@ -359,8 +436,10 @@ impl Sink for MemSink {
     }
 
     /// Files in memory have neither mode nor time.
-    fn set_attributes(&mut self, _: Attributes) -> Result<(), StoreError> {
-        Ok(())
+    fn set_attributes(&mut self, _: Attributes) {}
+
+    fn on_disk(&self) -> OnDisk {
+        on_disk(self.written.len())
     }
 
     fn store_synced(&mut self) {}
@@ -373,7 +452,7 @@ impl Sink for MemSink {
         self.partial = None;
     }
 
-    fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
+    fn commit(mut self: Box<Self>) -> Result<Stored, StoreError> {
         self.partial = None;
         let file = self.store.version(std::mem::take(&mut self.written).into());
         let mut files = self.store.files();
@@ -383,7 +462,7 @@ impl Sink for MemSink {
             });
         }
         files.insert(self.name.to_string(), file);
-        Ok(())
+        Ok(Stored::default())
     }
 }
 

@@ -4,9 +4,10 @@
 //! |---|---|
 //! | `traits`, `error` | the contract of every store |
 //! | `dir` | a folder of the file system ([`DirStore`]), with `partial`, `partial_store`, `journal`, `preallocation`, `sweep` for files that are not complete, `folder_page` for listings, and `disk` under all of them |
+//! | `mode` | permission bits of what is received |
 //! | `memory` | files in memory, for tests and virtual time ([`MemStore`]) |
 //! | `pattern`, `digest` | files of any size that keep no bytes ([`PatternSource`], [`HashStore`]) |
-//! | `hash`, `usage`, `simple` | the hash of a file, the size of a store, what simple stores share |
+//! | `hash`, `usage`, `simple` | the hash of a file, the space of files, what simple stores share |
 //!
 //! Touch here how files are kept; the journal and the names of `.part` files are a format that
 //! later versions must read. Relies on [`protocol`](crate::protocol) for names, hashes and codes.
@@ -21,6 +22,7 @@ mod folder_page;
 mod hash;
 mod journal;
 mod memory;
+mod mode;
 mod partial;
 mod partial_store;
 mod pattern;
@@ -41,8 +43,9 @@ pub use self::pattern::PatternSource;
 pub(crate) use self::source_blocks::SourceBlocks;
 pub use self::traits::{
     BlockReader, CreateOptions, Found, FoundKind, Origin, PartialOptions, ResumablePartial, Sink,
-    Source, Store,
+    Source, Store, Stored,
 };
+pub use self::usage::{DiskUsage, FileId, OnDisk, Usage};
 
 /// Entry point of the fuzzer: any bytes as a journal.
 #[cfg(any(test, feature = "fuzzing"))]

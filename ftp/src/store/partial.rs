@@ -15,9 +15,12 @@ use super::disk::{DiskFile, Folder};
 use super::error::StoreError;
 use super::file_source::FileSource;
 use super::journal::Journal;
+#[cfg(unix)]
+use super::mode;
 use super::preallocation::Preallocation;
 use super::source_blocks::SourceBlocks;
-use super::traits::{BlockReader, Sink};
+use super::traits::{BlockReader, Sink, Stored};
+use super::usage::{self, OnDisk};
 use crate::protocol::Attributes;
 use crate::protocol::blocks::{self, BlockHash};
 use crate::protocol::{PARTIAL_PREFIX, PARTIAL_SUFFIX};
@@ -33,10 +36,6 @@ const MAX_ATTEMPTS: usize = 1000;
 /// never has to read and verify more than twice this, however large the file.
 pub(super) const FLUSH_BYTES: u64 = 32 << 20;
 
-/// Bits of a mode that are set: never set-user-ID and the like on the word of a peer.
-#[cfg(unix)]
-const MODE_BITS: u32 = 0o777;
-
 /// A partial file, until it gets its name.
 #[derive(Debug)]
 pub(super) struct Partial {
@@ -45,6 +44,8 @@ pub(super) struct Partial {
     temporary: Option<Temporary>,
     file: DiskFile,
     preallocation: Preallocation,
+    /// Mode and time that the file is to have.
+    attributes: Attributes,
     /// Bytes written since the last flush started.
     unflushed: u64,
     /// Result of the flushes so far; locked while one runs.
@@ -61,6 +62,8 @@ pub(super) struct Finish {
     pub(super) name: String,
     pub(super) overwrite: bool,
     pub(super) durable: bool,
+    /// As [`DiskUsage::unit`](super::DiskUsage::unit).
+    pub(super) unit: u64,
     /// As [`DirStore::flush_every`](super::DirStore::flush_every).
     pub(super) flush_bytes: u64,
 }
@@ -118,13 +121,14 @@ impl Partial {
             temporary: Some(temporary),
             file,
             preallocation,
+            attributes: Attributes::default(),
             unflushed: 0,
             flushed: Arc::new(Mutex::new(Ok(()))),
         };
         // Without locks on this file system nothing is ever taken for abandoned either.
         let _ = partial.file.try_lock();
-        let reserved = partial.preallocation.reserve(&partial.file);
-        reserved.map_err(|error| partial.failed(error))?;
+        let found = partial.preallocation.find_space(&partial.file);
+        found.map_err(|error| partial.failed(error))?;
         Ok(partial)
     }
 
@@ -140,12 +144,47 @@ impl Partial {
             .map_or(Ok(()), |ended| reported(&ended))
     }
 
-    fn rename_to_target(&mut self) -> io::Result<()> {
+    /// Sets the mode and time, before the file has its name. Not every file system keeps them, and
+    /// one that does not is no reason to do without the file: returns the refusal.
+    fn describe(&self) -> io::Result<Option<io::Error>> {
+        let mut refused = None;
+        let mut attempt = |done: io::Result<()>| match done {
+            Err(error) if is_refusal(&error) => {
+                refused = Some(error);
+                Ok(())
+            }
+            done => done,
+        };
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = mode::of_file(self.attributes.mode, self.replaced_mode(), mode::umask());
+            let permissions = std::fs::Permissions::from_mode(mode);
+            attempt(self.file.set_permissions(permissions))?;
+        }
+        if let Some(modified) = self.attributes.modified_ns.and_then(time) {
+            attempt(self.file.set_modified(modified))?;
+        }
+        Ok(refused)
+    }
+
+    /// Returns the mode of the file that this one replaces.
+    #[cfg(unix)]
+    fn replaced_mode(&self) -> Option<u32> {
+        let dir = self.finish.folder.dir().ok()?;
+        let found = dir.symlink_metadata(&self.finish.target).ok()?;
+        found
+            .is_file()
+            .then(|| cap_std::fs::MetadataExt::mode(&found))
+    }
+
+    fn rename_to_target(&mut self) -> io::Result<Stored> {
         let Some(temporary) = &self.temporary else {
-            return Ok(());
+            return Ok(Stored::default());
         };
         let (folder, target) = (&self.finish.folder, &self.finish.target);
         self.preallocation.extend(&self.file)?;
+        let without_attributes = self.describe()?;
         if self.finish.durable {
             // The system reports a failed write only once (fsync(2)): a flush may have got it.
             let mut flushed = self.flushed.lock();
@@ -157,16 +196,14 @@ impl Partial {
         if self.finish.overwrite {
             folder.rename(&temporary.part, target)?;
         } else {
-            // A hard link, unlike a rename, never replaces an existing file.
-            folder.hard_link(&temporary.part, target)?;
-            folder.remove_file(&temporary.part)?;
+            name_new(folder, &temporary.part, target)?;
         }
         temporary.remove_journal(folder);
         self.temporary = None;
         if self.finish.durable {
             self.finish.folder.sync()?;
         }
-        Ok(())
+        Ok(Stored { without_attributes })
     }
 }
 
@@ -245,20 +282,18 @@ impl Sink for Partial {
         }))
     }
 
-    fn set_attributes(&mut self, attributes: Attributes) -> Result<(), StoreError> {
-        let set = || {
-            #[cfg(unix)]
-            if let Some(mode) = attributes.mode {
-                use std::os::unix::fs::PermissionsExt;
-                let permissions = std::fs::Permissions::from_mode(mode & MODE_BITS);
-                self.file.set_permissions(permissions)?;
-            }
-            match attributes.modified_ns.and_then(time) {
-                Some(modified) => self.file.set_modified(modified),
-                None => Ok(()),
-            }
-        };
-        set().map_err(|error| self.failed(error))
+    fn set_attributes(&mut self, attributes: Attributes) {
+        self.attributes = attributes;
+    }
+
+    fn on_disk(&self) -> OnDisk {
+        let part = self.temporary.as_ref().and_then(|temporary| {
+            let dir = self.finish.folder.dir().ok()?;
+            dir.symlink_metadata(&temporary.part).ok()
+        });
+        part.map_or_else(OnDisk::default, |part| {
+            usage::on_disk(&part, self.finish.unit)
+        })
     }
 
     fn store_synced(&mut self) {
@@ -271,9 +306,52 @@ impl Sink for Partial {
         }
     }
 
-    fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
+    fn commit(mut self: Box<Self>) -> Result<Stored, StoreError> {
         self.rename_to_target().map_err(|error| self.failed(error))
     }
+}
+
+/// Returns whether a file system says that it cannot do this at all: EPERM of CIFS and exFAT,
+/// ENOTSUP, ENOSYS or EINVAL of others.
+fn is_refusal(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::PermissionDenied | Kind::Unsupported | Kind::InvalidInput
+    )
+}
+
+/// Gives a file its name, unless the name is taken.
+fn name_new(folder: &Folder, part: &str, target: &str) -> io::Result<()> {
+    // A hard link, unlike a rename, never replaces an existing file.
+    match folder.hard_link(part, target) {
+        Ok(()) => return folder.remove_file(part),
+        Err(error) if !is_refusal(&error) && error.kind() != io::ErrorKind::TooManyLinks => {
+            return Err(error);
+        }
+        Err(_) => {}
+    }
+    // File systems without hard links mostly have this.
+    match folder.rename_new(part, target) {
+        Err(error) if is_refusal(&error) => {}
+        renamed => return renamed,
+    }
+    // Whoever creates the name has it; the rename then replaces no file but that empty one.
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    private(&mut options);
+    drop(folder.create(target, &options)?);
+    folder.rename(part, target).inspect_err(|_| {
+        let _ = folder.remove_file(target);
+    })
+}
+
+/// Lets only the owner read a file that is created with these options.
+pub(super) fn private(options: &mut OpenOptions) {
+    #[cfg(unix)]
+    cap_std::fs::OpenOptionsExt::mode(options, mode::PRIVATE);
+    #[cfg(not(unix))]
+    let _ = options;
 }
 
 /// Converts nanoseconds since 1970, if the system can represent them.
@@ -288,10 +366,13 @@ fn time(modified_ns: i64) -> Option<SystemTime> {
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        if let Some(temporary) = self.temporary.take()
-            && (temporary.journal.is_none() || temporary.blocks == 0)
-        {
-            temporary.remove(&self.finish.folder);
+        if let Some(temporary) = self.temporary.take() {
+            if temporary.journal.is_none() || temporary.blocks == 0 {
+                temporary.remove(&self.finish.folder);
+            } else {
+                // Nobody may come back for it: it holds no more of the disk than what arrived.
+                let _ = self.preallocation.release(&self.file);
+            }
         }
         // Explicitly: a flush that is still running holds the same file, and the lock with it.
         let _ = self.file.unlock();
@@ -312,6 +393,7 @@ fn reported(synced: &io::Result<()>) -> io::Result<()> {
 fn open_temporary(folder: &Folder) -> io::Result<(String, DiskFile)> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
+    private(&mut options);
     let mut attempts = 0;
     loop {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -328,3 +410,6 @@ fn open_temporary(folder: &Folder) -> io::Result<(String, DiskFile)> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,9 @@ use cap_std::fs::OpenOptions;
 use super::disk::{DiskFile, Folder};
 use super::error::StoreError;
 use super::journal::{Header, Journal, JournalContents};
-use super::partial::{Finish, Partial, Temporary};
+#[cfg(unix)]
+use super::mode;
+use super::partial::{Finish, Partial, Temporary, private};
 use super::preallocation::Preallocation;
 use super::traits::{Origin, ResumablePartial};
 use crate::protocol::blocks::{self, BLOCK_BYTES, BlockHash};
@@ -39,6 +41,11 @@ impl PartialStore {
         }
     }
 
+    /// Describes the `.part` file.
+    pub(super) fn metadata(&self, folder: &Folder) -> io::Result<cap_std::fs::Metadata> {
+        folder.dir()?.symlink_metadata(&self.part)
+    }
+
     fn temporary(self, journal: Journal, blocks: u64) -> Temporary {
         Temporary {
             part: self.part,
@@ -57,6 +64,13 @@ impl PartialStore {
         let journal = Journal::resume(recovered.journal, &known, count, finish.durable);
         let journal = journal.map_err(failed)?;
         let file = recovered.part;
+        #[cfg(unix)]
+        {
+            // An earlier version may have left it readable to everybody. A file system that has no
+            // modes keeps none.
+            use std::os::unix::fs::PermissionsExt;
+            let _ = file.set_permissions(std::fs::Permissions::from_mode(mode::PRIVATE));
+        }
         let offset = blocks::offset(count as u64);
         let temporary = self.temporary(journal, count as u64);
         let preallocation = Preallocation::new(known.header.size, known.header.allocated);
@@ -100,12 +114,14 @@ impl PartialStore {
         }
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);
+        private(&mut options);
         let Ok(part) = finish.folder.create(&self.part, &options) else {
             // Whatever is in the way: the caller falls back to a file with a name of its own.
             return Ok(None);
         };
         options = OpenOptions::new();
         options.read(true).append(true).create_new(true);
+        private(&mut options);
         let journal = match finish.folder.create(&self.journal, &options) {
             Ok(journal) => journal,
             Err(error) => {

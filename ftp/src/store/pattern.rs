@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use super::error::StoreError;
 use super::traits::Source;
+use crate::protocol::Attributes;
 
 /// Bytes of one word of the pattern.
 const WORD_BYTES: u64 = 8;
@@ -89,6 +90,10 @@ impl Source for PatternSource {
 
     fn allocated(&self) -> Option<u64> {
         None
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::default()
     }
 
     fn seek(&mut self, offset: u64) -> Result<(), StoreError> {

@@ -2,10 +2,12 @@
 //! [`Sink`]. No method has a default: a store that does not do something says so.
 
 use std::fmt;
+use std::io;
 
 use bytes::Bytes;
 
 use super::error::StoreError;
+use super::usage::{DiskUsage, OnDisk};
 use crate::protocol::blocks::BlockHash;
 use crate::protocol::{Attributes, Entry, EntryKind, Name};
 
@@ -76,19 +78,16 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
         limit: usize,
     ) -> Result<Vec<Found>, StoreError>;
 
-    /// Bytes of all files together, partial files included.
-    ///
-    /// # Errors
-    ///
-    /// As [`list`](Self::list).
-    fn usage(&self) -> Result<u64, StoreError>;
+    /// Returns the space of the files; `None` where they take none that a quota could limit.
+    fn disk_usage(&self) -> Option<&dyn DiskUsage>;
 
-    /// Creates a folder and its parents, where they do not exist yet.
+    /// Creates a folder and its parents, where they do not exist yet; with a `mode`, the folder is
+    /// at no time accessible to more users than that allows.
     ///
     /// # Errors
     ///
     /// [`StoreError`]: not allowed, or something that is not a folder has the name.
-    fn create_folder(&self, name: &Name) -> Result<(), StoreError>;
+    fn create_folder(&self, name: &Name, mode: Option<u32>) -> Result<(), StoreError>;
 
     /// Brings everything written so far onto the disk, for many files at once: see
     /// [`Sink::store_synced`].
@@ -138,12 +137,26 @@ pub struct PartialOptions<'a> {
     pub key: &'a str,
     /// Whether an existing file of the same name is replaced at the end.
     pub overwrite: bool,
+    /// Size of the complete file, in bytes, where it is known: what is held of a file of another
+    /// size is of no use, and is removed.
+    pub size: Option<u64>,
 }
 
 impl<'a> PartialOptions<'a> {
     /// Options for the partial file of the transfer with this key.
     pub const fn new(key: &'a str, overwrite: bool) -> Self {
-        Self { key, overwrite }
+        Self {
+            key,
+            overwrite,
+            size: None,
+        }
+    }
+
+    /// The same for a file whose size is known.
+    #[must_use]
+    pub const fn of_size(mut self, size: u64) -> Self {
+        self.size = Some(size);
+        self
     }
 }
 
@@ -186,6 +199,8 @@ pub enum FoundKind {
     Link,
     /// A device, a pipe, ...
     Other,
+    /// Anything whose name is not valid UTF-8. The name that is shown has other bytes.
+    NotUtf8,
 }
 
 impl From<Entry> for Found {
@@ -217,6 +232,17 @@ pub struct ResumablePartial {
     pub sink: Box<dyn Sink>,
 }
 
+impl ResumablePartial {
+    /// Returns this file if it is of the size that is asked for, and removes it otherwise.
+    pub(super) fn of_size(self, size: Option<u64>) -> Option<Self> {
+        if size.is_none_or(|size| size == self.size) {
+            return Some(self);
+        }
+        self.sink.discard();
+        None
+    }
+}
+
 /// A file that is read from its beginning to its end.
 pub trait Source: Send + fmt::Debug {
     /// Returns the size that the file had when it was opened, in bytes.
@@ -237,6 +263,9 @@ pub trait Source: Send + fmt::Debug {
     /// Returns the bytes that a sparse file takes on its disk; `None` when it has no holes, or
     /// when that is unknown.
     fn allocated(&self) -> Option<u64>;
+
+    /// Returns the mode and time of the file, as far as it has such.
+    fn attributes(&self) -> Attributes;
 
     /// Continues reading at `offset`, in bytes from the beginning.
     ///
@@ -303,12 +332,12 @@ pub trait Sink: Send + fmt::Debug {
     /// As [`write`](Self::write).
     fn replace_block(&mut self, index: u64, bytes: &[u8]) -> Result<(), StoreError>;
 
-    /// Sets the mode and time of the source. Called after the last write.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] when the file system fails.
-    fn set_attributes(&mut self, attributes: Attributes) -> Result<(), StoreError>;
+    /// Notes the mode and time of the source, which the file gets with its name.
+    fn set_attributes(&mut self, attributes: Attributes);
+
+    /// Returns what this sink has on the disk, under its temporary name; nothing in a store without
+    /// [disk usage](Store::disk_usage).
+    fn on_disk(&self) -> OnDisk;
 
     /// Notes that the whole store was [synced](Store::sync) since the last write, so that
     /// [`commit`](Self::commit) need not sync this file again.
@@ -326,7 +355,14 @@ pub trait Sink: Send + fmt::Debug {
     /// # Errors
     ///
     /// [`StoreError`]; then nothing is left behind either.
-    fn commit(self: Box<Self>) -> Result<(), StoreError>;
+    fn commit(self: Box<Self>) -> Result<Stored, StoreError>;
+}
+
+/// A file that has its name.
+#[derive(Debug, Default)]
+pub struct Stored {
+    /// Reason why it is without the mode or the time of its source, if it is.
+    pub without_attributes: Option<io::Error>,
 }
 
 impl BlockReader for Box<dyn BlockReader> {

@@ -4,6 +4,7 @@
 //! block is compared as it arrives; only a file whose size and hash are the sender's gets its
 //! name.
 
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use super::watchdog::Watchdog;
 use crate::protocol::blocks::{self, BLOCK_BYTES, BlockHash, TreeHasher};
 use crate::protocol::channel::{self, ChannelError};
 use crate::protocol::{self, Attributes, Confirmation, HASH_BYTES, Verified};
-use crate::store::{Sink, StoreError};
+use crate::store::{Sink, StoreError, Stored};
 
 /// A file and its hash so far; moves to a blocking thread and back.
 #[derive(Debug)]
@@ -73,7 +74,7 @@ pub(crate) struct ReceivedFile {
     /// Size of the whole file.
     pub(crate) bytes: u64,
     /// Mode and time of the source, to be set with the name.
-    pub(crate) attributes: Option<Attributes>,
+    pub(crate) attributes: Attributes,
 }
 
 impl ReceivedFile {
@@ -82,19 +83,17 @@ impl ReceivedFile {
             sink,
             hash,
             bytes,
-            attributes: None,
+            attributes: Attributes::default(),
         }
     }
 
     /// Gives the file its name after a [`Store::sync`](crate::store::Store::sync) that followed
     /// the last write. Blocks.
-    pub(crate) fn commit_synced(self) -> Result<(), StoreError> {
+    pub(crate) fn commit_synced(self) -> Result<Stored, StoreError> {
         let mut sink = self.sink;
-        if let Some(attributes) = self.attributes {
-            // Before the name: a file that appears with the time of its arrival would be sent again
-            // by the next run.
-            sink.set_attributes(attributes)?;
-        }
+        // Before the name: a file that appears with the time of its arrival would be sent again
+        // by the next run.
+        sink.set_attributes(self.attributes);
         sink.store_synced();
         sink.commit()
     }
@@ -102,16 +101,30 @@ impl ReceivedFile {
     /// Gives the file its name, and returns the confirmation for the sender.
     pub(crate) async fn commit(self, runtime: &dyn Runtime) -> Result<Confirmation, ReceiveError> {
         let Self {
-            sink, hash, bytes, ..
+            mut sink,
+            hash,
+            bytes,
+            attributes,
         } = self;
-        spawn_blocking(runtime, move || sink.commit())
-            .await
-            .map_err(ReceiveError::Store)?;
+        sink.set_attributes(attributes);
+        let stored = spawn_blocking(runtime, move || sink.commit()).await;
+        let stored = stored.map_err(ReceiveError::Store)?;
+        if let Some(error) = stored.without_attributes {
+            warn_without_attributes(&error);
+        }
         Ok(Confirmation {
             bytes,
             hash: hash.to_hex().to_string(),
         })
     }
+}
+
+/// Warns, once per transfer, that files arrive without their modes or times.
+pub(crate) fn warn_without_attributes(error: &io::Error) {
+    tracing::warn!(
+        %error,
+        "the file system cannot keep the mode or the time of a file; it is stored without"
+    );
 }
 
 /// Parameters of a file to be received.

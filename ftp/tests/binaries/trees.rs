@@ -191,12 +191,16 @@ fn links_are_skipped_or_followed_and_never_leave_the_tree() {
 fn failed_files_are_named_the_others_arrive_and_the_exit_code_is_17() {
     let server = Server::new(&[]);
     let local = tree();
-    write(&local.path().join("tree"), "CON.txt", b"reserved elsewhere");
+    write(
+        &local.path().join("tree"),
+        "CON\u{1}.txt",
+        b"a control character",
+    );
     write(&server.root.join("tree"), "a.txt", b"another");
     let put = client(local.path(), &["put", "-r", "tree", &server.host, "-n"]);
     assert_eq!(put.code, 17, "{put:?}");
     for message in [
-        "CON.txt",
+        "CON\\u{1}.txt",
         "a.txt",
         "already exists",
         "2 files were not transferred",

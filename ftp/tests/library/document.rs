@@ -46,6 +46,11 @@ fn held() -> HeldBlocks {
 
 const TOKEN: Token = Token([7; 16]);
 
+const ATTRIBUTES: Attributes = Attributes {
+    mode: Some(0),
+    modified_ns: Some(0),
+};
+
 #[test]
 fn every_refusal_code_is_in_the_document_with_its_number_and_exit_code() {
     let documented = table("| number | code | exit | meaning |");
@@ -76,6 +81,7 @@ fn every_request_is_in_the_document_with_its_fields() {
             overwrite: true,
             source: source(),
             allocated: Some(1),
+            attributes: ATTRIBUTES,
         },
         Request::PutPiped {
             name: name(),
@@ -90,6 +96,7 @@ fn every_request_is_in_the_document_with_its_fields() {
             overwrite: Overwrite::Replace,
             dry_run: true,
             source: "source".to_owned(),
+            attributes: ATTRIBUTES,
         },
         Request::GetTree {
             name: name(),
@@ -133,6 +140,7 @@ fn the_hello_the_grant_and_the_held_blocks_are_in_the_document_with_their_fields
         from: 1,
         source: Some("source".to_owned()),
         allocated: Some(1),
+        attributes: ATTRIBUTES,
     };
     let grant = "data port for 60 s:\n\n| field | type | meaning |";
     assert_eq!(documented(grant), fields(granted));
@@ -160,10 +168,7 @@ fn the_messages_of_a_folder_are_in_the_document_with_their_fields() {
     let entry = TreeEntry {
         path: "path".to_owned(),
         size: Some(1),
-        attributes: Attributes {
-            mode: Some(0),
-            modified_ns: Some(0),
-        },
+        attributes: ATTRIBUTES,
         source: Some("source".to_owned()),
         allocated: Some(1),
     };
@@ -172,6 +177,7 @@ fn the_messages_of_a_folder_are_in_the_document_with_their_fields() {
         entries: vec![entry],
         last: true,
         failed: vec![failed.clone()],
+        skipped: vec![failed.clone()],
     };
     assert_eq!(documented("page"), fields(page));
     let want = WantedEntry {
@@ -187,8 +193,12 @@ fn the_messages_of_a_folder_are_in_the_document_with_their_fields() {
         failed: Some(failed.clone()),
     };
     assert_eq!(documented("head"), fields(head));
+    let summary = TreeSummary {
+        skips: vec![failed.clone()],
+        ..TreeSummary::default()
+    };
     assert_eq!(documented("failed"), fields(failed));
-    assert_eq!(documented("result"), fields(TreeSummary::default()));
+    assert_eq!(documented("result"), fields(summary));
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
+#[cfg(all(unix, feature = "glob"))]
+mod attributes;
 mod changed;
 mod document;
 mod early;

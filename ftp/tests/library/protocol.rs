@@ -8,8 +8,9 @@ use lftp_ftp::protocol::{
     Ready, Refusal, Reply, Request, Token,
 };
 use lftp_ftp::{
-    Attributes, BlockHash, BlockReader, Code, CreateOptions, Entry, Found, MemStore, Name,
-    PartialOptions, ResumablePartial, Sink, Source, Store, StoreError, TransferError,
+    Attributes, BlockHash, BlockReader, Code, CreateOptions, DiskUsage, Entry, Found, MemStore,
+    Name, OnDisk, PartialOptions, ResumablePartial, Sink, Source, Store, StoreError, Stored,
+    TransferError,
 };
 use lftp_transport::{Identity, Listener, Stream};
 use proptest::prelude::*;
@@ -175,6 +176,7 @@ async fn a_cancelled_transfer_returns_its_port_at_once() {
         overwrite: true,
         source: None,
         allocated: None,
+        attributes: Attributes::default(),
     };
     let granted = grant(&mut control, &request).await;
     assert_eq!(world.server.pool().free(), 0);
@@ -196,6 +198,30 @@ async fn a_cancelled_transfer_returns_its_port_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_cancels_the_grant_of_another_connection() {
+    let world = World::new(server_config("auto:1"));
+    let (mut owner, mut other) = (control(&world).await, control(&world).await);
+    let request = Request::Put {
+        name: "a".into(),
+        size: 5,
+        overwrite: true,
+        source: None,
+        allocated: None,
+        attributes: Attributes::default(),
+    };
+    let token = grant(&mut owner, &request).await.token;
+    let cancel = protocol::encode(&Request::Cancel { token }).unwrap();
+    other.write_bytes(cancel.clone()).await.unwrap();
+    let refused: Reply<serde_json::Value> = read_reply(&mut other).await;
+    assert_eq!(refused.unwrap_err().code, Code::BadToken);
+    assert_eq!(world.server.pool().free(), 0);
+    owner.write_bytes(cancel).await.unwrap();
+    let done: Reply<serde_json::Value> = read_reply(&mut owner).await;
+    done.unwrap();
+    world.pool_is_whole().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_whose_hash_is_wrong_is_not_kept() {
     let world = World::new(server_config("auto:1"));
     let mut control = control(&world).await;
@@ -205,6 +231,7 @@ async fn a_file_whose_hash_is_wrong_is_not_kept() {
         overwrite: true,
         source: None,
         allocated: None,
+        attributes: Attributes::default(),
     };
     let granted = grant(&mut control, &request).await;
     let mut data = connect(&world, granted.port).await;
@@ -234,6 +261,7 @@ async fn a_sender_that_stops_in_the_middle_is_not_waited_for() {
         overwrite: true,
         source: None,
         allocated: None,
+        attributes: Attributes::default(),
     };
     let granted = grant(&mut control, &request).await;
     let mut data = connect(&world, granted.port).await;
@@ -321,6 +349,7 @@ async fn get_from_a_false_server(file: &'static [u8], hash: blake3::Hash) -> Tra
             from: 0,
             source: None,
             allocated: None,
+            attributes: Attributes::default(),
         });
         control
             .write_bytes(protocol::encode_reply(&granted).unwrap())
@@ -382,11 +411,11 @@ impl Store for FullStore {
         Ok(Vec::new())
     }
 
-    fn usage(&self) -> Result<u64, StoreError> {
-        Ok(0)
+    fn disk_usage(&self) -> Option<&dyn DiskUsage> {
+        None
     }
 
-    fn create_folder(&self, _: &Name) -> Result<(), StoreError> {
+    fn create_folder(&self, _: &Name, _: Option<u32>) -> Result<(), StoreError> {
         Ok(())
     }
 
@@ -421,8 +450,10 @@ impl Sink for FullSink {
         Err(StoreError::no_seek(index))
     }
 
-    fn set_attributes(&mut self, _: Attributes) -> Result<(), StoreError> {
-        Ok(())
+    fn set_attributes(&mut self, _: Attributes) {}
+
+    fn on_disk(&self) -> OnDisk {
+        OnDisk::default()
     }
 
     fn store_synced(&mut self) {}
@@ -433,7 +464,7 @@ impl Sink for FullSink {
 
     fn discard(self: Box<Self>) {}
 
-    fn commit(self: Box<Self>) -> Result<(), StoreError> {
+    fn commit(self: Box<Self>) -> Result<Stored, StoreError> {
         Err(StoreError::DiskFull { name: "a".into() })
     }
 }

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use lftp_ftp::protocol::{self, Confirmation, Granted, Request};
 use lftp_ftp::{
-    BLOCK_BYTES, BlockHash, Client, Code, CreateOptions, DirStore, MemStore, PartialOptions,
-    Progress, Receipt, Store, Target, TransferError,
+    Attributes, BLOCK_BYTES, BlockHash, Client, Code, CreateOptions, DirStore, MemStore,
+    PartialOptions, Progress, Receipt, Store, Target, TransferError,
 };
 use tokio::sync::Notify;
 
@@ -271,6 +271,7 @@ fn request(source: &str) -> Request {
         overwrite: true,
         source: Some(source.into()),
         allocated: None,
+        attributes: Attributes::default(),
     }
 }
 

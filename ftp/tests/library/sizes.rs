@@ -46,6 +46,7 @@ fn page(last: bool) -> Page {
         entries: entries.collect(),
         last,
         failed: Vec::new(),
+        skipped: Vec::new(),
     }
 }
 
@@ -83,6 +84,10 @@ async fn a_put_of_any_size_is_granted_or_refused() {
                     overwrite: true,
                     source,
                     allocated,
+                    attributes: Attributes {
+                        mode: Some(u32::MAX),
+                        modified_ns: Some(i64::MIN),
+                    },
                 };
                 control.write_bytes(encoded(&request)).await.unwrap();
                 let Ok(granted) = read_reply::<Granted>(&mut control).await else {
@@ -110,6 +115,7 @@ async fn put_tree(world: &World, control: &mut Stream, dry_run: bool) -> Stream 
         overwrite: Overwrite::Replace,
         dry_run,
         source: "source".into(),
+        attributes: Attributes::default(),
     };
     let granted = grant(control, &request).await;
     let mut data = connect(world, granted.port).await;
@@ -198,6 +204,10 @@ async fn deceived(world: &World, size: u64, from: u64, data: Vec<Bytes>) -> Clie
             from,
             source: Some("source".to_owned()),
             allocated: None,
+            attributes: Attributes {
+                mode: Some(u32::MAX),
+                modified_ns: Some(i64::MIN),
+            },
         });
         let granted = protocol::encode_reply(&granted).unwrap();
         control.write_bytes(granted).await.unwrap();

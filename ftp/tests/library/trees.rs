@@ -84,6 +84,7 @@ async fn put_tree(world: &World, overwrite: protocol::Overwrite) -> Stream {
         overwrite,
         dry_run: false,
         source: "test".into(),
+        attributes: Attributes::default(),
     };
     let granted = grant(&mut control, &request).await;
     let mut data = connect(world, granted.port).await;
@@ -108,6 +109,7 @@ async fn offer(data: &mut Stream, entries: Vec<TreeEntry>) -> Vec<usize> {
         entries,
         last: true,
         failed: Vec::new(),
+        skipped: Vec::new(),
     };
     let page = protocol::encode(&page).unwrap();
     data.write_bytes(page).await.unwrap();
@@ -155,15 +157,12 @@ async fn hostile_names_are_refused_one_by_one_and_the_others_arrive() {
         "/etc/x",
         "a/../../x",
         "nul\0",
-        "CON",
-        "a/aux.txt",
         &long,
-        "C:\\x",
         "a//b",
         ".lftp-1.part",
         "",
         ".",
-        "a\\b",
+        "a/.",
     ];
     let mut entries: Vec<_> = hostile.iter().map(|path| entry(path, Some(3))).collect();
     entries.extend(hostile.iter().map(|path| entry(path, None)));
@@ -307,6 +306,7 @@ async fn a_sender_of_unwanted_files_is_disconnected() {
         entries: many,
         last: true,
         failed: Vec::new(),
+        skipped: Vec::new(),
     };
     data.write_bytes(protocol::encode(&page).unwrap())
         .await

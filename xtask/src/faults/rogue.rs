@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lftp_ftp::protocol::{
-    self, Ack, Granted, Hello, LENGTH_BYTES, Purpose, Ready, Reply, Request, Token,
+    self, Ack, Attributes, Granted, Hello, LENGTH_BYTES, Purpose, Ready, Reply, Request, Token,
 };
 use lftp_transport::{Config, Identity, Runtime, Stream, sleep, timeout};
 use rand::{Rng, RngExt, SeedableRng};
@@ -117,7 +117,15 @@ impl Rogue {
     ) -> Result<(), Ended> {
         self.count.one("rogue: an invalid name or size");
         hello(control).await?;
-        let names = ["../up", "/etc/passwd", "a/../../b", "", "nul\0", "con", "x"];
+        let names = [
+            "../up",
+            "/etc/passwd",
+            "a/../../b",
+            "",
+            "nul\0",
+            ".lftp-1.part",
+            "x",
+        ];
         let name = names[self.rng.random_range(0..names.len())];
         let request = Request::Put {
             name: name.to_owned(),
@@ -126,6 +134,10 @@ impl Rogue {
             overwrite: true,
             source: None,
             allocated: self.rng.random::<bool>().then_some(u64::MAX),
+            attributes: Attributes {
+                mode: Some(self.rng.random()),
+                modified_ns: Some(self.rng.random()),
+            },
         };
         ask::<Granted>(control, &request).await?;
         Ok(())
@@ -160,6 +172,7 @@ impl Rogue {
             overwrite: true,
             source: None,
             allocated: None,
+            attributes: Attributes::default(),
         };
         let granted: Granted = ask(control, &request).await?;
         let mut data = self.open(granted.port).await?;

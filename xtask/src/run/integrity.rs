@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use lftp_ftp::{
-    Attributes, BlockHash, BlockReader, CreateOptions, Entry, Found, MemStore, Name,
-    PartialOptions, ResumablePartial, Sink, Source, Store, StoreError,
+    Attributes, BlockHash, BlockReader, CreateOptions, DiskUsage, Entry, Found, MemStore, Name,
+    OnDisk, PartialOptions, ResumablePartial, Sink, Source, Store, StoreError, Stored,
 };
 
 /// Bytes read back at once.
@@ -122,11 +122,11 @@ impl Store for ExpectedFiles {
         Ok(Vec::new())
     }
 
-    fn usage(&self) -> Result<u64, StoreError> {
-        Ok(0)
+    fn disk_usage(&self) -> Option<&dyn DiskUsage> {
+        None
     }
 
-    fn create_folder(&self, _: &Name) -> Result<(), StoreError> {
+    fn create_folder(&self, _: &Name, _: Option<u32>) -> Result<(), StoreError> {
         Ok(())
     }
 
@@ -176,8 +176,10 @@ impl Sink for Comparison {
         Err(StoreError::no_seek(index))
     }
 
-    fn set_attributes(&mut self, _: Attributes) -> Result<(), StoreError> {
-        Ok(())
+    fn set_attributes(&mut self, _: Attributes) {}
+
+    fn on_disk(&self) -> OnDisk {
+        OnDisk::default()
     }
 
     fn store_synced(&mut self) {}
@@ -188,12 +190,12 @@ impl Sink for Comparison {
 
     fn discard(self: Box<Self>) {}
 
-    fn commit(self: Box<Self>) -> Result<(), StoreError> {
+    fn commit(self: Box<Self>) -> Result<Stored, StoreError> {
         // At the commit, not at the last byte: a file whose name was refused has not arrived.
         if let Some(file) = self.store.files().get_mut(self.name.as_str()) {
             file.has_arrived = self.is_same && self.rest.is_empty();
         }
-        Ok(())
+        Ok(Stored::default())
     }
 }
 

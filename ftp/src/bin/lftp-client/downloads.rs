@@ -5,8 +5,8 @@ use std::io;
 use std::path::PathBuf;
 
 use lftp_ftp::{
-    CreateOptions, DirStore, Entry, Found, Name, PartialOptions, ResumablePartial, Sink, Source,
-    Store, StoreError,
+    CreateOptions, DirStore, DiskUsage, Entry, Found, Name, PartialOptions, ResumablePartial, Sink,
+    Source, Store, StoreError,
 };
 
 /// A folder that may not exist yet.
@@ -73,12 +73,13 @@ impl Store for Downloads {
         self.opened()?.scan(folder, after, limit)
     }
 
-    fn usage(&self) -> Result<u64, StoreError> {
-        self.opened()?.usage()
+    /// A client has no quota of its own.
+    fn disk_usage(&self) -> Option<&dyn DiskUsage> {
+        None
     }
 
-    fn create_folder(&self, name: &Name) -> Result<(), StoreError> {
-        self.created()?.create_folder(name)
+    fn create_folder(&self, name: &Name, mode: Option<u32>) -> Result<(), StoreError> {
+        self.created()?.create_folder(name, mode)
     }
 
     fn sync(&self) -> Result<(), StoreError> {

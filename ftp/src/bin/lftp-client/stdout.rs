@@ -5,8 +5,8 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lftp_ftp::{
-    Attributes, BlockHash, BlockReader, CreateOptions, Entry, Found, Name, PartialOptions,
-    ResumablePartial, Sink, Source, Store, StoreError,
+    Attributes, BlockHash, BlockReader, CreateOptions, DiskUsage, Entry, Found, Name, OnDisk,
+    PartialOptions, ResumablePartial, Sink, Source, Store, StoreError, Stored,
 };
 
 /// A store for one file, written to standard output. After a lost connection the next attempt
@@ -112,12 +112,12 @@ impl Store for StdoutStore {
         Ok(Vec::new())
     }
 
-    fn usage(&self) -> Result<u64, StoreError> {
-        Ok(0)
+    fn disk_usage(&self) -> Option<&dyn DiskUsage> {
+        None
     }
 
     /// Standard output takes one file and no tree.
-    fn create_folder(&self, _: &Name) -> Result<(), StoreError> {
+    fn create_folder(&self, _: &Name, _: Option<u32>) -> Result<(), StoreError> {
         Ok(())
     }
 
@@ -166,8 +166,10 @@ impl Sink for Block {
         Err(changed())
     }
 
-    fn set_attributes(&mut self, _: Attributes) -> Result<(), StoreError> {
-        Ok(())
+    fn set_attributes(&mut self, _: Attributes) {}
+
+    fn on_disk(&self) -> OnDisk {
+        OnDisk::default()
     }
 
     fn store_synced(&mut self) {}
@@ -179,7 +181,8 @@ impl Sink for Block {
     /// What is printed stays printed.
     fn discard(self: Box<Self>) {}
 
-    fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
-        self.print()
+    fn commit(mut self: Box<Self>) -> Result<Stored, StoreError> {
+        self.print()?;
+        Ok(Stored::default())
     }
 }

@@ -175,6 +175,9 @@ impl Session {
                 done.failed
             );
         }
+        for skipped in done.skips.iter().filter(|_| !self.output().quiet) {
+            lftp_console::noteln!("{}: skipped: {}", skipped.path, skipped.reason);
+        }
         for failed in &done.failures {
             lftp_console::noteln!("{}: {}", failed.path, failed.reason);
         }

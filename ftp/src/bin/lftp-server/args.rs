@@ -48,7 +48,9 @@ pub(crate) struct Args {
 
     /// File with the keys of the clients to admit, one per line: options, the KEY that
     /// "lftp-client key" prints, a comment. Options are read, write or rw; root=FOLDER, inside
-    /// --root or absolute; quota=10GiB, the limit for all files of that folder together. Changes
+    /// --root or absolute; quota=10GiB, the limit for what all
+    /// files of that folder take on the disk together; entries=100000, the limit for their number
+    /// (with a quota, by default one for each 4 KiB of it). Changes
     /// apply to new connections, and end those whose key is removed or has fewer rights; a bad line
     /// is logged and skipped [default: ~/.config/lftp/authorized_keys]
     #[arg(long, value_name = "FILE", help_heading = "Keys")]

@@ -223,6 +223,7 @@ impl Admit for Authorization {
         let mut admission = Admission::new(rule.rights);
         admission.root = self.root(&mut state, &rule.root)?;
         admission.quota_bytes = rule.quota.map(|quota| quota.0);
+        admission.quota_entries = rule.entries;
         admission.name = rule.comment;
         Ok(Some(admission))
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! # comment
-//! read,write root=alice quota=10GiB KEY Alice's laptop
+//! read,write root=alice quota=10GiB entries=100000 KEY Alice's laptop
 //! read root="/srv/public files" KEY
 //! ```
 //!
@@ -25,6 +25,8 @@ pub(crate) struct Rule {
     pub(crate) root: Root,
     /// Limit for all files of the root together.
     pub(crate) quota: Option<Quota>,
+    /// Limit for the number of files and folders, if there is a quota.
+    pub(crate) entries: Option<u64>,
     pub(crate) key: PublicKey,
     pub(crate) comment: String,
     /// Line number in the file, from 1.
@@ -69,6 +71,9 @@ impl fmt::Display for Rule {
         }
         if let Some(Quota(bytes)) = self.quota {
             write!(f, " quota={bytes}")?;
+        }
+        if let Some(entries) = self.entries {
+            write!(f, " entries={entries}")?;
         }
         write!(f, " {}", self.key)?;
         if !self.comment.is_empty() {
@@ -144,7 +149,7 @@ pub(crate) fn parse(text: &str) -> (Vec<Rule>, Vec<BadLine>) {
 }
 
 fn rule(text: &str, line: usize) -> Result<Rule, String> {
-    let (mut rights, mut root, mut quota) = (None, None, None);
+    let (mut rights, mut root, mut quota, mut entries) = (None, None, None, None);
     let mut rest = text;
     loop {
         let (word, remainder) = split_word(rest)?;
@@ -154,10 +159,14 @@ fn rule(text: &str, line: usize) -> Result<Rule, String> {
         rest = remainder;
         // The key ends the options; everything behind it is the comment.
         if let Ok(key) = word.parse() {
+            if entries.is_some() && quota.is_none() {
+                return Err("expected quota=BYTES beside entries=NUMBER".to_owned());
+            }
             return Ok(Rule {
                 rights: rights.ok_or("expected read, write or rw before the key")?,
                 root: root.unwrap_or(Root::Shared),
                 quota,
+                entries,
                 key,
                 comment: rest.to_owned(),
                 line,
@@ -167,13 +176,18 @@ fn rule(text: &str, line: usize) -> Result<Rule, String> {
             root.replace(value.parse()?).is_some()
         } else if let Some(value) = word.strip_prefix("quota=") {
             quota.replace(value.parse()?).is_some()
+        } else if let Some(value) = word.strip_prefix("entries=") {
+            let number: Result<u64, _> = value.parse();
+            let shown: String = word.chars().take(MAX_SHOWN).collect();
+            let number = number.map_err(|_| format!("expected entries=NUMBER, found {shown:?}"))?;
+            entries.replace(number).is_some()
         } else if let Ok(value) = word.parse() {
             rights.replace(value).is_some()
         } else {
             let shown: String = word.chars().take(MAX_SHOWN).collect();
             return Err(format!(
-                "expected read, write, rw, root=FOLDER, quota=BYTES or a key of 64 hexadecimal \
-                 digits, found {shown:?}"
+                "expected read, write, rw, root=FOLDER, quota=BYTES, entries=NUMBER or a key of 64 \
+                 hexadecimal digits, found {shown:?}"
             ));
         };
         if is_repeated {
@@ -237,6 +251,8 @@ mod tests {
             ("rw quota=10furlongs KEY", "10furlongs"),
             ("rw quota=99999999TiB KEY", "99999999TiB"),
             ("rw quota=-1 KEY", "-1"),
+            ("rw quota=1GB entries=1e6 KEY", "1e6"),
+            ("rw entries=7 KEY", "expected quota=BYTES"),
             ("rw read KEY", "again"),
             ("rw root=\"a KEY", "quotation mark"),
             ("rw 00ff", "found \"00ff\""),
@@ -300,6 +316,7 @@ mod tests {
                 rights: rule.0,
                 root: rule.1,
                 quota: rule.2.map(Quota),
+                entries: rule.2.filter(|bytes| bytes % 2 == 0),
                 key: PublicKey::from_bytes(key),
                 comment: rule.3,
                 line,

@@ -23,6 +23,10 @@ const fn plain(port: u16, size: u64, token: Token) -> Granted {
         from: 0,
         source: None,
         allocated: None,
+        attributes: Attributes {
+            mode: None,
+            modified_ns: None,
+        },
     }
 }
 
@@ -35,6 +39,10 @@ fn request() -> impl Strategy<Value = Request> {
                 overwrite,
                 source: overwrite.then(|| "fingerprint".to_owned()),
                 allocated: None,
+                attributes: Attributes {
+                    mode: overwrite.then_some(0o644),
+                    modified_ns: overwrite.then_some(-1),
+                },
             }
         }),
         any::<String>().prop_map(|name| Request::Get { name, held: None }),
@@ -105,6 +113,7 @@ fn the_words_on_the_wire_are_the_documented_ones() {
         overwrite: true,
         source: None,
         allocated: None,
+        attributes: Attributes::default(),
     };
     assert_eq!(
         body(&encode(&request).unwrap()),
@@ -119,6 +128,7 @@ fn the_words_on_the_wire_are_the_documented_ones() {
         from: 0,
         source: None,
         allocated: None,
+        attributes: Attributes::default(),
     });
     assert_eq!(
         body(&encode_reply(&granted).unwrap()),

@@ -54,7 +54,7 @@ fn receive(store: &DirStore) -> Result<(), StoreError> {
             flush();
         }
     }
-    sink.commit()
+    sink.commit().map(drop)
 }
 
 #[test]

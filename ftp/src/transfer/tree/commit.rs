@@ -44,7 +44,7 @@ pub(super) fn commit(
                 sink.write(&contents)?;
                 selector.summary.bytes = selector.summary.bytes.saturating_add(size);
                 let mut received = ReceivedFile::new(sink, size, hash);
-                received.attributes = Some(wanted.entry.attributes);
+                received.attributes = wanted.entry.attributes;
                 written.push((path, received));
             }
         }
@@ -54,7 +54,12 @@ pub(super) fn commit(
     selector.target.store.sync()?;
     for (path, received) in written {
         match received.commit_synced() {
-            Ok(()) => selector.summary.files += 1,
+            Ok(stored) => {
+                selector.summary.files += 1;
+                if let Some(error) = stored.without_attributes {
+                    selector.warn_without_attributes(&error);
+                }
+            }
             Err(error) => selector.fail(&path, &error),
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::protocol::Attributes;
 use crate::protocol::blocks::{self, BlockHash};
-use crate::store::{BlockReader, Sink, StoreError};
+use crate::store::{BlockReader, OnDisk, Sink, StoreError, Stored};
 
 /// Accepts everything and keeps nothing.
 #[derive(Debug)]
@@ -26,8 +26,10 @@ impl Sink for NullSink {
         Err(StoreError::no_seek(blocks::offset(index)))
     }
 
-    fn set_attributes(&mut self, _: Attributes) -> Result<(), StoreError> {
-        Ok(())
+    fn set_attributes(&mut self, _: Attributes) {}
+
+    fn on_disk(&self) -> OnDisk {
+        OnDisk::default()
     }
 
     fn store_synced(&mut self) {}
@@ -38,7 +40,7 @@ impl Sink for NullSink {
 
     fn discard(self: Box<Self>) {}
 
-    fn commit(self: Box<Self>) -> Result<(), StoreError> {
-        Ok(())
+    fn commit(self: Box<Self>) -> Result<Stored, StoreError> {
+        Ok(Stored::default())
     }
 }

@@ -229,7 +229,7 @@ impl TreeReceiver<'_> {
         }
         let bytes = &mut self.selector.summary.bytes;
         *bytes = bytes.saturating_add(size.saturating_sub(from));
-        received.attributes = Some(attributes);
+        received.attributes = attributes;
         self.pending.push(PendingFile::Written(path, received));
         // A large file gets its name at once: much would be received again without it.
         if size > BLOCK_BYTES || self.pending.len() >= BATCH_FILES {

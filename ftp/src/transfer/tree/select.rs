@@ -1,6 +1,7 @@
 //! Selection of the files that the receiver wants of a page.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 
 use super::filter::Filter;
@@ -11,6 +12,7 @@ use crate::store::{
     CreateOptions, Found, FoundKind, Origin, PartialOptions, ResumablePartial, Sink, Store,
     StoreError,
 };
+use crate::transfer::receive::warn_without_attributes;
 
 /// Partial files of one page that are resumed: each stays open until its turn comes.
 const MAX_PARTIALS: usize = 16;
@@ -30,6 +32,8 @@ pub(crate) struct TreeTarget {
     pub(crate) dry_run: bool,
     /// Name that distinguishes this transfer from others to the same destination.
     pub(crate) key: String,
+    /// Mode of the sender's folder.
+    pub(crate) mode: Option<u32>,
 }
 
 impl TreeTarget {
@@ -42,6 +46,7 @@ impl TreeTarget {
             filter: Filter::default(),
             dry_run: true,
             key: String::new(),
+            mode: None,
         }
     }
 }
@@ -55,6 +60,8 @@ pub(crate) struct WantedFile {
     pub(crate) entry: TreeEntry,
     /// What an interrupted transfer left of it.
     pub(crate) partial: Option<ResumablePartial>,
+    /// The offered folders on its path that are created with it, and their modes.
+    folders: Vec<(Name, Option<u32>)>,
 }
 
 /// Selects files from the pages of one tree, and counts what becomes of them.
@@ -66,6 +73,11 @@ pub(crate) struct FileSelector {
     entries: u64,
     /// Folder of the last file, which exists.
     last_folder: Option<String>,
+    /// The innermost folder that was offered, behind those that it is in, where these are created
+    /// with their files.
+    folders: Vec<(Name, Option<u32>)>,
+    /// Whether the user knows that attributes cannot be kept.
+    has_warned: bool,
     pub(crate) summary: TreeSummary,
 }
 
@@ -76,6 +88,8 @@ impl FileSelector {
             spellings: BTreeMap::new(),
             entries: 0,
             last_folder: None,
+            folders: Vec::new(),
+            has_warned: false,
             summary: TreeSummary {
                 files: 0,
                 bytes: 0,
@@ -83,6 +97,7 @@ impl FileSelector {
                 skipped: 0,
                 failed: 0,
                 failures: Vec::new(),
+                skips: Vec::new(),
             },
         }
     }
@@ -90,7 +105,9 @@ impl FileSelector {
     /// Creates the folder that the tree goes to. Blocks.
     pub(crate) fn start(&self) -> Result<(), StoreError> {
         match &self.target.root {
-            Some(root) if !self.target.dry_run => self.target.store.create_folder(root),
+            Some(root) if !self.target.dry_run => {
+                self.target.store.create_folder(root, self.target.mode)
+            }
             _ => Ok(()),
         }
     }
@@ -101,6 +118,10 @@ impl FileSelector {
             let reason = failed.reason.clone();
             self.summary.fail(failed.path.raw(), failed.code, reason);
         }
+        for skipped in &page.skipped {
+            let reason = skipped.reason.clone();
+            self.summary.skip(skipped.path.raw(), skipped.code, reason);
+        }
         let mut wanted = Vec::new();
         let mut partials = 0;
         for (index, entry) in page.entries.into_iter().enumerate() {
@@ -109,6 +130,7 @@ impl FileSelector {
                 Ok(Some(name)) => {
                     let mut file = WantedFile {
                         index,
+                        folders: self.folders_of(&name),
                         name,
                         entry,
                         partial: None,
@@ -143,9 +165,14 @@ impl FileSelector {
         }
         let Some(size) = entry.size else {
             let filter = &self.target.filter;
-            let is_wanted = filter.takes_folders() && !filter.excludes(&entry.path);
-            if is_wanted && !self.target.dry_run {
-                self.target.store.create_folder(&name)?;
+            let is_wanted = !filter.excludes(&entry.path) && !self.target.dry_run;
+            if is_wanted && filter.takes_folders() {
+                let mode = entry.attributes.mode;
+                self.target.store.create_folder(&name, mode)?;
+            } else if is_wanted {
+                // It comes with the first of its files, and must be no more public then.
+                self.folders.retain(|(folder, _)| contains(folder, &name));
+                self.folders.push((name, entry.attributes.mode));
             }
             return Ok(None);
         };
@@ -202,6 +229,13 @@ impl FileSelector {
         false
     }
 
+    /// Returns the offered folders on the path of a file, where they are created with it.
+    fn folders_of(&self, file: &Name) -> Vec<(Name, Option<u32>)> {
+        let folders = self.folders.iter();
+        let folders = folders.filter(|(folder, _)| contains(folder, file));
+        folders.cloned().collect()
+    }
+
     fn key(&self, name: &Name) -> String {
         format!("{} {name}", self.target.key)
     }
@@ -213,28 +247,33 @@ impl FileSelector {
             return None;
         }
         let key = self.key(&file.name);
-        let options = PartialOptions::new(&key, true);
+        let options = PartialOptions::new(&key, true).of_size(size);
         // An error, if it matters, is reported when the file is created.
-        let partial = self.target.store.open_partial(&file.name, options).ok()??;
-        if partial.size == size {
-            return Some(partial);
-        }
-        // What is held of an older file of that name is of no use.
-        partial.sink.discard();
-        None
+        self.target.store.open_partial(&file.name, options).ok()?
     }
 
-    /// Creates the folder of a file: with an `include` filter folders are not sent by themselves.
-    fn create_parent(&mut self, name: &Name) -> Result<(), StoreError> {
-        let (Some(folder), _) = name.split() else {
+    /// Creates the folder of a file: with an `include` filter folders are not created by themselves.
+    fn create_parent(&mut self, file: &WantedFile) -> Result<(), StoreError> {
+        let (Some(folder), _) = file.name.split() else {
             return Ok(());
         };
         // Files come folder by folder: one call serves all of a folder's.
         if self.last_folder.as_deref() != Some(folder) {
-            self.target.store.create_folder(&Name::parse(folder)?)?;
+            for (folder, mode) in &file.folders {
+                self.target.store.create_folder(folder, *mode)?;
+            }
+            let store = &self.target.store;
+            store.create_folder(&Name::parse(folder)?, None)?;
             self.last_folder = Some(folder.to_owned());
         }
         Ok(())
+    }
+
+    /// Warns, once, that files arrive without their modes or times.
+    pub(crate) fn warn_without_attributes(&mut self, error: &io::Error) {
+        if !std::mem::replace(&mut self.has_warned, true) {
+            warn_without_attributes(error);
+        }
     }
 
     /// Creates a file that has `size` bytes by now. Blocks.
@@ -243,7 +282,7 @@ impl FileSelector {
         file: &WantedFile,
         size: u64,
     ) -> Result<Box<dyn Sink>, StoreError> {
-        self.create_parent(&file.name)?;
+        self.create_parent(file)?;
         let overwrite =
             self.target.overwrite != Overwrite::Refuse && self.target.overwrite != Overwrite::Skip;
         let store = &self.target.store;
@@ -262,6 +301,12 @@ impl FileSelector {
             _ => store.create(&file.name, options),
         }
     }
+}
+
+/// Returns whether `name` is in this folder, or below it.
+fn contains(folder: &Name, name: &Name) -> bool {
+    let rest = name.as_str().strip_prefix(folder.as_str());
+    rest.is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// Returns whether the existing file is the offered one, judged by size and time as rsync does: it

@@ -1,12 +1,12 @@
 //! Enumeration of the files and folders of a tree.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::filter::Filter;
 use crate::protocol::Code;
-use crate::protocol::Name;
 use crate::protocol::blocks::BLOCK_BYTES;
-use crate::protocol::{FailedFile, MAX_PAGE_FILES, Page, TreeEntry};
+use crate::protocol::{FailedFile, MAX_PAGE_FILES, Name, NameFault, Page, TreeEntry};
 use crate::store::{Found, FoundKind, Store, StoreError};
 
 /// Nesting of folders at most.
@@ -42,9 +42,14 @@ pub(crate) struct Walk {
     /// Open folders, the innermost last.
     folders: Vec<Folder>,
     started: bool,
+    root_mode: Option<u32>,
     next: Option<TreeEntry>,
+    /// Entries behind the next.
+    ready: VecDeque<TreeEntry>,
     /// Files that cannot be sent, until a page reports them.
     failed: Vec<FailedFile>,
+    /// What is no file, until a page reports it.
+    skipped: Vec<FailedFile>,
 }
 
 #[derive(Debug)]
@@ -53,6 +58,8 @@ struct Folder {
     left: std::vec::IntoIter<Found>,
     /// Last name in `left`, if others may follow it in the folder.
     after: Option<String>,
+    /// Its own entry, while it waits for the first file that is taken.
+    entry: Option<TreeEntry>,
 }
 
 impl Walk {
@@ -69,8 +76,11 @@ impl Walk {
             links,
             folders: Vec::new(),
             started: false,
+            root_mode: None,
             next: None,
+            ready: VecDeque::new(),
             failed: Vec::new(),
+            skipped: Vec::new(),
         }
     }
 
@@ -92,9 +102,18 @@ impl Walk {
         if !self.started {
             self.enter(String::new())?;
             self.started = true;
+            self.root_mode = match &self.root {
+                Some(root) => self.store.stat(root)?.and_then(|it| it.attributes.mode),
+                None => self.store.disk_usage().and_then(|disk| disk.root_mode()),
+            };
             self.next = self.next_entry();
         }
         Ok(())
+    }
+
+    /// Returns the mode of the root, once it was read.
+    pub(crate) const fn root_mode(&self) -> Option<u32> {
+        self.root_mode
     }
 
     /// Returns the next entries. Blocks.
@@ -118,10 +137,14 @@ impl Walk {
             entries.push(entry);
             self.next = self.next_entry();
         }
+        let mut room = MAX_PAGE_BYTES.saturating_sub(bytes);
+        let failed = take(&mut self.failed, &mut room);
+        let skipped = take(&mut self.skipped, &mut room);
         Ok(Page {
             entries,
-            failed: self.take_failures(MAX_PAGE_BYTES.saturating_sub(bytes)),
-            last: self.next.is_none() && self.folders.is_empty() && self.failed.is_empty(),
+            last: self.next.is_none() && self.folders.is_empty() && self.left_out() == 0,
+            failed,
+            skipped,
         })
     }
 
@@ -129,16 +152,9 @@ impl Walk {
         self.failed.push(FailedFile::new(path, code, reason));
     }
 
-    /// Takes as many failures as fit; the rest is reported with the next page.
-    fn take_failures(&mut self, mut room: usize) -> Vec<FailedFile> {
-        let fits = |failed: &&FailedFile| {
-            let bytes = serde_json::to_vec(failed).map_or(usize::MAX, |json| json.len() + 1);
-            let fits = bytes <= room;
-            room = room.saturating_sub(bytes);
-            fits
-        };
-        let count = self.failed.iter().take_while(fits).count();
-        self.failed.drain(..count).collect()
+    /// Number of files and others that no page has reported yet.
+    const fn left_out(&self) -> usize {
+        self.failed.len() + self.skipped.len()
     }
 
     fn enter(&mut self, path: String) -> Result<(), StoreError> {
@@ -160,19 +176,23 @@ impl Walk {
             path,
             after: last.map(|last| last.name.clone()),
             left: found.into_iter(),
+            entry: None,
         })
     }
 
     /// Leaves the innermost folder, or reads on if it has more entries.
     fn next_scan(&mut self) {
-        let Some(Folder { path, after, .. }) = self.folders.pop() else {
+        let Some(Folder {
+            path, after, entry, ..
+        }) = self.folders.pop()
+        else {
             return;
         };
         let Some(after) = after else {
             return;
         };
         match self.scan(path.clone(), Some(&after)) {
-            Ok(folder) => self.folders.push(folder),
+            Ok(folder) => self.folders.push(Folder { entry, ..folder }),
             // What was sent of it stays; the rest is missing and has to be reported.
             Err(error) => self.fail(&path, error.code(), error.to_string()),
         }
@@ -181,7 +201,10 @@ impl Walk {
     /// Returns the next file or folder; `None` at the end, and when a page has to report failures
     /// first.
     fn next_entry(&mut self) -> Option<TreeEntry> {
-        while self.failed.len() < MAX_PENDING_FAILURES {
+        while self.left_out() < MAX_PENDING_FAILURES {
+            if let Some(entry) = self.ready.pop_front() {
+                return Some(entry);
+            }
             let folder = self.folders.last_mut()?;
             let Some(found) = folder.left.next() else {
                 self.next_scan();
@@ -196,13 +219,22 @@ impl Walk {
                 continue;
             }
             if let Some(entry) = self.tree_entry(path, found) {
-                return Some(entry);
+                // Folders that are not sent by themselves go before the first of their files: the
+                // receiver is to know their modes.
+                let folders = self.folders.iter_mut();
+                self.ready.extend(folders.filter_map(|it| it.entry.take()));
+                self.ready.push_back(entry);
             }
         }
         None
     }
 
     fn tree_entry(&mut self, path: String, found: Found) -> Option<TreeEntry> {
+        if found.kind == FoundKind::NotUtf8 {
+            let reason = NameFault::NotUtf8.to_string();
+            self.fail(&path, Code::NameRefused, reason);
+            return None;
+        }
         let name = match self.name(&path) {
             Ok(name) => name,
             Err(error) => {
@@ -212,37 +244,79 @@ impl Walk {
         };
         match found.kind {
             FoundKind::File if self.filter.takes_file(&path) => Some(file_entry(path, &found)),
-            FoundKind::Folder => {
-                if self.folders.len() >= MAX_DEPTH {
-                    let reason = format!("more than {MAX_DEPTH} folders in each other");
-                    self.fail(&path, Code::NameRefused, reason);
-                } else if let Err(error) = self.enter(path.clone()) {
-                    self.fail(&path, error.code(), error.to_string());
-                }
-                let folder = TreeEntry {
-                    path,
-                    size: None,
-                    attributes: found.attributes,
-                    source: None,
-                    allocated: None,
-                };
-                self.filter.takes_folders().then_some(folder)
+            FoundKind::Folder => self.folder_entry(path, &found),
+            FoundKind::Link | FoundKind::Other if self.filter.takes_file(&path) => {
+                self.other_entry(path, &name, found)
             }
-            // Opened through the store, which refuses targets outside its root: a link must not
-            // lead out of the tree.
-            FoundKind::Link if self.links == Links::Follow && self.filter.takes_file(&path) => {
-                let source = self.store.open(&name).ok()?;
-                let found = Found {
-                    size: source.size(),
-                    fingerprint: source.fingerprint(),
-                    allocated: source.allocated(),
-                    ..found
-                };
-                Some(file_entry(path, &found))
-            }
-            FoundKind::File | FoundKind::Link | FoundKind::Other => None,
+            FoundKind::File | FoundKind::Link | FoundKind::Other | FoundKind::NotUtf8 => None,
         }
     }
+
+    fn folder_entry(&mut self, path: String, found: &Found) -> Option<TreeEntry> {
+        let entry = TreeEntry {
+            path: path.clone(),
+            size: None,
+            attributes: found.attributes,
+            source: None,
+            allocated: None,
+        };
+        if self.folders.len() >= MAX_DEPTH {
+            let reason = format!("more than {MAX_DEPTH} folders in each other");
+            self.fail(&path, Code::NameRefused, reason);
+        } else if let Err(error) = self.enter(path.clone()) {
+            self.fail(&path, error.code(), error.to_string());
+        } else if !self.filter.takes_folders() {
+            if let Some(folder) = self.folders.last_mut() {
+                folder.entry = Some(entry);
+            }
+            return None;
+        }
+        self.filter.takes_folders().then_some(entry)
+    }
+
+    /// Returns the entry of the file that a link points to. What is no file is skipped, and said so.
+    fn other_entry(&mut self, path: String, name: &Name, found: Found) -> Option<TreeEntry> {
+        let reason = match (found.kind, self.links) {
+            // Opened through the store, which refuses targets outside its root: a link must not
+            // lead out of the tree.
+            (FoundKind::Link, Links::Follow) => match self.store.open(name) {
+                Ok(source) => {
+                    let target = Found {
+                        size: source.size(),
+                        attributes: source.attributes(),
+                        fingerprint: source.fingerprint(),
+                        allocated: source.allocated(),
+                        ..found
+                    };
+                    return Some(file_entry(path, &target));
+                }
+                Err(StoreError::NotFound { .. }) => "a link to nothing",
+                Err(StoreError::NotAFile { .. }) => "a link to what is no file",
+                Err(StoreError::OutsideRoot { .. }) => "a link out of the folder",
+                Err(error) => {
+                    self.fail(&path, error.code(), error.to_string());
+                    return None;
+                }
+            },
+            (FoundKind::Link, Links::Skip) => "a link, and links are not followed",
+            _ => "no file: a pipe, a socket or a device",
+        };
+        self.skipped
+            .push(FailedFile::new(&path, Code::NotAFile, reason));
+        None
+    }
+}
+
+/// Takes as many names as fit; the rest waits for the next page.
+fn take(names: &mut Vec<FailedFile>, room: &mut usize) -> Vec<FailedFile> {
+    let fits = |failed: &&FailedFile| {
+        let bytes = serde_json::to_vec(failed).map_or(usize::MAX, |json| json.len() + 1);
+        let fits = bytes <= *room;
+        *room = room.saturating_sub(bytes);
+        fits
+    };
+    let count = names.iter().take_while(fits).count();
+    names.drain(..count).collect()
 }
 
 fn file_entry(path: String, found: &Found) -> TreeEntry {
