@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
+use aws_lc_rs::hmac;
 use snow::params::DHChoice;
 use snow::resolvers::{CryptoResolver, DefaultResolver};
 use zeroize::Zeroizing;
@@ -106,6 +107,18 @@ impl Identity {
     /// The secret key. A reader of it can impersonate this side.
     pub fn secret(&self) -> &[u8; KEY_BYTES] {
         &self.secret
+    }
+
+    /// A secret of this side's own, for one purpose and context: HMAC-SHA-256 under the secret
+    /// key.
+    pub(crate) fn derive(&self, purpose: &[u8], context: &[u8]) -> Zeroizing<[u8; 32]> {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.secret[..]);
+        let mut hash = hmac::Context::with_key(&key);
+        hash.update(purpose);
+        hash.update(context);
+        let mut derived = Zeroizing::new([0; 32]);
+        derived.copy_from_slice(hash.sign().as_ref());
+        derived
     }
 
     /// The secret key as 64 hexadecimal digits, for a file that only its owner can read.

@@ -26,6 +26,9 @@ impl Connection {
         if ack.largest >= self.recovery.next_number() {
             return self.fail(now, "an acknowledgement of what was never sent");
         }
+        if self.recovery.acknowledges_skipped(ack) {
+            return self.fail(now, "an acknowledgement of a number that was left out");
+        }
         self.protection.on_acked(ack.largest);
         let acked = self.recovery.take_newly_acked(ack);
         if !acked.is_empty() {

@@ -18,7 +18,7 @@ use crate::crypto::noise::Initiator;
 use crate::crypto::stateless_reset::ResetToken;
 use crate::crypto::{Cipher, Peer, PublicKey};
 use crate::prefix::is_same_address;
-use crate::proto::recovery::FirstRtt;
+use crate::proto::recovery::{FirstRtt, SkipSecret};
 use crate::wire::{COOKIE_BYTES, Parameters};
 
 /// The reason in a RESET for a client whose key the server does not accept.
@@ -41,14 +41,20 @@ pub(crate) enum SynAckOutcome {
 
 impl Connection {
     /// A client's connection, about to send its SYN.
-    pub(crate) fn connect(now: Time, config: Arc<Config>, flow: FlowId, noise: Initiator) -> Self {
+    pub(crate) fn connect(
+        now: Time,
+        config: Arc<Config>,
+        flow: FlowId,
+        noise: Initiator,
+        secret: SkipSecret,
+    ) -> Self {
         let handshake = ClientHandshake {
             noise,
             cookie: None,
             retry: Retry::eager(now, &config),
         };
         let window = config.receive_window_bytes;
-        let mut connection = Self::new(now, config, flow, RemotePeer::default(), window);
+        let mut connection = Self::new(now, config, flow, RemotePeer::default(), window, secret);
         // The retransmissions of the SYN have a limit of their own.
         connection.timers.stop(Timer::Idle);
         connection.timers.set(Timer::Handshake, now);
@@ -63,12 +69,13 @@ impl Connection {
         flow: FlowId,
         half: &HalfOpen,
         (peer_key, secrets): (PublicKey, &Secrets),
+        secret: SkipSecret,
     ) -> Self {
         let round_trip = half.retry.round_trip(now);
         let keys = Keys::new(half.cipher, secrets, false, config.key_update_packets);
         let peer = RemotePeer::client(half.client_id, peer_key, half.key());
         let window = half.receive_window_bytes;
-        let mut connection = Self::new(now, config, flow, peer, window);
+        let mut connection = Self::new(now, config, flow, peer, window, secret);
         connection.protection.install(keys);
         connection.establish(now, half.parameters, round_trip);
         connection

@@ -60,7 +60,7 @@ use self::pending::{PendingEvents, PendingFrames};
 use self::protection::PacketProtection;
 use self::timer::{Timer, Timers};
 use super::receive::{AckState, ReceiveStream};
-use super::recovery::{LossRecovery, ProactiveRetransmission};
+use super::recovery::{LossRecovery, ProactiveRetransmission, SkipSecret};
 use super::send::SendStream;
 use crate::Time;
 use crate::config::{Config, Recovery};
@@ -110,6 +110,7 @@ impl Connection {
         flow: FlowId,
         peer: RemotePeer,
         receive_window_bytes: u64,
+        secret: SkipSecret,
     ) -> Self {
         let is_selective = config.recovery == Recovery::Selective;
         let go_back_n = (!is_selective).then_some(config.go_back_n_timeout);
@@ -124,7 +125,7 @@ impl Connection {
             send: SendStream::new(config.send_buffer_bytes, config.unsent_bytes),
             receive: ReceiveStream::new(now, receive_window_bytes, config.max_receive_window_bytes),
             acks: AckState::new(now),
-            recovery: LossRecovery::new(go_back_n),
+            recovery: LossRecovery::new(go_back_n, secret),
             proactive: ProactiveRetransmission::new(is_selective),
             pending: PendingFrames::default(),
             events: PendingEvents::default(),

@@ -199,7 +199,8 @@ impl Endpoint {
         };
         let config = Arc::clone(&self.config);
         self.half_open_shares.remove(id);
-        let mut connection = Connection::accept(now, config, flow, &half, (key, &secrets));
+        let secret = self.skip_secret(id);
+        let mut connection = Connection::accept(now, config, flow, &half, (key, &secrets), secret);
         let peer = Peer::new(key, remote, true);
         let verifier = self.config.verifier.as_ref();
         if verifier.is_some_and(|verifier| !verifier.verify(&peer)) {

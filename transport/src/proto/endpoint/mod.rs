@@ -148,12 +148,13 @@ impl Endpoint {
         let id = self.unused_id();
         let seed = self.random_seed();
         let noise = Initiator::new(&self.identity, &seed, &syn_payload(&self.config));
+        let secret = self.skip_secret(id);
         let flow = FlowId {
             is_client: true,
             id,
             remote,
         };
-        let connection = Connection::connect(now, Arc::clone(&self.config), flow, noise);
+        let connection = Connection::connect(now, Arc::clone(&self.config), flow, noise, secret);
         self.connections.insert(id, connection);
         if remote.port() == 0 {
             // Nothing is sent there, and no answer could come from it.
@@ -208,6 +209,14 @@ impl Endpoint {
         let mut seed = Zeroizing::new([0; 32]);
         (self.random)(&mut seed[..]);
         seed
+    }
+
+    /// Of what the packet numbers follow that a connection leaves out. It is derived rather than
+    /// drawn, so that ids and keys are what they would be without.
+    fn skip_secret(&self, id: u32) -> Zeroizing<[u8; 32]> {
+        let context = [&id.to_be_bytes()[..], &self.local_port.to_be_bytes()].concat();
+        self.identity
+            .derive(b"LFTP skipped packet numbers", &context)
     }
 
     /// An id that no connection and no handshake has, and not the 0 of a SYN.

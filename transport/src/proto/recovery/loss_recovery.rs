@@ -11,6 +11,7 @@ use super::probe_timeout::ProbeTimeout;
 use super::rate::{RateSample, RateSampler};
 use super::rtt::RttEstimator;
 use super::sent::{SentPacket, SentPackets, SentState};
+use super::skipped::{SkipSecret, SkippedNumbers};
 use crate::Time;
 use crate::wire::AckFrame;
 
@@ -21,6 +22,7 @@ const PERSISTENT_TIMEOUTS: u32 = 3;
 #[derive(Debug)]
 pub(crate) struct LossRecovery {
     sent: SentPackets,
+    skipped: SkippedNumbers,
     detector: LossDetector,
     sampler: RateSampler,
     probe: ProbeTimeout,
@@ -68,10 +70,12 @@ pub(crate) enum LossTimeout {
 }
 
 impl LossRecovery {
-    /// `go_back_n` is the fixed timer of go-back-N; without one, recovery is selective.
-    pub(crate) fn new(go_back_n: Option<Duration>) -> Self {
+    /// `go_back_n` is the fixed timer of go-back-N; without one, recovery is selective. Numbers
+    /// are left out as `secret` has it.
+    pub(crate) fn new(go_back_n: Option<Duration>, secret: SkipSecret) -> Self {
         Self {
             sent: SentPackets::new(),
+            skipped: SkippedNumbers::new(secret),
             detector: LossDetector::new(),
             sampler: RateSampler::new(),
             probe: ProbeTimeout::new(go_back_n),
@@ -125,6 +129,8 @@ impl LossRecovery {
             self.probe.on_sent(now);
         }
         self.sent.push(packet);
+        let next = self.skipped.pass(self.sent.next_number());
+        self.sent.skip_to(next);
     }
 
     /// The application, or the peer's window, leaves the path unused: rates measured from here
@@ -137,6 +143,11 @@ impl LossRecovery {
     }
 
     // Acknowledgements.
+
+    /// Tells whether `ack` acknowledges a number that was left out (RFC 9000 §21.4).
+    pub(crate) fn acknowledges_skipped(&self, ack: &AckFrame<'_>) -> bool {
+        ack.ranges().any(|range| self.skipped.is_caught(&range))
+    }
 
     /// The packet numbers that `ack` acknowledges for the first time, lowest first, so that an
     /// acknowledgement's own ranges do not look like reordering. Give the list back to

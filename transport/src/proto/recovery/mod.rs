@@ -11,6 +11,7 @@
 //! | [`sent`] | packets sent, by number |
 //! | [`loss`] | loss detection (RFC 9002 §6.1, RFC 8985) |
 //! | [`episode`] | losses that one reduction answers |
+//! | [`skipped`] | packet numbers left out, against optimistic acknowledgements |
 //! | [`probe_timeout`] | probe timeouts and their backoff (RFC 9002 §6.2) |
 //! | [`rtt`] | round-trip time (RFC 9002 §5) |
 //! | [`rate`] | delivery-rate samples |
@@ -28,6 +29,7 @@ mod probe_timeout;
 mod rate;
 mod rtt;
 mod sent;
+mod skipped;
 
 pub(super) use ecn::EcnState;
 #[cfg(test)]
@@ -41,3 +43,4 @@ pub use rate::RateSample;
 pub(super) use rate::{PacketRate, RateSampler};
 pub(super) use rtt::{FirstRtt, RttEstimator};
 pub(super) use sent::{SentPacket, SentState};
+pub(super) use skipped::SkipSecret;

@@ -108,6 +108,12 @@ impl SentPackets {
         self.packets_in_flight
     }
 
+    /// Leaves out the numbers below `number`.
+    pub(crate) const fn skip_to(&mut self, number: u64) {
+        debug_assert!(number >= self.next_number, "no number is used twice");
+        self.next_number = number;
+    }
+
     pub(crate) fn push(&mut self, packet: SentPacket) {
         let number = self.next_number;
         self.next_number += 1;

@@ -70,6 +70,71 @@ fn an_acknowledgement_of_what_was_never_sent_is_caught() {
     is_caught(&[lie]);
 }
 
+/// Sends a megabyte and gives the number of the packet after the first one left out, and the
+/// pair at that point.
+fn until_a_number_is_left_out(seed: u64) -> (Pair, u64) {
+    let mut pair = Pair::connected(seed, &Network::clean());
+    let numbers = Rc::new(RefCell::new(Vec::new()));
+    let inside = Rc::clone(&numbers);
+    pair.lose_if = Box::new(move |datagram| {
+        if datagram.from == CLIENT
+            && let Some((Header::Data { packet_number, .. }, _)) = datagram.parse()
+        {
+            inside.borrow_mut().push(packet_number);
+        }
+        false
+    });
+    pair.send(CLIENT, &noise(seed, 1 << 20));
+    let left_out = || {
+        let numbers = numbers.borrow();
+        let mut pairs = numbers.windows(2);
+        pairs.find_map(|pair| (pair[1] > pair[0] + 1).then_some(pair[0] + 1))
+    };
+    assert!(pair.run(20, |_| left_out().is_some()), "seed {seed}");
+    let number = left_out().unwrap();
+    (pair, number)
+}
+
+#[test]
+fn an_acknowledgement_of_a_number_that_was_left_out_is_caught() {
+    let mut all = Vec::new();
+    for seed in 0..10 {
+        let (mut pair, number) = until_a_number_is_left_out(seed);
+        all.push(number);
+        let mut lie = Vec::new();
+        // All that was sent, as if it had arrived.
+        encode::acked(&mut lie, std::iter::once(0..number + 2), 0, None, 100);
+        let destination = pair.sides[CLIENT].id.unwrap().0;
+        let header = Header::Data {
+            destination,
+            phase: false,
+            packet_number: 1 << 20,
+        };
+        pair.forge(SERVER, &header, &lie);
+        let error = pair.sides[CLIENT].error();
+        assert!(
+            matches!(error, Some(ConnectionError::Protocol(_))),
+            "{error:?}"
+        );
+    }
+    all.sort_unstable();
+    all.dedup();
+    assert!(all.len() >= 8, "they differ: {all:?}");
+}
+
+#[test]
+fn an_honest_receiver_never_acknowledges_a_number_that_was_left_out() {
+    for seed in 0..20 {
+        let mut pair = Pair::connected(seed, &Network::lossy(0.1));
+        pair.send(CLIENT, &noise(seed, 4 << 20));
+        assert!(
+            pair.run(60, |pair| pair.sides[CLIENT].was_finished),
+            "seed {seed}"
+        );
+        assert!(pair.sides.iter().all(|side| side.error().is_none()));
+    }
+}
+
 #[test]
 fn data_beyond_the_receive_window_is_caught() {
     is_caught(&[stream(9_999, b"xy", false)]);
