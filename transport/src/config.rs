@@ -58,7 +58,8 @@ impl FromStr for Recovery {
 ///
 /// # Memory
 ///
-/// The most that peers can make this side hold; `tests/memory.rs` measures it in the allocator.
+/// The most that peers can make this side hold; `tests/memory.rs` and `tests/siege.rs` measure it
+/// in the allocator. How it is shared, and what happens beyond: `docs/RESOURCES.md`.
 ///
 /// | for each | bytes |
 /// |---|---|
