@@ -124,8 +124,14 @@ impl KnownServers {
             Err(error) => Err(error),
             Ok(file) => {
                 let mut text = String::new();
-                let read = file.take(MAX_BYTES).read_to_string(&mut text);
-                read.map(|_| text)
+                let read = file.take(MAX_BYTES + 1).read_to_string(&mut text);
+                // A new server is added to what was read: the rest would be lost.
+                match read {
+                    Ok(bytes) if bytes as u64 > MAX_BYTES => Err(io::Error::other(format!(
+                        "it is longer than {MAX_BYTES} bytes"
+                    ))),
+                    read => read.map(|_| text),
+                }
             }
         };
         let text = text.map_err(|error| self.failed(&error))?;
@@ -211,6 +217,20 @@ mod tests {
         });
         let (_, known) = servers.read().unwrap();
         assert_eq!(known.len(), 8, "one line a host: {known:?}");
+    }
+
+    #[test]
+    fn a_file_beyond_the_limit_is_an_error_and_loses_no_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("known_servers");
+        let line = format!("a:1 {}\n", key(1));
+        let count = usize::try_from(MAX_BYTES).unwrap() / line.len() + 1;
+        let text = line.repeat(count);
+        fs::write(&path, &text).unwrap();
+        let servers = KnownServers::new(path.clone());
+        let error = servers.add(&host("b:1"), key(2)).unwrap_err();
+        assert!(error.to_string().contains("longer than"), "{error}");
+        assert_eq!(fs::metadata(&path).unwrap().len(), text.len() as u64);
     }
 
     #[test]

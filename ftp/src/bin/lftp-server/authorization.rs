@@ -195,9 +195,12 @@ fn read(path: &Path) -> Result<Option<(Stamp, Rules)>, String> {
     }
     let mut bytes = Vec::new();
     let taken = Read::by_ref(&mut file)
-        .take(MAX_BYTES)
+        .take(MAX_BYTES + 1)
         .read_to_end(&mut bytes);
-    taken.map_err(|error| error.to_string())?;
+    // The keys behind the limit would be refused without a word.
+    if taken.map_err(|error| error.to_string())? as u64 > MAX_BYTES {
+        return Err(format!("it is longer than {MAX_BYTES} bytes"));
+    }
     // A comment in another encoding must not keep the whole file from being read.
     let text = String::from_utf8_lossy(&bytes);
     let (rules, bad_lines) = parse(&text);

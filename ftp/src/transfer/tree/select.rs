@@ -159,8 +159,8 @@ impl FileSelector {
         let name = below(self.target.root.as_ref(), &entry.path)?;
         // Spellings are kept per entry: a peer that never ends must not fill the memory.
         if self.entries > MAX_ENTRIES {
-            self.summary
-                .fail(&entry.path, Code::DiskFull, "too many files");
+            let reason = format!("more than {MAX_ENTRIES} files and folders in one tree");
+            self.summary.fail(&entry.path, Code::DiskFull, reason);
             return Ok(None);
         }
         let Some(size) = entry.size else {
