@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use lftp_ftp::protocol::VERSION;
 use lftp_transport::{Config, Runtime, Stream, TokioRuntime};
 use serde_json::{Value, json};
 
@@ -230,7 +231,7 @@ async fn transfer(control: &mut Stream, addr: SocketAddr, request: &Value, messa
     let granted: Value = serde_json::from_slice(&granted).unwrap();
     assert_eq!(granted["status"], true, "{granted}");
     let port = u16::try_from(granted["port"].as_u64().unwrap()).unwrap();
-    let hello = json!({"lftp": 3, "connection": "data", "token": granted["token"]});
+    let hello = json!({"lftp": VERSION, "connection": "data", "token": granted["token"]});
     let mut data = connect((addr.ip(), port).into(), &hello).await;
     for message in messages {
         say(&mut data, message).await;
@@ -241,14 +242,14 @@ async fn transfer(control: &mut Stream, addr: SocketAddr, request: &Value, messa
 
 async fn say_everything(addr: SocketAddr) {
     for hello in [
-        json!({"lftp": 3, "connection": HOSTILE}),
-        json!({"lftp": 3, "connection": "data", "token": HOSTILE}),
+        json!({"lftp": VERSION, "connection": HOSTILE}),
+        json!({"lftp": VERSION, "connection": "data", "token": HOSTILE}),
         json!({"lftp": HOSTILE}),
     ] {
         let mut refused = connect(addr, &hello).await;
         while let Ok(Some(_)) = refused.read_chunk(1 << 20).await {}
     }
-    let mut control = connect(addr, &json!({"lftp": 3, "connection": "control"})).await;
+    let mut control = connect(addr, &json!({"lftp": VERSION, "connection": "control"})).await;
     let long = HOSTILE.repeat(300);
     for name in [HOSTILE, "turned\u{202e}gnp", &long] {
         for request in requests(name) {
@@ -258,7 +259,7 @@ async fn say_everything(addr: SocketAddr) {
     }
     // Grants that the hostile but valid name has left behind hold the ports.
     drop(control);
-    let mut control = connect(addr, &json!({"lftp": 3, "connection": "control"})).await;
+    let mut control = connect(addr, &json!({"lftp": VERSION, "connection": "control"})).await;
     let ready = json!({"ack": "ACK"});
     let get = json!({"action": "get", "name": "there"});
     for last in [

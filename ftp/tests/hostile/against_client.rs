@@ -27,9 +27,19 @@ pub(crate) struct Server {
     granted: Arc<Mutex<Value>>,
     halves: Vec<(SocketAddr, Half)>,
     connections: Vec<Connection>,
+    /// Frames in answer to the first request, with which this server falls silent.
+    ending: Option<Vec<u8>>,
+    is_silent: bool,
 }
 
 impl Server {
+    /// Says nothing to a client but these frames, when it asks for something.
+    pub(crate) fn ending(port: Port, dice: Dice, frames: Vec<u8>) -> Self {
+        let mut server = Self::new("ending", port, dice, true, Arc::default());
+        server.ending = Some(frames);
+        server
+    }
+
     pub(crate) fn new(
         act: &'static str,
         port: Port,
@@ -45,6 +55,8 @@ impl Server {
             granted,
             halves: Vec::new(),
             connections: Vec::new(),
+            ending: None,
+            is_silent: false,
         }
     }
 
@@ -138,6 +150,9 @@ impl Server {
 
     /// Answers what has arrived on every connection.
     fn converse(&mut self) {
+        if self.is_silent {
+            return;
+        }
         let mut connections = std::mem::take(&mut self.connections);
         connections.retain(|connection| !connection.is_over);
         for connection in &mut connections {
@@ -153,6 +168,13 @@ impl Server {
                 }
             }
             while let Some(message) = connection.message() {
+                let is_hello = message.windows(12).any(|word| word == b"\"connection\"");
+                if let Some(frames) = self.ending.as_ref().filter(|_| !is_hello) {
+                    let packet = connection.packet(frames);
+                    self.port.send(connection.to, &packet);
+                    self.is_silent = true;
+                    break;
+                }
                 let reply = self.reply(&message);
                 for packet in connection.packets(&reply) {
                     self.port.send(connection.to, &packet);

@@ -10,6 +10,9 @@ use crate::keys::Handshake;
 use crate::peer::{self, Connection, MS, Port, exchange};
 use crate::wire;
 
+/// Version of the file transfer, as the document has it.
+const VERSION: u32 = 3;
+
 /// What the hostile clients of one world know.
 #[derive(Clone)]
 pub(crate) struct Target {
@@ -245,7 +248,7 @@ async fn islands(port: &Port, target: &Target, dice: &mut Dice) {
 
 async fn hello(port: &Port, connection: &mut Connection, dice: &mut Dice) {
     let data_port = dice.chance(30).then(|| 9000 + dice.below(20));
-    let hello = json!({"lftp": 3, "connection": "control", "data_port": data_port});
+    let hello = json!({"lftp": VERSION, "connection": "control", "data_port": data_port});
     let body = hello.to_string().replace(",\"data_port\":null", "");
     let length = (body.len() as u32).to_be_bytes();
     peer::write(port, connection, &[&length, body.as_bytes()].concat()).await;
@@ -314,7 +317,8 @@ async fn transfers(port: &Port, target: &Target, dice: &mut Dice) {
             continue;
         };
         let resume = dice.chance(20);
-        let hello = json!({"lftp": 3, "connection": "data", "token": token, "resume": resume});
+        let hello =
+            json!({"lftp": VERSION, "connection": "data", "token": token, "resume": resume});
         let body = hello.to_string();
         let message = [&(body.len() as u32).to_be_bytes(), body.as_bytes()].concat();
         peer::write(&data_port, &mut data, &message).await;
@@ -414,7 +418,7 @@ async fn acknowledgements(port: &Port, target: &Target, dice: &mut Dice) {
         return;
     };
     data.is_deaf = true;
-    let hello = json!({"lftp": 3, "connection": "data", "token": token}).to_string();
+    let hello = json!({"lftp": VERSION, "connection": "data", "token": token}).to_string();
     let ready = r#"{"ack":"ACK"}"#;
     for body in [&hello[..], ready] {
         let message = [&(body.len() as u32).to_be_bytes(), body.as_bytes()].concat();

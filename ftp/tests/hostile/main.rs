@@ -27,6 +27,7 @@ mod honest;
 mod keys;
 mod measure;
 mod peer;
+mod reasons;
 mod wire;
 
 use std::ops::RangeInclusive;

@@ -1,6 +1,6 @@
 //! A peer of the transport that shares no code with it: ports, handshakes and connections.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -15,6 +15,9 @@ use crate::wire::{self, Frame};
 
 /// Stream bytes in one packet at most.
 const CHUNK_BYTES: usize = 1200;
+
+/// Packet numbers that are remembered.
+const RECEIVED: usize = 2000;
 
 pub(crate) const MS: u64 = 1_000_000;
 
@@ -119,6 +122,8 @@ pub(crate) struct Connection {
     /// The largest number that was ever sent.
     sent_number: u64,
     pub(crate) largest: Option<u64>,
+    /// Numbers that have arrived: others must not be acknowledged.
+    received: BTreeSet<u64>,
     unacknowledged: u32,
     responses: Vec<u8>,
     arrived: Vec<u8>,
@@ -144,6 +149,7 @@ impl Connection {
             next_number: 0,
             sent_number: 0,
             largest: None,
+            received: BTreeSet::new(),
             unacknowledged: 0,
             responses: Vec::new(),
             arrived: Vec::new(),
@@ -207,6 +213,10 @@ impl Connection {
         let header = &datagram[..datagram.len() - rest.len()];
         let opened = self.open.open(header, number, rest)?;
         self.largest = self.largest.max(Some(number));
+        self.received.insert(number);
+        if self.received.len() > RECEIVED {
+            self.received.pop_first();
+        }
         let frames = wire::frames(&opened);
         let frames = frames.unwrap_or_else(|| panic!("not as documented: {opened:02x?}"));
         for frame in frames {
@@ -247,7 +257,7 @@ impl Connection {
         let mut frames = std::mem::take(&mut self.responses);
         if self.unacknowledged >= 2 && !self.is_deaf {
             self.unacknowledged = 0;
-            frames.extend(wire::acked(self.largest?));
+            frames.extend(wire::acked_these(&self.received));
         }
         (!frames.is_empty()).then_some(frames)
     }

@@ -1,5 +1,7 @@
 //! Packets and frames as `docs/PROTOCOL.md` has them (part 1), written from it alone.
 
+use std::collections::BTreeSet;
+
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 const CHECKSUM_SEED: u64 = 0x4c46_5450_0000_0002;
@@ -108,6 +110,29 @@ pub(crate) fn numbers(kind: u8, fields: &[u64]) -> Vec<u8> {
 /// An ACKED frame for all numbers from 0 to `largest`.
 pub(crate) fn acked(largest: u64) -> Vec<u8> {
     numbers(0x02, &[largest, 0, 0, largest])
+}
+
+/// An ACKED frame for these numbers, as many of the highest as fit.
+pub(crate) fn acked_these(numbers: &BTreeSet<u64>) -> Vec<u8> {
+    let mut ranges: Vec<(u64, u64)> = Vec::new();
+    for &number in numbers.iter().rev() {
+        let is_full = ranges.len() == 50;
+        match ranges.last_mut() {
+            Some((low, _)) if number + 1 == *low => *low = number,
+            _ if is_full => break,
+            _ => ranges.push((number, number)),
+        }
+    }
+    let Some(&(mut low, high)) = ranges.first() else {
+        return Vec::new();
+    };
+    let mut frame = self::numbers(0x02, &[high, 0, ranges.len() as u64 - 1, high - low]);
+    for &(next_low, next_high) in &ranges[1..] {
+        put_varint(&mut frame, low - next_high - 2);
+        put_varint(&mut frame, next_high - next_low);
+        low = next_low;
+    }
+    frame
 }
 
 /// A frame of the honest side.
