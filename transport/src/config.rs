@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::crypto::{Cipher, Identity, PeerVerifier};
@@ -51,6 +52,27 @@ impl FromStr for Recovery {
             .into_iter()
             .find(|recovery| recovery.as_str() == name)
             .ok_or_else(|| UnknownRecovery(name.to_owned()))
+    }
+}
+
+/// Memory that several listeners share: those whose settings hold clones of one value are bounded
+/// together by [`Config::memory_limit_bytes`], which should then be the same for all.
+#[derive(Clone, Debug, Default)]
+pub struct SharedMemory {
+    used_bytes: Arc<AtomicU64>,
+}
+
+impl SharedMemory {
+    /// Bytes that all listeners together hold for their peers.
+    pub fn used_bytes(&self) -> u64 {
+        self.used_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Counts `after` bytes in the place of `before`.
+    pub(crate) fn change(&self, before: u64, after: u64) {
+        // Two's complement: what wraps below zero wraps back.
+        self.used_bytes
+            .fetch_add(after.wrapping_sub(before), Ordering::Relaxed);
     }
 }
 
@@ -113,6 +135,9 @@ pub struct Config {
     /// that hold memory and have made no progress for seconds are ended. Default 56 MiB: 42 MiB
     /// for one connection alone, 3 BDP of 500 Mbit/s over 200 ms.
     pub memory_limit_bytes: u64,
+    /// The other listeners with which [`memory_limit_bytes`](Self::memory_limit_bytes) is shared.
+    /// Default none.
+    pub shared_memory: Option<SharedMemory>,
     /// Bytes written but not yet sent beyond which a write waits (Linux's `TCP_NOTSENT_LOWAT`):
     /// bytes sent soon after they were written are still in the processor's cache. Default 1 MiB.
     pub unsent_bytes: u64,
@@ -184,6 +209,7 @@ impl Default for Config {
             max_receive_window_bytes: 64 << 20,
             send_buffer_bytes: 64 << 20,
             memory_limit_bytes: 56 << 20,
+            shared_memory: None,
             unsent_bytes: 1 << 20,
             idle_timeout: Duration::from_secs(30),
             keep_alive: None,

@@ -74,7 +74,7 @@ pub mod proto;
 mod time;
 mod wire;
 
-pub use config::{Config, Congestion, Recovery, UnknownRecovery};
+pub use config::{Config, Congestion, Recovery, SharedMemory, UnknownRecovery};
 pub use crypto::{Cipher, Identity, InvalidKey, Peer, PeerVerifier, PublicKey, UnknownCipher};
 #[cfg(feature = "tokio")]
 pub use net::*;

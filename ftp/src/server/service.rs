@@ -65,6 +65,8 @@ impl Server {
         store: Arc<dyn Store>,
     ) -> Result<Self, ServeError> {
         channel::keep_alive(&mut config.transport);
+        // What one port is made to hold, the others may not.
+        config.transport.shared_memory.get_or_insert_default();
         // A client beyond the limit is told so, which takes a connection.
         let connections = config.max_clients + config.data_ports.count() + SPARE_CONNECTIONS;
         config.transport.listen_limit = config.transport.listen_limit.max(connections);

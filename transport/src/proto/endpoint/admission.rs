@@ -109,6 +109,7 @@ impl Endpoint {
                 self.by_client.insert(key, id);
                 self.half_open.insert(id, half);
                 self.half_open_shares.insert(remote.ip(), id);
+                self.publish_memory();
                 self.answer_syn(now, id);
                 self.reclaim_when_scarce(now, id);
             }
@@ -213,6 +214,7 @@ impl Endpoint {
             self.events.push_back(Event::Accepted(ConnectionId(id)));
         }
         self.connections.insert(id, connection);
+        self.publish_memory();
         self.reclaim_when_scarce(now, id);
         true
     }
@@ -258,6 +260,7 @@ impl Endpoint {
         self.half_open_shares.remove(id);
         if let Some(half) = self.half_open.remove(&id) {
             self.by_client.remove(&half.key());
+            self.publish_memory();
         }
     }
 

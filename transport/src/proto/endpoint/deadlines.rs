@@ -30,6 +30,13 @@ impl Deadlines {
         }
     }
 
+    /// Sets the deadline of `id` unless it has one.
+    pub(super) fn set_if_none(&mut self, id: u32, at: Time) {
+        if !self.by_id.contains_key(&id) {
+            self.set(id, Some(at));
+        }
+    }
+
     /// The earliest deadline.
     pub(super) fn next(&self) -> Option<Time> {
         self.by_time.first().map(|&(at, _)| at)

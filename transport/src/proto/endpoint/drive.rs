@@ -1,5 +1,6 @@
 //! Datagrams out, deadlines, and the events that follow from both.
 
+use super::memory::MEMORY_DEADLINE;
 use super::{ConnectionId, Endpoint, Event, Outgoing};
 use crate::{Ecn, Time};
 
@@ -57,7 +58,9 @@ impl Endpoint {
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Time) {
         while let Some(id) = self.deadlines.pop_due(now) {
-            if let Some(connection) = self.connections.get_mut(&id) {
+            if id == MEMORY_DEADLINE {
+                self.on_memory_deadline(now);
+            } else if let Some(connection) = self.connections.get_mut(&id) {
                 connection.handle_timeout(now);
                 self.after_change(id);
             } else if self

@@ -12,6 +12,9 @@
 //! no progress for long, those of the network that holds most first. One that makes progress
 //! gives back by itself.
 //!
+//! Listeners that share memory count what the others hold as taken, and look once a second
+//! whether the others lack some.
+//!
 //! [`Config::memory_limit_bytes`]: crate::Config::memory_limit_bytes
 
 use std::cmp::Reverse;
@@ -21,6 +24,7 @@ use std::time::Duration;
 
 use super::{ConnectionId, Endpoint, Event};
 use crate::Time;
+use crate::config::SharedMemory;
 use crate::prefix::AddressPrefix;
 use crate::proto::connection::Connection;
 
@@ -43,9 +47,21 @@ const AMPLE_BYTES: u64 = 1 << 20;
 /// Connections are searched for memory to give back no more often than this.
 const RECLAIM_EVERY: Duration = Duration::from_millis(10);
 
+/// An id that no connection has, for the deadline at which memory is looked at.
+pub(super) const MEMORY_DEADLINE: u32 = 0;
+
+/// How often a listener that shares memory with others looks whether they lack some.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The part of the memory from which on a listener looks, as a divisor.
+const LOOKING_PART: u64 = 16;
+
 /// Bytes charged to each network, and in all.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
+    /// What other listeners hold as well, and what this one has told them that it holds.
+    shared: Option<SharedMemory>,
+    published_bytes: u64,
     charged_bytes: u64,
     networks: BTreeMap<AddressPrefix, u64>,
     /// Connections whose application waits for memory to write into.
@@ -53,7 +69,35 @@ pub(super) struct Memory {
     next_reclaim: Time,
 }
 
+impl Drop for Memory {
+    fn drop(&mut self) {
+        self.publish(0);
+    }
+}
+
 impl Memory {
+    pub(super) fn new(shared: Option<SharedMemory>) -> Self {
+        let mut memory = Self::default();
+        memory.shared = shared;
+        memory
+    }
+
+    /// Tells the other listeners what this one holds.
+    fn publish(&mut self, bytes: u64) {
+        if let Some(shared) = &self.shared
+            && bytes != self.published_bytes
+        {
+            shared.change(self.published_bytes, bytes);
+            self.published_bytes = bytes;
+        }
+    }
+
+    /// What the other listeners hold, bytes.
+    fn held_by_others(&self) -> u64 {
+        let all = self.shared.as_ref().map_or(0, SharedMemory::used_bytes);
+        all.saturating_sub(self.published_bytes)
+    }
+
     /// Bytes charged to all connections.
     pub(super) const fn charged_bytes(&self) -> u64 {
         self.charged_bytes
@@ -90,10 +134,20 @@ impl Memory {
 impl Endpoint {
     /// Bytes that accepted connections may hold together, beside what each takes by itself.
     pub(super) fn memory_limit(&self) -> u64 {
+        let taken = self.fixed_memory() + self.memory.held_by_others();
+        self.config.memory_limit_bytes.saturating_sub(taken)
+    }
+
+    /// What connections and handshakes take by themselves, bytes.
+    fn fixed_memory(&self) -> u64 {
         let connections = self.connections.len() as u64 * CONNECTION_BYTES;
-        let half_open = self.half_open.len() as u64 * HALF_OPEN_BYTES;
-        let fixed = connections + half_open;
-        self.config.memory_limit_bytes.saturating_sub(fixed)
+        connections + self.half_open.len() as u64 * HALF_OPEN_BYTES
+    }
+
+    /// Tells listeners that share the memory what this one holds by now.
+    pub(super) fn publish_memory(&mut self) {
+        let held = self.fixed_memory() + self.memory.charged_bytes;
+        self.memory.publish(held);
     }
 
     /// Tells an accepted connection how much it may allocate for the next packet.
@@ -117,6 +171,7 @@ impl Endpoint {
             connection.set_charged(after);
             let network = network_of(connection);
             self.memory.change(network, before, after);
+            self.publish_memory();
         }
         if before > after && !self.memory.waiting.is_empty() {
             self.wake_writers();
@@ -128,6 +183,7 @@ impl Endpoint {
         let network = network_of(connection);
         self.memory.change(network, connection.charged_bytes(), 0);
         self.memory.waiting.remove(&connection.flow().id);
+        self.publish_memory();
     }
 
     /// Bytes of memory that an accepted connection's application may fill by a write; `None`
@@ -169,6 +225,16 @@ impl Endpoint {
         if self.memory.charged_bytes > self.memory_limit() / 4 * 3 {
             self.reclaim_memory(now, wanting);
         }
+        let part = self.config.memory_limit_bytes / LOOKING_PART;
+        if self.memory.shared.is_some() && self.memory.charged_bytes > part {
+            self.deadlines
+                .set_if_none(MEMORY_DEADLINE, now + LOOK_EVERY);
+        }
+    }
+
+    /// Looks whether memory has become scarce without a packet for this listener.
+    pub(super) fn on_memory_deadline(&mut self, now: Time) {
+        self.reclaim_when_scarce(now, MEMORY_DEADLINE);
     }
 
     /// Finds memory: frees what holds no byte, then ends connections that have made no progress

@@ -107,6 +107,7 @@ impl Endpoint {
     /// An endpoint that only connects. Ids and keys come from `random`.
     pub fn new(config: Arc<Config>, mut random: Random) -> Self {
         let identity = config.identity.clone();
+        let memory = Memory::new(config.shared_memory.clone());
         Self {
             identity: identity.unwrap_or_else(|| Identity::generate(&mut random)),
             cookies: None,
@@ -121,7 +122,7 @@ impl Endpoint {
             handshake_rate: HandshakeRate::default(),
             accepted_shares: Shares::default(),
             lingering_shares: Shares::default(),
-            memory: Memory::default(),
+            memory,
             by_client: BTreeMap::new(),
             deadlines: Deadlines::default(),
             dirty: VecDeque::new(),

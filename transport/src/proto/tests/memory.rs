@@ -6,9 +6,9 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::pair::{CLIENT, Network, Pair, SERVER, noise};
-use crate::Config;
 use crate::proto::{ConnectionId, Event};
 use crate::wire::{Header, encode};
+use crate::{Config, SharedMemory};
 
 const KIB: u64 = 1 << 10;
 
@@ -37,6 +37,16 @@ fn forge(pair: &mut Pair, id: ConnectionId, packet_number: u64, offset: u64, dat
     pair.forge(CLIENT, &header, &frames);
 }
 
+/// The server's connections.
+fn accepted(pair: &Pair) -> Vec<ConnectionId> {
+    let events = pair.sides[SERVER].events.iter();
+    let accepted = events.filter_map(|event| match event {
+        Event::Accepted(id) => Some(*id),
+        _ => None,
+    });
+    accepted.collect()
+}
+
 fn charged(pair: &Pair) -> u64 {
     pair.sides[SERVER].endpoint.metrics().charged_bytes
 }
@@ -51,14 +61,7 @@ fn a_byte_at_the_end_of_each_block_takes_no_more_than_the_limit() {
     }
     pair.pass(Duration::from_secs(1));
     pair.lose_if = Box::new(|datagram| datagram.from == SERVER);
-    let accepted = pair.sides[SERVER]
-        .events
-        .iter()
-        .filter_map(|event| match event {
-            Event::Accepted(id) => Some(*id),
-            _ => None,
-        });
-    let accepted: Vec<_> = accepted.collect();
+    let accepted = accepted(&pair);
     assert_eq!(accepted.len(), 6);
     for (id, block) in accepted
         .iter()
@@ -69,6 +72,58 @@ fn a_byte_at_the_end_of_each_block_takes_no_more_than_the_limit() {
     }
     let held = charged(&pair);
     assert!(held >= limit / 2, "most of it is there to be used: {held}");
+}
+
+/// A pair whose server shares its memory, over 20 Mbit/s.
+fn sharing(seed: u64, shared: &SharedMemory) -> Pair {
+    let config = Config {
+        shared_memory: Some(shared.clone()),
+        ..with_memory(24 << 20)
+    };
+    let network = Network {
+        rate: Some(2_500_000),
+        ..Network::clean()
+    };
+    Pair::connected_with(seed, &config, &network)
+}
+
+#[test]
+fn listeners_that_share_memory_hold_no_more_than_one_and_give_it_back_to_each_other() {
+    let shared = SharedMemory::default();
+    let [mut attacked, mut honest] = [1, 2].map(|seed| sharing(seed, &shared));
+    for _ in 0..5 {
+        attacked.connect();
+    }
+    attacked.pass(Duration::from_secs(1));
+    attacked.lose_if = Box::new(|_| true);
+    for id in accepted(&attacked) {
+        for block in 0..127 {
+            forge(
+                &mut attacked,
+                id,
+                100 + block,
+                (block + 1) * BLOCK - 1,
+                b"x",
+            );
+        }
+    }
+    let before = charged(&attacked);
+    assert!(before >= 16 << 20, "{before}");
+    let data = noise(1, 10_000_000);
+    honest.send(CLIENT, &data);
+    let begin = honest.now;
+    while !honest.sides[CLIENT].was_finished {
+        honest.pass(Duration::from_millis(10));
+        attacked.pass(Duration::from_millis(10));
+        assert!(shared.used_bytes() <= 24 << 20, "{}", shared.used_bytes());
+        assert!(honest.now < begin + Duration::from_secs(60));
+    }
+    // Four seconds at the rate of the path.
+    let took = honest.now.saturating_since(begin);
+    assert!(took <= Duration::from_secs(5), "{took:?}");
+    assert!(charged(&attacked) < before, "what stands still gives way");
+    drop((attacked, honest));
+    assert_eq!(shared.used_bytes(), 0);
 }
 
 #[test]
