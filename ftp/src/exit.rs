@@ -197,7 +197,7 @@ impl From<Code> for Exit {
             Code::Integrity | Code::SourceChanged => Self::Integrity,
             Code::BadRequest | Code::BadVersion => Self::Protocol,
             Code::BadToken | Code::Preempted | Code::Unknown => Self::Lost,
-            Code::Stalled => Self::Stalled,
+            Code::Stalled | Code::TooSlow => Self::Stalled,
             Code::ShuttingDown | Code::Io => Self::Server,
         }
     }

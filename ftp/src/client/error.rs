@@ -159,6 +159,11 @@ const fn is_temporary_error(error: &ChannelError) -> bool {
 const fn is_temporary_code(code: Code) -> bool {
     matches!(
         code,
-        Code::Busy | Code::BadToken | Code::Stalled | Code::ShuttingDown | Code::Unknown
+        Code::Busy
+            | Code::BadToken
+            | Code::Stalled
+            | Code::TooSlow
+            | Code::ShuttingDown
+            | Code::Unknown
     )
 }

@@ -48,6 +48,8 @@ pub enum Code {
     NoRight,
     /// The quota of the client's key would be exceeded.
     QuotaExceeded,
+    /// The transfer was below the server's least rate while another client waited for its port.
+    TooSlow,
     /// A code that this version does not know.
     #[serde(other)]
     Unknown,
@@ -55,7 +57,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the reset reasons.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Unknown,
         Self::Busy,
         Self::NotFound,
@@ -76,6 +78,7 @@ impl Code {
         Self::NotAdmitted,
         Self::NoRight,
         Self::QuotaExceeded,
+        Self::TooSlow,
     ];
 
     /// Name of the code on the wire.
@@ -101,6 +104,7 @@ impl Code {
             Self::NotAdmitted => "not-admitted",
             Self::NoRight => "no-right",
             Self::QuotaExceeded => "quota-exceeded",
+            Self::TooSlow => "too-slow",
         }
     }
 
@@ -141,6 +145,7 @@ impl fmt::Display for Code {
             Self::NotAdmitted => "it does not admit this key",
             Self::NoRight => "this key has no right to do that there",
             Self::QuotaExceeded => "the quota of this key is used up",
+            Self::TooSlow => "the transfer was too slow, and another client waited for its port",
             Self::Unknown => "it gave no reason",
         })
     }
@@ -160,7 +165,7 @@ mod tests {
 
     #[test]
     fn unknown_reset_reasons_are_no_code() {
-        for reason in [0, 1, 0xff, 0x100 + 20, u32::MAX] {
+        for reason in [0, 1, 0xff, 0x100 + 21, u32::MAX] {
             assert_eq!(Code::from_reset_reason(reason), None, "{reason}");
         }
     }

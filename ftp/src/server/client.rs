@@ -8,6 +8,7 @@ use lftp_transport::{PublicKey, Stream};
 use super::access::{Admission, Rights};
 use super::quota_usage::Quota;
 use super::revocation::Revocation;
+use super::shares::Holder;
 use super::storage_root::{StorageRoot, StorageRoots};
 use crate::protocol::{Code, Refusal, Reply};
 use crate::store::Store;
@@ -24,6 +25,11 @@ pub(super) struct ClientIdentity {
 }
 
 impl ClientIdentity {
+    /// The client as one who holds something of the server.
+    pub(super) fn holder(&self) -> Holder {
+        Holder::new(self.addr.ip(), self.key)
+    }
+
     pub(super) fn of(stream: &Stream) -> Self {
         Self {
             key: stream.peer_key(),

@@ -11,6 +11,7 @@ use super::lease_table::LeaseTable;
 use super::pending_transfers::PendingTransfers;
 use super::port_pool::PortPool;
 use super::revocation::Admissions;
+use super::session_table::SessionTable;
 use super::storage_root::{StorageRoot, StorageRoots};
 use super::tasks::Tasks;
 use super::upload_locks::UploadLocks;
@@ -30,6 +31,7 @@ pub(super) struct Context {
     pub(super) admissions: Admissions,
     /// One permit for each client that may be connected.
     pub(super) clients: Arc<Semaphore>,
+    pub(super) sessions: SessionTable,
     pub(super) tasks: Tasks,
     /// First failure of a port, which ends the server.
     pub(super) failure: Mutex<Option<AcceptError>>,

@@ -6,6 +6,7 @@ use lftp_transport::Stream;
 use super::context::Context;
 use super::outcome::{Failure, TransferResult};
 use super::port_pool::Lease;
+use super::transfer_task::Slot;
 use crate::protocol::channel::{self, ChannelError};
 use crate::protocol::{Code, Confirmation, Ready, Refusal};
 use crate::store::Source;
@@ -17,9 +18,10 @@ pub(super) async fn send_download(
     stream: &mut Stream,
     source: Box<dyn Source>,
     held: u64,
-    lease: Lease,
+    slot: Slot,
 ) -> Result<TransferResult, Failure> {
-    let (runtime, config) = (&context.runtime, &context.config);
+    let Slot { lease, runtime } = slot;
+    let (runtime, config) = (&runtime, &context.config);
     let ready = channel::read_message::<Ready>(stream);
     channel::within(runtime, config.hello_timeout, ready).await?;
     let size = source.size();

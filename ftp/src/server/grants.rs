@@ -8,6 +8,7 @@ use super::client::AdmittedClient;
 use super::context::Context;
 use super::port_pool::Lease;
 use super::put_request::PutRequest;
+use super::session_table::Activity;
 use super::transfer_task::{self, GrantedTransfer, Transfer};
 use super::upload_locks::UploadLock;
 use crate::protocol::blocks::{self, BLOCK_BYTES};
@@ -26,6 +27,7 @@ pub(super) struct Grants {
     monitor: StreamMonitor,
     /// Data port that the client connects to while it asks.
     data_port: Option<u16>,
+    activity: Activity,
     /// Token that the client shows there, if this request announced one.
     shown: Option<Token>,
     /// Transfers whose data connection may still be on its way.
@@ -46,12 +48,14 @@ impl Grants {
         client: AdmittedClient,
         monitor: StreamMonitor,
         data_port: Option<u16>,
+        activity: Activity,
     ) -> Self {
         Self {
             context,
             client,
             monitor,
             data_port,
+            activity,
             shown: None,
             granted: Vec::new(),
         }
@@ -200,8 +204,13 @@ impl Grants {
         if let Some(lease) = expected.or_else(|| pool.lease()) {
             return Ok(lease);
         }
-        let reclaimed = lease_table.reclaim(&**runtime, pool, self.client.identity.key);
-        reclaimed.await.ok_or_else(|| {
+        let key = self.client.identity.key;
+        let mut reclaimed = lease_table.reclaim(&**runtime, pool, key).await;
+        if reclaimed.is_none() {
+            let newcomer = self.client.identity.holder();
+            reclaimed = lease_table.reclaim_for(&**runtime, pool, &newcomer).await;
+        }
+        reclaimed.ok_or_else(|| {
             let size = pool.size();
             let reason = format!("the server is at its limit of {size} transfers; try again later");
             Refusal::new(Code::Busy, reason)
@@ -223,7 +232,12 @@ impl Grants {
             .retain(|&earlier| context.pending.is_waiting(earlier));
         self.granted.push(token);
         let granted = GrantedTransfer {
-            lease_entry: context.lease_table.enter(key, self.monitor.clone()),
+            lease_entry: context.lease_table.enter(
+                (key, self.client.identity.holder()),
+                self.monitor.clone(),
+                context.runtime.now(),
+            ),
+            activity: self.activity.clone(),
             client: self.client.identity.clone(),
             name,
             transfer,

@@ -2,18 +2,24 @@
 //!
 //! A client that was killed keeps its ports until its connections time out. When it comes back
 //! before that and every port is taken, its own transfers are probed, and one whose peer does not
-//! answer is reclaimed. Nothing is ever reclaimed for another key.
+//! answer is reclaimed.
+//!
+//! For others a port is reclaimed from a grant that its client does not collect, and from a transfer
+//! below the [least rate](super::ServerConfig::least_rate): first from whoever holds most.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use lftp_transport::{PublicKey, Runtime, StreamMonitor, sleep};
+use lftp_transport::{PublicKey, Runtime, StreamMonitor, Time, sleep, timeout};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::port_pool::{Lease, PortPool};
+use super::shares::{Holder, Shares};
+use super::tasks::until;
 
 /// How long a peer may take to answer a probe. The transport retransmits the probe as it does
 /// everything that is lost.
@@ -21,6 +27,10 @@ const MAX_ANSWER: Duration = Duration::from_millis(2500);
 
 /// How long a reclaimed transfer may take to end.
 const MAX_RELEASE: Duration = Duration::from_secs(1);
+
+/// Time for which a grant waits for its client although others wait for the port, whatever the
+/// client holds.
+pub(super) const UNCOLLECTED_GRACE: Duration = Duration::from_secs(10);
 
 /// Interval between two looks at the probes.
 const TICK: Duration = Duration::from_millis(50);
@@ -40,10 +50,25 @@ struct Entries {
 #[derive(Debug)]
 struct Leaseholder {
     key: Option<PublicKey>,
+    holder: Holder,
+    granted_at: Time,
     /// The control connection, until a data connection exists.
     monitor: Mutex<StreamMonitor>,
-    is_reclaimed: AtomicBool,
+    is_collected: AtomicBool,
+    is_slow: AtomicBool,
+    reason: OnceLock<Reclaimed>,
     reclaimed: Notify,
+}
+
+/// Reason why a port is reclaimed.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Reclaimed {
+    /// The client came back for it, and the transfer's peer is silent.
+    Silent,
+    /// The client does not open the data connection.
+    Uncollected,
+    /// The client holds the transfer below the least rate.
+    Slow,
 }
 
 /// A transfer's entry, until it is dropped.
@@ -63,11 +88,20 @@ struct Probe {
 
 impl LeaseTable {
     /// Enters a transfer that was granted over the connection that `control` monitors.
-    pub(super) fn enter(&self, key: Option<PublicKey>, control: StreamMonitor) -> LeaseEntry {
+    pub(super) fn enter(
+        &self,
+        (key, holder): (Option<PublicKey>, Holder),
+        control: StreamMonitor,
+        granted_at: Time,
+    ) -> LeaseEntry {
         let holder = Arc::new(Leaseholder {
             key,
+            holder,
+            granted_at,
             monitor: Mutex::new(control),
-            is_reclaimed: AtomicBool::new(false),
+            is_collected: AtomicBool::new(false),
+            is_slow: AtomicBool::new(false),
+            reason: OnceLock::new(),
             reclaimed: Notify::new(),
         });
         let mut entries = self.entries.lock();
@@ -111,7 +145,7 @@ impl LeaseTable {
             }
         }
         let mut silent = probes.iter().filter(|probe| !probe.has_answered());
-        silent.find(|probe| probe.holder.reclaim())?;
+        silent.find(|probe| probe.holder.reclaim(Reclaimed::Silent))?;
         deadline = runtime.now() + MAX_RELEASE;
         while runtime.now() < deadline {
             sleep(runtime, TICK).await;
@@ -121,14 +155,63 @@ impl LeaseTable {
         }
         None
     }
+
+    /// Finds a port for a newcomer when none is free and none of its own transfers is dead.
+    pub(super) async fn reclaim_for(
+        &self,
+        runtime: &dyn Runtime,
+        pool: &PortPool,
+        newcomer: &Holder,
+    ) -> Option<Lease> {
+        let (victim, reason) = self.victim(newcomer, runtime.now())?;
+        // In line before the port is returned: it is for this newcomer.
+        let next = pool.next();
+        if !victim.reclaim(reason) {
+            return None;
+        }
+        let key = victim.key.map(tracing::field::display);
+        tracing::info!(
+            key,
+            ?reason,
+            "a transfer ends: another client waits for a port"
+        );
+        timeout(runtime, MAX_RELEASE, next).await.ok()?.ok()
+    }
+
+    /// Returns the transfer that gives its port to a newcomer.
+    fn victim(&self, newcomer: &Holder, now: Time) -> Option<(Arc<Leaseholder>, Reclaimed)> {
+        let entries = self.entries.lock();
+        let shares = Shares::count(entries.all.values().map(|entry| &entry.holder));
+        let there = entries.all.values();
+        let there = there.filter(|entry| entry.reason.get().is_none());
+        let ranked = there.map(|entry| {
+            let excess = shares.excess(&entry.holder, newcomer);
+            (excess, now.saturating_since(entry.granted_at), entry)
+        });
+        let (collected, uncollected): (Vec<_>, Vec<_>) =
+            ranked.partition(|(_, _, entry)| entry.is_collected.load(Ordering::SeqCst));
+        let uncollected = uncollected.into_iter();
+        let uncollected = uncollected
+            .filter(|(excess, age, _)| *excess > 0 || *age >= UNCOLLECTED_GRACE)
+            .max_by_key(|&(excess, age, _)| (excess, age));
+        if let Some((_, _, entry)) = uncollected {
+            return Some((Arc::clone(entry), Reclaimed::Uncollected));
+        }
+        // A client does not end its own transfers by asking for more.
+        let slow = collected.into_iter().filter(|(_, _, entry)| {
+            entry.is_slow.load(Ordering::SeqCst) && entry.holder != *newcomer
+        });
+        let (_, _, entry) = slow.max_by_key(|&(excess, age, _)| (excess, age))?;
+        Some((Arc::clone(entry), Reclaimed::Slow))
+    }
 }
 
 impl Leaseholder {
     /// Tells the transfer to end; returns false when it was told before.
-    fn reclaim(&self) -> bool {
-        let is_first = !self.is_reclaimed.swap(true, Ordering::SeqCst);
+    fn reclaim(&self, reason: Reclaimed) -> bool {
+        let is_first = self.reason.set(reason).is_ok();
         if is_first {
-            self.reclaimed.notify_one();
+            self.reclaimed.notify_waiters();
         }
         is_first
     }
@@ -155,11 +238,25 @@ impl LeaseEntry {
     /// From now on the peer's liveness is that of the data connection.
     pub(super) fn set_data_connection(&self, monitor: StreamMonitor) {
         *self.holder.monitor.lock() = monitor;
+        self.holder.is_collected.store(true, Ordering::SeqCst);
     }
 
-    /// Waits until the transfer's port is reclaimed.
-    pub(super) async fn reclaimed(&self) {
-        self.holder.reclaimed.notified().await;
+    /// Notes whether the transfer is below the least rate.
+    pub(super) fn set_slow(&self, is_slow: bool) {
+        self.holder.is_slow.store(is_slow, Ordering::SeqCst);
+    }
+
+    /// Waits until the transfer's port is reclaimed, and returns the reason.
+    pub(super) async fn reclaimed(&self) -> Reclaimed {
+        loop {
+            if let Some(&reason) = self.holder.reason.get() {
+                return reason;
+            }
+            until(&self.holder.reclaimed, || {
+                self.holder.reason.get().is_some()
+            })
+            .await;
+        }
     }
 }
 

@@ -10,6 +10,7 @@
 //! | `service`, `config`, `error`, `context`, `tasks` | the server as a whole, and its end |
 //! | `accept`, `session`, `listing` | connections, and the requests on a control connection |
 //! | `access`, `client`, `storage_root`, `access_log` | who may do what, where, and the log of it |
+//! | `session_table`, `shares`, `rate_watch` | who gives back when everything is taken |
 //! | `grants`, `put_request`, `pending_transfers` | a request becomes a transfer that waits for its data connection |
 //! | `transfer_task`, `upload`, `download`, `tree_transfer`, `outcome` | the transfer itself |
 //! | `port_pool`, `lease_table`, `upload_locks`, `quota_usage`, `quota_store`, `guarded_sink` | what transfers share: ports, files, space |
@@ -37,9 +38,14 @@ mod port_pool;
 mod put_request;
 mod quota_store;
 mod quota_usage;
+mod rate_watch;
+#[cfg(test)]
+mod resources;
 mod revocation;
 mod service;
 mod session;
+mod session_table;
+mod shares;
 mod storage_root;
 mod tasks;
 mod transfer_task;

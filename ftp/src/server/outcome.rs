@@ -1,5 +1,6 @@
 //! How a transfer ends on the server: its result, or the failure that its client is told.
 
+use super::lease_table::Reclaimed;
 use crate::protocol::channel::ChannelError;
 use crate::protocol::{Code, Confirmation, MessageError, Refusal, TreeSummary};
 use crate::store::StoreError;
@@ -55,8 +56,8 @@ pub(super) enum Failure {
     Preempted,
     #[error("the client's key was removed or has fewer rights now")]
     Revoked(Code),
-    #[error("the client no longer answered, and came back for its port")]
-    Reclaimed,
+    #[error("{}", describe(*.0))]
+    Reclaimed(Reclaimed),
 }
 
 impl From<MessageError> for Failure {
@@ -75,8 +76,18 @@ impl Failure {
             Self::Create(error) => error.code(),
             Self::Revoked(code) => *code,
             Self::Stopped => Code::ShuttingDown,
-            Self::Preempted | Self::Reclaimed => Code::Preempted,
+            Self::Preempted | Self::Reclaimed(Reclaimed::Silent) => Code::Preempted,
+            Self::Reclaimed(Reclaimed::Uncollected) => Code::Busy,
+            Self::Reclaimed(Reclaimed::Slow) => Code::TooSlow,
         }
+    }
+}
+
+const fn describe(reason: Reclaimed) -> &'static str {
+    match reason {
+        Reclaimed::Silent => "the client no longer answered, and came back for its port",
+        Reclaimed::Uncollected => "the client had not opened the data connection in time",
+        Reclaimed::Slow => "the client held it below the least rate while another one waited",
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tokio::sync::oneshot;
 
 /// The data ports and which of them are free. A clone is another handle on the same pool.
 #[derive(Clone, Debug)]
@@ -18,44 +19,53 @@ pub struct PortPool {
 #[derive(Debug)]
 struct Shared {
     size: usize,
-    free: Mutex<VecDeque<u16>>,
+    free: Mutex<Free>,
+}
+
+#[derive(Debug, Default)]
+struct Free {
+    ports: VecDeque<u16>,
+    /// Who gets the next ports that are returned.
+    waiting: VecDeque<oneshot::Sender<Lease>>,
 }
 
 impl PortPool {
     /// Creates a pool with all of `ports` free. A port may be in it several times.
     pub fn new(ports: impl IntoIterator<Item = u16>) -> Self {
-        let free: VecDeque<_> = ports.into_iter().collect();
+        let ports: VecDeque<_> = ports.into_iter().collect();
+        let waiting = VecDeque::new();
         Self {
             shared: Arc::new(Shared {
-                size: free.len(),
-                free: Mutex::new(free),
+                size: ports.len(),
+                free: Mutex::new(Free { ports, waiting }),
             }),
         }
     }
 
     /// Leases the port that has been free for longest; `None` when all are leased.
     pub fn lease(&self) -> Option<Lease> {
-        let port = self.shared.free.lock().pop_front()?;
-        Some(Lease {
-            port,
-            shared: Arc::clone(&self.shared),
-        })
+        let port = self.shared.free.lock().ports.pop_front()?;
+        Some(Lease::new(port, &self.shared))
+    }
+
+    /// Waits in line for the next port that is returned.
+    pub(super) fn next(&self) -> oneshot::Receiver<Lease> {
+        let (sender, receiver) = oneshot::channel();
+        self.shared.free.lock().waiting.push_back(sender);
+        receiver
     }
 
     /// Leases this port; `None` when it is leased, or not in the pool.
     pub fn lease_at(&self, port: u16) -> Option<Lease> {
         let mut free = self.shared.free.lock();
-        let index = free.iter().position(|&free| free == port)?;
-        free.remove(index)?;
-        Some(Lease {
-            port,
-            shared: Arc::clone(&self.shared),
-        })
+        let index = free.ports.iter().position(|&free| free == port)?;
+        free.ports.remove(index)?;
+        Some(Lease::new(port, &self.shared))
     }
 
     /// Number of free ports.
     pub fn free(&self) -> usize {
-        self.shared.free.lock().len()
+        self.shared.free.lock().ports.len()
     }
 
     /// Number of ports.
@@ -69,9 +79,19 @@ impl PortPool {
 pub struct Lease {
     port: u16,
     shared: Arc<Shared>,
+    /// Whether another lease has the port by now.
+    is_passed_on: bool,
 }
 
 impl Lease {
+    fn new(port: u16, shared: &Arc<Shared>) -> Self {
+        Self {
+            port,
+            shared: Arc::clone(shared),
+            is_passed_on: false,
+        }
+    }
+
     /// Number of the port.
     pub const fn port(&self) -> u16 {
         self.port
@@ -80,9 +100,23 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let mut free = self.shared.free.lock();
-        free.push_back(self.port);
-        debug_assert!(free.len() <= self.shared.size, "a port was returned twice");
+        while !self.is_passed_on {
+            let mut free = self.shared.free.lock();
+            let Some(next) = free.waiting.pop_front() else {
+                free.ports.push_back(self.port);
+                debug_assert!(
+                    free.ports.len() <= self.shared.size,
+                    "a port was returned twice"
+                );
+                return;
+            };
+            drop(free);
+            match next.send(Self::new(self.port, &self.shared)) {
+                Ok(()) => self.is_passed_on = true,
+                // It no longer waits: the next one gets the port.
+                Err(mut lease) => lease.is_passed_on = true,
+            }
+        }
     }
 }
 
@@ -101,6 +135,22 @@ mod tests {
             panic!("on purpose");
         }));
         assert!(panicked.is_err());
+        assert_eq!(pool.free(), 1);
+    }
+
+    #[test]
+    fn a_returned_port_goes_to_the_first_that_still_waits() {
+        let pool = PortPool::new([1]);
+        let lease = pool.lease().unwrap();
+        let (gone, mut first, mut second) = (pool.next(), pool.next(), pool.next());
+        drop(gone);
+        drop(lease);
+        assert_eq!(pool.free(), 0);
+        assert!(second.try_recv().is_err());
+        let lease = first.try_recv().unwrap();
+        drop(lease);
+        // A lease that nobody fetched is returned with its receiver.
+        drop(second);
         assert_eq!(pool.free(), 1);
     }
 

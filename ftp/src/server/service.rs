@@ -19,6 +19,7 @@ use super::lease_table::LeaseTable;
 use super::pending_transfers::PendingTransfers;
 use super::port_pool::PortPool;
 use super::revocation::{self, Admissions};
+use super::session_table::SessionTable;
 use super::storage_root::{StorageRoot, StorageRoots};
 use super::tasks::{Stage, Tasks};
 use super::upload_locks::UploadLocks;
@@ -101,6 +102,7 @@ impl Server {
             upload_locks: UploadLocks::default(),
             admissions: Admissions::default(),
             clients: Arc::new(Semaphore::new(config.max_clients)),
+            sessions: SessionTable::default(),
             tasks: Tasks::new(),
             failure: Mutex::new(None),
             runtime,

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lftp_transport::{Stream, Time, spawn_blocking};
+use lftp_transport::{Stream, Time, spawn_blocking, timeout};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::access_log::AccessRecord;
 use super::client::{AdmittedClient, ClientIdentity};
@@ -11,6 +12,7 @@ use super::context::Context;
 use super::grants::Grants;
 use super::listing::ListingPass;
 use super::put_request::PutRequest;
+use super::session_table::{Activity, MAX_RELEASE};
 use super::tasks::Stage;
 use crate::protocol::blocks::BLOCK_BYTES;
 use crate::protocol::channel;
@@ -45,7 +47,7 @@ async fn refuse(context: &Context, mut stream: Stream, refusal: Refusal) {
 pub(super) async fn serve(context: Arc<Context>, mut stream: Stream, data_port: Option<u16>) {
     let identity = ClientIdentity::of(&stream);
     let (client, key) = (identity.addr, identity.key.map(tracing::field::display));
-    let Ok(permit) = Arc::clone(&context.clients).try_acquire_owned() else {
+    let Some(permit) = place(&context, &identity).await else {
         tracing::info!(%client, key, "too many clients");
         let busy = "the server has too many clients; try again later";
         return refuse(&context, stream, Refusal::new(Code::Busy, busy)).await;
@@ -70,20 +72,35 @@ pub(super) async fn serve(context: Arc<Context>, mut stream: Stream, data_port: 
     };
     let name = Arc::clone(&admitted.identity.name);
     tracing::info!(%client, key, name = &*name, rights = %admitted.rights, "connected");
+    let entry = {
+        let holder = admitted.identity.holder();
+        context.sessions.enter(holder, context.runtime.now())
+    };
     let mut session = Session {
         context: Arc::clone(&context),
         client: admitted.clone(),
-        grants: Grants::new(Arc::clone(&context), admitted, stream.monitor(), data_port),
+        activity: entry.activity(),
+        grants: Grants::new(
+            Arc::clone(&context),
+            admitted,
+            stream.monitor(),
+            data_port,
+            entry.activity(),
+        ),
         listing: None,
     };
     let revocation = session.client.identity.revocation.clone();
     let end = tokio::select! {
         biased;
         code = revocation.revoked() => Err(code),
+        () = entry.evicted() => {
+            tracing::info!(%client, key, "an idle client gives its place to another one");
+            Err(Code::Busy)
+        }
         end = session.converse(&mut stream) => end,
     };
     // Another client may connect now, however long the close of this connection takes.
-    drop((session, permit));
+    drop((session, entry, permit));
     tracing::info!(%client, key, name = &*name, "disconnected");
     match end {
         Ok(()) => channel::close(&context.runtime, stream, context.config.close_timeout).await,
@@ -91,9 +108,26 @@ pub(super) async fn serve(context: Arc<Context>, mut stream: Stream, data_port: 
     }
 }
 
+/// Takes one of the places for clients; that of an idle client when all are taken.
+async fn place(context: &Context, identity: &ClientIdentity) -> Option<OwnedSemaphorePermit> {
+    if let Ok(permit) = Arc::clone(&context.clients).try_acquire_owned() {
+        return Some(permit);
+    }
+    let runtime = &*context.runtime;
+    if !context
+        .sessions
+        .evict_for(&identity.holder(), runtime.now())
+    {
+        return None;
+    }
+    let next = Arc::clone(&context.clients).acquire_owned();
+    timeout(runtime, MAX_RELEASE, next).await.ok()?.ok()
+}
+
 struct Session {
     context: Arc<Context>,
     client: AdmittedClient,
+    activity: Activity,
     grants: Grants,
     /// The rest of the folder that was listed last.
     listing: Option<ListingPass>,
@@ -114,10 +148,15 @@ impl Session {
                 ) => body,
             };
             let replied = match body {
-                Ok(Some(body)) => match self.reply(&body).await {
-                    Ok(reply) => channel::write(stream, reply).await,
-                    Err(error) => Err(error.into()),
-                },
+                Ok(Some(body)) => {
+                    self.activity.begin();
+                    let replied = match self.reply(&body).await {
+                        Ok(reply) => channel::write(stream, reply).await,
+                        Err(error) => Err(error.into()),
+                    };
+                    self.activity.end(context.runtime.now());
+                    replied
+                }
                 Ok(None) => return Ok(()),
                 Err(error) => Err(error),
             };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lftp_transport::{Stream, timeout};
+use lftp_transport::{Runtime, Stream, timeout};
 
 use super::access_log::AccessRecord;
 use super::client::ClientIdentity;
@@ -13,6 +13,8 @@ use super::outcome::{Failure, TransferResult};
 use super::pending_transfers::{DataConnection, PendingTransfer};
 use super::port_pool::Lease;
 use super::put_request::OpenUpload;
+use super::rate_watch::{self, LeastRate};
+use super::session_table::Activity;
 use super::tasks::Stage;
 use super::tree_transfer::{receive_tree_upload, send_tree_download};
 use super::upload::{receive_piped_upload, receive_upload};
@@ -59,6 +61,19 @@ impl Transfer {
     }
 }
 
+/// What a transfer runs on: its port, which it may return before it ends, and its runtime.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) lease: Lease,
+    pub(super) runtime: Arc<dyn Runtime>,
+}
+
+impl Slot {
+    const fn new(lease: Lease, runtime: Arc<dyn Runtime>) -> Self {
+        Self { lease, runtime }
+    }
+}
+
 /// A granted transfer and everything it holds.
 #[derive(Debug)]
 pub(super) struct GrantedTransfer {
@@ -68,6 +83,8 @@ pub(super) struct GrantedTransfer {
     pub(super) transfer: Transfer,
     pub(super) lease: Lease,
     pub(super) lease_entry: LeaseEntry,
+    /// The client that it was granted to is not idle while it runs.
+    pub(super) activity: Activity,
     pub(super) pending: PendingTransfer,
 }
 
@@ -79,6 +96,7 @@ pub(super) async fn run(context: Arc<Context>, granted: GrantedTransfer) {
         transfer,
         lease,
         lease_entry,
+        activity,
         mut pending,
     } = granted;
     let (runtime, config) = (&*context.runtime, &context.config);
@@ -87,7 +105,7 @@ pub(super) async fn run(context: Arc<Context>, granted: GrantedTransfer) {
         biased;
         () = context.tasks.reached(Stage::Stopped) => return,
         () = preemption.preempted() => return,
-        () = lease_entry.reclaimed() => return,
+        _ = lease_entry.reclaimed() => return,
         _ = client.revocation.revoked() => return,
         connected = timeout(runtime, config.claim_timeout, pending.connection()) => connected,
     };
@@ -101,15 +119,21 @@ pub(super) async fn run(context: Arc<Context>, granted: GrantedTransfer) {
         );
     };
     lease_entry.set_data_connection(stream.monitor());
+    activity.begin();
     let (started, operation) = (runtime.now(), transfer.action());
+    let (runtime_of_transfer, jobs) = rate_watch::counting(&context.runtime);
+    let (rate, monitored) = (LeastRate::of(config), (stream.monitor(), jobs));
+    let slot = Slot::new(lease, runtime_of_transfer);
     let outcome = tokio::select! {
         biased;
         () = context.tasks.reached(Stage::Stopped) => Err(Failure::Stopped),
         () = preemption.preempted() => Err(Failure::Preempted),
-        () = lease_entry.reclaimed() => Err(Failure::Reclaimed),
+        reason = lease_entry.reclaimed() => Err(Failure::Reclaimed(reason)),
         code = client.revocation.revoked() => Err(Failure::Revoked(code)),
-        outcome = run_transfer(&context, &mut stream, transfer, resume, lease) => outcome,
+        outcome = run_transfer(&context, &mut stream, transfer, resume, slot) => outcome,
+        never = rate_watch::watch(runtime, rate, monitored, &lease_entry) => match never {},
     };
+    activity.end(runtime.now());
     let mut record = AccessRecord {
         client: &client,
         operation,
@@ -139,18 +163,18 @@ async fn run_transfer(
     stream: &mut Stream,
     transfer: Transfer,
     resume: bool,
-    lease: Lease,
+    slot: Slot,
 ) -> Result<TransferResult, Failure> {
     match transfer {
-        Transfer::Put(upload, _) => receive_upload(context, stream, upload, resume, lease).await,
-        Transfer::PutPiped(sink) => receive_piped_upload(context, stream, sink, lease).await,
-        Transfer::Get(source, held) => send_download(context, stream, source, held, lease).await,
+        Transfer::Put(upload, _) => receive_upload(context, stream, upload, resume, slot).await,
+        Transfer::PutPiped(sink) => receive_piped_upload(context, stream, sink, slot).await,
+        Transfer::Get(source, held) => send_download(context, stream, source, held, slot).await,
         Transfer::PutTree(target, lock) => {
-            let received = receive_tree_upload(context, stream, *target, lease).await;
+            let received = receive_tree_upload(context, stream, *target, slot).await;
             // Not before the end: the newer transfer must find every file of the tree closed.
             drop(lock);
             received
         }
-        Transfer::GetTree(walk) => send_tree_download(context, stream, *walk, lease).await,
+        Transfer::GetTree(walk) => send_tree_download(context, stream, *walk, slot).await,
     }
 }

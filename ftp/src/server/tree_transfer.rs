@@ -4,7 +4,7 @@ use lftp_transport::Stream;
 
 use super::context::Context;
 use super::outcome::{Failure, TransferResult, refusal};
-use super::port_pool::Lease;
+use super::transfer_task::Slot;
 use crate::protocol::channel::{self, ChannelError};
 use crate::protocol::{self, Ack, Ready, Reply, TreeSummary};
 use crate::transfer::tree::{FileSelector, TreeTarget, Walk, receive_tree, send_tree};
@@ -15,9 +15,10 @@ pub(super) async fn receive_tree_upload(
     context: &Context,
     stream: &mut Stream,
     target: TreeTarget,
-    lease: Lease,
+    slot: Slot,
 ) -> Result<TransferResult, Failure> {
-    let (runtime, config) = (&context.runtime, &context.config);
+    let Slot { lease, runtime } = slot;
+    let (runtime, config) = (&runtime, &context.config);
     channel::write(stream, protocol::encode(&Ready { ack: Ack::Ack })?).await?;
     let mut watchdog = Watchdog::new(runtime, config.stall_limit);
     let selector = FileSelector::new(target);
@@ -45,9 +46,10 @@ pub(super) async fn send_tree_download(
     context: &Context,
     stream: &mut Stream,
     walk: Walk,
-    lease: Lease,
+    slot: Slot,
 ) -> Result<TransferResult, Failure> {
-    let (runtime, config) = (&context.runtime, &context.config);
+    let Slot { lease, runtime } = slot;
+    let (runtime, config) = (&runtime, &context.config);
     let ready = channel::read_message::<Ready>(stream);
     channel::within(runtime, config.hello_timeout, ready).await?;
     let mut messages = MessageReader::new(&());

@@ -4,8 +4,8 @@ use lftp_transport::{Stream, spawn_blocking};
 
 use super::context::Context;
 use super::outcome::{Failure, TransferResult, refusal};
-use super::port_pool::Lease;
 use super::put_request::OpenUpload;
+use super::transfer_task::Slot;
 use crate::protocol::channel;
 use crate::protocol::{self, Ack, Confirmation, Ready, Reply};
 use crate::store::Sink;
@@ -20,9 +20,9 @@ pub(super) async fn receive_upload(
     stream: &mut Stream,
     upload: OpenUpload,
     resume: bool,
-    lease: Lease,
+    slot: Slot,
 ) -> Result<TransferResult, Failure> {
-    let (runtime, config) = (&context.runtime, &context.config);
+    let (runtime, config) = (&slot.runtime, &context.config);
     channel::write(stream, protocol::encode(&Ready { ack: Ack::Ack })?).await?;
     let (size, attributes) = (upload.size(), upload.attributes());
     let (sink, held) = spawn_blocking(&**runtime, move || upload.start(resume)).await?;
@@ -37,7 +37,7 @@ pub(super) async fn receive_upload(
     if let Ok(received) = &mut received {
         received.attributes = attributes;
     }
-    finish_put(context, stream, received, lease).await
+    finish_put(context, stream, received, slot).await
 }
 
 /// Receives a piped file. The pipe may be idle for as long as a client may.
@@ -45,11 +45,11 @@ pub(super) async fn receive_piped_upload(
     context: &Context,
     stream: &mut Stream,
     sink: Box<dyn Sink>,
-    lease: Lease,
+    slot: Slot,
 ) -> Result<TransferResult, Failure> {
-    let mut watchdog = Watchdog::new(&context.runtime, context.config.idle_limit);
-    let received = receive_piped(&context.runtime, stream, sink, &mut watchdog).await;
-    finish_put(context, stream, received, lease).await
+    let mut watchdog = Watchdog::new(&slot.runtime, context.config.idle_limit);
+    let received = receive_piped(&slot.runtime, stream, sink, &mut watchdog).await;
+    finish_put(context, stream, received, slot).await
 }
 
 /// Gives a received file its name, and confirms it to the client.
@@ -57,9 +57,10 @@ async fn finish_put(
     context: &Context,
     stream: &mut Stream,
     received: Result<ReceivedFile, ReceiveError>,
-    lease: Lease,
+    slot: Slot,
 ) -> Result<TransferResult, Failure> {
-    let (runtime, config) = (&context.runtime, &context.config);
+    let Slot { lease, runtime } = slot;
+    let (runtime, config) = (&runtime, &context.config);
     let confirmation: Reply<Confirmation> = match received {
         Ok(received) => received
             .commit(&**runtime)

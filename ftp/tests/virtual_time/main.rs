@@ -5,5 +5,6 @@ mod early;
 mod fixture;
 mod flood;
 mod networks;
+mod places;
 mod restarts;
 mod stall;
