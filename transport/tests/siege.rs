@@ -71,10 +71,12 @@ enum Attack {
     Islands,
     /// Bytes behind a gap at the start.
     Gap,
+    /// None at all: its handshakes stay half open, as many as the server lets it start.
+    HalfOpen,
 }
 
 impl Attack {
-    const ALL: [Self; 3] = [Self::LastBytes, Self::Islands, Self::Gap];
+    const ALL: [Self; 4] = [Self::LastBytes, Self::Islands, Self::Gap, Self::HalfOpen];
 
     /// The offset and the length of the bytes in its packets.
     fn bytes(self) -> Box<dyn Iterator<Item = (u64, usize)>> {
@@ -82,6 +84,7 @@ impl Attack {
             Self::LastBytes => Box::new((1..WINDOW / BLOCK).map(|block| (block * BLOCK - 1, 1))),
             Self::Islands => Box::new((0..2_000).map(|island| (2 * island + 1, 1))),
             Self::Gap => Box::new((0..50).map(|packet| (packet * 1_400 + 1, 1_400))),
+            Self::HalfOpen => Box::new(std::iter::empty()),
         }
     }
 }
@@ -237,17 +240,20 @@ impl Siege {
         (self.arrived - before) as f64 * 8.0 / duration.as_secs_f64() / 1e6
     }
 
-    /// Has an attacker connect with one of so many keys.
-    fn join(&mut self, number: usize, from: SocketAddr, keys: usize) {
+    /// Has an attacker connect with one of so many keys; it may leave the handshake half open.
+    fn join(&mut self, number: usize, from: SocketAddr, keys: usize, finishes: bool) {
         let secret = [1 + (number % keys) as u8; 32];
         let config = Config {
             identity: Some(Identity::from_secret(secret)),
             ..Config::default()
         };
         let mut attacker = endpoint(config, 1_000 + number as u64);
-        attacker.connect(self.now, SERVER);
+        let id = attacker.connect(self.now, SERVER);
         let mut out = Vec::new();
         for _ in 0..6 {
+            if attacker.is_established(id) && !finishes {
+                return;
+            }
             while attacker.poll_transmit(self.now, 1, &mut out).is_some() {
                 self.server
                     .handle_datagram(self.now, from, None, &mut std::mem::take(&mut out));
@@ -300,12 +306,25 @@ struct Figures {
 fn besiege(addresses: usize, keys: usize, attack: Attack) -> Figures {
     let connections = (255 * addresses).min(CONNECTIONS);
     let mut siege = Siege::new();
-    for number in 0..addresses.max(connections) {
+    let half_open = matches!(attack, Attack::HalfOpen);
+    let (tries, each_ms) = if half_open {
+        // As fast as the server lets hosts and networks start handshakes, for half a minute.
+        let rate = (20 * addresses).min(80 * addresses.min(256));
+        ((30 * rate).min(9_000), (rate / 1_000).max(1))
+    } else {
+        (addresses.max(connections), 16)
+    };
+    let wait = if half_open {
+        1_000 / (20 * addresses).min(1_000)
+    } else {
+        1
+    };
+    for number in 0..tries {
         let from = attacker(number, addresses);
-        siege.join(number, from, keys);
+        siege.join(number, from, keys, !half_open);
         siege.attack(from, attack);
-        if number % 16 == 15 {
-            siege.step();
+        if number % each_ms == each_ms - 1 {
+            siege.pass(STEP * wait as u32);
         }
     }
     let connect_ms = siege.connect();
