@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::chaos;
 use crate::dice::Dice;
+use crate::measure;
 use crate::peer::{Connection, Half, MS, Port};
 use crate::wire;
 
@@ -68,6 +69,7 @@ impl Server {
                 self.on_datagram(from, &datagram);
             }
             self.converse();
+            measure::allocated();
         }
     }
 

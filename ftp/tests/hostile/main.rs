@@ -75,10 +75,13 @@ fn for_each_seed(test: &str, run: fn(u64) -> Tally) {
             }
         }
         count += 1;
+        if count % 100 == 0 {
+            println!("{test}: {count} seeds, up to {seed}, without a failure");
+        }
     }
     println!(
         "{test}: {count} seeds, {} connections, {} transfers, {} packets of {} B, {} mutations; \
-         back {} packets of {} B; {:?}",
+         back {} packets of {} B; at most {} KiB of memory; {:?}",
         tally.connections,
         tally.transfers,
         tally.packets,
@@ -86,6 +89,7 @@ fn for_each_seed(test: &str, run: fn(u64) -> Tally) {
         tally.mutations,
         tally.packets_back,
         tally.bytes_back,
+        tally.peak_bytes >> 10,
         Duration::from_millis(started.elapsed().as_millis() as u64),
     );
 }

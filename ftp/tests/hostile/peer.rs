@@ -33,6 +33,8 @@ pub(crate) struct Tally {
     pub(crate) mutations: u64,
     pub(crate) packets_back: u64,
     pub(crate) bytes_back: u64,
+    /// The most memory that both sides had together, beside what was there before.
+    pub(crate) peak_bytes: usize,
 }
 
 impl Tally {
@@ -44,6 +46,7 @@ impl Tally {
         self.mutations += other.mutations;
         self.packets_back += other.packets_back;
         self.bytes_back += other.bytes_back;
+        self.peak_bytes = self.peak_bytes.max(other.peak_bytes);
     }
 }
 
