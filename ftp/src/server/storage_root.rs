@@ -47,3 +47,37 @@ impl StorageRoots {
         }
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::protocol::{Code, Name};
+    use crate::store::{CreateOptions, DirStore};
+
+    const UNIT: u64 = 4096;
+
+    #[test]
+    fn a_folder_under_two_names_is_one_root_with_one_quota() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, link) = (folder.path().join("root"), folder.path().join("link"));
+        std::fs::create_dir(&root).unwrap();
+        std::os::unix::fs::symlink("root", &link).unwrap();
+        let roots = StorageRoots::default();
+        let [first, second, other] = [&*root, &*link, folder.path()].map(|path| {
+            let store = Arc::new(DirStore::open(path).unwrap());
+            roots.unique(StorageRoot::new(&path.to_string_lossy(), store))
+        });
+        assert_eq!(first.label, second.label);
+        assert_ne!(first.label, other.label);
+        let quota = Some(Quota::new(100 * UNIT, None));
+        let put = |root: &StorageRoot, name: &str, units: u64| {
+            let store = root.store_to_write(quota);
+            let options = CreateOptions::new(units * UNIT, true);
+            store.create(&Name::parse(name).unwrap(), options)
+        };
+        let _held = put(&first, "a", 90).unwrap();
+        let error = put(&second, "b", 20).unwrap_err();
+        assert_eq!(error.code(), Code::QuotaExceeded);
+        put(&second, "b", 10).unwrap();
+    }
+}

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lftp_ftp::{Exit, MemStore, Store, Target};
+use lftp_ftp::protocol::{self, Reply, Request};
+use lftp_ftp::{Attributes, Code, Exit, MemStore, Store, Target};
 use lftp_transport::timeout;
 use tokio::sync::Barrier;
 
+use crate::protocol::{control, grant, read_reply};
 use crate::world::{World, bytes, client_config, get, name, put, server_config};
 
 /// More than a client receives before it is asked to read.
@@ -159,4 +161,28 @@ async fn a_stopped_server_ends_and_tells_its_clients() {
     let error = client.ls("").await.unwrap_err();
     assert_eq!(Exit::from(&error), Exit::Server, "{error}");
     assert!(!client.is_connected());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_cancels_the_grant_of_another_connection() {
+    let world = World::new(server_config("auto:1"));
+    let (mut owner, mut other) = (control(&world).await, control(&world).await);
+    let request = Request::Put {
+        name: "a".into(),
+        size: 5,
+        overwrite: true,
+        source: None,
+        allocated: None,
+        attributes: Attributes::default(),
+    };
+    let token = grant(&mut owner, &request).await.token;
+    let cancel = protocol::encode(&Request::Cancel { token }).unwrap();
+    other.write_bytes(cancel.clone()).await.unwrap();
+    let refused: Reply<serde_json::Value> = read_reply(&mut other).await;
+    assert_eq!(refused.unwrap_err().code, Code::BadToken);
+    assert_eq!(world.server.pool().free(), 0);
+    owner.write_bytes(cancel).await.unwrap();
+    let done: Reply<serde_json::Value> = read_reply(&mut owner).await;
+    done.unwrap();
+    world.pool_is_whole().await;
 }

@@ -198,30 +198,6 @@ async fn a_cancelled_transfer_returns_its_port_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_cancels_the_grant_of_another_connection() {
-    let world = World::new(server_config("auto:1"));
-    let (mut owner, mut other) = (control(&world).await, control(&world).await);
-    let request = Request::Put {
-        name: "a".into(),
-        size: 5,
-        overwrite: true,
-        source: None,
-        allocated: None,
-        attributes: Attributes::default(),
-    };
-    let token = grant(&mut owner, &request).await.token;
-    let cancel = protocol::encode(&Request::Cancel { token }).unwrap();
-    other.write_bytes(cancel.clone()).await.unwrap();
-    let refused: Reply<serde_json::Value> = read_reply(&mut other).await;
-    assert_eq!(refused.unwrap_err().code, Code::BadToken);
-    assert_eq!(world.server.pool().free(), 0);
-    owner.write_bytes(cancel).await.unwrap();
-    let done: Reply<serde_json::Value> = read_reply(&mut owner).await;
-    done.unwrap();
-    world.pool_is_whole().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_file_whose_hash_is_wrong_is_not_kept() {
     let world = World::new(server_config("auto:1"));
     let mut control = control(&world).await;
