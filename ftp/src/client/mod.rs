@@ -8,7 +8,7 @@
 //!
 //! Touch here what a client asks for and when it gives up; the loops that move the bytes are in
 //! `transfer`, and retries are the caller's. Every failure leaves either a control connection that
-//! can be used again or none. Relies on [`protocol`](crate::protocol), `transfer` and
+//! can be used again or none. Relies on [`protocol`], `transfer` and
 //! [`store`](crate::store); knows nothing of the server.
 
 mod config;
