@@ -18,9 +18,28 @@ pub(super) struct Evaluation {
     worst_efficiency: Option<f64>,
     floor: f64,
     intact: bool,
-    drifted: bool,
+    golden: Golden,
     /// Messages, each with the command that shows the fault.
     pub(super) faults: Vec<String>,
+}
+
+/// The runs of now beside the golden runs, which must be the same to the last digit.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Golden {
+    /// The baseline has no golden run of the scenario.
+    NotCompared,
+    Same,
+    Differs,
+}
+
+impl Golden {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotCompared => "-",
+            Self::Same => "same",
+            Self::Differs => "differs",
+        }
+    }
 }
 
 impl Evaluation {
@@ -58,7 +77,7 @@ pub(super) fn evaluate(scenario: &Scenario, now: &[Summary], baseline: &Baseline
         worst_efficiency: least(&efficiencies),
         floor,
         intact: now.iter().all(|run| run.intact),
-        drifted: false,
+        golden: Golden::NotCompared,
         faults: Vec::new(),
     };
     let command = |seed: u64| {
@@ -125,9 +144,9 @@ fn check_golden(
         let Some(run) = now.iter().find(|run| run.seed == golden.seed) else {
             continue;
         };
-        let row = GoldenRow::of(run);
-        if row != *golden {
-            evaluation.drifted = true;
+        evaluation.golden = Golden::Same;
+        if GoldenRow::of(run) != *golden {
+            evaluation.golden = Golden::Differs;
             evaluation.faults.push(format!(
                 "{}: seed {} is no longer the same run, to the last digit: {}",
                 evaluation.scenario,
@@ -163,12 +182,7 @@ pub(super) fn table(evaluations: &[Evaluation]) -> String {
             number(evaluation.efficiency),
             number(evaluation.worst_efficiency),
             number(Some(evaluation.floor)),
-            (if evaluation.drifted {
-                "differs"
-            } else {
-                "same"
-            })
-            .to_owned(),
+            evaluation.golden.as_str().to_owned(),
             (if evaluation.intact { "" } else { "NOT INTACT" }).to_owned(),
         ]);
         text.push('\n');

@@ -22,6 +22,7 @@ fn the_same_sender_passes_and_its_runs_are_the_same_to_the_last_digit() {
     let (_, now) = runs(&["gate.floor=1%"]);
     let evaluation = evaluate::evaluate(&scenario, &now, &baseline(&before));
     assert_eq!(evaluation.faults, Vec::<String>::new());
+    assert!(evaluate::table(&[evaluation]).contains("same"));
 }
 
 #[test]
@@ -66,6 +67,8 @@ fn a_scenario_that_the_baseline_lacks_is_refused() {
         "{:?}",
         evaluation.faults
     );
+    // Nothing was compared, so nothing is said to be the same.
+    assert!(!evaluate::table(&[evaluation]).contains("same"));
 }
 
 #[test]
