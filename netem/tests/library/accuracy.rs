@@ -2,7 +2,7 @@
 //! packets. `NETEM_ACCURACY_PACKETS` sets how many.
 
 #[path = "../../examples/link_accuracy/accuracy/mod.rs"]
-mod accuracy;
+mod model_rows;
 
 /// Enough for a mean that is wrong by a fiftieth of itself to show.
 const PACKETS: u64 = 200_000;
@@ -13,7 +13,7 @@ fn every_model_is_inside_its_interval() {
     let packets = std::env::var("NETEM_ACCURACY_PACKETS");
     let packets = packets.map_or(PACKETS, |text| text.parse().expect("a number of packets"));
     let mut outside = Vec::new();
-    accuracy::rows(packets, SEED, |row| {
+    model_rows::rows(packets, SEED, |row| {
         if !row.is_inside() {
             outside.push(row.to_string());
         }
@@ -21,7 +21,7 @@ fn every_model_is_inside_its_interval() {
     assert!(
         outside.is_empty(),
         "{}\n{}",
-        accuracy::Row::HEADER,
+        model_rows::Row::HEADER,
         outside.join("\n")
     );
 }
