@@ -49,11 +49,19 @@ fn myself() -> String {
         .to_owned()
 }
 
+/// The name of a test of this file, as the test program knows it.
+fn full_name(test: &str) -> String {
+    let path = module_path!();
+    let module = path.split_once("::").map_or(path, |(_, module)| module);
+    format!("{module}::{test}")
+}
+
 /// As a peer, for a shell: the test `name` of this program in another role.
 fn peer(name: &str) -> String {
     format!(
-        "NETEM_TEST_ROLE=server exec '{}' --exact {name} --nocapture",
-        myself()
+        "NETEM_TEST_ROLE=server exec '{}' --exact {} --nocapture",
+        myself(),
+        full_name(name)
     )
 }
 
@@ -110,7 +118,7 @@ fn tcp_goes_through_and_takes_its_time() {
     let name = "tcp_goes_through_and_takes_its_time";
     let set = ["--set", "rate=50mbit", "--set", "delay=10ms", "--quiet"];
     let also = ["--report", path.to_str().unwrap(), "--peer", &peer(name)];
-    let command = [&myself(), "--exact", name, "--nocapture"];
+    let command = [&myself(), "--exact", &full_name(name), "--nocapture"];
     let Some(output) = exec(&[&set[..], &also].concat(), &command) else {
         return;
     };
